@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+# make demo   the node, a simulated camera and a client for 20 s; pictures in demo_out/
+# make test   the whole test suite; TORCH=1 also installs torch (2.13.0) and tests training and export
+PYTHON ?= python3
+VENV := $(CURDIR)/.venv
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+# A virtual environment that pip filled is one merged ROS prefix. On a robot that has ROS, none of this is needed.
+ENV := PATH="$(VENV)/bin:$$PATH" VIRTUAL_ENV="$(VENV)" AMENT_PREFIX_PATH="$(VENV)" CMAKE_PREFIX_PATH="$(VENV)" \
+	ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST PYTHONUNBUFFERED=1
+IN_INSTALL := $(ENV) ROS_DOMAIN_ID=$${ROS_DOMAIN_ID:-$$(shuf -i 10-99 -n 1)} sh -c '. install/local_setup.sh && exec "$$@"' sh
+SOURCES := $(shell git ls-files package.xml setup.py setup.cfg vision_banana_ros vision_banana_interfaces test/vision_msgs \
+	launch config rviz models resource)
+
+.PHONY: demo test lint types setup clean
+setup: install/.built
+demo: install/.built
+	@$(IN_INSTALL) vision-banana demo --out demo_out
+test: install/.built $(VENV)/.dev $(if $(TORCH),$(VENV)/.train)
+	@$(IN_INSTALL) python -m pytest $(PYTEST)
+lint: install/.built $(VENV)/.dev
+	@$(IN_INSTALL) sh -c 'ruff check . && ruff format --check .'
+
+types: install/.built $(VENV)/.dev
+	@$(IN_INSTALL) mypy
+
+$(VENV)/.run: requirements/run.txt requirements/ros.txt requirements/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("vision_banana_ros needs Python 3.11 or 3.12, not " + sys.version.split()[0] + ": run make PYTHON=python3.11" if sys.version_info[:2] not in ((3, 11), (3, 12)) else 0)'
+	@$(PYTHON) -c 'import os, sys, sysconfig; sys.exit(0 if os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")) else "Python.h is missing: install the package python3-dev, then run make again")'
+	@echo "Setting up .venv: Python packages and ROS 2, about a minute ..."
+	@$(PYTHON) -m venv $(VENV) && touch $(VENV)/COLCON_IGNORE
+	@$(PIP) install -r requirements/run.txt -r requirements/ros.txt -c requirements/constraints.txt
+	@touch $@
+$(VENV)/.dev: requirements/dev.txt requirements/constraints.txt | $(VENV)/.run
+	@echo "Installing what the tests need ..."
+	@$(PIP) install -r requirements/dev.txt -c requirements/constraints.txt
+	@touch $@
+$(VENV)/.train: requirements/train.txt requirements/constraints.txt | $(VENV)/.run
+	@echo "Installing torch and what training needs ..."
+	@$(PIP) install -r requirements/train.txt -c requirements/constraints.txt
+	@touch $@
+# The line that a robot runs; the tests' two vision_msgs messages stand in for the package that ROS installations have.
+install/.built: $(VENV)/.run $(SOURCES)
+	@echo "Building the packages with colcon ..."
+	@$(ENV) colcon --log-level error build --base-paths . vision_banana_interfaces test/vision_msgs --merge-install \
+		--event-handlers console_direct- desktop_notification- > build.log 2>&1 || { cat build.log; exit 1; }
+	@ln -sf $(CURDIR)/install/lib/vision_banana_ros/vision-banana $(VENV)/bin/vision-banana
+	@touch $@
+clean:
+	rm -rf $(VENV) build install log build.log demo_out

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Installs the package for colcon (ament_python) and for plain pip alike."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = "vision_banana_ros"
+HERE = Path(__file__).resolve().parent
+
+
+def shared(*folders: str) -> list[tuple[str, list[str]]]:
+    """Every file under these folders, to land at the same place under share/vision_banana_ros."""
+    found: dict[str, list[str]] = {}
+    for folder in folders:
+        for path in sorted((HERE / folder).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                place = path.relative_to(HERE)
+                found.setdefault(f"share/{NAME}/{place.parent.as_posix()}", []).append(place.as_posix())
+    return sorted(found.items())
+
+
+setup(
+    name=NAME,
+    version=re.search(r'__version__ = "(.+?)"', (HERE / NAME / "__init__.py").read_text()).group(1),
+    description="One image generator answers metric depth, surface normals, segmentation and referring masks.",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+        *shared("launch", "config", "rviz", "models"),
+    ],
+    install_requires=["numpy", "numba", "opencv-python-headless", "onnxruntime"],
+    extras_require={"bags": ["rosbags"]},
+    zip_safe=False,
+    entry_points={
+        "console_scripts": [
+            f"vision_banana_node = {NAME}.node.main:main",
+            f"vision-banana = {NAME}.cli.main:main",
+        ]
+    },
+)

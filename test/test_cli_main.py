@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command itself: its verbs, its help, its exit status; and `vision-banana info`."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from vision_banana_ros.cli import main as command
+from vision_banana_ros.cli.main import main
+from vision_banana_ros.generators.bundle import write_manifest
+
+MANIFEST = {
+    "name": "tiny",
+    "description": "a bundle of the tests",
+    "licence": "Apache-2.0",
+    "tasks": ["depth", "normals"],
+    "codec": "vision-banana",
+    "size": [48, 64],
+    "steps": 1,
+    "depth_range_m": [0.1, 20],
+    "legend": {"floor": "#c81e1e", "wall": "#1ec81e"},
+    "text_length": 64,
+    "text_buckets": 256,
+    "made": {"command": "vision-banana train --seed 1"},
+}
+METRICS = {"procedural": {"depth": {"delta1": 0.81234, "absrel": 0.12}, "semantic": {"miou": 0.5}, "frames": 100}}
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    for name in ("image.onnx", "text.onnx", "answer.onnx"):
+        (folder / name).write_bytes(name.encode() * 100)
+    (folder / "metrics.json").write_text(json.dumps(METRICS))
+    write_manifest(folder, MANIFEST)
+    return folder
+
+
+def test_help_names_every_verb_at_once_and_loads_nothing_heavy():
+    code = (
+        "import sys; from vision_banana_ros.cli.main import main; main([]);"
+        "heavy = {'numpy', 'numba', 'cv2', 'onnxruntime', 'rclpy', 'torch', 'rosbags'} & set(sys.modules);"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - started < 5
+    for verb in ("run", "camera", "decode", "info", "demo"):
+        assert f"\n    {verb} " in done.stdout
+
+
+@pytest.mark.parametrize("verb", command.verbs(), ids=lambda verb: verb.NAME)
+def test_each_verb_has_help_of_its_own(verb, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([verb.NAME, "--help"])
+    assert stopped.value.code == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.startswith(f"usage: vision-banana {verb.NAME}") and " ".join(verb.__doc__.split()[:5]) in said
+    assert verb.HELP and not verb.HELP.endswith(".")
+
+
+def test_an_unknown_verb_is_status_2(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["peel"])
+    assert stopped.value.code == 2
+    assert "peel" in capsys.readouterr().err
+
+
+def test_info_says_what_a_bundle_is(bundle, capsys):
+    assert main(["info", str(bundle)]) == 0
+    said = capsys.readouterr().out
+    for word in ("tiny", "Apache-2.0", "64x48, 1 step", "0.1 to 20 m", "floor #c81e1e", "vision-banana train --seed 1"):
+        assert word in said
+    assert "answer.onnx" in said and "1,100 bytes" in said
+    assert "delta1 0.8123  absrel 0.12" in said and "miou 0.5" in said and "measured on procedural" in said
+
+
+def test_info_finds_what_is_wrong_with_a_bundle(bundle, tmp_path, capsys):
+    def complaint(*argv: str) -> str:
+        assert main(["info", *argv]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        return line
+
+    (bundle / "text.onnx").write_bytes(b"altered")
+    assert "text.onnx" in complaint(str(bundle)) and "SHA-256" in complaint(str(bundle))
+    (bundle / "text.onnx").unlink()
+    assert "lacks its file text.onnx" in complaint(str(bundle))
+    (bundle / "manifest.json").write_text("{")
+    assert "cannot be read as JSON" in complaint(str(bundle))
+    assert "no bundle at" in complaint(str(tmp_path / "gone"))
+
+
+def test_an_interrupt_ends_quietly(monkeypatch, capsys, bundle):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vision_banana_ros.generators.open_bundle", interrupt)
+    assert main(["info", str(bundle)]) == 130
+    assert capsys.readouterr().err == "vision-banana: interrupted.\n"

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators import default_bundle, load_generator, open_bundle
+from vision_banana_ros.tasks import TASKS, depth, referring, semantic
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    return shutil.copytree(default_bundle(), tmp_path / "bundle")
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return load_generator(default_bundle())
+
+
+def change_manifest(bundle, **changes):
+    file = bundle / "manifest.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+def frame(generator, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (*generator.size, 3), np.uint8)
+
+
+def test_the_installed_bundle_is_whole_and_says_what_it_is():
+    manifest = open_bundle(default_bundle()).manifest
+    assert set(manifest.tasks) == set(TASKS)
+    assert manifest.licence == "Apache-2.0"
+    assert 0 < manifest.depth_range_m[0] < manifest.depth_range_m[1]
+    assert len(manifest.legend) > 5
+    assert sum(f.stat().st_size for f in default_bundle().iterdir()) < 40 * 2**20
+
+
+def test_no_bundle_no_manifest(tmp_path):
+    with pytest.raises(InputError, match="There is no bundle"):
+        open_bundle(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"holds no manifest\.json"):
+        open_bundle(tmp_path)
+
+
+@pytest.mark.parametrize("graph", ["image.onnx", "text.onnx", "answer.onnx"])
+def test_a_missing_a_truncated_and_an_altered_file_are_named(bundle, graph):
+    content = (bundle / graph).read_bytes()
+    (bundle / graph).write_bytes(content[:-100])
+    with pytest.raises(InputError, match=f"{graph}.*cut off or altered"):
+        load_generator(bundle)
+    (bundle / graph).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(InputError, match=f"{graph}.*cut off or altered"):
+        load_generator(bundle)
+    (bundle / graph).unlink()
+    with pytest.raises(InputError, match=f"lacks its file {graph}"):
+        load_generator(bundle)
+
+
+def test_a_graph_that_is_no_graph_is_refused_with_a_sentence(bundle):
+    import hashlib
+
+    (bundle / "answer.onnx").write_bytes(b"not a graph")
+    files = json.loads((bundle / "manifest.json").read_text())["files"]
+    change_manifest(bundle, files={**files, "answer.onnx": hashlib.sha256(b"not a graph").hexdigest()})
+    with pytest.raises(InputError, match=r"cannot load answer\.onnx"):
+        load_generator(bundle)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"format": 99}, "format 99"),
+        ({"size": None}, "cannot be read"),
+        ({"legend": {"a": [0, 0, 0], "b": [1, 0, 0]}}, "too near"),
+        ({"files": {"../outside": "0"}}, "outside its folder"),
+        ({"files": {}}, "lists no image.onnx"),
+    ],
+)
+def test_a_manifest_that_cannot_be_used_is_refused(bundle, changes, sentence):
+    change_manifest(bundle, **changes)
+    with pytest.raises(InputError, match=sentence):
+        open_bundle(bundle)
+
+
+def test_a_manifest_that_is_no_json_is_refused(bundle):
+    (bundle / "manifest.json").write_text("{")
+    with pytest.raises(InputError, match="JSON"):
+        open_bundle(bundle)
+
+
+def test_an_unknown_executor_is_refused_with_the_known_ones():
+    with pytest.raises(InputError, match="onnxruntime"):
+        load_generator(default_bundle(), executor="abacus")
+
+
+def test_it_paints_one_picture_an_instruction_and_the_instruction_decides(generator):
+    asked = [depth.instruction(), semantic.instruction(generator.manifest.legend), referring.instruction("a box", "red")]
+    painted = generator.paint(frame(generator), asked)
+    assert painted.shape == (3, *generator.size, 3)
+    assert painted.dtype == np.float32
+    assert painted.min() >= 0 and painted.max() <= 1
+    assert np.abs(painted[0] - painted[1]).mean() > 0.05
+
+
+def test_an_answer_depends_neither_on_its_neighbours_nor_on_the_run(generator):
+    asked = [depth.instruction(), referring.instruction("a box", "red")]
+    both = generator.paint(frame(generator), asked)
+    np.testing.assert_array_equal(both, generator.paint(frame(generator), asked))
+    alone = generator.paint(frame(generator), asked[1:])
+    np.testing.assert_allclose(both[1:], alone, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(10, 10, 3), (144, 192), (144, 192, 4)])
+def test_frames_of_other_shapes_are_refused(generator, shape):
+    with pytest.raises(InputError, match="uint8 frames of shape"):
+        generator.paint(np.zeros(shape, np.uint8), [depth.instruction()])
+    with pytest.raises(InputError, match="float64"):
+        generator.paint(np.zeros((*generator.size, 3)), [depth.instruction()])
+
+
+def test_nothing_asked_and_nothing_said_are_refused(generator):
+    with pytest.raises(InputError, match="at least one"):
+        generator.paint(frame(generator), [])
+    with pytest.raises(InputError, match="empty"):
+        generator.prepare("")

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user asks on the command line, as questions for a generator."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from vision_banana_ros.errors import InputError
+
+if TYPE_CHECKING:
+    from vision_banana_ros.perception.questions import RGB, Question
+
+BACKGROUND = (0, 0, 0)
+
+
+def add_question_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--expression", nargs="+", default=[], metavar="TEXT", help='things to find: "the red ball left of the box"')
+    parser.add_argument(
+        "--legend",
+        nargs="+",
+        metavar="NAME[=COLOR]",
+        help="classes of the segmentation, in order; default: the bundle's own",
+    )
+    parser.add_argument("--instances", metavar="NAME", help="a class whose instances are to be told apart")
+
+
+def parse_legend_arguments(entries: Sequence[str]) -> "dict[str, RGB]":
+    """["floor=red", "wall"] -> a legend. A class without a colour gets one far from all others."""
+    from vision_banana_ros.tasks.colors import far_apart, parse_color, parse_legend
+
+    given: dict[str, RGB | None] = {}
+    for entry in entries:
+        name, equals, color = entry.rpartition("=") if "=" in entry else (entry, "", "")
+        if not name.strip() or name.strip() in given:
+            raise InputError(f"The legend entry {entry!r} must be NAME or NAME=COLOR, each name once.")
+        given[name.strip()] = parse_color(color) if equals else None
+    taken = [BACKGROUND, *(color for color in given.values() if color)]
+    free = iter(far_apart(sum(color is None for color in given.values()), avoid=taken))
+    return parse_legend({name: color or next(free) for name, color in given.items()})
+
+
+def questions_for(tasks: Sequence[str], legend: "Mapping[str, RGB]", args: argparse.Namespace) -> "list[Question]":
+    """Everything that a generator of these tasks can be asked without words, and what the user asked in words.
+
+    InputError where the user asked for a task that the generator was not taught.
+    """
+    from vision_banana_ros.perception.questions import Question
+    from vision_banana_ros.tasks.colors import far_apart
+
+    if args.legend:
+        legend = parse_legend_arguments(args.legend)
+    wanted = {"semantic": args.legend, "instances": args.instances, "referring": args.expression}
+    for task, words in wanted.items():
+        if words and task not in tasks:
+            raise InputError(f"This bundle was not taught {task}, only {', '.join(tasks)}; take another bundle.")
+    questions = [Question.depth()] if "depth" in tasks else []
+    questions += [Question.normals()] if "normals" in tasks else []
+    questions += [Question.semantic(legend)] if "semantic" in tasks and legend else []
+    questions += [Question.instances(args.instances)] if args.instances else []
+    colors = far_apart(len(args.expression), avoid=[BACKGROUND])
+    questions += [Question.referring(text, color) for text, color in zip(args.expression, colors, strict=True)]
+    return questions

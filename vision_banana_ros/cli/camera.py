@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Publishes a camera on a ROS graph, topics `image` and `camera_info`: a simulated one, pictures, a bag, or a webcam.
+
+Arguments after --ros-args go to ROS: `vision-banana camera 7 --ros-args -r image:=/camera/image_raw`.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vision_banana_ros.errors import InputError
+
+if TYPE_CHECKING:
+    from vision_banana_ros.cli._frames import Frames
+    from vision_banana_ros.node.camera import CameraPublisher
+
+NAME = "camera"
+HELP = "publish a simulated camera, pictures, a bag or a webcam"
+DEFAULT_FOV = 60.0
+PROGRESS_S = 5.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "source",
+        nargs="?",
+        default="0",
+        metavar="SEED|IMAGE|FOLDER|BAG|webcam:N",
+        help="a number is the seed of a simulated world; default: %(default)s",
+    )
+    parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="default: %(default)g")
+    parser.add_argument("--size", default="640x480", metavar="WxH", help="simulation and webcam; default: %(default)s")
+    parser.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view where the source has none")
+    parser.add_argument("--topic", help="the image topic of a bag; needed where the bag has several")
+    parser.add_argument("--frame-id", default="camera_optical_frame", help="default: %(default)s")
+    parser.add_argument("--once", action="store_true", help="end after the last picture instead of starting again")
+    parser.add_argument("--duration", type=float, default=float("inf"), metavar="S", help="end after this many seconds")
+    parser.add_argument("--ros-args", nargs=argparse.REMAINDER, default=[], metavar="...", help="for ROS: remaps, names")
+
+
+def run(args: argparse.Namespace) -> int:
+    if not 0.01 <= args.rate <= 1000:
+        raise InputError(f"The rate must lie between 0.01 and 1000 Hz; it is {args.rate:g}.")
+    frames = _open(args)
+    try:
+        from vision_banana_ros.node.camera import CameraPublisher
+    except ImportError as error:
+        raise InputError(f"Publishing needs ROS 2 (rclpy, sensor_msgs): {error}. Source its setup.bash first.") from None
+    ros_args = ["--ros-args", *args.ros_args] if args.ros_args else []
+    with CameraPublisher(args.frame_id, ros_args) as camera:
+        topics = f"{camera.images.topic_name} and {camera.infos.topic_name}"
+        print(f"Publishing {args.source} on {topics} at {args.rate:g} Hz. Ctrl+C ends it.", file=sys.stderr)
+        published = _publish(camera, frames, args)
+    print(f"{published} frames published.", file=sys.stderr)
+    return 0
+
+
+def _open(args: argparse.Namespace) -> "Frames":
+    from vision_banana_ros.cli._frames import open_frames, simulated_frames, webcam_frames
+
+    width, height = _size(args.size)
+    if args.source.isdecimal():
+        return simulated_frames(int(args.source), width, height, args.rate)
+    kind, _, number = args.source.partition(":")
+    if kind == "webcam":
+        if not number.isdecimal():
+            raise InputError(f"A webcam is named by its number, as in webcam:0, not {args.source!r}.")
+        return webcam_frames(int(number), width, height)
+    return open_frames(Path(args.source), args.topic)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and 16 <= int(width) <= 8192 and 16 <= int(height) <= 8192):
+        raise InputError(f"The size must be WIDTHxHEIGHT, 16 to 8192 pixels each, as in 640x480; it is {text!r}.")
+    return int(width), int(height)
+
+
+def _publish(camera: "CameraPublisher", frames: "Frames", args: argparse.Namespace) -> int:
+    """Frames at the wanted rate until they or the time are over. Returns how many were published."""
+    from vision_banana_ros.cli._calibration import fit_camera
+    from vision_banana_ros.perception import Intrinsics
+
+    started = due = told = 0.0
+    published = 0
+    while True:
+        before = published
+        for frame in frames.read():
+            if isinstance(frame, InputError):
+                print(f"skipped: {frame}", file=sys.stderr)
+                continue
+            if not published:  # the time counts from the first frame: making a world may take a while
+                started = due = told = time.monotonic()
+            time.sleep(max(0.0, due - time.monotonic()))
+            now = time.monotonic()
+            if now - started >= args.duration:
+                return published
+            height, width = frame.image.shape[:2]
+            if frame.intrinsics is None:
+                intrinsics = Intrinsics.from_fov(width, height, DEFAULT_FOV if args.fov is None else args.fov)
+            else:
+                intrinsics = fit_camera(frame.intrinsics, width, height)
+            camera.publish(frame.image, intrinsics, camera.now_ns(), frame.distortion, frame.distortion_model)
+            published += 1
+            # A source slower than the rate is not followed by a burst.
+            due = max(due + 1 / args.rate, now)
+            if now - told >= PROGRESS_S:
+                told = now
+                rate = published / (now - started)
+                print(f"{published} frames, {rate:.1f} Hz, {camera.subscribers} subscribers", file=sys.stderr)
+        if args.once:
+            return published
+        if published == before:
+            raise InputError(f"Not one picture of '{args.source}' could be read; nothing was published.")

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads an answer that some other generator painted, by the codes of the tasks, and writes it as files."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vision_banana_ros.errors import InputError
+
+if TYPE_CHECKING:
+    from vision_banana_ros.perception import Question
+
+NAME = "decode"
+HELP = "read an answer that another generator painted"
+TASKS = ("depth", "normals", "semantic", "instances", "referring")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("task", choices=TASKS, metavar="TASK", help=", ".join(TASKS))
+    parser.add_argument("answer", type=Path, metavar="ANSWER.png")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--legend",
+        nargs="+",
+        metavar="NAME=COLOR",
+        help="semantic: the classes and colours that were asked for, in order",
+    )
+    parser.add_argument("--color", help="referring: the colour that was asked for; instances: the background's, black by default")
+
+
+def run(args: argparse.Namespace) -> int:
+    import numpy as np
+
+    from vision_banana_ros.cli._frames import read_picture
+    from vision_banana_ros.cli._write import stems, tile, write_answer, write_legend, write_sheet
+
+    question = _question(args)
+    painted = read_picture(args.answer)
+    answer = question.read(painted)
+    args.out.mkdir(parents=True, exist_ok=True)
+    write_answer(args.out, stems([question])[0], question, answer)
+    write_legend(args.out, [question])
+    result = tile(question, answer, painted)
+    write_sheet(args.out / "sheet.png", [type(result)("answer", painted), result], args.answer.name)
+    readable = np.count_nonzero(answer.confidence) / answer.confidence.size
+    sure = f"{readable:.1%} readable, mean confidence {answer.confidence.mean():.2f}"
+    print(f"{question.task}: {sure}; files in {args.out}")
+    return 0
+
+
+def _question(args: argparse.Namespace) -> "Question":
+    from vision_banana_ros.cli._ask import parse_legend_arguments
+    from vision_banana_ros.perception import Question
+
+    if args.legend and args.task != "semantic" or args.color and args.task not in ("referring", "instances"):
+        raise InputError("--legend belongs to semantic, --color to referring and instances; leave out the other.")
+    if args.task == "semantic":
+        if not args.legend or any("=" not in entry for entry in args.legend):
+            raise InputError("To read classes their colours must be known; give --legend NAME=COLOR ...")
+        return Question.semantic(parse_legend_arguments(args.legend))
+    if args.task == "referring":
+        if not args.color:
+            raise InputError("To read a mask its colour must be known; give --color as it was asked for.")
+        return Question.referring("the answer", args.color)
+    if args.task == "instances":
+        return Question.instances("instance", args.color or "black")
+    return Question.depth() if args.task == "depth" else Question.normals()

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shows everything at once: a simulated camera, the node in a process of its own, and a client that hears all outputs.
+
+Needs ROS 2. Ends with a table of rates, ages and errors against the camera's exact truth, and writes pictures.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vision_banana_ros.errors import InputError
+
+if TYPE_CHECKING:
+    from vision_banana_ros.cli._demo import Scene
+
+NAME = "demo"
+HELP = "a simulated camera, the node and a client, for 20 seconds"
+EXECUTABLE = "vision_banana_node"
+SIZE = (640, 480)
+BRING_UP_S = 120.0
+FIRST_OUTPUT_S = 40.0
+STOP_S = 10.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("demo_out"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--bundle", type=Path, help="the generator's folder; default: the one that is installed")
+    parser.add_argument("--seed", type=int, default=3, help="of the simulated world; default: %(default)s")
+    parser.add_argument("--seconds", type=float, default=20.0, help="how long to measure; default: %(default)g")
+    parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="of the camera; default: %(default)g")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.seconds < 1 or not 1 <= args.rate <= 60:
+        raise InputError("The demo needs at least 1 second and a rate from 1 to 60 Hz.")
+    try:
+        from vision_banana_ros.cli._demo import Scene, score, write_results
+        from vision_banana_ros.node.demo import Client, Failure
+    except ImportError as error:
+        raise InputError(f"The demo needs ROS 2 and the built packages ({error}); source install/setup.bash.") from None
+    from vision_banana_ros.generators import default_bundle, open_bundle
+
+    bundle = open_bundle(args.bundle or default_bundle())
+    args.out.mkdir(parents=True, exist_ok=True)
+    log = args.out / "node.log"
+    with _node(log, bundle.path) as process:
+        say(f"The node starts with the bundle {bundle.manifest.name}; its log is {log}.")
+        say("The very first time, code is compiled for this machine: a minute or so.")
+        scene = Scene(args.seed, *SIZE, args.rate)
+        try:
+            with Client(lambda: process.poll() is None, scene.keeps) as client, scene.publishing():
+                client.bring_up(BRING_UP_S)
+                say("The node is active.")
+                (value,) = client.set_prompts("referring", [scene.expression])
+                client.set_prompts("instances", [scene.kind])
+                say(f'It looks for "{scene.expression}" and every {scene.kind}, beside depth, normals and classes.')
+                client.subscribe()
+                _measure(client, scene, args.seconds)
+                results = score(client, scene, bundle.manifest.legend, value, args.seconds)
+        except Failure as failure:
+            print(f"vision-banana: {failure}\n{_tail(log)}", file=sys.stderr)
+            return 1
+    write_results(args.out, results)
+    print(results.table)
+    for fault in results.faults:
+        print(f"vision-banana: {fault}", file=sys.stderr)
+    print(f"Pictures and cloud are in {args.out}.")
+    return 1 if results.faults else 0
+
+
+def say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def _measure(client: Any, scene: "Scene", seconds: float) -> None:
+    """Waits for the first output, forgets the start, and listens for so long."""
+    from vision_banana_ros.node.demo import Failure
+
+    deadline = time.monotonic() + FIRST_OUTPUT_S
+    while not client.heard["depth/image_rect"].stamps:
+        if time.monotonic() > deadline:
+            raise Failure(f"No depth arrived within {FIRST_OUTPUT_S:.0f} s of the first frame; the log may say why.")
+        client.listen(0.5)
+    say("The first answer has arrived.")
+    depth = client.heard["depth/image_rect"]
+    with scene.measuring():
+        ends = time.monotonic() + seconds
+        while (left := ends - time.monotonic()) > 0:
+            client.listen(min(left, 2.0))
+            passed = seconds - max(left - 2.0, 0)
+            age = f"the newest {depth.ages_s[-1] * 1e3:.0f} ms old"
+            frames = set(scene.measured)
+            say(f"  {passed:3.0f} s: {len(frames)} frames, {len(frames & set(depth.stamps))} answered, {age}")
+    client.listen(1.5)  # what is still on its way
+
+
+@contextmanager
+def _node(log: Path, bundle: Path) -> "Iterator[subprocess.Popen[bytes]]":
+    """The node as a process of its own, ended on leaving whatever happens."""
+    # It starts by itself, so that it compiles and loads while the camera's world is made here.
+    command = [_executable(), "--ros-args", "-p", f"bundle:={bundle.resolve()}", "-p", "autostart:=true"]
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _executable() -> str:
+    """vision_banana_node on the PATH, or where colcon installs it under a prefix."""
+    places = [Path(p) / "lib" / "vision_banana_ros" / EXECUTABLE for p in os.environ.get("AMENT_PREFIX_PATH", "").split(":")]
+    found = shutil.which(EXECUTABLE) or next((str(place) for place in places if place.is_file()), None)
+    if found is None:
+        raise InputError(f"{EXECUTABLE} is neither on the PATH nor in an installation; build it, then source its setup.bash.")
+    return found
+
+
+def _tail(log: Path, lines: int = 15) -> str:
+    said = log.read_text(errors="replace").splitlines()[-lines:]
+    return "\n".join(["The last lines of its log:", *(f"  {line}" for line in said)]) if said else "Its log is empty."

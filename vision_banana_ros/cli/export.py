@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make a bundle of trained weights: graphs, manifest and checksums, ready for the node."""
+
+import argparse
+import json
+from pathlib import Path
+
+from vision_banana_ros.cli._torch import needs_torch
+from vision_banana_ros.cli.train import size
+
+NAME = "export"
+HELP = "make a bundle of trained weights (needs torch)"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_dir", type=Path, metavar="RUN", help="the folder that `vision-banana train` filled")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the bundle goes")
+    parser.add_argument("--size", type=size, help="HxW of frame and answer (default: the last trained)")
+    parser.add_argument("--description", default="Trained on rendered scenes.", help="a sentence for the card")
+
+
+def run(args: argparse.Namespace) -> int:
+    needs_torch()
+    from vision_banana_ros.errors import InputError
+    from vision_banana_ros.training.export import export
+
+    state_file = args.run_dir / "state.json"
+    if not state_file.is_file():
+        raise InputError(f"'{args.run_dir}' holds no trained weights: give the folder of `vision-banana train --out`.")
+    made = json.loads(state_file.read_text())
+    last = made["plan"]["sizes"][-1]
+    export(args.run_dir / "network", args.out, args.size or (last[0], last[1]), args.out.name, args.description, made)
+    print(f"The bundle is in {args.out}: look at it with `vision-banana info {args.out}`.")
+    return 0

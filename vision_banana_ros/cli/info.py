@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Says what a bundle is, whether its files are whole, and how well it measured."""
+
+import argparse
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+NAME = "info"
+HELP = "what a bundle is, whether its files are whole, and its measured errors"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "bundle", type=Path, nargs="?", metavar="BUNDLE", help="the bundle's folder; default: the one that is installed"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from vision_banana_ros.generators import default_bundle, open_bundle
+    from vision_banana_ros.tasks.colors import write_color
+
+    bundle = open_bundle(args.bundle or default_bundle())
+    manifest = bundle.manifest
+    height, width = manifest.size
+    near, far = manifest.depth_range_m
+    rows = {
+        "name": manifest.name,
+        "": manifest.description,
+        "folder": bundle.path,
+        "licence": manifest.licence,
+        "tasks": ", ".join(manifest.tasks),
+        "codec": manifest.codec,
+        "size": f"{width}x{height}, {manifest.steps} {'step' if manifest.steps == 1 else 'steps'}",
+        "depth": f"{near:g} to {far:g} m",
+        "legend": ", ".join(f"{name} {write_color(color)}" for name, color in manifest.legend.items()),
+    }
+    for name, value in rows.items():
+        print(textwrap.fill(f"{name:10}{value}", 110, subsequent_indent=" " * 10))
+    print("\nhow it was made:")
+    _print_tree(manifest.made, 2)
+    print("\nfiles, each with the SHA-256 of the manifest:")
+    for name in manifest.files:
+        print(f"  {name:24}{(bundle.path / name).stat().st_size:>12,} bytes")
+    print()
+    if not bundle.metrics:
+        print("No metrics were measured for this bundle.")
+    for split, measured in bundle.metrics.items():
+        print(f"measured on {split}:")
+        _print_tree(measured, 2)
+    return 0
+
+
+def _print_tree(values: Any, indent: int) -> None:
+    """A mapping of mappings of figures, as lines."""
+    if not isinstance(values, Mapping):
+        print(f"{'':{indent}}{values}")
+        return
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat = all(not isinstance(v, Mapping | list) for v in value.values())
+            print(f"{'':{indent}}{name:15} " + ("  ".join(f"{k} {_short(v)}" for k, v in value.items()) if flat else ""))
+            if not flat:
+                _print_tree(value, indent + 2)
+        else:
+            print(f"{'':{indent}}{name:15} {_short(value)}")
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

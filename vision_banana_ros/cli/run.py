@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers pictures, folders of pictures, or bags, and writes what was read as files. Needs no ROS."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vision_banana_ros.errors import InputError
+
+if TYPE_CHECKING:
+    from vision_banana_ros.cli._frames import Frame
+    from vision_banana_ros.perception import Intrinsics, Looks, Question
+
+NAME = "run"
+HELP = "answer pictures or bags, and write depth, normals, masks and clouds as files"
+DEFAULT_FOV = 60.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from vision_banana_ros.cli._ask import add_question_arguments
+
+    parser.add_argument("input", type=Path, metavar="IMAGE|FOLDER|BAG")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="a folder for the results; each frame gets its own inside",
+    )
+    parser.add_argument("--bundle", type=Path, help="the generator's folder; default: the one that is installed")
+    parser.add_argument("--executor", default="auto", help="what runs the generator; default: the best there is")
+    parser.add_argument("--topic", help="the image topic of a bag; needed where the bag has several")
+    add_question_arguments(parser)
+    camera = parser.add_mutually_exclusive_group()
+    camera.add_argument(
+        "--fov",
+        type=float,
+        metavar="DEG",
+        help=f"horizontal field of view; default: the bag's CameraInfo, else {DEFAULT_FOV:g}",
+    )
+    camera.add_argument("--camera-info", type=Path, metavar="YAML", help="a calibration file, or the output of `ros2 topic echo`")
+
+
+def run(args: argparse.Namespace) -> int:
+    from vision_banana_ros.cli._ask import questions_for
+    from vision_banana_ros.cli._calibration import read_camera_info
+    from vision_banana_ros.cli._frames import open_frames
+    from vision_banana_ros.cli._write import write_legend
+    from vision_banana_ros.generators import default_bundle, load_generator
+    from vision_banana_ros.perception import Intrinsics, Perceiver
+
+    if args.fov is not None:
+        Intrinsics.from_fov(1, 1, args.fov)  # a mistake is told before any work is done
+    frames = open_frames(args.input, args.topic)
+    calibration = read_camera_info(args.camera_info) if args.camera_info else None
+    generator = load_generator(args.bundle or default_bundle(), args.executor)
+    questions = questions_for(generator.tasks, generator.manifest.legend, args)
+    for question in questions:
+        generator.prepare(question.instruction)
+    args.out.mkdir(parents=True, exist_ok=True)
+    write_legend(args.out, questions)
+    print(
+        f"{generator.name} ({generator.executor}) answers {frames.count} frames, {len(questions)} questions each.",
+        file=sys.stderr,
+    )
+
+    perceiver = Perceiver(generator)
+    warned: set[str] = set()
+    report: list[dict[str, Any]] = []
+    failed = 0
+    for number, frame in enumerate(frames.read(), start=1):
+        try:
+            if isinstance(frame, InputError):
+                raise frame
+            camera, remark = _camera(frame, args.fov, calibration)
+            looks = perceiver.look(frame.image, questions)
+            report.append(_write(args.out / frame.name, frame, camera, questions, looks))
+        except InputError as error:
+            failed += 1
+            print(f"[{number}/{frames.count}] not answered: {error}", file=sys.stderr)
+            continue
+        if remark and remark not in warned:
+            warned.add(remark)
+            print(remark, file=sys.stderr)
+        print(f"[{number}/{frames.count}] {frame.name}: {looks.paint_s + looks.read_s:.2f} s", file=sys.stderr)
+    summary = {"bundle": generator.name, "executor": generator.executor, "not_answered": failed, "frames": report}
+    (args.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    _print_summary(report, failed, args.out)
+    return 1 if failed else 0
+
+
+def _camera(frame: "Frame", fov: float | None, calibration: Any) -> "tuple[Intrinsics, str]":
+    """The camera of a frame, and what the user should know about it."""
+    from vision_banana_ros.cli._calibration import fit_camera
+    from vision_banana_ros.perception import Intrinsics
+
+    height, width = frame.image.shape[:2]
+    if fov is not None:
+        return Intrinsics.from_fov(width, height, fov), ""
+    camera, distortion = calibration or (frame.intrinsics, frame.distortion)
+    if camera is None:
+        remark = f"No camera is known: clouds take {DEFAULT_FOV:g} degrees of view; give --fov or --camera-info."
+        return Intrinsics.from_fov(width, height, DEFAULT_FOV), remark
+    remark = "The clouds leave out the lens distortion of the camera; rectify the images for exact ones." if any(distortion) else ""
+    return fit_camera(camera, width, height), remark
+
+
+def _write(folder: Path, frame: "Frame", camera: "Intrinsics", questions: "list[Question]", looks: "Looks") -> dict[str, Any]:
+    from vision_banana_ros.cli._write import stems, tile, write_answer, write_sheet
+    from vision_banana_ros.perception import points
+    from vision_banana_ros.perception.cloud import write_ply
+    from vision_banana_ros.perception.pictures import Tile
+
+    started = time.perf_counter()
+    folder.mkdir(parents=True, exist_ok=True)
+    names = stems(questions)
+    record: dict[str, Any] = {"name": frame.name, "stamp_ns": frame.stamp_ns}
+    for name, question, answer in zip(names, questions, looks, strict=True):
+        write_answer(folder, name, question, answer)
+        if question.task == "depth":
+            record["points"] = write_ply(folder / "points.ply", points(answer.depth_m, camera), looks.image)
+    picture = Tile("image", looks.image, f"{camera.width}x{camera.height}, fx {camera.fx:.1f}")
+    tiles = [tile(question, answer, looks.image) for question, answer in zip(questions, looks, strict=True)]
+    write_sheet(folder / "sheet.png", [picture, *tiles], frame.name)
+    record["readable"] = dict(zip(names, (round(r, 4) for r in looks.readable), strict=True))
+    record["seconds"] = {"paint": looks.paint_s, "read": looks.read_s, "write": time.perf_counter() - started}
+    return record
+
+
+def _print_summary(report: list[dict[str, Any]], failed: int, out: Path) -> None:
+    if report:
+        print(f"{'':12}readable")
+        for name in report[0]["readable"]:
+            print(f"{name:12}{sum(r['readable'][name] for r in report) / len(report):8.1%}")
+        seconds = {part: sum(r["seconds"][part] for r in report) / len(report) for part in ("paint", "read", "write")}
+        print("seconds a frame: " + ", ".join(f"{part} {value:.3f}" for part, value in seconds.items()))
+    print(f"{len(report)} frames answered, {failed} not; results in {out}")

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A generator on disk: a folder with a manifest, graphs and metrics, each file checked against its SHA-256.
+
+Nothing in a bundle is executed by Python: graphs are ONNX, everything else JSON or Markdown. No pickles.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.tasks.colors import parse_legend
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+METRICS = "metrics.json"
+GRAPHS = ("image.onnx", "text.onnx", "answer.onnx")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a bundle says of itself (manifest.json)."""
+
+    name: str
+    description: str
+    licence: str
+    tasks: tuple[str, ...]
+    codec: str
+    size: tuple[int, int]  # height, width of frame and answer
+    steps: int
+    depth_range_m: tuple[float, float]
+    legend: dict[str, tuple[int, int, int]]
+    text_length: int
+    text_buckets: int
+    files: dict[str, str]  # name -> SHA-256
+    made: dict[str, Any]  # how the weights came to be: commands, commit, counts
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A folder whose files are all there and unaltered."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Measured errors by split (metrics.json); empty where none were measured."""
+        return _read_json(self.path / METRICS) if METRICS in self.manifest.files else {}
+
+
+def open_bundle(path: str | Path) -> Bundle:
+    """Read a bundle's manifest and verify every file it names.
+
+    Raises InputError where the folder, the manifest or a file is missing, cut off or altered.
+    """
+    path = Path(path).expanduser()
+    if not path.is_dir():
+        raise InputError(f"There is no bundle at '{path}': give the folder that holds its {MANIFEST}.")
+    if not (path / MANIFEST).is_file():
+        raise InputError(f"'{path}' is not a bundle: it holds no {MANIFEST}.")
+    manifest = _manifest(path)
+    for name, expected in manifest.files.items():
+        file = path / name
+        if not file.is_file():
+            raise InputError(f"Bundle '{path}' lacks its file {name}: copy or download the bundle again.")
+        if _sha256(file) != expected:
+            raise InputError(
+                f"{name} in bundle '{path}' is not the file that its manifest names (SHA-256 differs): "
+                "it was cut off or altered. Copy or download the bundle again."
+            )
+    return Bundle(path, manifest)
+
+
+def write_manifest(path: Path, fields: dict[str, Any]) -> Manifest:
+    """Write manifest.json for the files that lie in the folder, with their checksums; returns it as read back."""
+    files = {file.name: _sha256(file) for file in sorted(path.iterdir()) if file.name != MANIFEST}
+    (path / MANIFEST).write_text(json.dumps({"format": FORMAT, **fields, "files": files}, indent=2) + "\n")
+    return _manifest(path)
+
+
+def add_metrics(path: Path, split: str, measured: dict[str, Any]) -> None:
+    """Put the figures of one split into a bundle's metrics.json and renew its manifest."""
+    bundle = open_bundle(path)
+    (path / METRICS).write_text(json.dumps({**bundle.metrics, split: measured}, indent=2) + "\n")
+    fields = _read_json(path / MANIFEST)
+    write_manifest(path, {name: value for name, value in fields.items() if name not in ("format", "files")})
+
+
+def default_bundle() -> Path:
+    """The bundle that is installed with the package (or lies in the checkout)."""
+    for parent in Path(__file__).resolve().parents:
+        for folder in (parent / "models", parent / "share" / "vision_banana_ros" / "models"):
+            found = sorted(folder.glob(f"*/{MANIFEST}"))
+            if found:
+                return found[0].parent
+    raise InputError("No bundle is installed: name one with the parameter or option 'bundle'.")
+
+
+def _manifest(path: Path) -> Manifest:
+    raw = _read_json(path / MANIFEST)
+    if raw.get("format") != FORMAT:
+        raise InputError(
+            f"Bundle '{path}' has format {raw.get('format')!r}; this version reads format {FORMAT}. "
+            "Install the matching version of vision_banana_ros or export the bundle again."
+        )
+    try:
+        manifest = Manifest(
+            name=str(raw["name"]),
+            description=str(raw["description"]),
+            licence=str(raw["licence"]),
+            tasks=tuple(raw["tasks"]),
+            codec=str(raw["codec"]),
+            size=(int(raw["size"][0]), int(raw["size"][1])),
+            steps=int(raw["steps"]),
+            depth_range_m=(float(raw["depth_range_m"][0]), float(raw["depth_range_m"][1])),
+            legend=parse_legend(raw["legend"]),
+            text_length=int(raw["text_length"]),
+            text_buckets=int(raw["text_buckets"]),
+            files=dict(raw["files"]),
+            made=dict(raw["made"]),
+        )
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise InputError(f"{path / MANIFEST} cannot be read ({error!r}): export the bundle again.") from error
+    for name in manifest.files:
+        if Path(name).name != name or name in (".", ".."):
+            raise InputError(f"Bundle '{path}' names a file outside its folder ({name!r}): do not use it.")
+    missing = [name for name in GRAPHS if name not in manifest.files]
+    if missing:
+        raise InputError(f"Bundle '{path}' lists no {', '.join(missing)}: export it again.")
+    return manifest
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as JSON ({error}): copy or download the bundle again.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds no JSON object: copy or download the bundle again.")
+    return content
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

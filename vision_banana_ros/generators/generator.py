@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The generator: a frame and instructions in, painted pictures out."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators.bundle import Bundle, Manifest, open_bundle
+from vision_banana_ros.generators.executors import Executor, load_executor
+from vision_banana_ros.generators.prompt import tokenize
+
+PROMPTS_KEPT = 256  # encoded instructions kept in memory; the least recently used one goes first
+
+
+class Generator:
+    """A bundle with something that runs it. Not thread-safe: one worker owns it."""
+
+    def __init__(self, bundle: Bundle, executor: Executor) -> None:
+        self._bundle = bundle
+        self._executor = executor
+        self._prompts: OrderedDict[str, tuple[np.ndarray, np.ndarray]] = OrderedDict()
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    @property
+    def manifest(self) -> Manifest:
+        return self._bundle.manifest
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the frames it takes and the pictures it paints."""
+        return self.manifest.size
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return self.manifest.tasks
+
+    @property
+    def executor(self) -> str:
+        return self._executor.name
+
+    def prepare(self, instruction: str) -> None:
+        """Encode an instruction ahead of the frame that needs it. Raises InputError where it cannot be used."""
+        self._encoded(instruction)
+
+    def paint(self, image: np.ndarray, instructions: Sequence[str]) -> np.ndarray:
+        """Paint one picture an instruction; the frame is encoded once.
+
+        image: (H, W, 3) uint8 RGB of exactly `size`. Returns (N, H, W, 3) float32 in 0..1.
+        """
+        if image.dtype != np.uint8 or image.shape != (*self.size, 3):
+            raise InputError(f"The generator takes uint8 frames of shape {(*self.size, 3)}, not {image.dtype} of {image.shape}.")
+        if not instructions:
+            raise InputError("There is nothing to paint: give at least one instruction.")
+        encoded = [self._encoded(instruction) for instruction in instructions]
+        features = self._executor.encode_image(np.ascontiguousarray(image))
+        text, mask = (np.stack(parts) for parts in zip(*encoded, strict=True))
+        return self._executor.answer(features, text, mask)
+
+    def _encoded(self, instruction: str) -> tuple[np.ndarray, np.ndarray]:
+        found = self._prompts.get(instruction)
+        if found is None:
+            prompt = tokenize(instruction, self.manifest.text_length, self.manifest.text_buckets)
+            text = self._executor.encode_text(prompt.pieces[None], prompt.colors[None], prompt.mask[None])[0]
+            found = self._prompts[instruction] = (text, prompt.mask)
+            if len(self._prompts) > PROMPTS_KEPT:
+                self._prompts.popitem(last=False)
+        self._prompts.move_to_end(instruction)
+        return found
+
+
+def load_generator(bundle_dir: str | Path, executor: str = "auto") -> Generator:
+    """Open a bundle, verify it and load it into an executor.
+
+    Raises InputError where the bundle is incomplete or altered, or the executor is not to be had.
+    """
+    bundle = open_bundle(bundle_dir)
+    return Generator(bundle, load_executor(bundle, executor))

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The generator's network: a frame and an instruction in, a picture out.
+
+Three parts, so that a frame is encoded once for any number of questions:
+
+* `encode_image`: the frame -> features at 1/4, 1/8 and 1/16 of its size.
+* `encode_text`: a tokenized instruction -> one vector a token; the first sums the instruction up.
+* `answer`: features, the picture being painted and the instruction -> the picture.
+
+Pixels enter and leave through pixel (un)shuffling by 4, so no convolution runs at full resolution. In one step the frame
+itself stands in place of the noise, so its share of `answer` can be computed once with the features.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+
+PATCH = 4
+Features = tuple[Tensor, Tensor, Tensor]
+
+
+class ConvBlock(nn.Module):
+    """Residual pair of 3×3 convolutions; with `condition` it is scaled and shifted by the instruction."""
+
+    def __init__(self, channels: int, condition: int = 0) -> None:
+        super().__init__()
+        self.norm1 = nn.GroupNorm(8, channels)
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.norm2 = nn.GroupNorm(8, channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.film = nn.Linear(condition, 2 * channels) if condition else None
+        nn.init.zeros_(self.conv2.weight)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        h = self.norm2(self.conv1(F.silu(self.norm1(x))))
+        if self.film is not None:
+            scale, shift = self.film(condition)[:, :, None, None].chunk(2, dim=1)
+            h = h * (1 + scale) + shift
+        return x + self.conv2(F.silu(h))
+
+
+class Attention(nn.Module):
+    """Residual attention of positions to positions, or to the words of the instruction."""
+
+    def __init__(self, channels: int, heads: int, context: int = 0) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(channels)
+        self.query = nn.Linear(channels, channels)
+        self.key_value = nn.Linear(context or channels, 2 * channels)
+        self.out = nn.Linear(channels, channels)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, x: Tensor, context: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+        h = self.norm(x)
+        key, value = self.key_value(h if context is None else context).chunk(2, dim=-1)
+        query, key, value = (self._split(part) for part in (self.query(h), key, value))
+        h = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        return x + self.out(h.transpose(1, 2).flatten(2))
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class TextEncoder(nn.Module):
+    """Hashed words and colour values -> contextual vectors, by a small transformer."""
+
+    def __init__(self, width: int, layers: int, length: int, buckets: int) -> None:
+        super().__init__()
+        self.pieces = nn.Embedding(buckets, width, padding_idx=0)
+        self.color = nn.Linear(4, width)
+        self.position = nn.Parameter(torch.randn(length, width) * 0.02)
+        # Neighbouring words belong together ("floor: red"); a convolution says so from the first step on.
+        self.neighbours = nn.ModuleList(nn.Conv1d(width, width, 5, padding=2) for _ in range(layers))
+        self.attention = nn.ModuleList(Attention(width, 4) for _ in range(layers))
+        self.mix = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+            for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(width)
+        nn.init.normal_(self.pieces.weight, std=0.3)
+        with torch.no_grad():
+            self.pieces.weight[0] = 0
+
+    def forward(self, pieces: Tensor, colors: Tensor, mask: Tensor) -> Tensor:
+        keep = mask[:, :, None]
+        x = (self.pieces(pieces).sum(2) + self.color(colors) + self.position) * keep
+        bias = _bias(mask)
+        for neighbours, attention, mix in zip(self.neighbours, self.attention, self.mix, strict=True):
+            x = x + F.silu(neighbours(x.transpose(1, 2))).transpose(1, 2) * keep
+            x = attention(x, bias=bias)
+            x = x + mix(x)
+        return self.norm(x) * keep
+
+
+class VisionBananaUNet(ModelMixin, ConfigMixin):
+    """Saves and loads in diffusers' format (`save_pretrained`, `from_pretrained`)."""
+
+    @register_to_config
+    def __init__(
+        self,
+        channels: tuple[int, int, int] = (48, 128, 256),
+        encoder_depth: tuple[int, int, int] = (1, 2, 3),
+        answer_depth: tuple[int, int, int] = (1, 2, 3),
+        heads: int = 8,
+        text_width: int = 128,
+        text_layers: int = 2,
+        text_length: int = 128,
+        text_buckets: int = 4096,
+    ) -> None:
+        super().__init__()
+        pixels = 3 * PATCH * PATCH
+        self.text = TextEncoder(text_width, text_layers, text_length, text_buckets)
+        self.time = nn.Sequential(nn.Linear(64, text_width), nn.SiLU(), nn.Linear(text_width, text_width))
+
+        self.image_stem = nn.Conv2d(pixels + 2, channels[0], 3, padding=1)
+        self.image_down = nn.ModuleList(_down(channels[i], channels[i + 1]) for i in range(2))
+        self.image_blocks = nn.ModuleList(
+            nn.ModuleList(ConvBlock(c) for _ in range(n)) for c, n in zip(channels, encoder_depth, strict=True)
+        )
+        self.image_attention = nn.ModuleList(Attention(channels[2], heads) for _ in range(encoder_depth[2]))
+
+        self.sample_stem = nn.Conv2d(pixels, channels[0], 3, padding=1)
+        self.sample_down = nn.ModuleList(_down(channels[i], channels[i + 1]) for i in range(2))
+
+        self.answer_blocks = nn.ModuleList(
+            nn.ModuleList(ConvBlock(c, text_width) for _ in range(n)) for c, n in zip(channels, answer_depth, strict=True)
+        )
+        self.answer_self = nn.ModuleList(Attention(channels[2], heads) for _ in range(answer_depth[2]))
+        self.answer_text = nn.ModuleList(
+            nn.ModuleList(Attention(c, heads, text_width) for _ in range(n))
+            for c, n in zip(channels[1:], answer_depth[1:], strict=True)
+        )
+        self.answer_up = nn.ModuleList(nn.Conv2d(channels[i + 1], 4 * channels[i], 1) for i in range(2))
+        self.answer_norm = nn.GroupNorm(8, channels[0])
+        self.answer_out = nn.Conv2d(channels[0], pixels, 3, padding=1)
+
+    def encode_text(self, pieces: Tensor, colors: Tensor, mask: Tensor) -> Tensor:
+        """(N, T, P) hashed words, (N, T, 4) colours, (N, T) mask -> (N, T, text_width)."""
+        return self.text(pieces, colors, mask)
+
+    def encode_image(self, image: Tensor) -> Features:
+        """(B, 3, H, W) in -1..1, H and W multiples of 16 -> features at 1/4, 1/8, 1/16."""
+        x = F.pixel_unshuffle(image, PATCH)
+        x = self.image_stem(torch.cat([x, _places(x)], dim=1))
+        features = []
+        for level, blocks in enumerate(self.image_blocks):
+            for i, block in enumerate(blocks):
+                x = block(x)
+                if level == 2:
+                    x = _over_positions(self.image_attention[i], x)
+            features.append(x)
+            if level < 2:
+                x = self.image_down[level](x)
+        return features[0], features[1], features[2]
+
+    def add_sample(self, features: Features, sample: Tensor) -> Features:
+        """Add the picture being painted, (N, 3, H, W) in -1..1: noise on its way, or the frame itself in one step."""
+        s0 = self.sample_stem(F.pixel_unshuffle(sample, PATCH))
+        s1 = self.sample_down[0](s0)
+        return features[0] + s0, features[1] + s1, features[2] + self.sample_down[1](s1)
+
+    def answer(self, features: Features, timestep: Tensor, text: Tensor, mask: Tensor) -> Tensor:
+        """Features with the sample in them, (N,) time in 0..1, the instruction -> (N, 3, H, W) clean picture in -1..1."""
+        condition = text[:, 0] + self.time(_waves(timestep))
+        bias = _bias(mask)
+        x = features[2].expand(text.shape[0], -1, -1, -1)
+        for block, to_self, to_text in zip(self.answer_blocks[2], self.answer_self, self.answer_text[1], strict=True):
+            x = _over_positions(to_self, block(x, condition))
+            x = _over_positions(to_text, x, text, bias)
+        x = F.pixel_shuffle(self.answer_up[1](x), 2) + features[1]
+        for block, to_text in zip(self.answer_blocks[1], self.answer_text[0], strict=True):
+            x = _over_positions(to_text, block(x, condition), text, bias)
+        x = F.pixel_shuffle(self.answer_up[0](x), 2) + features[0]
+        for block in self.answer_blocks[0]:
+            x = block(x, condition)
+        return F.pixel_shuffle(self.answer_out(F.silu(self.answer_norm(x))), PATCH)
+
+    def forward(self, image: Tensor, sample: Tensor, timestep: Tensor, text: Tensor, mask: Tensor) -> Tensor:
+        """One denoising step for one question a frame; see the parts for shapes."""
+        return self.answer(self.add_sample(self.encode_image(image), sample), timestep, text, mask)
+
+
+def _down(channels: int, wider: int) -> nn.Conv2d:
+    return nn.Conv2d(channels, wider, 3, stride=2, padding=1)
+
+
+def _over_positions(attention: Attention, x: Tensor, *context: Tensor) -> Tensor:
+    height, width = x.shape[-2:]
+    return attention(x.flatten(2).transpose(1, 2), *context).transpose(1, 2).unflatten(2, (height, width))
+
+
+def _places(x: Tensor) -> Tensor:
+    """Where each position lies across and down, -1..1, (B, 2, H, W): what is low in a picture is mostly near."""
+    height, width = x.shape[-2:]
+    down = torch.linspace(-1, 1, height, device=x.device, dtype=x.dtype)[:, None].expand(height, width)
+    across = torch.linspace(-1, 1, width, device=x.device, dtype=x.dtype)[None].expand(height, width)
+    return torch.stack([across, down])[None].expand(x.shape[0], -1, -1, -1)
+
+
+def _bias(mask: Tensor) -> Tensor:
+    """Additive attention bias that hides padding, (N, 1, 1, T)."""
+    return (mask - 1)[:, None, None, :] * 1e4
+
+
+def _waves(timestep: Tensor) -> Tensor:
+    frequencies = torch.exp(torch.arange(32, device=timestep.device) * (-math.log(1000.0) / 31)) * 1000
+    angles = timestep[:, None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], dim=1)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The topics that a camera's answers leave by."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rclpy.event_handler import PublisherEventCallbacks
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
+from rclpy.qos import QoSProfile
+
+from vision_banana_ros.node.faults import Faults
+from vision_banana_ros.node.messages import TYPES
+from vision_banana_ros.node.qos import latched, mismatch, offered, overridable
+
+try:
+    from vision_msgs.msg import LabelInfo, VisionClass
+except ImportError:  # a ROS without it: the node works, only the names of the classes have no topic
+    LabelInfo = None
+
+LABELS = "segmentation/labels"
+
+
+class Outputs:
+    """Publishers for one camera. They pass messages while the node is active."""
+
+    def __init__(self, node: LifecycleNode, faults: Faults):
+        self._node = node
+        self._faults = faults
+        self._publishers: dict[str, LifecyclePublisher] = {}
+
+    def open(self) -> None:
+        for topic, message_type in TYPES.items():
+            self._publishers[topic] = self._create(topic, message_type, offered())
+        if LabelInfo is None:
+            self._node.get_logger().info(f"vision_msgs is not installed: {LABELS} is not published.")
+        else:
+            self._publishers[LABELS] = self._create(LABELS, LabelInfo, latched())
+
+    def close(self) -> None:
+        for publisher in self._publishers.values():
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers.clear()
+
+    def watched(self) -> set[str]:
+        """The outputs that somebody subscribes to. May be used from the worker's thread."""
+        return {topic for topic in TYPES if self._publishers[topic].get_subscription_count() > 0}
+
+    def publish(self, topic: str, message: Any) -> None:
+        """May be used from the worker's thread."""
+        self._publishers[topic].publish(message)
+
+    def publish_labels(self, names: Iterable[str]) -> None:
+        """Says what the values of segmentation/mask mean, for those who come later too."""
+        if LabelInfo is None:
+            return
+        message = LabelInfo(class_map=[VisionClass(class_id=i, class_name=name) for i, name in enumerate(names)])
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        self.publish(LABELS, message)
+
+    def _create(self, topic: str, message_type: type, profile: QoSProfile) -> LifecyclePublisher:
+        resolved = self._node.resolve_topic_name(topic)
+        tell = mismatch(resolved, True, lambda text: self._faults.report(f"qos {resolved}", text, lasting=True))
+        return self._node.create_lifecycle_publisher(
+            message_type,
+            topic,
+            profile,
+            qos_overriding_options=overridable(),
+            event_callbacks=PublisherEventCallbacks(incompatible_qos=tell, use_default_callbacks=False),
+        )

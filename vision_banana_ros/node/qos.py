@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How topics are connected, and what is said when a connection fails. QoS is the first thing that users ask about."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    QoSPolicyKind,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_policy_name_from_kind,
+)
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+
+def asked(reliability: ReliabilityPolicy) -> QoSProfile:
+    """For subscriptions: only the newest message counts."""
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=reliability, durability=DurabilityPolicy.VOLATILE)
+
+
+def requested() -> QoSProfile:
+    """For services: a burst of requests gets a burst of replies, some of them refusals, and not silence."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=100,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.VOLATILE,
+    )
+
+
+def offered() -> QoSProfile:
+    """For outputs. A few messages are kept, so that a lost part of a large one can be sent again after the next has left."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=5,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.VOLATILE,
+    )
+
+
+def latched() -> QoSProfile:
+    """For what a late subscriber must still get."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=1,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    )
+
+
+def overridable() -> QoSOverridingOptions:
+    """Lets parameters `qos_overrides./topic.publisher|subscription.POLICY` change a topic's policies at start."""
+    return QoSOverridingOptions((QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY))
+
+
+def mismatch(topic: str, publishing: bool, tell: Callable[[str], object]) -> Callable[[Any], None]:
+    """A callback for incompatible-QoS events of a topic that tells a sentence."""
+
+    def callback(event: Any) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind).removesuffix("_QOS_POLICY").lower()
+        if publishing:
+            what = f"A subscriber to {topic} asks for a {policy} that this node does not offer: it will receive nothing."
+        else:
+            what = f"A publisher on {topic} does not offer the {policy} that this node asks for: nothing will be received from it."
+        end = "publisher" if publishing else "subscription"
+        tell(
+            f"{what} Change it there, or start this node with the parameter qos_overrides.{topic}.{end}.{policy} to match;"
+            f" 'ros2 topic info -v {topic}' shows both ends."
+        )
+
+    return callback

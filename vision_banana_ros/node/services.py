@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node's services. A callback hands its job to the worker and waits as a coroutine, so that ROS's executor stays free."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.parameter import Parameter
+from rclpy.task import Future
+from sensor_msgs.msg import Image
+
+from vision_banana_interfaces.srv import Generate, Segment, SetPrompts  # type: ignore[attr-defined]
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.node import requests
+from vision_banana_ros.node.inputs import nanoseconds
+from vision_banana_ros.node.prompts import clean_text
+from vision_banana_ros.node.qos import requested
+
+if TYPE_CHECKING:
+    from vision_banana_ros.node.node import VisionBananaNode
+
+T = TypeVar("T")
+
+
+class Services:
+    """~/segment, ~/set_prompts and ~/generate. They are there in every state, so that a request always gets a reply."""
+
+    def __init__(self, node: "VisionBananaNode"):
+        self._node = node
+        self._clock = Clock(clock_type=ClockType.STEADY_TIME)
+        # A callback that waits must not keep others from starting.
+        self._group = ReentrantCallbackGroup()
+        self._waiting: set[Future] = set()
+        for kind, name, reply in (
+            (Segment, "~/segment", self._segment),
+            (SetPrompts, "~/set_prompts", self._set_prompts),
+            (Generate, "~/generate", self._generate),
+        ):
+            node.create_service(kind, name, self._replying(reply), qos_profile=requested(), callback_group=self._group)
+
+    def cancel(self, reason: str) -> None:
+        """Fails every request that waits for the worker."""
+        for future in self._waiting:
+            future.set_result((None, InputError(reason)))
+
+    def _replying(self, reply: Callable[[Any, Any], Awaitable[str]]) -> Callable[[Any, Any], Awaitable[Any]]:
+        """Turns an error into a reply that says what was wrong."""
+
+        async def callback(request: Any, response: Any) -> Any:
+            try:
+                response.message = await reply(request, response)
+                response.success = True
+            except InputError as error:
+                response.message = str(error)
+            except Exception as error:
+                response.message = f"The request failed: {type(error).__name__}: {error}"
+                self._node.get_logger().error(response.message)
+            return response
+
+        return callback
+
+    async def _segment(self, request: Segment.Request, response: Segment.Response) -> str:
+        expression = clean_text(request.expression, "The expression")
+        asking, message = self._node.asking(), self._picture(request.image, nanoseconds(request.stamp))
+        camera = self._node.stream.camera
+        return await self._in_worker(lambda: requests.segment(message, expression, asking, camera, response))
+
+    async def _set_prompts(self, request: SetPrompts.Request, response: SetPrompts.Response) -> str:
+        asking = self._node.asking()
+        change = requests.prompts(request.task, request.prompts, asking)
+        await self._in_worker(lambda: self._node.prepare(change.questions))
+        result = self._node.set_parameters([Parameter(change.parameter, value=change.value)])[0]
+        if not result.successful:
+            raise InputError(result.reason)
+        response.ids, response.colors = change.ids, change.colors
+        return change.message
+
+    async def _generate(self, request: Generate.Request, response: Generate.Response) -> str:
+        instruction = clean_text(request.instruction, "The instruction", requests.MAX_INSTRUCTION)
+        asking, message = self._node.asking(), self._picture(request.image, 0)
+        return await self._in_worker(lambda: requests.generate(message, instruction, asking, response))
+
+    def _picture(self, image: Image, stamp_ns: int) -> Any:
+        """The image of a request, or where that is empty the frame of the stream that it names."""
+        if image.width or image.height or image.data:
+            return image
+        if not self._node.stream.active:
+            raise InputError(
+                "The node is not active, so there is no live stream. Activate it first (ros2 lifecycle set /vision_banana"
+                " activate), or send an image."
+            )
+        return self._node.stream.frame(stamp_ns).message
+
+    async def _in_worker(self, job: Callable[[], T]) -> T:
+        """Runs `job` on the worker's thread and returns its result, or raises its error or InputError when time is up."""
+        executor, timeout_s = self._node.executor, self._node.asking().settings.service_timeout
+        assert executor is not None  # or no callback would run
+        future: Future[tuple[T | None, Exception | None]] = Future(executor=executor)
+
+        def run() -> None:
+            if future.done():  # too late, nobody waits any more
+                return
+            try:
+                future.set_result((job(), None))
+            except Exception as error:
+                future.set_result((None, error))
+            executor.wake()
+
+        def give_up() -> None:
+            late = f"No answer within {timeout_s:g} s (service_timeout): the generator is slow or has too much to do. Ask again."
+            future.set_result((None, InputError(late)))
+
+        timer = self._node.create_timer(timeout_s, give_up, callback_group=self._group, clock=self._clock)
+        self._waiting.add(future)
+        try:
+            self._node.submit(run)
+            outcome = await future
+        finally:
+            self._waiting.discard(future)
+            self._node.destroy_timer(timer)
+        assert outcome is not None
+        result, error = outcome
+        if error is not None:
+            raise error
+        return cast(T, result)

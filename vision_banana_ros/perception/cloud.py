@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Point clouds on disk."""
+
+from pathlib import Path
+
+import numpy as np
+
+from vision_banana_ros.errors import InputError
+
+_VERTEX = np.dtype([("xyz", "<f4", 3), ("rgb", "u1", 3)])
+_HEADER = """ply
+format binary_little_endian 1.0
+comment x right, y down, z forward; metres
+element vertex {count}
+property float x
+property float y
+property float z
+property uchar red
+property uchar green
+property uchar blue
+end_header
+"""
+
+
+def write_ply(path: str | Path, xyz: np.ndarray, rgb: np.ndarray) -> int:
+    """Writes (..., 3) float metres and (..., 3) uint8 colours as binary PLY and returns the number of points.
+
+    Points with a coordinate that is not finite are left out. InputError where the two do not belong together.
+    """
+    if xyz.shape != rgb.shape or xyz.shape[-1] != 3:
+        raise InputError(f"Points {xyz.shape} and colours {rgb.shape} must have the same shape, three values a point.")
+    keep = np.isfinite(xyz).all(axis=-1)
+    vertices = np.empty(int(keep.sum()), _VERTEX)
+    vertices["xyz"] = xyz[keep]
+    vertices["rgb"] = rgb[keep]
+    with open(path, "wb") as file:
+        file.write(_HEADER.format(count=len(vertices)).encode("ascii"))
+        file.write(vertices.tobytes())
+    return len(vertices)

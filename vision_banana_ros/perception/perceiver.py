@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One frame and its questions in, answers on one pixel grid out."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.perception.geometry import Letterbox
+from vision_banana_ros.perception.questions import Question
+from vision_banana_ros.perception.resample import Guide
+
+
+class Painter(Protocol):
+    """What a Perceiver needs of a generator."""
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+
+    def paint(self, image: np.ndarray, instructions: Sequence[str]) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Looks(Sequence[Any]):
+    """The answers to the questions, in their order; each is its task's `Answer`, and all have the grid of `image`.
+
+    image: (H, W, 3) uint8, the frame on the grid of the answers.
+    readable: for each question, the fraction (0..1) of pixels that could be read (confidence above zero).
+    paint_s, read_s: seconds spent painting, and on everything else.
+    """
+
+    image: np.ndarray
+    answers: tuple[Any, ...]
+    readable: tuple[float, ...]
+    paint_s: float
+    read_s: float
+
+    def __len__(self) -> int:
+        return len(self.answers)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.answers)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.answers[index]
+
+
+class Perceiver:
+    """Asks a generator about frames of any size.
+
+    The frame is letterboxed to the generator's size, painted once for all questions, decoded at that size without the
+    bars, and the numbers (never the colours) are brought to the output grid: the frame's own ("input") or the
+    generator's without its bars ("generator", see `grid`).
+    """
+
+    def __init__(self, generator: Painter, output_size: Literal["input", "generator"] = "input"):
+        if output_size not in ("input", "generator"):
+            raise InputError(f"output_size is {output_size!r}; it must be 'input' or 'generator'.")
+        self.generator = generator
+        self.output_size = output_size
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of the answers for a frame of height x width; scale its CameraInfo to this."""
+        if self.output_size == "input":
+            return height, width
+        box = Letterbox.fit((height, width), self.generator.size)
+        return box.height, box.width
+
+    def look(self, image: np.ndarray, questions: Sequence[Question]) -> Looks:
+        """Answers the questions about (H, W, 3) uint8 RGB. InputError where the image is something else."""
+        started = time.perf_counter()
+        _check(image)
+        image = np.ascontiguousarray(image)
+        box = Letterbox.fit(image.shape[:2], self.generator.size)
+        small = box.shrink(image)
+        canvas = box.pad(small)
+        paint_started = time.perf_counter()
+        painted = self.generator.paint(canvas, [q.instruction for q in questions]) if questions else ()
+        paint_s = time.perf_counter() - paint_started
+
+        answers = [q.read(box.crop(rgb)) for q, rgb in zip(questions, painted, strict=True)]
+        readable = tuple(np.count_nonzero(a.confidence) / a.confidence.size for a in answers)
+        if self.output_size == "generator":
+            image = small
+        elif answers and image.shape != small.shape:
+            guide = Guide.of(image, small)
+            answers = [guide.answer(a) for a in answers]
+        return Looks(image, tuple(answers), readable, paint_s, time.perf_counter() - started - paint_s)
+
+
+def _check(image: np.ndarray) -> None:
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        what = f"{image.dtype} of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise InputError(f"The image must be (height, width, 3) uint8 RGB; it is {what}. Convert it first.")
+    if image.size == 0:
+        raise InputError(f"The image is {image.shape[1]}x{image.shape[0]} pixels, so there is nothing to look at.")

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Surface normals as colours.
+
+The paper's right-handed camera frame: +x right, +y up, +z out of the image towards the viewer.
+R = (1 - x) / 2, G = (1 + y) / 2, B = (1 + z) / 2 (arXiv 2604.20329; note the minus on x).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.tasks import phrasings
+from vision_banana_ros.tasks._images import read_colors, read_floats
+
+NAME = "normals"
+PHRASINGS = phrasings.NORMALS
+
+#: How far a decoded vector's length may be from 1. A colour at length 1/2 is as near to grey, which is no
+#: direction at all, as to the unit vectors; it is also what remains of two directions 120 degrees apart when
+#: they blend.
+MAX_LENGTH_ERROR = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Normals read from a painted answer.
+
+    normals: (H, W, 3) float32 unit vectors in the paper's frame; NaN where unreadable.
+    confidence: (H, W) float32, 1 for a colour that is a unit vector, 0 from `max_length_error` on.
+    """
+
+    normals: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+
+
+def instruction(*, phrasing: int = 0) -> str:
+    """Return the sentence that asks for surface normals; `phrasing` picks one of `PHRASINGS`."""
+    return phrasings.phrase(PHRASINGS, phrasing)
+
+
+def encode(normals: ArrayLike) -> NDArray[np.float32]:
+    """Paint unit vectors (H, W, 3) in the paper's frame as RGB (H, W, 3) float32 in [0, 1].
+
+    NaN and zero vectors (no surface, such as sky) become mid grey, which decodes to NaN.
+    Raises `InputError` for other shapes and types.
+    """
+    vectors = read_floats(normals, "Normals", channels=3).astype(np.float32)
+    vectors = np.where(np.isnan(vectors).any(axis=2, keepdims=True), np.float32(0), vectors)
+    signs = np.array([-1, 1, 1], dtype=np.float32)
+    return np.clip((1 + signs * vectors) / 2, 0, 1)
+
+
+def decode(rgb: ArrayLike, max_length_error: float = MAX_LENGTH_ERROR) -> Answer:
+    """Read normals from an answer (H, W, 3), uint8 or float in [0, 1].
+
+    Vectors are brought to length 1; how far they were from it gives the confidence. From `max_length_error`
+    on, and where a colour is NaN, vector is NaN and confidence 0. Raises `InputError` for other shapes and
+    types.
+    """
+    if not 0 < max_length_error <= 1:
+        raise InputError(f"max_length_error must be above 0 and at most 1, not {max_length_error}.")
+    colors = read_colors(rgb)
+    _, height, width = colors.shape
+    normals, confidence = _read(colors.reshape(3, -1), np.float32(max_length_error))
+    return Answer(normals.reshape(height, width, 3), confidence.reshape(height, width))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _read(colors: NDArray[np.float32], max_length_error: np.float32) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    n = colors.shape[1]
+    normals = np.empty((n, 3), np.float32)
+    confidence = np.empty(n, np.float32)
+    zero, one, two, nan = np.float32(0), np.float32(1), np.float32(2), np.float32(np.nan)
+    for i in range(n):
+        x = one - two * colors[0, i]
+        y = two * colors[1, i] - one
+        z = two * colors[2, i] - one
+        length = np.sqrt(x * x + y * y + z * z)
+        sure = one - np.abs(length - one) / max_length_error
+        readable = sure > zero
+        unit = one / length if readable else nan
+        normals[i, 0] = x * unit
+        normals[i, 1] = y * unit
+        normals[i, 2] = z * unit
+        confidence[i] = sure if readable else zero
+    return normals, confidence

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Referring segmentation: what an expression names is painted in one colour, the rest in another.
+
+Source: arXiv 2604.20329, which states no threshold.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.tasks import phrasings
+from vision_banana_ros.tasks._images import read_colors, read_mask
+from vision_banana_ros.tasks._palette import nearest
+from vision_banana_ros.tasks.colors import BLACK, ColorLike, Rgb, parse_color, require_distinct, write_color
+
+NAME = "referring"
+PHRASINGS = phrasings.REFERRING
+
+#: How far (0-255) a pixel may be from the colour or the background. It is half the way between neighbouring
+#: corners of the RGB cube, so a pixel counts for at most one of the full colours, and a stray third colour
+#: for none.
+MAX_DISTANCE = 127.5
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A mask read from a painted answer.
+
+    mask: (H, W) bool. confidence: (H, W) float32, that the pixel is what the mask says: 1 - d1 / d2 with the
+    distances to the nearer
+        and the farther of colour and background; 0 where it is like neither.
+    """
+
+    mask: NDArray[np.bool_]
+    confidence: NDArray[np.float32]
+
+
+def instruction(expression: str, color: ColorLike, background: ColorLike = BLACK, *, phrasing: int = 0, style: str = "hex") -> str:
+    """Return the sentence that asks for what `expression` names, in `color` on `background`.
+
+    `phrasing` picks one of `PHRASINGS`; `style` says how colours are written, "hex", "rgb" or "name".
+    Raises `InputError` for an empty expression and for two colours too near to tell apart.
+    """
+    wanted, rest = _parse_pair(color, background)
+    return phrasings.phrase(
+        PHRASINGS,
+        phrasing,
+        expression=phrasings.one_line(expression, "The expression is empty; say what to look for."),
+        color=write_color(wanted, style),
+        background=write_color(rest, style),
+    )
+
+
+def encode(mask: ArrayLike, color: ColorLike, background: ColorLike = BLACK) -> NDArray[np.float32]:
+    """Paint a mask (H, W) of bool as RGB (H, W, 3) float32 in [0, 1].
+
+    Raises `InputError` for other shapes and types and for two colours too near to tell apart.
+    """
+    wanted, rest = _parse_pair(color, background)
+    table = np.array([rest, wanted], dtype=np.float32) / np.float32(255)
+    return table[read_mask(mask, "A mask").astype(np.uint8)]
+
+
+def decode(rgb: ArrayLike, color: ColorLike, background: ColorLike = BLACK, max_distance: float = MAX_DISTANCE) -> Answer:
+    """Read a mask from an answer (H, W, 3), uint8 or float in [0, 1].
+
+    A pixel is in the mask when it is nearer to `color` than to `background`, and nearer than `max_distance`
+    (0-255). Raises `InputError` for other shapes and types and for two colours too near to tell apart.
+    """
+    if not max_distance > 0:
+        raise InputError(f"max_distance must be above 0, not {max_distance}.")
+    wanted, rest = _parse_pair(color, background)
+    index, confidence = nearest(read_colors(rgb), [rest, wanted], 2, max_distance=max_distance)
+    return Answer((index == 1) & (confidence > 0), confidence)
+
+
+def _parse_pair(color: ColorLike, background: ColorLike) -> tuple[Rgb, Rgb]:
+    wanted, rest = parse_color(color), parse_color(background)
+    require_distinct({"the colour": wanted, "the background": rest})
+    return wanted, rest

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Semantic segmentation: a legend gives every class a colour, a pixel belongs to the nearest (arXiv
+2604.20329).
+
+In the paper every pixel has a class. Here a pixel is unlabelled (255) when it is nearest to the colour of
+what belongs to no class, black unless a class has it, and when its nearest colour is hardly nearer than the
+second.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.tasks import phrasings
+from vision_banana_ros.tasks._images import read_colors, read_labels
+from vision_banana_ros.tasks._palette import UNLABELLED, nearest
+from vision_banana_ros.tasks.colors import (
+    BLACK,
+    MIN_DISTANCE,
+    ColorLike,
+    Legend,
+    Rgb,
+    parse_color,
+    parse_legend,
+)
+
+NAME = "semantic"
+PHRASINGS = phrasings.SEMANTIC
+
+#: Below this confidence the nearest colour is less than a tenth nearer than the second, and noise decides.
+MIN_CONFIDENCE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Classes read from a painted answer.
+
+    labels: (H, W) uint8, class index in legend order; 255 unlabelled.
+    confidence: (H, W) float32, 1 - d1 / d2 with the distances to the nearest colour and to the second;
+        0 where unreadable.
+    """
+
+    labels: NDArray[np.uint8]
+    confidence: NDArray[np.float32]
+
+
+def instruction(
+    legend: Mapping[str, ColorLike],
+    unlabelled: ColorLike | None = BLACK,
+    *,
+    phrasing: int = 0,
+    style: str = "hex",
+) -> str:
+    """Return the sentence that asks for the classes of `legend` in its colours.
+
+    `phrasing` picks one of `PHRASINGS`; `style` says how colours are written, "hex", "rgb" or "name".
+    Raises `InputError` for a legend that `parse_legend` refuses.
+    """
+    parsed = parse_legend(legend)
+    rest = _color_of_rest(parsed, unlabelled)
+    named = parsed if rest is None else parsed | {"anything else": rest}
+    return phrasings.phrase(PHRASINGS, phrasing, **phrasings.write_legend(named, style))
+
+
+def encode(labels: ArrayLike, legend: Mapping[str, ColorLike], unlabelled: ColorLike | None = BLACK) -> NDArray[np.float32]:
+    """Paint labels (H, W), whole numbers in legend order with 255 unlabelled, as RGB (H, W, 3) float32 in [0,
+    1].
+
+    Raises `InputError` for a label that the legend does not have, and for unlabelled pixels where a class has
+    the colour `unlabelled`.
+    """
+    parsed = parse_legend(legend)
+    classes = read_labels(labels, "Labels")
+    rest = _color_of_rest(parsed, unlabelled)
+    if np.any((classes >= len(parsed)) & (classes != UNLABELLED)):
+        raise InputError(
+            f"The labels go up to {classes.max()}, but the legend has {len(parsed)} classes; "
+            f"use 0 to {len(parsed) - 1}, and {UNLABELLED} for unlabelled pixels."
+        )
+    if rest is None and np.any(classes == UNLABELLED):
+        raise InputError("Some pixels are unlabelled; pass as `unlabelled` a colour that no class has.")
+    table = np.zeros((UNLABELLED + 1, 3), dtype=np.float32)
+    table[: len(parsed)] = list(parsed.values())
+    table[UNLABELLED] = rest or BLACK
+    return (table / np.float32(255))[classes]
+
+
+def decode(
+    rgb: ArrayLike,
+    legend: Mapping[str, ColorLike],
+    min_confidence: float = MIN_CONFIDENCE,
+    unlabelled: ColorLike | None = BLACK,
+) -> Answer:
+    """Read classes from an answer (H, W, 3), uint8 or float in [0, 1].
+
+    `unlabelled` is the colour of what belongs to no class; it is ignored where a class has it. The paper's
+    rule, by which every pixel has a class, is `min_confidence=0, unlabelled=None`. Raises `InputError` for
+    other shapes and types and for a legend that `parse_legend` refuses.
+    """
+    if not 0 <= min_confidence <= 1:
+        raise InputError(f"min_confidence must be from 0 to 1, not {min_confidence}.")
+    parsed = parse_legend(legend)
+    rest = _color_of_rest(parsed, unlabelled)
+    palette = [*parsed.values()] if rest is None else [*parsed.values(), rest]
+    return Answer(*nearest(read_colors(rgb), palette, len(parsed), min_confidence))
+
+
+def _color_of_rest(legend: Legend, unlabelled: ColorLike | None) -> Rgb | None:
+    """Return the colour of what belongs to no class, or None where a class has it."""
+    if unlabelled is None:
+        return None
+    color = parse_color(unlabelled)
+    distance = np.linalg.norm(np.array(list(legend.values()), dtype=np.float64) - color, axis=1)
+    return color if distance.min() >= MIN_DISTANCE else None
