@@ -108,7 +108,7 @@ class VisionBananaNode(LifecycleNode):
         self.generator = self._run_in_worker(lambda: self._load(settings.bundle, settings.executor))
         asking = self._asking_for(settings, self.generator)
         self._run_in_worker(lambda: warm_up(asking))
-        self._run_in_worker(lambda: self.prepare(self._questions(asking)))
+        self._run_in_worker(lambda: self.prepare(asking.all_questions()))
         self._wanted = asking
         self.stream.open(asking)
         height, width = self.generator.size
@@ -173,11 +173,8 @@ class VisionBananaNode(LifecycleNode):
         own = generator.manifest.legend
         legend = read_legend(settings.legend, own) if settings.legend else own
         prompts = Prompts(legend, settings.expressions, settings.instances_class)
-        return Asking(generator, Perceiver(generator, settings.output_size), prompts, settings)
-
-    def _questions(self, asking: Asking) -> list[Question]:
-        """All that the live stream may ask."""
-        return [question for task in asking.generator.tasks for question in asking.prompts.questions(task)]
+        questions = {task: prompts.questions(task) for task in generator.tasks}
+        return Asking(generator, Perceiver(generator, settings.output_size), prompts, questions, settings)
 
     def _on_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         known = {p.name: p.value for p in changes if p.name in parameters.PARAMETERS}
@@ -196,17 +193,16 @@ class VisionBananaNode(LifecycleNode):
         if (settings.bundle, settings.executor) != (before.settings.bundle, before.settings.executor):
             raise InputError("bundle and executor are read by configure: deactivate and clean up first, then set them.")
         asking = self._asking_for(settings, before.generator)
-        questions = self._questions(asking)
-        if self._prepared.issuperset(question.instruction for question in questions):
+        if self._prepared.issuperset(question.instruction for question in asking.all_questions()):
             self._ask(asking)
         else:
-            self.submit(lambda: self._prepare_and_ask(asking, questions))
+            self.submit(lambda: self._prepare_and_ask(asking))
         self._wanted = asking
 
-    def _prepare_and_ask(self, asking: Asking, questions: Sequence[Question]) -> None:
+    def _prepare_and_ask(self, asking: Asking) -> None:
         """On the worker's thread: changes to prompts that the generator has not read yet."""
         try:
-            self.prepare(questions)
+            self.prepare(asking.all_questions())
         except InputError as error:
             self.stream.faults.report("prompts", f"The prompts were not changed: {error}", lasting=True)
             return

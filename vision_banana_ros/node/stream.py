@@ -31,12 +31,20 @@ NEEDS_CAMERA = {"points", "depth/camera_info"}
 
 @dataclass(frozen=True)
 class Asking:
-    """With what a frame is asked: taken once a frame, so that a change never splits one."""
+    """With what a frame is asked: taken once a frame, so that a change never splits one.
+
+    questions: those that follow from the prompts, by task; only tasks that the generator answers.
+    """
 
     generator: Generator
     perceiver: Perceiver
     prompts: Prompts
+    questions: dict[str, list[Question]]
     settings: Settings
+
+    def all_questions(self) -> list[Question]:
+        """All that a frame may be asked."""
+        return [question for questions in self.questions.values() for question in questions]
 
 
 class Stream:
