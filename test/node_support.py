@@ -8,8 +8,11 @@ BREAKS, STUCK.
 Run as a program it is the node itself with this generator: python test/node_support.py --ros-args -p autostart:=true
 """
 
+import fcntl
 import random
+import socket
 import sys
+import tempfile
 import threading
 import time
 from array import array
@@ -113,8 +116,23 @@ def load_oracle(bundle: str, executor: str) -> Any:
     return TestGenerator(pace_s=0.2 if bundle == "slow" else 0.0)
 
 
+_locks: list[Any] = []
+
+
 def any_domain() -> int:
-    return random.SystemRandom().randint(10, 99)
+    """A ROS domain that nobody on this machine uses, for as long as this process lives."""
+    for domain in random.sample(range(10, 100), 90):
+        lock = open(Path(tempfile.gettempdir()) / f"ros_domain_{domain}.lock", "w")  # noqa: SIM115
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.bind(("", 7410 + 250 * domain))  # where the first participant of the domain listens
+        except OSError:
+            lock.close()
+            continue
+        _locks.append(lock)
+        return domain
+    raise RuntimeError("All ROS domains from 10 to 99 are in use on this machine; end what uses them.")
 
 
 class Client(Node):

@@ -21,6 +21,7 @@ from vision_banana_ros.node.stream import Asking, Stream
 from vision_banana_ros.node.warmup import warm_up
 from vision_banana_ros.node.worker import Worker
 from vision_banana_ros.perception import Perceiver, Question
+from vision_banana_ros.tasks import TASKS
 
 STOP_S = 1.0
 """How long the end of a worker is waited for."""
@@ -173,7 +174,7 @@ class VisionBananaNode(LifecycleNode):
         own = generator.manifest.legend
         legend = read_legend(settings.legend, own) if settings.legend else own
         prompts = Prompts(legend, settings.expressions, settings.instances_class)
-        questions = {task: prompts.questions(task) for task in generator.tasks}
+        questions = {task: prompts.questions(task) for task in TASKS if task in generator.tasks}
         return Asking(generator, Perceiver(generator, settings.output_size), prompts, questions, settings)
 
     def _on_parameters(self, changes: list[Parameter]) -> SetParametersResult:

@@ -207,10 +207,10 @@ class Stream:
         return Seen(frame.message.header, looks.image, answers, legend, picture_range(manifest_range, max_range), camera)
 
     def _questions(self, tasks: set[str | None], asking: Asking) -> list[Question]:
-        known = asking.generator.tasks
+        known = asking.questions
         questions: list[Question] = []
         for task in sorted(task for task in tasks if task is not None):
-            asked = asking.prompts.questions(task) if task in known else []
+            asked = known.get(task, [])
             if not asked:
                 cure = f"call ~/set_prompts with the task {task}" if task in known else f"use a bundle that answers {task}"
                 self.faults.report(f"silent {task}", f"A topic of {task} is subscribed to, but nothing is asked: {cure}.")

@@ -69,6 +69,16 @@ inline = njit(forceinline=True, **OPTIONS)
 
 
 @inline
+def least(a, b):  # the built-in min and max do not compile for CUDA in every release of Numba
+    return a if a < b else b
+
+
+@inline
+def most(a, b):
+    return a if a > b else b
+
+
+@inline
 def hit_unit(shape, taper, ox, oy, oz, dx, dy, dz, near):
     """Smallest t > near at which the ray meets the unit shape, FAR if it does not."""
     if shape == BOX:
@@ -84,8 +94,8 @@ def hit_unit(shape, taper, ox, oy, oz, dx, dy, dz, near):
         ax = abs(ix)
         ay = abs(iy)
         az = abs(iz)
-        enter = max(-ox * ix - ax, -oy * iy - ay, -oz * iz - az)
-        leave = min(-ox * ix + ax, -oy * iy + ay, -oz * iz + az)
+        enter = most(most(-ox * ix - ax, -oy * iy - ay), -oz * iz - az)
+        leave = least(least(-ox * ix + ax, -oy * iy + ay), -oz * iz + az)
         if enter > leave or leave <= near:
             return FAR
         return enter if enter > near else leave
@@ -159,7 +169,7 @@ def misses(cx, cy, cz, r, ox, oy, oz, dx, dy, dz, dd, far):
     return along <= 0.0 or along * along < outside * dd or along - r * math.sqrt(dd) > far * dd
 
 
-@jit
+@inline
 def trace_list(prims, items, nears, first, last, ox, oy, oz, dx, dy, dz, near, skip_glass):
     """Nearest hit among a tile's primitives, which are sorted by their nearest depth: (t, primitive or -1)."""
     best = FAR
@@ -313,10 +323,10 @@ def value_noise(u, v, seed):
 def line(u, period, width, blur):
     """1 on a line of `width` at every multiple of `period`, 0 beside it, its edge softened over `blur`."""
     d = abs(u - period * math.floor(u / period + 0.5))
-    return min(1.0, max(0.0, (0.5 * width - d) / blur + 0.5)) * min(1.0, width / blur)
+    return least(1.0, most(0.0, (0.5 * width - d) / blur + 0.5)) * least(1.0, width / blur)
 
 
-@jit
+@inline
 def paint(prims, p, lx, ly, lz, face, pixel):
     """How far the surface's colour goes from A (0) to B (1), and a brightness factor.
 
@@ -343,14 +353,14 @@ def paint(prims, p, lx, ly, lz, face, pixel):
         u = angle * math.sqrt(lx * lx + ly * ly)
         v = lz
     s = prims[p, SCALE]
-    sharp = max(0.0, 1.0 - pixel / (0.6 * s))  # a pattern finer than a pixel fades to its mean
-    blur = max(pixel, 1e-4)
+    sharp = most(0.0, 1.0 - pixel / (0.6 * s))  # a pattern finer than a pixel fades to its mean
+    blur = most(pixel, 1e-4)
     if pattern == CHECKER:
         odd = (int(math.floor(u / s)) + int(math.floor(v / s))) & 1
         return 0.5 + (odd - 0.5) * sharp, 1.0
     if pattern == TILES:
         w = s * prims[p, ASPECT]
-        grout = max(line(u, s, w, blur), line(v, s, w, blur))
+        grout = most(line(u, s, w, blur), line(v, s, w, blur))
         shade = chance(int(math.floor(u / s)), int(math.floor(v / s)), seed)
         return grout, 1.0 + 0.12 * (shade - 0.5) * sharp
     if pattern == PLANKS:
@@ -359,13 +369,13 @@ def paint(prims, p, lx, ly, lz, face, pixel):
         u += chance(row, 7, seed) * long
         plank = chance(row, int(math.floor(u / long)), seed)
         grain = value_noise(u * 3.0 / s, v * 30.0 / s, seed) if pixel < 0.08 * s else 0.5
-        gap = max(line(v, s, 0.004, blur), line(u, long, 0.004, blur))
+        gap = most(line(v, s, 0.004, blur), line(u, long, 0.004, blur))
         return 0.7 * plank + 0.3 * grain, 1.0 - 0.55 * gap
     if pattern == BRICKS:
         row = int(math.floor(v / s))
         long = s * prims[p, ASPECT]
         u += 0.5 * long * (row & 1)
-        mortar = max(line(v, s, 0.15 * s, blur), line(u, long, 0.15 * s, blur))
+        mortar = most(line(v, s, 0.15 * s, blur), line(u, long, 0.15 * s, blur))
         shade = chance(int(math.floor(u / long)), row, seed)
         return mortar, 1.0 + 0.35 * (shade - 0.5) * (1.0 - mortar) * sharp
     if pattern == STRIPES:
@@ -388,7 +398,7 @@ def paint(prims, p, lx, ly, lz, face, pixel):
         return 0.0, 1.0 + 0.22 * math.sin(6.283185307179586 * u / s) * sharp
     # PICTURE: a few flat fields of colour
     w = value_noise(u / s, v / s, seed)
-    return min(1.0, max(0.0, (w - 0.4) * 6.0)), 0.55 + 0.9 * chance(int(math.floor(u / s * 1.3)), 3, seed)
+    return least(1.0, most(0.0, (w - 0.4) * 6.0)), 0.55 + 0.9 * chance(int(math.floor(u / s * 1.3)), 3, seed)
 
 
 @inline
@@ -408,16 +418,16 @@ def sky(air, dx, dy, dz):
                 + 0.3 * value_noise(3.1 * u, 3.1 * v, seed + 1)
                 + 0.15 * value_noise(7.0 * u, 7.0 * v, seed + 2)
             )
-            c = min(1.0, max(0.0, (n + air[CLOUDS] - 0.75) * 4.0)) * min(1.0, dz * 8.0)
+            c = least(1.0, most(0.0, (n + air[CLOUDS] - 0.75) * 4.0)) * least(1.0, dz * 8.0)
             lit = 1.25 * (air[HORIZON] + air[HORIZON + 1] + air[HORIZON + 2]) / 3.0
             r += c * (lit - r)
             g += c * (lit - g)
             b += c * (lit - b)
-        sun = max(0.0, dx * air[SUN_DIR] + dy * air[SUN_DIR + 1] + dz * air[SUN_DIR + 2])
+        sun = most(0.0, dx * air[SUN_DIR] + dy * air[SUN_DIR + 1] + dz * air[SUN_DIR + 2])
         glow = 0.35 * sun**24 + 2.0 * sun**1500
         return r + glow, g + 0.9 * glow, b + 0.7 * glow
     hill = 0.25 * value_noise(4.0 * math.atan2(dy, dx) + 20.0, 0.0, seed)
-    w = min(1.0, -dz * (3.0 + 8.0 * hill))
+    w = least(1.0, -dz * (3.0 + 8.0 * hill))
     r = air[HORIZON] * (1.0 - w) + 0.16 * w
     g = air[HORIZON + 1] * (1.0 - w) + 0.2 * w
     b = air[HORIZON + 2] * (1.0 - w) + 0.11 * w
@@ -434,7 +444,7 @@ def corner_shade(air, x, y, z, nx, ny, nz):
     Each wall takes a share s that falls with its distance g as s / (1 + 32 g^2); one division serves all six.
     """
     if air[ROOM + 3] <= air[ROOM]:
-        return 1.0 if nz > 0.5 else min(1.0, 0.62 + 0.5 * max(z, 0.0))
+        return 1.0 if nz > 0.5 else least(1.0, 0.62 + 0.5 * most(z, 0.0))
     a = 1.0 + 32.0 * (x - air[ROOM]) ** 2
     b = 1.0 + 32.0 * (air[ROOM + 3] - x) ** 2
     c = 1.0 + 32.0 * (y - air[ROOM + 1]) ** 2
@@ -457,7 +467,7 @@ def lit_surface(prims, groups, lights, air, casters, rows, p, ox, oy, oz, dx, dy
     vx = dx / length
     vy = dy / length
     vz = dz / length
-    facing = max(0.05, -(nx * vx + ny * vy + nz * vz))
+    facing = most(0.05, -(nx * vx + ny * vy + nz * vz))
     w, bright = paint(prims, p, lx, ly, lz, face, pixel * t * length / facing)
     cr = (prims[p, COLOR_A] + (prims[p, COLOR_B] - prims[p, COLOR_A]) * w) * bright
     cg = (prims[p, COLOR_A + 1] + (prims[p, COLOR_B + 1] - prims[p, COLOR_A + 1]) * w) * bright
@@ -492,10 +502,8 @@ def lit_surface(prims, groups, lights, air, casters, rows, p, ox, oy, oz, dx, dy
         row = rows + k if rows >= 0 else -1
         shaded = row < 0 or casters[row, 0] > 0
         if shaded:  # a random point of the light
-            r = lights[k, 7] * math.sqrt(j2)
-            a = 6.283185307179586 * j1
-            wx += r * math.cos(a)
-            wy += r * math.sin(a)
+            wx += lights[k, 7] * (1.8 * j1 - 0.9)
+            wy += lights[k, 7] * (1.8 * j2 - 0.9)
         far = math.sqrt(wx * wx + wy * wy + wz * wz)
         wx /= far
         wy /= far
@@ -511,8 +519,9 @@ def lit_surface(prims, groups, lights, air, casters, rows, p, ox, oy, oz, dx, dy
             hy = wy - vy
             hz = wz - vz
             h = (nx * hx + ny * hy + nz * hz) / math.sqrt(hx * hx + hy * hy + hz * hz)
-            if h > 0.7:
-                s = prims[p, GLOSS] * power * h ** prims[p, SHARPNESS]
+            if h > 0.0:  # h**n nearly, after Schlick, without the power
+                s = h / (h + 0.5 * prims[p, SHARPNESS] * (1.0 - h))
+                s *= s * prims[p, GLOSS] * power
                 gr += lights[k, 4] * s
                 gg += lights[k, 5] * s
                 gb += lights[k, 6] * s
@@ -578,7 +587,7 @@ def color_of(prims, groups, lights, air, casters, rows, items, nears, first, las
         if surface == MIRROR:
             break
     if air[FOG] > 0.0:
-        fog = 1.0 - math.exp(-air[FOG] * min(t * length, 60.0))
+        fog = 1.0 - math.exp(-air[FOG] * least(t * length, 60.0))
         r += (air[FOG_COLOR] - r) * fog
         g += (air[FOG_COLOR + 1] - g) * fog
         b += (air[FOG_COLOR + 2] - b) * fog
@@ -627,10 +636,10 @@ def shade_pixel(eye, prims, groups, lights, air, casters, rows, split, items, ne
     tile = (row // TILE) * columns + column // TILE
     samples = 1
     if (
-        who[row, max(column - 1, 0)] != p
-        or who[row, min(column + 1, width - 1)] != p
-        or who[max(row - 1, 0), column] != p
-        or who[min(row + 1, height - 1), column] != p
+        who[row, most(column - 1, 0)] != p
+        or who[row, least(column + 1, width - 1)] != p
+        or who[most(row - 1, 0), column] != p
+        or who[least(row + 1, height - 1), column] != p
     ):
         samples = 4
     # interleaved gradient noise: neighbours get well spread numbers, so that soft shadows look smooth
@@ -658,9 +667,9 @@ def shade_pixel(eye, prims, groups, lights, air, casters, rows, split, items, ne
             prims, groups, lights, air, casters, mine, items, nears, starts[tile], starts[tile + 1], q,
             eye[ORIGIN], eye[ORIGIN + 1], eye[ORIGIN + 2], dx, dy, dz, t, eye[SLOPE], fraction(j1 + 0.25 * k), j2,
         )  # fmt: skip
-        r += min(sr, 4.0)
-        g += min(sg, 4.0)
-        b += min(sb, 4.0)
+        r += least(sr, 4.0)
+        g += least(sg, 4.0)
+        b += least(sb, 4.0)
     rgb[row, column, 0] = r / samples
     rgb[row, column, 1] = g / samples
     rgb[row, column, 2] = b / samples
@@ -698,7 +707,7 @@ def screen_boxes(eye, prims, height, width, boxes, nears, corners):
     `corners` (8, 3) is scratch: the corners of the primitive's box in the optical frame.
     """
     for p in range(prims.shape[0]):
-        grow = max(1.0, prims[p, TAPER]) if prims[p, SHAPE] == TUBE else 1.0
+        grow = most(1.0, prims[p, TAPER]) if prims[p, SHAPE] == TUBE else 1.0
         near = FAR
         far = -FAR
         for k in range(8):
@@ -711,9 +720,9 @@ def screen_boxes(eye, prims, height, width, boxes, nears, corners):
             wz = prims[p, BOUND + 2] + a * prims[p, 2] + b * prims[p, 6] + c * prims[p, 10] - eye[ORIGIN + 2]
             for j in range(3):
                 corners[k, j] = eye[ROTATION + j] * wx + eye[ROTATION + 3 + j] * wy + eye[ROTATION + 6 + j] * wz
-            near = min(near, corners[k, 2])
-            far = max(far, corners[k, 2])
-        nears[p] = max(near, 0.0)
+            near = least(near, corners[k, 2])
+            far = most(far, corners[k, 2])
+        nears[p] = most(near, 0.0)
         u0 = FAR
         v0 = FAR
         u1 = -FAR
@@ -726,21 +735,21 @@ def screen_boxes(eye, prims, height, width, boxes, nears, corners):
                 for end in range(2):
                     w = float(end)
                     if (zb if end else za) < NEAR:
-                        if max(za, zb) <= NEAR:
+                        if most(za, zb) <= NEAR:
                             continue
                         w = (NEAR - za) / (zb - za)
                     z = za + w * (zb - za)
                     u = eye[CENTRE] + eye[FOCAL] * (corners[k, 0] + w * (corners[m, 0] - corners[k, 0])) / z
                     v = eye[CENTRE + 1] + eye[FOCAL + 1] * (corners[k, 1] + w * (corners[m, 1] - corners[k, 1])) / z
-                    u0 = min(u0, u)
-                    u1 = max(u1, u)
-                    v0 = min(v0, v)
-                    v1 = max(v1, v)
+                    u0 = least(u0, u)
+                    u1 = most(u1, u)
+                    v0 = least(v0, v)
+                    v1 = most(v1, v)
         # a pixel and a half around: edges are sampled beside their pixels' middles
-        boxes[p, 0] = int(min(max(u0 - 1.5, 0.0), width)) // TILE
-        boxes[p, 1] = int(min(max(v0 - 1.5, 0.0), height)) // TILE
-        boxes[p, 2] = int(max(min(u1 + 1.5, width - 1.0), -1.0)) // TILE
-        boxes[p, 3] = int(max(min(v1 + 1.5, height - 1.0), -1.0)) // TILE
+        boxes[p, 0] = int(least(most(u0 - 1.5, 0.0), width)) // TILE
+        boxes[p, 1] = int(least(most(v0 - 1.5, 0.0), height)) // TILE
+        boxes[p, 2] = int(most(least(u1 + 1.5, width - 1.0), -1.0)) // TILE
+        boxes[p, 3] = int(most(least(v1 + 1.5, height - 1.0), -1.0)) // TILE
         if far < NEAR or u1 < -1.5 or v1 < -1.5:
             boxes[p, 2] = -1
             boxes[p, 3] = -1
@@ -779,7 +788,7 @@ def in_beam(x, y, z, radius, cx, cy, cz, wx, wy, wz, far, wide, growth):
     z -= cz
     along = x * wx + y * wy + z * wz
     across = x * x + y * y + z * z - along * along
-    reach = radius + wide + growth * max(0.0, along)
+    reach = radius + wide + growth * most(0.0, along)
     return along >= -reach and across <= reach * reach and along <= far + reach
 
 
@@ -791,14 +800,14 @@ def near_axis(prims, p, cx, cy, cz, wx, wy, wz, far, wide):
     for k in range(3):
         h = prims[p, HALF + k]
         if prims[p, SHAPE] == TUBE and k < 2:
-            h *= max(1.0, prims[p, TAPER])
+            h *= most(1.0, prims[p, TAPER])
         h = h / prims[p, HALF + k] + wide / prims[p, HALF + k]
         o = prims[p, 4 * k] * cx + prims[p, 4 * k + 1] * cy + prims[p, 4 * k + 2] * cz + prims[p, 4 * k + 3]
         d = prims[p, 4 * k] * wx + prims[p, 4 * k + 1] * wy + prims[p, 4 * k + 2] * wz
         if abs(d) < 1e-12:
             d = 1e-12
-        enter = max(enter, -o / d - h / abs(d))
-        leave = min(leave, -o / d + h / abs(d))
+        enter = most(enter, -o / d - h / abs(d))
+        leave = least(leave, -o / d + h / abs(d))
     return enter <= leave
 
 
@@ -823,12 +832,12 @@ def find_casters(eye, prims, groups, lights, depth, y0, y1, x0, x1, low, high, c
             x = eye[ORIGIN] + t * dx
             y = eye[ORIGIN + 1] + t * dy
             z = eye[ORIGIN + 2] + t * dz
-            bx0 = min(bx0, x)
-            bx1 = max(bx1, x)
-            by0 = min(by0, y)
-            by1 = max(by1, y)
-            bz0 = min(bz0, z)
-            bz1 = max(bz1, z)
+            bx0 = least(bx0, x)
+            bx1 = most(bx1, x)
+            by0 = least(by0, y)
+            by1 = most(by1, y)
+            bz0 = least(bz0, z)
+            bz1 = most(bz1, z)
     cx = 0.5 * (bx0 + bx1)
     cy = 0.5 * (by0 + by1)
     cz = 0.5 * (bz0 + bz1)
@@ -848,7 +857,7 @@ def find_casters(eye, prims, groups, lights, depth, y0, y1, x0, x1, low, high, c
             wy -= cy
             wz -= cz
             far = math.sqrt(wx * wx + wy * wy + wz * wz)
-            growth = max(0.0, lights[k, 7] - start) / far
+            growth = most(0.0, lights[k, 7] - start) / far
         length = math.sqrt(wx * wx + wy * wy + wz * wz)
         wx /= length
         wy /= length
@@ -860,7 +869,7 @@ def find_casters(eye, prims, groups, lights, depth, y0, y1, x0, x1, low, high, c
             ):
                 continue
             away = math.sqrt((groups[g, 0] - cx) ** 2 + (groups[g, 1] - cy) ** 2 + (groups[g, 2] - cz) ** 2)
-            wide = start + growth * min(far, away + groups[g, 3])
+            wide = start + growth * least(far, away + groups[g, 3])
             for p in range(int(groups[g, FIRST]), int(groups[g, LAST])):
                 if casts_shadow(prims, p) and near_axis(prims, p, cx, cy, cz, wx, wy, wz, far, wide):
                     n += 1
@@ -873,15 +882,15 @@ def prepare_tile(eye, prims, groups, lights, depth, tile, columns, casters, rows
     """Fill a tile's 2 L rows of `casters`; the depth that splits its points into near and far, each with its list."""
     y0 = tile // columns * TILE
     x0 = tile % columns * TILE
-    y1 = min(y0 + TILE, depth.shape[0])
-    x1 = min(x0 + TILE, depth.shape[1])
+    y1 = least(y0 + TILE, depth.shape[0])
+    x1 = least(x0 + TILE, depth.shape[1])
     low = FAR
     high = 0.0
     for row in range(y0, y1):
         for column in range(x0, x1):
             if depth[row, column] < FAR:
-                low = min(low, depth[row, column])
-                high = max(high, depth[row, column])
+                low = least(low, depth[row, column])
+                high = most(high, depth[row, column])
     split = 0.5 * (low + high) if high > 1.25 * low else FAR
     find_casters(eye, prims, groups, lights, depth, y0, y1, x0, x1, 0.0, split, casters, rows)
     if split < FAR:
@@ -897,8 +906,8 @@ def shade_image(eye, prims, groups, lights, air, items, nears, starts, columns, 
         split = prepare_tile(eye, prims, groups, lights, depth, tile, columns, casters, 0)
         y0 = tile // columns * TILE
         x0 = tile % columns * TILE
-        for row in range(y0, min(y0 + TILE, height)):
-            for column in range(x0, min(x0 + TILE, width)):
+        for row in range(y0, least(y0 + TILE, height)):
+            for column in range(x0, least(x0 + TILE, width)):
                 shade_pixel(
                     eye, prims, groups, lights, air, casters, 0, split, items, nears, starts, columns,
                     depth, who, column, row, rgb,
