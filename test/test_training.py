@@ -27,7 +27,7 @@ SIZE = (48, 64)
 
 
 def plan(minutes):
-    return Plan(minutes=minutes, sizes=(SIZE,), size_shares=(1.0,), views=2, workers=0, channels=(16, 32, 64))
+    return Plan(minutes=minutes, sizes=(SIZE,), views=2, workers=0, channels=(16, 32, 64))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_a_run_goes_on_where_it_stopped_and_a_finished_one_does_nothing(run, tmp
 
 def test_a_checkpoint_of_another_network_is_refused(run):
     with pytest.raises(InputError, match="another network"):
-        train(Plan(minutes=1, sizes=(SIZE,), size_shares=(1.0,), workers=0, channels=(24, 32, 64)), run)
+        train(Plan(minutes=1, sizes=(SIZE,), workers=0, channels=(24, 32, 64)), run)
 
 
 def test_the_bundle_answers_as_the_network_does(run, bundle):

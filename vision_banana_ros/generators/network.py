@@ -88,7 +88,7 @@ class TextEncoder(nn.Module):
 
     def forward(self, pieces: Tensor, colors: Tensor, mask: Tensor) -> Tensor:
         keep = mask[:, :, None]
-        x = (self.pieces(pieces).sum(2) + self.color(colors) + self.position) * keep
+        x = (self.pieces(pieces).sum(2) + self.color(colors) + self.position[: pieces.shape[1]]) * keep
         bias = _bias(mask)
         for neighbours, attention, mix in zip(self.neighbours, self.attention, self.mix, strict=True):
             x = x + F.silu(neighbours(x.transpose(1, 2))).transpose(1, 2) * keep

@@ -58,12 +58,13 @@ class Views(IterableDataset):
         samples = [sample for _, drawn in views for sample in drawn]
         prompts = [tokenize(sample.instruction, self.text_length, self.text_buckets) for sample in samples]
         target = torch.from_numpy(np.stack([sample.target for sample in samples])).permute(0, 3, 1, 2)
+        longest = int(max(prompt.mask.sum() for prompt in prompts))  # padding would only cost time
         return Batch(
             image=torch.from_numpy(np.stack([image for image, _ in views])).permute(0, 3, 1, 2) / 127.5 - 1,
             target=(target * 2 - 1).half(),
-            pieces=torch.from_numpy(np.stack([prompt.pieces for prompt in prompts])),
-            colors=torch.from_numpy(np.stack([prompt.colors for prompt in prompts])),
-            mask=torch.from_numpy(np.stack([prompt.mask for prompt in prompts])),
+            pieces=torch.from_numpy(np.stack([prompt.pieces[:longest] for prompt in prompts])),
+            colors=torch.from_numpy(np.stack([prompt.colors[:longest] for prompt in prompts])),
+            mask=torch.from_numpy(np.stack([prompt.mask[:longest] for prompt in prompts])),
             tasks=[sample.task for sample in samples],
         )
 

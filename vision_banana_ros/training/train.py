@@ -21,6 +21,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.network import VisionBananaUNet
 from vision_banana_ros.training.data import Batch, Views, batches
+from vision_banana_ros.training.muon import Muon
 from vision_banana_ros.training.questions import QUESTIONS_A_VIEW
 
 CHECKPOINT_EVERY_S = 240
@@ -30,22 +31,18 @@ EMA_STEPS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to train and for how long. Sizes are (height, width), multiples of 16, run through in order."""
+    """What to train and for how long. Sizes are (height, width), multiples of 16; each has an equal share of the time."""
 
     minutes: float
     sizes: tuple[tuple[int, int], ...] = ((96, 128), (144, 192))
-    size_shares: tuple[float, ...] = (0.5, 0.5)  # of the time
     views: int = 4  # frames a batch
-    learning_rate: float = 8e-4
+    learning_rate: float = 2e-3
     seed: int = 0
     workers: int = 1
     channels: tuple[int, int, int] = (48, 128, 256)
 
     def size_at(self, progress: float) -> tuple[int, int]:
-        for size, end in zip(self.sizes, np.cumsum(self.size_shares), strict=True):
-            if progress < end:
-                return size
-        return self.sizes[-1]
+        return self.sizes[min(int(progress * len(self.sizes)), len(self.sizes) - 1)]
 
 
 @dataclass(slots=True)
@@ -58,18 +55,21 @@ class State:
     seconds: float = 0.0
 
 
-def train(plan: Plan, out: Path) -> Path:
+def train(plan: Plan, out: Path, start_from: Path | None = None) -> Path:
     """Train into the folder `out`, going on from its checkpoint if there is one; returns the folder of the weights.
+
+    A run without a checkpoint starts from the weights in `start_from` (diffusers' format), or from chance.
 
     Writes network/ (diffusers' format, averaged weights), log.jsonl, pictures/ and checkpoint files.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(plan.seed)
-    network = VisionBananaUNet(channels=plan.channels).to(device, memory_format=torch.channels_last)
+    network = VisionBananaUNet.from_pretrained(start_from) if start_from else VisionBananaUNet(channels=plan.channels)
+    network.train().to(device, memory_format=torch.channels_last)
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    optimizer = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
-    state = _resume(out, network, average, optimizer, device)
+    optimizers = _optimizers(network, plan.learning_rate)
+    state = _resume(out, network, average, optimizers, device)
     seconds_before, start = state.seconds, time.monotonic()
     saved = logged = start
     size: tuple[int, int] | None = None
@@ -88,9 +88,9 @@ def train(plan: Plan, out: Path) -> Path:
                 plan.workers,
             )
         batch = next(stream).to(device)
-        for group in optimizer.param_groups:
+        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
             group["lr"] = plan.learning_rate * min(1, (state.step + 1) / 200) * _decay(progress)
-        answer = _step(network, optimizer, batch, losses)
+        answer = _step(network, optimizers, batch, losses)
         _average(average, network, state.step)
         state.step += 1
         state.frames += len(batch.image)
@@ -102,9 +102,9 @@ def train(plan: Plan, out: Path) -> Path:
             _log(out, state, size, losses)
         if now - saved > CHECKPOINT_EVERY_S:
             saved = now
-            _save(out, network, average, optimizer, state, plan)
+            _save(out, network, average, optimizers, state, plan)
             _picture(out / "pictures" / f"{state.step:06d}.png", batch, answer)
-    _save(out, network, average, optimizer, state, plan)
+    _save(out, network, average, optimizers, state, plan)
     return out / "network"
 
 
@@ -116,7 +116,21 @@ def paint_in_one_step(network: VisionBananaUNet, batch: Batch) -> torch.Tensor:
     return network.answer(features, torch.ones(len(text), device=text.device), text, batch.mask)
 
 
-def _step(network: VisionBananaUNet, optimizer: torch.optim.Optimizer, batch: Batch, losses: dict[str, list[float]]) -> torch.Tensor:
+def _optimizers(network: VisionBananaUNet, learning_rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside, which halves the steps that are needed; AdamW for what is no matrix, and both ends."""
+    ends = ("image_stem", "sample_stem", "answer_out", "text.pieces", "text.color", "text.position")
+    inside = [value for name, value in network.named_parameters() if value.ndim > 1 and not name.startswith(ends)]
+    known = {id(value) for value in inside}
+    others = [value for value in network.parameters() if id(value) not in known]
+    return [
+        Muon(inside, learning_rate),
+        torch.optim.AdamW(others, lr=learning_rate, weight_decay=0.01, betas=(0.9, 0.98), fused=True),
+    ]
+
+
+def _step(
+    network: VisionBananaUNet, optimizers: list[torch.optim.Optimizer], batch: Batch, losses: dict[str, list[float]]
+) -> torch.Tensor:
     device = batch.image.device.type
     # On a CPU the backward pass of flash attention takes longer than all the rest of the network.
     kernels = [SDPBackend.MATH] if device == "cpu" else [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]
@@ -128,10 +142,11 @@ def _step(network: VisionBananaUNet, optimizer: torch.optim.Optimizer, batch: Ba
     masks = torch.tensor([task in ("referring", "instances") for task in batch.tasks], device=error.device)
     lit = (target.amax(1, keepdim=True) > -1) & masks[:, None, None, None]
     each = (error * (1 + 2 * lit)).mean((1, 2, 3))
-    optimizer.zero_grad(set_to_none=True)
+    network.zero_grad(set_to_none=True)
     each.mean().backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    optimizer.step()
+    for optimizer in optimizers:
+        optimizer.step()
     for task, loss in zip(batch.tasks, each.tolist(), strict=True):
         losses.setdefault(task, []).append(loss)
     return answer.detach()
@@ -145,8 +160,7 @@ def _decay(progress: float) -> float:
 def _average(average: dict[str, torch.Tensor], network: VisionBananaUNet, step: int) -> None:
     keep = min(1 - 1 / EMA_STEPS, (step + 1) / (step + 10))
     with torch.no_grad():
-        for name, value in network.state_dict().items():
-            average[name].lerp_(value, 1 - keep)
+        torch._foreach_lerp_(list(average.values()), list(network.state_dict().values()), 1 - keep)
 
 
 def _log(out: Path, state: State, size: tuple[int, int], losses: dict[str, list[float]]) -> None:
@@ -166,14 +180,15 @@ def _save(
     out: Path,
     network: VisionBananaUNet,
     average: dict[str, torch.Tensor],
-    optimizer: torch.optim.Optimizer,
+    optimizers: list[torch.optim.Optimizer],
     state: State,
     plan: Plan,
 ) -> None:
     """Each file is replaced in one move, so a run that dies while saving keeps the checkpoint before."""
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
-    for i, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{i}.{name}": value for name, value in moments.items()}
+    for k, optimizer in enumerate(optimizers):
+        for i, moments in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer{k}.{i}.{name}": value for name, value in moments.items()}
     tensors |= {f"average.{name}": value for name, value in average.items()}
     save_file({name: value.contiguous() for name, value in tensors.items()}, out / "checkpoint.new")
     os.replace(out / "checkpoint.new", out / "checkpoint.safetensors")
@@ -188,7 +203,7 @@ def _resume(
     out: Path,
     network: VisionBananaUNet,
     average: dict[str, torch.Tensor],
-    optimizer: torch.optim.Optimizer,
+    optimizers: list[torch.optim.Optimizer],
     device: torch.device,
 ) -> State:
     if not (out / "state.json").is_file():
@@ -199,11 +214,12 @@ def _resume(
         average.update(_part(tensors, "average."))
     except RuntimeError as error:
         raise InputError(f"The checkpoint in '{out}' is of another network: train into a new folder.") from error
-    moments: dict[int, dict[str, torch.Tensor]] = {}
-    for name, value in _part(tensors, "optimizer.").items():
-        index, moment = name.split(".")
-        moments.setdefault(int(index), {})[moment] = value
-    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    for k, optimizer in enumerate(optimizers):
+        moments: dict[int, dict[str, torch.Tensor]] = {}
+        for name, value in _part(tensors, f"optimizer{k}.").items():
+            index, moment = name.split(".")
+            moments.setdefault(int(index), {})[moment] = value
+        optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     return State(**json.loads((out / "state.json").read_text())["state"])
 
 

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Muon: momentum whose matrices are made orthogonal before they are applied.
+
+After Jordan et al., https://kellerjordan.github.io/posts/muon, with the step sizes of Moonlight (arXiv 2502.16982, eq. 4), so
+that Adam's learning rate and weight decay fit. torch.optim.Muon takes neither convolutions nor many matrices at once.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+_ITERATIONS = 5
+
+
+class Muon(torch.optim.Optimizer):
+    """For weights of two or more dimensions, as matrices of their first dimension by all others.
+
+    The momentum of each weight is kept under the name "momentum", in the weight's own shape and memory order.
+    """
+
+    def __init__(self, weights: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.01) -> None:
+        super().__init__(weights, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+        """One update of all weights that have a gradient."""
+        for group in self.param_groups:
+            shapes: dict[tuple[int, int], list[Tensor]] = defaultdict(list)
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    shapes[weight.shape[0], weight[0].numel()].append(weight)
+            for (rows, columns), weights in shapes.items():
+                gradients = [_matrix(weight.grad) for weight in weights]
+                momenta = [_matrix(self.state[weight].setdefault("momentum", torch.zeros_like(weight))) for weight in weights]
+                torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+                ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])  # Nesterov's look ahead
+                updates = orthogonal(torch.stack(ahead)).to(weights[0].dtype).unbind()
+                matrices = [_matrix(weight) for weight in weights]
+                torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
+                torch._foreach_add_(matrices, updates, alpha=-group["lr"] * 0.2 * max(rows, columns) ** 0.5)
+
+
+def orthogonal(matrices: Tensor) -> Tensor:
+    """(N, R, C) -> bfloat16 matrices with the same singular vectors and singular values near 1 (0.7 to 1.2)."""
+    a, b, c = _NEWTON_SCHULZ
+    x = matrices.bfloat16()
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    tall = x.shape[1] > x.shape[2]
+    if tall:
+        x = x.mT
+    for _ in range(_ITERATIONS):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
+
+
+def _matrix(weight: Tensor) -> Tensor:
+    """A view, (R, C); the order of columns does not matter, so convolutions stay as they lie in memory."""
+    if weight.ndim == 4 and weight.is_contiguous(memory_format=torch.channels_last):
+        weight = weight.permute(0, 2, 3, 1)
+    return weight.view(weight.shape[0], -1)
