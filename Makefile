@@ -44,6 +44,7 @@ install/.built: $(VENV)/.run $(SOURCES)
 	@$(ENV) colcon --log-level error build --base-paths . vision_banana_interfaces test/vision_msgs --merge-install \
 		--event-handlers console_direct- desktop_notification- > build.log 2>&1 || { cat build.log; exit 1; }
 	@ln -sf $(CURDIR)/install/lib/vision_banana_ros/vision-banana $(VENV)/bin/vision-banana
+	@cd $(VENV)/lib/python3.*/site-packages && ls -d $(CURDIR)/install/lib/python3.*/site-packages > vision_banana.pth
 	@touch $@
 clean:
 	rm -rf $(VENV) build install log build.log demo_out
