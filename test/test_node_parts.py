@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node's parts that need no DDS: mailbox and worker, counts, faults, prompts, CameraInfo, images."""
 
+import os
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.node import faults as faults_module
+from vision_banana_ros.node import transport
 from vision_banana_ros.node.camera_info import pinhole
 from vision_banana_ros.node.counts import DROPS, Counts
 from vision_banana_ros.node.faults import Faults
@@ -251,3 +254,29 @@ def test_no_image_message_raises_anything_but_a_sentence(data, encoding, height,
         assert len(str(error)) > 20
     else:
         assert image.shape == (height, width, 3) and image.dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("rclpy", "name"),
+    [
+        ("3.3.16", "FASTRTPS_DEFAULT_PROFILES_FILE"),
+        ("7.1.6", "FASTRTPS_DEFAULT_PROFILES_FILE"),
+        ("9.1.2", "FASTDDS_DEFAULT_PROFILES_FILE"),
+    ],
+)
+def test_fast_dds_gets_its_profiles_by_the_variable_that_its_version_reads(monkeypatch, rclpy, name):
+    monkeypatch.setattr(transport, "version", lambda package: rclpy)
+    for variable in transport.VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    transport.carry_large_images()
+    assert [v for v in transport.VARIABLES if v in os.environ] == [name]
+    assert Path(os.environ[name]).name == transport.PROFILES
+
+
+@pytest.mark.parametrize("variable", transport.VARIABLES)
+def test_profiles_of_the_users_own_are_left_alone(monkeypatch, variable):
+    for name in transport.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, "/mine.xml")
+    transport.carry_large_images()
+    assert {v: os.environ.get(v) for v in transport.VARIABLES if v in os.environ} == {variable: "/mine.xml"}

@@ -2,10 +2,14 @@
 """What the middleware has to be told before ROS starts, so that large images arrive."""
 
 import os
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PROFILES = "fastdds.xml"
-VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
+FIRST_WITH_FAST_DDS_3 = 9
+"""Major version of rclpy in Kilted. Humble and Jazzy, before it, read the variable by its old name only; later
+releases warn about the old name."""
+VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 
 
 def carry_large_images() -> None:
@@ -16,8 +20,16 @@ def carry_large_images() -> None:
     profiles are left alone, and other middleware does not read the variable.
     """
     profiles = _profiles()
-    if profiles is not None and not os.environ.get(VARIABLE):
-        os.environ[VARIABLE] = str(profiles)
+    if profiles is not None and not any(os.environ.get(name) for name in VARIABLES):
+        os.environ[_variable()] = str(profiles)
+
+
+def _variable() -> str:
+    try:
+        major = int(version("rclpy").split(".")[0])
+    except (PackageNotFoundError, ValueError):  # a build of rclpy's own without metadata: most likely a new one
+        major = FIRST_WITH_FAST_DDS_3
+    return VARIABLES[major < FIRST_WITH_FAST_DDS_3]
 
 
 def _profiles() -> Path | None:

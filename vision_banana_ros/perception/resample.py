@@ -44,38 +44,51 @@ def _axis(n_in, n_out):  # type: ignore[no-untyped-def]  # pragma: no cover - co
 
 
 @njit(cache=True, nogil=True)
-def _cost(r, g, b, small, y, x):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    dr = r - np.float32(small[y, x, 0])
-    dg = g - np.float32(small[y, x, 1])
-    db = b - np.float32(small[y, x, 2])
-    return dr * dr + dg * dg + db * db
+def _spread(values, y0, y1, x0s, x1s, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Two source rows (., ., channels) at the output's columns: out[2 * bottom + right, channel] is contiguous.
+
+    What follows then runs along rows without looking anything up, and the compiler handles many pixels at once.
+    """
+    for c in range(out.shape[1]):
+        for j in range(out.shape[2]):
+            out[0, c, j] = values[y0, x0s[j], c]
+            out[1, c, j] = values[y0, x1s[j], c]
+            out[2, c, j] = values[y1, x0s[j], c]
+            out[3, c, j] = values[y1, x1s[j], c]
 
 
 @njit(cache=True, nogil=True)
 def _choose(image, small, rows, columns):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """The flat index in the source of the neighbour that each output pixel takes."""
     height, width = image.shape[:2]
-    stride = small.shape[1]
+    stride = np.uint32(small.shape[1])
     y0s, y1s, ys = rows
     x0s, x1s, xs = columns
+    left, right = _DISTANCE_WEIGHT * xs * xs, _DISTANCE_WEIGHT * (_ONE - xs) * (_ONE - xs)
+    near = np.empty((4, 3, width), np.float32)
+    pixels = np.empty((3, width), np.float32)
+    cost = np.empty((4, width), np.float32)
     chosen = np.empty((height, width), np.uint32)
     for i in range(height):
         y0, y1, t = y0s[i], y1s[i], ys[i]
-        top, bottom = _DISTANCE_WEIGHT * t * t, _DISTANCE_WEIGHT * (_ONE - t) * (_ONE - t)
+        if i == 0 or y0 != y0s[i - 1]:
+            _spread(small, y0, y1, x0s, x1s, near)
+        for c in range(3):
+            for j in range(width):
+                pixels[c, j] = image[i, j, c]
+        for k in range(4):
+            weight = _DISTANCE_WEIGHT * (_ONE - t) * (_ONE - t) if k >= 2 else _DISTANCE_WEIGHT * t * t
+            side = right if k % 2 else left
+            for j in range(width):
+                r, g, b = pixels[0, j] - near[k, 0, j], pixels[1, j] - near[k, 1, j], pixels[2, j] - near[k, 2, j]
+                cost[k, j] = r * r + g * g + b * b + weight + side[j]
+        upper_row, lower_row = np.uint32(y0) * stride, np.uint32(y1) * stride
         for j in range(width):
-            x0, x1, s = x0s[j], x1s[j], xs[j]
-            left, right = _DISTANCE_WEIGHT * s * s, _DISTANCE_WEIGHT * (_ONE - s) * (_ONE - s)
-            r, g, b = np.float32(image[i, j, 0]), np.float32(image[i, j, 1]), np.float32(image[i, j, 2])
-            c00 = _cost(r, g, b, small, y0, x0) + top + left
-            c01 = _cost(r, g, b, small, y0, x1) + top + right
-            c10 = _cost(r, g, b, small, y1, x0) + bottom + left
-            c11 = _cost(r, g, b, small, y1, x1) + bottom + right
-            upper, lower = y0 * stride + x0, y1 * stride + x0
-            if c01 < c00:
-                c00, upper = c01, y0 * stride + x1
-            if c11 < c10:
-                c10, lower = c11, y1 * stride + x1
-            chosen[i, j] = lower if c10 < c00 else upper
+            swap = cost[1, j] < cost[0, j]
+            best, upper = (cost[1, j], x1s[j]) if swap else (cost[0, j], x0s[j])
+            swap = cost[3, j] < cost[2, j]
+            other, lower = (cost[3, j], x1s[j]) if swap else (cost[2, j], x0s[j])
+            chosen[i, j] = lower_row + lower if other < best else upper_row + upper
     return chosen
 
 
@@ -89,53 +102,66 @@ def _pick(values, chosen, out):  # type: ignore[no-untyped-def]  # pragma: no co
 @njit(cache=True, nogil=True)
 def _depth(depth_m, chosen, rows, columns):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     height, width = chosen.shape
-    flat = depth_m.ravel()
     y0s, y1s, ys = rows
     x0s, x1s, xs = columns
+    flat = depth_m.ravel()
+    near = np.empty((4, 1, width), np.float32)
+    step = np.float32(DEPTH_STEP)
+    largest = np.float32(np.finfo(np.float32).max)
     out = np.empty((height, width), np.float32)
     for i in range(height):
-        y0, y1, t = y0s[i], y1s[i], ys[i]
+        t = ys[i]
+        if i == 0 or y0s[i] != y0s[i - 1]:
+            _spread(depth_m.reshape(*depth_m.shape, 1), y0s[i], y1s[i], x0s, x1s, near)
         for j in range(width):
-            x0, x1, s = x0s[j], x1s[j], xs[j]
-            a, b = depth_m[y0, x0], depth_m[y0, x1]
-            c, d = depth_m[y1, x0], depth_m[y1, x1]
-            near, far = min(min(a, b), min(c, d)), max(max(a, b), max(c, d))
-            # Written so that NaN fails it (a + b + c + d carries any NaN), and inf - inf too.
-            if far - near <= DEPTH_STEP * near and np.isfinite(a + b + c + d):
-                upper, lower = a + (b - a) * s, c + (d - c) * s
-                out[i, j] = upper + (lower - upper) * t
-            else:
-                out[i, j] = flat[chosen[i, j]]
+            out[i, j] = flat[chosen[i, j]]
+        for j in range(width):
+            a, b, c, d = near[0, 0, j], near[1, 0, j], near[2, 0, j], near[3, 0, j]
+            low, high = a if a < b else b, a if a > b else b
+            low, high = low if low < c else c, high if high > c else c
+            low, high = low if low < d else d, high if high > d else d
+            upper, lower = a + (b - a) * xs[j], c + (d - c) * xs[j]
+            mean = upper + (lower - upper) * t
+            # False for NaN (a + b + c + d carries any NaN), and for inf - inf too.
+            one = (high - low <= step * low) & (abs(a + b + c + d) <= largest)
+            out[i, j] = mean if one else out[i, j]
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _normals(normals, chosen, rows, columns):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     height, width = chosen.shape
-    flat = normals.reshape(-1, 3)
-    spread = np.float32(16 * NORMAL_SPREAD)
     y0s, y1s, ys = rows
     x0s, x1s, xs = columns
+    flat = normals.reshape(-1, 3)
+    near = np.empty((4, 3, width), np.float32)
+    mean = np.empty((3, width), np.float32)
+    surface = np.empty(width, np.bool_)
+    spread = np.float32(16 * NORMAL_SPREAD)
     out = np.empty((height, width, 3), np.float32)
     for i in range(height):
-        y0, y1, t = y0s[i], y1s[i], ys[i]
+        t = ys[i]
+        if i == 0 or y0s[i] != y0s[i - 1]:
+            _spread(normals, y0s[i], y1s[i], x0s, x1s, near)
         for j in range(width):
-            x0, x1, s = x0s[j], x1s[j], xs[j]
-            ax, ay, az = normals[y0, x0, 0], normals[y0, x0, 1], normals[y0, x0, 2]
-            bx, by, bz = normals[y0, x1, 0], normals[y0, x1, 1], normals[y0, x1, 2]
-            cx, cy, cz = normals[y1, x0, 0], normals[y1, x0, 1], normals[y1, x0, 2]
-            dx, dy, dz = normals[y1, x1, 0], normals[y1, x1, 1], normals[y1, x1, 2]
+            s = xs[j]
+            ax, ay, az = near[0, 0, j], near[0, 1, j], near[0, 2, j]
+            bx, by, bz = near[1, 0, j], near[1, 1, j], near[1, 2, j]
+            cx, cy, cz = near[2, 0, j], near[2, 1, j], near[2, 2, j]
+            dx, dy, dz = near[3, 0, j], near[3, 1, j], near[3, 2, j]
             sx, sy, sz = ax + bx + cx + dx, ay + by + cy + dy, az + bz + cz + dz
-            if sx * sx + sy * sy + sz * sz > spread:  # false for NaN
-                wa, wb, wc, wd = (_ONE - t) * (_ONE - s), (_ONE - t) * s, t * (_ONE - s), t * s
-                x = wa * ax + wb * bx + wc * cx + wd * dx
-                y = wa * ay + wb * by + wc * cy + wd * dy
-                z = wa * az + wb * bz + wc * cz + wd * dz
-                unit = _ONE / np.sqrt(x * x + y * y + z * z)
-                out[i, j, 0], out[i, j, 1], out[i, j, 2] = x * unit, y * unit, z * unit
-            else:
-                k = chosen[i, j]
-                out[i, j, 0], out[i, j, 1], out[i, j, 2] = flat[k, 0], flat[k, 1], flat[k, 2]
+            wa, wb, wc, wd = (_ONE - t) * (_ONE - s), (_ONE - t) * s, t * (_ONE - s), t * s
+            x = wa * ax + wb * bx + wc * cx + wd * dx
+            y = wa * ay + wb * by + wc * cy + wd * dy
+            z = wa * az + wb * bz + wc * cz + wd * dz
+            unit = _ONE / np.sqrt(x * x + y * y + z * z)
+            one = sx * sx + sy * sy + sz * sz > spread  # false for NaN
+            mean[0, j], mean[1, j], mean[2, j] = x * unit, y * unit, z * unit
+            surface[j] = one
+        for j in range(width):
+            k = chosen[i, j]
+            for c in range(3):
+                out[i, j, c] = mean[c, j] if surface[j] else flat[k, c]
     return out
 
 

@@ -78,11 +78,15 @@ def _require_map(array: NDArray[Any], what: str, channels: int | None = None) ->
 def _planes(colors: NDArray[Any], scale: float) -> NDArray[np.float32]:
     n = len(colors)
     planes = np.empty((3, n), np.float32)
-    zero, one = np.float32(0), np.float32(1)
     for c in range(3):
         for i in range(n):
             # In double precision, so that an 8-bit value is rounded once, and 255 times it is exact again.
-            value = np.float32(scale * colors[i, c])
-            value = zero if value < zero else value  # NaN passes
-            planes[c, i] = one if value > one else value
+            planes[c, i] = np.float32(scale * colors[i, c])
+    # Clipped where values lie side by side: beside the transposition the compiler branches, and noise about 0 makes
+    # every other guess of the branch wrong. Ten times as fast.
+    values = planes.reshape(-1)
+    zero, one = np.float32(0), np.float32(1)
+    for i in range(len(values)):
+        value = zero if values[i] < zero else values[i]  # NaN passes
+        values[i] = one if value > one else value
     return planes
