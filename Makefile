@@ -11,17 +11,17 @@ IN_INSTALL := $(ENV) ROS_DOMAIN_ID=$${ROS_DOMAIN_ID:-$$(shuf -i 10-99 -n 1)} sh 
 SOURCES := $(shell git ls-files package.xml setup.py setup.cfg vision_banana_ros vision_banana_interfaces test/vision_msgs \
 	launch config rviz models resource)
 
-.PHONY: demo test lint types setup clean
+.PHONY: demo test soak lint setup clean
 setup: install/.built
 demo: install/.built
 	@$(IN_INSTALL) vision-banana demo --out demo_out
 test: install/.built $(VENV)/.dev $(if $(TORCH),$(VENV)/.train)
 	@$(IN_INSTALL) python -m pytest $(PYTEST)
+# Faults and load, minutes long; hours by PYTEST="--hours 2"
+soak: install/.built $(VENV)/.dev
+	@$(IN_INSTALL) python -m pytest test/soak $(PYTEST)
 lint: install/.built $(VENV)/.dev
-	@$(IN_INSTALL) sh -c 'ruff check . && ruff format --check .'
-
-types: install/.built $(VENV)/.dev
-	@$(IN_INSTALL) mypy
+	@$(IN_INSTALL) sh -c 'ruff check . && ruff format --check . && mypy'
 
 $(VENV)/.run: requirements/run.txt requirements/ros.txt requirements/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("vision_banana_ros needs Python 3.11 or 3.12, not " + sys.version.split()[0] + ": run make PYTHON=python3.11" if sys.version_info[:2] not in ((3, 11), (3, 12)) else 0)'

@@ -34,7 +34,7 @@ setup(
         *shared("launch", "config", "rviz", "models"),
     ],
     install_requires=["numpy", "numba", "opencv-python-headless", "onnxruntime"],
-    extras_require={"bags": ["rosbags"]},
+    extras_require={"bags": ["rosbags"], "gpu": ["cuda-bindings"]},
     zip_safe=False,
     entry_points={
         "console_scripts": [

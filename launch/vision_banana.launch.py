@@ -19,6 +19,7 @@ ARGUMENTS = {
     "executor": ("auto", "What runs the generator."),
     "namespace": ("", "Namespace of the node and its topics."),
     "autostart": ("true", "Configure and activate at once; false: a lifecycle manager will."),
+    "build_only": ("false", "Build the engine that executor asks for, then end."),
     "params_file": (
         os.path.join(get_package_share_directory(PACKAGE), "config", "vision_banana.yaml"),
         "All other parameters.",
@@ -41,6 +42,7 @@ def generate_launch_description() -> LaunchDescription:
                 "bundle": ParameterValue(given["bundle"], value_type=str),
                 "executor": ParameterValue(given["executor"], value_type=str),
                 "autostart": ParameterValue(given["autostart"], value_type=bool),
+                "build_only": ParameterValue(given["build_only"], value_type=bool),
             },
         ],
         remappings=[

@@ -99,13 +99,13 @@ class TestGenerator(Oracle):
         legends = [Question.semantic(LEGEND), Question.semantic(NEW_LEGEND)]
         super().__init__(SIZE, truth, [*legends, *things, *expressions])
         self.pace_s = pace_s
-        self.asked: list[str] = []
+        self.answered: list[str] = []
 
     def paint(self, image: np.ndarray, instructions: Sequence[str]) -> np.ndarray:
         time.sleep(self.pace_s)
         if instructions == [ECHO]:
             return image[None] / np.float32(255)
-        self.asked += [self.questions[instruction].task for instruction in instructions]
+        self.answered += [self.questions[instruction].task for instruction in instructions]
         return super().paint(image, instructions)
 
 
@@ -152,7 +152,8 @@ class Client(Node):
 
     def listen(self, topic: str, message_type: type | None = None, qos: QoSProfile | int = 50) -> None:
         received = self.received.setdefault(topic, [])
-        self.create_subscription(message_type or TYPES[topic], topic, received.append, qos)
+        own = topic if topic in TYPES else topic.partition("/")[2]  # without the camera's name
+        self.create_subscription(message_type or TYPES[own], topic, received.append, qos)
 
     def spin_until(self, condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
         """Spins until the condition is truthy and returns its value; fails with `what` it waited for."""
@@ -239,11 +240,16 @@ def camera_info(size: tuple[int, int] = SIZE) -> CameraInfo:
 class Camera:
     """Publishes test frames through a client, with CameraInfo before each unless told otherwise."""
 
-    def __init__(self, client: Client, reliability: ReliabilityPolicy = ReliabilityPolicy.RELIABLE):
+    def __init__(self, client: Client, reliability: ReliabilityPolicy = ReliabilityPolicy.RELIABLE, prefix: str = ""):
         self.client = client
         qos = QoSProfile(depth=10, reliability=reliability)
-        self.images = client.create_publisher(Image, "image", qos)
-        self.infos = client.create_publisher(CameraInfo, "camera_info", qos)
+        self.images = client.create_publisher(Image, f"{prefix}image", qos)
+        self.infos = client.create_publisher(CameraInfo, f"{prefix}camera_info", qos)
+
+    def close(self) -> None:
+        """As when the driver ends."""
+        self.client.destroy_publisher(self.images)
+        self.client.destroy_publisher(self.infos)
 
     def connect(self) -> None:
         self.client.spin_until(lambda: self.images.get_subscription_count() > 0, "the node's subscription to image")
@@ -284,13 +290,13 @@ LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability
 
 
 @contextmanager
-def running_node(**parameters: Any) -> Iterator[tuple[VisionBananaNode, Context]]:
+def running_node(loader: Callable[[str, str], Any] = load_oracle, **parameters: Any) -> Iterator[tuple[VisionBananaNode, Context]]:
     """The node on a thread of its own in this process, in a domain of its own, unconfigured."""
     carry_large_images()
     context = Context()
     rclpy.init(context=context, domain_id=any_domain(), args=[])
     overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-    node = VisionBananaNode(load_oracle, context=context, parameter_overrides=overrides)
+    node = VisionBananaNode(loader, context=context, parameter_overrides=overrides)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
 

@@ -53,9 +53,12 @@ class Oracle:
         self.truth = truth if callable(truth) else lambda image: truth
         self.questions = {q.instruction: q for q in [Question.depth(), Question.normals(), *questions]}
         self.legend = next((q.legend for q in self.questions.values() if q.legend), {})
-        self.manifest = SimpleNamespace(name=self.name, depth_range_m=(0.05, 60.0), legend=self.legend)
+        self.manifest = SimpleNamespace(name=self.name, depth_range_m=(0.05, 60.0), legend=self.legend, codec="vision_banana")
         self.prepared: list[str] = []
         self.painted: list[np.ndarray] = []
+
+    def asked(self, question: Question) -> Question:
+        return question
 
     def prepare(self, instruction: str) -> None:
         if instruction not in self.questions:

@@ -187,7 +187,10 @@ class Steady:
     name = executor = "steady"
     size = (48, 64)
     tasks = ("depth", "normals", "semantic", "instances", "referring")
-    manifest = SimpleNamespace(name="steady", depth_range_m=(0.1, 20.0), legend={"floor": (255, 0, 0)})
+    manifest = SimpleNamespace(name="steady", depth_range_m=(0.1, 20.0), legend={"floor": (255, 0, 0)}, codec="vision_banana")
+
+    def asked(self, question):
+        return question
 
     def prepare(self, instruction):
         pass

@@ -66,7 +66,7 @@ def test_a_graph_that_is_no_graph_is_refused_with_a_sentence(bundle):
     files = json.loads((bundle / "manifest.json").read_text())["files"]
     change_manifest(bundle, files={**files, "answer.onnx": hashlib.sha256(b"not a graph").hexdigest()})
     with pytest.raises(InputError, match=r"cannot load answer\.onnx"):
-        load_generator(bundle)
+        load_generator(bundle, "onnxruntime:fp32")
 
 
 @pytest.mark.parametrize(

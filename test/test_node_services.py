@@ -67,9 +67,9 @@ def shown(node, client, level, stamp=None):
     camera = Camera(client)
     camera.connect()
     camera.infos.publish(camera_info())
-    client.spin_until(lambda: node.stream.inputs.info is not None, "the CameraInfo in the node")
+    client.spin_until(lambda: node.streams[0].inputs.info is not None, "the CameraInfo in the node")
     stamp = camera.show(level, stamp)
-    client.spin_until(lambda: any(f.stamp_ns == stamp for f in node.stream._newest), "the frame in the node")
+    client.spin_until(lambda: any(f.stamp_ns == stamp for f in node.streams[0].frames._newest), "the frame in the node")
     return stamp
 
 
@@ -151,7 +151,7 @@ def test_an_answer_that_cannot_be_read_is_a_failure_that_says_so(node, client):
 
 def test_new_expressions_take_effect_on_the_next_frame_with_the_values_of_the_reply(node, client):
     client.listen("referring/mask")
-    client.spin_until(lambda: "referring/mask" in node.stream.outputs.watched(), "the subscriber in the node")
+    client.spin_until(lambda: "referring/mask" in node.streams[0].outputs.watched(), "the subscriber in the node")
     reply = set_prompts(client, "referring", BALL, BOX)
     assert reply.success and list(reply.ids) == [1, 2] and len(set(reply.colors)) == 2
     stamp = shown(node, client, 100)
@@ -166,7 +166,7 @@ def test_new_expressions_take_effect_on_the_next_frame_with_the_values_of_the_re
 def test_a_new_legend_is_latched_and_answers_follow_it(node, client):
     client.listen("segmentation/labels", LabelInfo, LATCHED)
     client.listen("segmentation/mask")
-    client.spin_until(lambda: "segmentation/mask" in node.stream.outputs.watched(), "the subscriber in the node")
+    client.spin_until(lambda: "segmentation/mask" in node.streams[0].outputs.watched(), "the subscriber in the node")
     reply = set_prompts(client, "semantic", "road=red", "curb=#00ff00")
     assert reply.success and list(reply.ids) == [0, 1] and list(reply.colors) == ["#ff0000", "#00ff00"]
 
@@ -192,24 +192,25 @@ def test_a_new_legend_is_latched_and_answers_follow_it(node, client):
         ("depth", ["near"], "depth takes no prompts"),
         ("optical flow", ["left"], "There is no task 'optical flow'"),
         ("referring", [f"thing {i}" for i in range(17)], "at most 16"),
+        ("semantic", [f"class {i}" for i in range(100_000)], "100000 classes are too many"),
     ],
 )
 def test_prompts_that_cannot_be_used_change_nothing_and_say_why(node, client, task, prompts, words):
-    before = node.stream.asking
+    before = node.streams[0].asking
     reply = set_prompts(client, task, *prompts)
     assert not reply.success and words in reply.message
-    assert node.stream.asking is before
+    assert node.streams[0].asking is before
 
 
 def test_another_class_of_instances(node, client):
     assert set_prompts(client, "instances", "chair").success
-    assert node.stream.asking.prompts.instances == "chair"
+    assert node.streams[0].asking.prompts.instances == "chair"
     assert set_prompts(client, "instances", "box").success
 
 
 def test_a_request_that_takes_too_long_fails_in_time_and_others_are_answered_meanwhile(node, client):
     shown(node, client, 100)
-    client.spin_until(lambda: node.stream.counts.report()["waiting"] == "0", "the worker to be free")
+    client.spin_until(lambda: node.streams[0].counts.report()["waiting"] == "0", "the worker to be free")
     assert client.set_parameters(service_timeout=0.5)[0].successful
     pace, node.generator.pace_s = node.generator.pace_s, 3.0
     try:

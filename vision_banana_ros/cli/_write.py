@@ -3,6 +3,7 @@
 
 depth.png         16-bit, millimetres; 0 where unreadable, or too far for 16 bits
 depth.npy         float32 metres; NaN unreadable, +inf beyond range
+depth_relative.npy in place of the two, and of points.ply, where the bundle's depth has no unit; grows with distance
 normals.npy       float32 unit vectors: +x right, +y up, +z towards the viewer; NaN unreadable
 normals.png       the same as colours
 labels.png        8-bit class ids (legend.json names them), 255 unlabelled
@@ -39,7 +40,9 @@ def stems(questions: Sequence[Question]) -> list[str]:
 
 def write_answer(folder: Path, stem: str, question: Question, answer: Any) -> None:
     """One answer, at its own size."""
-    if question.task == "depth":
+    if question.task == "depth" and not hasattr(answer, "depth_m"):
+        np.save(folder / f"{stem}_relative.npy", answer.depth_relative)
+    elif question.task == "depth":
         np.save(folder / f"{stem}.npy", answer.depth_m)
         _save(folder / f"{stem}.png", millimetres(answer.depth_m))
     elif question.task == "normals":
@@ -67,6 +70,9 @@ def write_legend(folder: Path, questions: Sequence[Question]) -> None:
 def tile(question: Question, answer: Any, image: np.ndarray) -> pictures.Tile:
     """The answer as a picture of a sheet; `image` has the answer's size."""
     readable = f"{np.count_nonzero(answer.confidence) / answer.confidence.size:.0%} readable"
+    if question.task == "depth" and not hasattr(answer, "depth_m"):
+        near, far = pictures.depth_range(answer.depth_relative)
+        return pictures.Tile("depth, relative", pictures.depth_picture(answer.depth_relative, near, far), f"no unit, {readable}")
     if question.task == "depth":
         near, far = pictures.depth_range(answer.depth_m)
         picture = pictures.depth_picture(answer.depth_m, near, far)

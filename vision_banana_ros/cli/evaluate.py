@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure a bundle on a fixed split; with --write, put the figures into the bundle."""
+"""Measure a bundle on a fixed split with exact truth; with --write, put figures, pictures and the card into the bundle."""
 
 import argparse
 import json
+import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 NAME = "evaluate"
@@ -12,32 +14,64 @@ HELP = "measure a bundle against exact truth"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="default: the one that is installed")
-    parser.add_argument("--count", type=int, default=300, help="views of the procedural split (default 300)")
-    parser.add_argument("--folder", type=Path, metavar="DIR", help="instead, pictures NAME.png with NAME_depth.npz")
+    parser.add_argument(
+        "--split",
+        default="procedural",
+        metavar="SPLIT",
+        help="procedural (default); furnished, of models kept from training; or a folder of pictures NAME.png with NAME_depth.npz",
+    )
+    parser.add_argument("--count", type=int, metavar="N", help="only the first N views of the split")
+    parser.add_argument("--against", type=Path, metavar="BUNDLE", help="measure this one too, and say how much better ours is")
     parser.add_argument("--executor", default="auto")
-    parser.add_argument("--write", action="store_true", help="put the figures into the bundle's metrics.json")
+    parser.add_argument(
+        "--passes", type=int, default=1, metavar="N", help="ask each question N times, of the mirrored frame too, and vote"
+    )
+    parser.add_argument("--write", action="store_true", help="put figures, pictures and the card into the bundle")
+    parser.add_argument("--json", action="store_true", help="print every figure instead of a table of the first ones")
 
 
 def run(args: argparse.Namespace) -> int:
-    from vision_banana_ros.evaluation.evaluate import evaluate
-    from vision_banana_ros.evaluation.splits import folder, procedural
+    from vision_banana_ros.evaluation.figures import report_table
+    from vision_banana_ros.evaluation.report import measure, origin, write_report
+    from vision_banana_ros.evaluation.splits import open_split
     from vision_banana_ros.generators import default_bundle, load_generator
-    from vision_banana_ros.generators.bundle import add_metrics
     from vision_banana_ros.perception import Perceiver
 
     path = args.bundle or default_bundle()
-    perceiver = Perceiver(load_generator(path, args.executor))
-    split = args.folder.name if args.folder else "procedural"
-    cases = folder(args.folder) if args.folder else procedural(args.count)
-
-    def progress(done: int) -> None:
-        if sys.stderr.isatty() or done % 50 == 0:
-            print(f"\r{split}: {done} pictures", end="", file=sys.stderr, flush=True)
-
-    measured = evaluate(perceiver, cases, progress)
-    print(file=sys.stderr)
-    print(json.dumps(measured, indent=2))
+    split = open_split(args.split, args.count)
+    generator = load_generator(path, args.executor)
+    perceiver = Perceiver(generator, passes=args.passes)
+    report = {**measure(perceiver, split, _progress(split.name, len(split))), "command": _command(args, path)}
+    report |= {**origin(), "executor": generator.executor}
+    if args.against:
+        other = load_generator(args.against, args.executor)
+        report["against"] = {other.name: measure(Perceiver(other, passes=args.passes), split, _progress(other.name, len(split)))}
     if args.write:
-        command = f"vision-banana evaluate --folder {split}" if args.folder else f"vision-banana evaluate --count {args.count}"
-        add_metrics(path, split, {**measured, "command": command})
+        write_report(path, split, report, perceiver)
+    if args.json:
+        print(json.dumps(report, indent=2))
+    else:
+        print(report_table({split.name: report, **report.get("against", {})}))
     return 0
+
+
+def _progress(name: str, total: int) -> Callable[[int], None]:
+    live = sys.stderr.isatty()
+
+    def tell(done: int) -> None:
+        if live or done == total or done % 50 == 0:
+            print(f"\r{name}: {done} of {total}" if live else f"{name}: {done} of {total}", end="" if live else "\n", file=sys.stderr)
+        if live and done == total:
+            print(file=sys.stderr)
+
+    return tell
+
+
+def _command(args: argparse.Namespace, path: Path) -> str:
+    """The command as somebody else would give it: names, not folders of this machine."""
+    split = Path(args.split).name
+    words = ["vision-banana", "evaluate", path.resolve().name, "--split", split]
+    words += ["--count", str(args.count)] if args.count else []
+    words += ["--passes", str(args.passes)] if args.passes > 1 else []
+    words += ["--against", args.against.resolve().name] if args.against else []
+    return shlex.join(words)

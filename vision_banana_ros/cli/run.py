@@ -32,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--bundle", type=Path, help="the generator's folder; default: the one that is installed")
     parser.add_argument("--executor", default="auto", help="what runs the generator; default: the best there is")
+    parser.add_argument(
+        "--passes", type=int, default=1, metavar="N", help="ask each question N times, of the mirrored frame too, and vote"
+    )
     parser.add_argument("--topic", help="the image topic of a bag; needed where the bag has several")
     add_question_arguments(parser)
     camera = parser.add_mutually_exclusive_group()
@@ -58,8 +61,9 @@ def run(args: argparse.Namespace) -> int:
     calibration = read_camera_info(args.camera_info) if args.camera_info else None
     generator = load_generator(args.bundle or default_bundle(), args.executor)
     questions = questions_for(generator.tasks, generator.manifest.legend, args)
-    for question in questions:
-        generator.prepare(question.instruction)
+    perceiver = Perceiver(generator, passes=args.passes)
+    for question in perceiver.asked(questions):
+        generator.prepare(generator.asked(question).instruction)
     args.out.mkdir(parents=True, exist_ok=True)
     write_legend(args.out, questions)
     print(
@@ -67,7 +71,6 @@ def run(args: argparse.Namespace) -> int:
         file=sys.stderr,
     )
 
-    perceiver = Perceiver(generator)
     warned: set[str] = set()
     report: list[dict[str, Any]] = []
     failed = 0
@@ -120,7 +123,7 @@ def _write(folder: Path, frame: "Frame", camera: "Intrinsics", questions: "list[
     record: dict[str, Any] = {"name": frame.name, "stamp_ns": frame.stamp_ns}
     for name, question, answer in zip(names, questions, looks, strict=True):
         write_answer(folder, name, question, answer)
-        if question.task == "depth":
+        if question.task == "depth" and hasattr(answer, "depth_m"):
             record["points"] = write_ply(folder / "points.ply", points(answer.depth_m, camera), looks.image)
     picture = Tile("image", looks.image, f"{camera.width}x{camera.height}, fx {camera.fx:.1f}")
     tiles = [tile(question, answer, looks.image) for question, answer in zip(questions, looks, strict=True)]

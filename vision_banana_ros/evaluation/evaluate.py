@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure a generator on a split, through the same path that a frame takes in the node."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,55 +17,72 @@ from vision_banana_ros.evaluation.scores import (
 from vision_banana_ros.evaluation.splits import Case
 from vision_banana_ros.perception import Perceiver, Question
 from vision_banana_ros.scenes import CLASSES
-from vision_banana_ros.tasks.colors import far_apart
+from vision_banana_ros.tasks import TASKS
+from vision_banana_ros.tasks.colors import Legend, far_apart
 
 REFERRING_COLOR = far_apart(1, ["black"])[0]
+WORST = 3  # frames a task whose names are kept
+FIELDS = {"depth": "depth_m", "normals": "normals", "semantic": "labels", "referring": "mask", "instances": "labels"}
 
 
 def evaluate(perceiver: Perceiver, cases: Iterable[Case], progress: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
-    """Scores a task, for the tasks that the cases have truth for."""
-    legend = perceiver.generator.manifest.legend
-    scores: dict[str, Any] = {}
-    for done, case in enumerate(cases, start=1):
-        asked: list[tuple[str, Question, Any]] = [("depth", Question.depth(), case.depth_m)]
-        if case.normals is not None:
-            asked.append(("normals", Question.normals(), case.normals))
-        if case.labels is not None:
-            asked.append(("semantic", Question.semantic(legend), _in_legend(case.labels, tuple(legend))))
-        for text, mask in case.expressions:
-            asked.append(("referring", Question.referring(text, REFERRING_COLOR), mask))
-        if case.instances is not None and case.thing is not None:
-            truth = np.where(case.labels == case.thing, case.instances, 0)
-            asked.append(("instances", Question.instances(CLASSES[case.thing]), truth))
-        looks = perceiver.look(case.image, [question for _, question, _ in asked])
-        for (task, _, truth), answer in zip(asked, looks, strict=True):
-            if task not in scores:
-                scores[task] = _score(task, tuple(legend), perceiver.generator.manifest.depth_range_m[1])
-            scores[task].add(_numbers(task, answer), truth)
-        progress(done)
-    return {task: score.result() for task, score in scores.items()}
+    """Scores a task, for the tasks that the generator has and the cases have truth for.
 
-
-def _score(task: str, classes: tuple[str, ...], far_m: float) -> Any:
+    Returns "views", a report for each task, and "worst": the cases with the greatest errors, by task.
+    """
+    manifest = perceiver.generator.manifest  # type: ignore[attr-defined]
+    tasks = getattr(manifest, "tasks", tuple(TASKS))  # a specialist is asked for what it was taught
     makers: dict[str, Callable[[], Any]] = {
-        "depth": lambda: DepthScore(far_m),
+        "depth": lambda: DepthScore(manifest.depth_range_m[1]),
         "normals": NormalsScore,
-        "semantic": lambda: SemanticScore(classes),
+        "semantic": lambda: SemanticScore(tuple(manifest.legend)),
         "referring": ReferringScore,
         "instances": InstancesScore,
     }
-    return makers[task]()
+    scores: dict[str, Any] = {}
+    errors: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    views = 0
+    for views, case in enumerate(cases, start=1):  # noqa: B007 - the count is used after the loop
+        asked = [(question, truth) for question, truth in ask(case, manifest.legend) if question.task in tasks]
+        looks = perceiver.look(case.image, [question for question, _ in asked])
+        for (question, truth), answer in zip(asked, looks, strict=True):
+            task = question.task
+            if task not in scores:
+                scores[task] = makers[task]()
+            certain = (answer.confidence,) if task in ("depth", "normals", "semantic") else ()
+            error = scores[task].add(getattr(answer, FIELDS[task]), truth, *certain)
+            errors[task].append({"case": case.name, "error": error})
+        progress(views)
+    worst = {task: _worst(each) for task, each in errors.items()}
+    return {"views": views, **{task: score.result() for task, score in scores.items()}, "worst": worst}
 
 
-def _numbers(task: str, answer: Any) -> np.ndarray:
-    field = {"depth": "depth_m", "normals": "normals", "referring": "mask"}.get(task, "labels")
-    return getattr(answer, field)
+def ask(case: Case, legend: Legend) -> list[tuple[Question, np.ndarray]]:
+    """The questions that a case has the answers to, with those answers; labels are indexes into the legend."""
+    asked = [(Question.depth(), case.depth_m)]
+    if case.normals is not None:
+        asked.append((Question.normals(), case.normals))
+    if case.labels is not None:
+        asked.append((Question.semantic(legend), in_legend(case.labels, tuple(legend))))
+    for text, mask in case.expressions:
+        asked.append((Question.referring(text, REFERRING_COLOR), mask))
+    if case.instances is not None and case.thing is not None:
+        asked.append((Question.instances(CLASSES[case.thing]), np.where(case.labels == case.thing, case.instances, 0)))
+    return asked
 
 
-def _in_legend(labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+def in_legend(labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     """The scenes' class indexes as indexes into the legend; 255 where the legend has no such class."""
     table = np.full(256, 255, np.uint8)
     for index, name in enumerate(CLASSES):
         if name in names:
             table[index] = names.index(name)
     return table[labels]
+
+
+def _worst(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The greatest errors first, each case once."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in sorted(errors, key=lambda e: -np.nan_to_num(e["error"], nan=-1.0)):
+        found.setdefault(entry["case"], entry)
+    return list(found.values())[:WORST]

@@ -4,14 +4,19 @@
 What a generator leaves unreadable is never left out of a score silently: it counts as wrong in delta1, in the shares of
 angles, in IoU and in F1, and `readable` says how much it was. Only means of errors (AbsRel, RMSE, degrees) are over what
 was read.
+
+`add` returns the error of that frame alone, by which the worst frames are found: from 0 up, infinity where nothing was
+read, NaN where there is no truth.
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from vision_banana_ros.evaluation.confidence import ConfidenceScore
+
 DEPTH_BANDS_M = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 100.0)
-UNLABELLED = 255
+ANGLES_DEG = (11.25, 22.5, 30.0)
 EMPTY_SHARE = 5e-4  # a mask of less than this share of the picture is no find
 IOU_THRESHOLDS = np.arange(0.5, 1.0, 0.05)
 
@@ -22,18 +27,23 @@ class DepthScore:
 
     far_m: float = 100.0
     _sums: np.ndarray = field(default_factory=lambda: np.zeros((len(DEPTH_BANDS_M) - 1, 5)))
+    _confidence: ConfidenceScore = field(default_factory=ConfidenceScore)
 
-    def add(self, depth_m: np.ndarray, truth_m: np.ndarray) -> None:
+    def add(self, depth_m: np.ndarray, truth_m: np.ndarray, confidence: np.ndarray | None = None) -> float:
         known = (truth_m > 0) & (truth_m <= self.far_m)
         truth, answer = truth_m[known].astype(np.float64), depth_m[known].astype(np.float64)
         read = np.isfinite(answer) & (answer > 0)
         ratio = np.ones_like(truth)
         ratio[read] = np.maximum(answer[read] / truth[read], truth[read] / answer[read])
         error = np.where(read, answer, truth) - truth
-        parts = (np.ones_like(truth), read, read & (ratio < 1.25), np.abs(error) / truth, error**2)
+        relative = np.abs(error) / truth
+        parts = (np.ones_like(truth), read, read & (ratio < 1.25), relative, error**2)
         band = np.clip(np.searchsorted(DEPTH_BANDS_M, truth, side="right") - 1, 0, len(self._sums) - 1)
         for column, part in enumerate(parts):
             self._sums[:, column] += np.bincount(band, part, len(self._sums))
+        if confidence is not None:
+            self._confidence.add(confidence[known][read], relative[read])
+        return _mean(relative[read], len(truth))
 
     def result(self) -> dict[str, object]:
         bands = {
@@ -41,7 +51,7 @@ class DepthScore:
             for low, high, row in zip(DEPTH_BANDS_M[:-1], DEPTH_BANDS_M[1:], self._sums, strict=True)
             if row[0]
         }
-        return {**_depth_figures(self._sums.sum(0)), "bands": bands}
+        return {**_depth_figures(self._sums.sum(0)), "bands": bands, "confidence": self._confidence.result()}
 
 
 def _depth_figures(sums: np.ndarray) -> dict[str, float]:
@@ -58,27 +68,37 @@ def _depth_figures(sums: np.ndarray) -> dict[str, float]:
 class NormalsScore:
     """Angles between answer and truth, in degrees, where there is a surface."""
 
-    _histogram: np.ndarray = field(default_factory=lambda: np.zeros(1800))  # tenths of a degree
+    _histogram: np.ndarray = field(default_factory=lambda: np.zeros(1801))  # tenths of a degree, for the median
+    _under: np.ndarray = field(default_factory=lambda: np.zeros(len(ANGLES_DEG)))
     _sum_deg: float = 0.0
-    _unread: int = 0
+    _known: int = 0
+    _confidence: ConfidenceScore = field(default_factory=ConfidenceScore)
 
-    def add(self, normals: np.ndarray, truth: np.ndarray) -> None:
-        known = np.isfinite(truth).all(2) & (np.linalg.norm(np.nan_to_num(truth), axis=2) > 0.5)
-        answer, true = normals[known].astype(np.float64), truth[known].astype(np.float64)
-        read = np.isfinite(answer).all(1)
-        degrees = np.degrees(np.arccos(np.clip((answer[read] * true[read]).sum(1), -1, 1)))
+    def add(self, normals: np.ndarray, truth: np.ndarray, confidence: np.ndarray | None = None) -> float:
+        known = np.isfinite(truth[..., 2])
+        answer, true = normals[known], truth[known]
+        read = np.isfinite(answer[:, 2])
+        cosine = np.einsum("ij,ij->i", answer[read].astype(np.float64), true[read])
+        degrees = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+        self._known += len(true)
         self._sum_deg += degrees.sum()
-        self._unread += int((~read).sum())
-        self._histogram += np.bincount(np.minimum((degrees * 10).astype(int), 1799), minlength=1800)
+        self._under += [np.count_nonzero(degrees < limit) for limit in ANGLES_DEG]
+        self._histogram += np.bincount((degrees * 10).astype(np.int64), minlength=1801)
+        if confidence is not None:
+            self._confidence.add(confidence[known][read], degrees)
+        return _mean(degrees, len(true))
 
-    def result(self) -> dict[str, float]:
+    def result(self) -> dict[str, object]:
         read = self._histogram.sum()
         middle = np.searchsorted(np.cumsum(self._histogram), read / 2)
         return {
             "mean_deg": _ratio(self._sum_deg, read),
             "median_deg": float(middle / 10 + 0.05) if read else float("nan"),
-            "under_11_25": _ratio(self._histogram[:112].sum() + self._histogram[112] / 2, read + self._unread),
-            "readable": _ratio(read, read + self._unread),
+            **{
+                f"under_{limit:g}".replace(".", "_"): _ratio(n, self._known) for limit, n in zip(ANGLES_DEG, self._under, strict=True)
+            },
+            "readable": _ratio(read, self._known),
+            "confidence": self._confidence.result(),
         }
 
 
@@ -88,16 +108,22 @@ class SemanticScore:
 
     classes: tuple[str, ...]
     _confusion: np.ndarray = field(init=False)
+    _confidence: ConfidenceScore = field(default_factory=ConfidenceScore)
 
     def __post_init__(self) -> None:
         self._confusion = np.zeros((len(self.classes), len(self.classes) + 1), np.int64)
 
-    def add(self, labels: np.ndarray, truth: np.ndarray) -> None:
+    def add(self, labels: np.ndarray, truth: np.ndarray, confidence: np.ndarray | None = None) -> float:
         n = len(self.classes)
         known = truth < n
         answer = np.where(labels[known] < n, labels[known], n).astype(np.int64)
         pairs = truth[known].astype(np.int64) * (n + 1) + answer
         self._confusion += np.bincount(pairs, minlength=n * (n + 1)).reshape(n, n + 1)
+        wrong = labels[known] != truth[known]
+        if confidence is not None:
+            read = confidence[known] > 0
+            self._confidence.add(confidence[known][read], wrong[read].astype(np.float64))
+        return _ratio(wrong.sum(), wrong.size)
 
     def result(self) -> dict[str, object]:
         right = np.diag(self._confusion)
@@ -108,6 +134,7 @@ class SemanticScore:
             "miou": float(np.mean(list(each.values()))) if each else float("nan"),
             "pixel_accuracy": _ratio(right.sum(), truth.sum()),
             "classes": each,
+            "confidence": self._confidence.result(),
         }
 
 
@@ -121,14 +148,15 @@ class ReferringScore:
     _each: list[float] = field(default_factory=list)
     _negatives: list[bool] = field(default_factory=list)
 
-    def add(self, mask: np.ndarray, truth: np.ndarray) -> None:
+    def add(self, mask: np.ndarray, truth: np.ndarray) -> float:
         if not truth.any():
             self._negatives.append(bool(mask.mean() > EMPTY_SHARE))
-            return
+            return float(self._negatives[-1])
         intersection, union = int((mask & truth).sum()), int((mask | truth).sum())
         self._intersection += intersection
         self._union += union
         self._each.append(intersection / union)
+        return 1 - intersection / union
 
     def result(self) -> dict[str, float]:
         return {
@@ -136,6 +164,7 @@ class ReferringScore:
             "giou": float(np.mean(self._each)) if self._each else float("nan"),
             "false_positive": float(np.mean(self._negatives)) if self._negatives else float("nan"),
             "expressions": len(self._each) + len(self._negatives),
+            "negatives": len(self._negatives),
         }
 
 
@@ -150,19 +179,16 @@ class InstancesScore:
     _true: int = 0
     _presence: np.ndarray = field(default_factory=lambda: np.zeros((2, 2)))  # truth, answer
 
-    def add(self, labels: np.ndarray, truth: np.ndarray) -> None:
-        least = self.least_share * truth.size
-        answers = _sizes(labels, least)
-        things = _sizes(truth, least)
-        self._presence[int(bool(things)), int(bool(answers))] += 1
-        if not things:
-            return
-        self._found += len(answers)
-        self._true += len(things)
-        best = [
-            max((_iou(labels == a, truth == t) for a in answers), default=0.0) for t in things
-        ]  # above 0.5 a match is the only one that there can be
-        self._matches += (np.array(best)[:, None] > IOU_THRESHOLDS - 1e-9).sum(0)
+    def add(self, labels: np.ndarray, truth: np.ndarray) -> float:
+        overlap, found, true = _overlaps(labels, truth, self.least_share * truth.size)
+        self._presence[int(true > 0), int(found > 0)] += 1
+        if not true:
+            return float(found > 0)
+        self._found += found
+        self._true += true
+        matches = np.array([_matches(overlap, threshold) for threshold in IOU_THRESHOLDS])
+        self._matches += matches
+        return 1 - float(np.mean(2 * matches / (found + true)))
 
     def result(self) -> dict[str, float]:
         f1 = float(np.mean(2 * self._matches / max(self._found + self._true, 1)))
@@ -172,14 +198,30 @@ class InstancesScore:
         return {"pmf1": f1, "il_mcc": mcc, "cgf1": f1 * max(mcc, 0.0), "pictures": int(self._presence.sum())}
 
 
-def _sizes(labels: np.ndarray, least: float) -> list[int]:
-    values, counts = np.unique(labels[labels > 0], return_counts=True)
-    return [int(v) for v, n in zip(values, counts, strict=True) if n >= least]
+def _overlaps(labels: np.ndarray, truth: np.ndarray, least: float) -> tuple[np.ndarray, int, int]:
+    """IoU of each true instance with each answered one, and how many there are of both; smaller ones are left out."""
+    codes, pixels = np.unique(truth.astype(np.int64) << 16 | labels, return_counts=True)
+    table = np.zeros((int(truth.max()) + 1, int(labels.max()) + 1), np.int64)
+    table[codes >> 16, codes & 0xFFFF] = pixels
+    true, found = table.sum(1), table.sum(0)
+    union = true[:, None] + found - table
+    rows, columns = (np.flatnonzero(sizes[1:] >= max(least, 1)) + 1 for sizes in (true, found))
+    return (table / np.maximum(union, 1))[np.ix_(rows, columns)], len(columns), len(rows)
 
 
-def _iou(a: np.ndarray, b: np.ndarray) -> float:
-    union = int((a | b).sum())
-    return int((a & b).sum()) / union if union else 0.0
+def _matches(overlap: np.ndarray, threshold: float) -> int:
+    """True instances that an answer of their own covers. Masks of one picture do not overlap, so above an IoU of .5 there
+    is no choice; at .5 one answer may cover two halves, and counts once."""
+    if not overlap.size:
+        return 0
+    good = overlap.max(1) > threshold - 1e-9
+    return len(np.unique(overlap.argmax(1)[good]))
+
+
+def _mean(errors: np.ndarray, known: int) -> float:
+    if not len(errors):
+        return float("inf") if known else float("nan")
+    return float(errors.mean())
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What bundles are measured on. A split is fixed by its seeds, and nothing in it is ever trained on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.scenes import CLASSES, View, expressions, make_world, render, sample_camera
+from vision_banana_ros.scenes import CLASSES, View, World, expressions, make_world, render, sample_camera
 
-PROCEDURAL_VIEWS = 300
+VIEWS = 300
 EXPRESSIONS_A_VIEW = 2
+NEGATIVES = 0.3  # about this share of the expressions fits nothing
 SIZE = (240, 320)  # height, width of the pictures
 
 
@@ -30,40 +31,88 @@ class Case:
     thing: int | None = None  # the class whose instances are asked for
 
 
-def procedural(count: int = PROCEDURAL_VIEWS) -> Iterator[Case]:
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Cases by number, each made anew whenever it is asked for. `ours`: rendered here, so pictures may be shown."""
+
+    name: str
+    count: int
+    case: Callable[[int], Case]
+    ours: bool = True
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Case]:
+        return (self.case(i) for i in range(self.count))
+
+
+def open_split(name: str, count: int | None = None) -> Split:
+    """ "procedural", "furnished", or a folder; `count` takes only the first cases. InputError where there is none."""
+    makers = {"procedural": procedural, "furnished": furnished}
+    if count is not None and count < 1:
+        raise InputError(f"A split needs at least one view, not {count}.")
+    if name in makers:
+        return makers[name](count or VIEWS)
+    path = Path(name)
+    if not path.is_dir():
+        raise InputError(f"There is no split '{name}': take {', '.join(makers)}, or a folder with NAME.png and NAME_depth.npz.")
+    found = folder(path)
+    return Split(found.name, min(count or len(found), len(found)), found.case, found.ours)
+
+
+def procedural(count: int = VIEWS) -> Split:
     """One view each of worlds 0 to `count` - 1; training starts at seed 1,000,000."""
-    height, width = SIZE
-    for seed in range(count):
-        rng = np.random.default_rng(seed)
-        world = make_world(seed)
-        view = render(world, sample_camera(world, rng, width, height), rng)
-        yield Case(
-            name=f"procedural {seed}",
-            image=view.image,
-            depth_m=view.depth_m,
-            normals=view.normals,
-            labels=view.labels,
-            instances=view.instances,
-            expressions=tuple((e.text, e.mask) for e in expressions(view, rng, EXPRESSIONS_A_VIEW)),
-            thing=_thing(view, rng),
-        )
+    return Split("procedural", count, lambda seed: _case("procedural", make_world(seed), seed))
 
 
-def folder(path: Path) -> Iterator[Case]:
+def furnished(count: int = VIEWS) -> Split:
+    """One view each of `count` worlds that hold only models kept from training."""
+    from vision_banana_ros.scenes.furnished import make_furnished_world
+
+    make_furnished_world(0, split="test")  # says at once, and how to get them, where the models are missing
+    return Split("furnished", count, lambda seed: _case("furnished", make_furnished_world(seed, split="test"), seed))
+
+
+def folder(path: Path) -> Split:
     """Pictures NAME.png with NAME_depth.npz beside them (key depth_m, metres along Z)."""
     found = sorted(path.glob("*_depth.npz"))
     if not found:
         raise InputError(f"'{path}' holds no NAME_depth.npz beside pictures NAME.png: give a folder that does.")
-    for file in found:
-        picture = path / f"{file.name.removesuffix('_depth.npz')}.png"
-        image = cv2.imread(str(picture), cv2.IMREAD_COLOR_RGB)
-        if image is None:
-            raise InputError(f"{picture} cannot be read as a picture: put it beside {file.name}.")
-        with np.load(file) as truth:
-            yield Case(picture.stem, image, truth["depth_m"].astype(np.float32))
+    return Split(path.resolve().name, len(found), lambda i: _photograph(found[i]), ours=False)
+
+
+def _case(split: str, world: World, seed: int) -> Case:
+    height, width = SIZE
+    rng = np.random.default_rng(seed)
+    view = render(world, sample_camera(world, rng, width, height), rng)
+    return Case(
+        name=f"{split} {seed}",
+        image=view.image,
+        depth_m=view.depth_m,
+        normals=view.normals,
+        labels=view.labels,
+        instances=view.instances,
+        expressions=tuple((e.text, e.mask) for e in expressions(view, rng, EXPRESSIONS_A_VIEW, NEGATIVES)),
+        thing=_thing(view, rng),
+    )
+
+
+def _photograph(file: Path) -> Case:
+    picture = file.with_name(f"{file.name.removesuffix('_depth.npz')}.png")
+    image = cv2.imread(str(picture), cv2.IMREAD_COLOR_RGB)
+    if image is None:
+        raise InputError(f"{picture} cannot be read as a picture: put it beside {file.name}.")
+    with np.load(file) as truth:
+        if "depth_m" not in truth:
+            raise InputError(f"{file} has no array 'depth_m': store the depth in metres under that key.")
+        depth_m = truth["depth_m"].astype(np.float32)
+    if depth_m.shape != image.shape[:2]:
+        raise InputError(f"{file.name} is of shape {depth_m.shape}, its picture of {image.shape[:2]}: give one depth a pixel.")
+    return Case(picture.stem, image, depth_m)
 
 
 def _thing(view: View, rng: np.random.Generator) -> int:
     """Three times in four a class that is there, else any."""
-    countable = np.unique(view.labels[view.instances > 0])
+    countable = np.unique(view.labels[(view.instances > 0) & (view.labels < len(CLASSES))])
     return int(rng.choice(countable)) if len(countable) and rng.random() < 0.75 else int(rng.integers(len(CLASSES)))

@@ -6,8 +6,8 @@ Nothing in a bundle is executed by Python: graphs are ONNX, everything else JSON
 
 import hashlib
 import json
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vision_banana_ros.errors import InputError
@@ -17,6 +17,9 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 METRICS = "metrics.json"
 GRAPHS = ("image.onnx", "text.onnx", "answer.onnx")
+INT8_GRAPHS = {"image.onnx": "image.int8.onnx", "answer.onnx": "answer.int8.onnx"}  # a bundle need not have them
+OPTIONAL = ("encoder", "prompts")  # folders whose files carry their own checksums: a robot need not have them
+PRECISION = "precision.json"  # what the int8 graphs' answers lose
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,10 @@ class Manifest:
     legend: dict[str, tuple[int, int, int]]
     text_length: int
     text_buckets: int
+    network: dict[str, Any]  # the network's configuration, for the torch executor
     files: dict[str, str]  # name -> SHA-256
     made: dict[str, Any]  # how the weights came to be: commands, commit, counts
+    backbone: dict[str, Any] = field(default_factory=dict)  # of an imported editor, which has other graphs than GRAPHS
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ def open_bundle(path: str | Path) -> Bundle:
 
 def write_manifest(path: Path, fields: dict[str, Any]) -> Manifest:
     """Write manifest.json for the files that lie in the folder, with their checksums; returns it as read back."""
-    files = {file.name: _sha256(file) for file in sorted(path.iterdir()) if file.name != MANIFEST}
+    files = {name: _sha256(path / name) for name in _listed(path)}
     (path / MANIFEST).write_text(json.dumps({"format": FORMAT, **fields, "files": files}, indent=2) + "\n")
     return _manifest(path)
 
@@ -85,6 +90,11 @@ def add_metrics(path: Path, split: str, measured: dict[str, Any]) -> None:
     """Put the figures of one split into a bundle's metrics.json and renew its manifest."""
     bundle = open_bundle(path)
     (path / METRICS).write_text(json.dumps({**bundle.metrics, split: measured}, indent=2) + "\n")
+    renew_manifest(path)
+
+
+def renew_manifest(path: Path) -> None:
+    """List the files that lie in a bundle's folder now, and nothing else anew."""
     fields = _read_json(path / MANIFEST)
     write_manifest(path, {name: value for name, value in fields.items() if name not in ("format", "files")})
 
@@ -97,6 +107,12 @@ def default_bundle() -> Path:
             if found:
                 return found[0].parent
     raise InputError("No bundle is installed: name one with the parameter or option 'bundle'.")
+
+
+def _listed(path: Path) -> list[str]:
+    """The files of a bundle that its manifest answers for, relative to its folder."""
+    files = (file.relative_to(path) for file in path.rglob("*") if file.is_file())
+    return sorted(file.as_posix() for file in files if file.as_posix() != MANIFEST and file.parts[0] not in OPTIONAL)
 
 
 def _manifest(path: Path) -> Manifest:
@@ -119,15 +135,18 @@ def _manifest(path: Path) -> Manifest:
             legend=parse_legend(raw["legend"]),
             text_length=int(raw["text_length"]),
             text_buckets=int(raw["text_buckets"]),
+            network=dict(raw.get("network", {})),
             files=dict(raw["files"]),
             made=dict(raw["made"]),
+            backbone=dict(raw.get("backbone", {})),
         )
     except (KeyError, TypeError, IndexError, ValueError) as error:
         raise InputError(f"{path / MANIFEST} cannot be read ({error!r}): export the bundle again.") from error
     for name in manifest.files:
-        if Path(name).name != name or name in (".", ".."):
+        inside = path.resolve()
+        if PurePosixPath(name).is_absolute() or inside not in (inside / name).resolve().parents:  # links are followed
             raise InputError(f"Bundle '{path}' names a file outside its folder ({name!r}): do not use it.")
-    missing = [name for name in GRAPHS if name not in manifest.files]
+    missing = [name for name in GRAPHS if name not in manifest.files and not manifest.backbone]
     if missing:
         raise InputError(f"Bundle '{path}' lists no {', '.join(missing)}: export it again.")
     return manifest

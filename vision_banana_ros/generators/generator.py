@@ -4,21 +4,38 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.bundle import Bundle, Manifest, open_bundle
-from vision_banana_ros.generators.executors import Executor, load_executor
+from vision_banana_ros.generators.decode import as_answer, decode_inputs
+from vision_banana_ros.generators.executors import Executor, Features, load_executor
 from vision_banana_ros.generators.prompt import tokenize
+from vision_banana_ros.tasks.colors import Rgb
 
 PROMPTS_KEPT = 256  # encoded instructions kept in memory; the least recently used one goes first
+
+
+class Asked(Protocol):
+    """What a Generator looks at in a question (`perception.Question`)."""
+
+    @property
+    def task(self) -> str: ...
+    @property
+    def instruction(self) -> str: ...
+    @property
+    def legend(self) -> dict[str, Rgb] | None: ...
+    @property
+    def color(self) -> Rgb | None: ...
 
 
 class Generator:
     """A bundle with something that runs it. Not thread-safe: one worker owns it."""
 
-    def __init__(self, bundle: Bundle, executor: Executor) -> None:
+    def __init__(self, bundle: Bundle, executor: Executor, why: str = "") -> None:
+        self.why = why  # a sentence on the choice of the executor
         self._bundle = bundle
         self._executor = executor
         self._prompts: OrderedDict[str, tuple[np.ndarray, np.ndarray]] = OrderedDict()
@@ -44,6 +61,10 @@ class Generator:
     def executor(self) -> str:
         return self._executor.name
 
+    def asked(self, question: Asked) -> Asked:
+        """The question in the words that the generator wants: here as it is, for an imported editor in those of its profile."""
+        return question
+
     def prepare(self, instruction: str) -> None:
         """Encode an instruction ahead of the frame that needs it. Raises InputError where it cannot be used."""
         self._encoded(instruction)
@@ -53,6 +74,20 @@ class Generator:
 
         image: (H, W, 3) uint8 RGB of exactly `size`. Returns (N, H, W, 3) float32 in 0..1.
         """
+        return self._executor.answer(*self._given(image, instructions))
+
+    def answer(self, image: np.ndarray, questions: Sequence[Asked]) -> list[Any]:
+        """As `paint`, but what the executor can decode on its device comes back as the task's `Answer`, everything else as the
+        picture (H, W, 3) to be read."""
+        given = self._given(image, [question.instruction for question in questions])
+        if not getattr(self._executor, "decodes", ()):
+            return list(self._executor.answer(*given))
+        asked = [(q.task, decode_inputs(q.task, q.legend, q.color)) for q in questions]
+        outputs = self._executor.read(*given, asked)  # type: ignore[attr-defined]
+        return [out[0] if len(out) == 1 else as_answer(q.task, out) for q, out in zip(questions, outputs, strict=True)]
+
+    def _given(self, image: np.ndarray, instructions: Sequence[str]) -> tuple[Features, np.ndarray, np.ndarray]:
+        """What an executor answers from: features, encoded instructions and their mask."""
         if image.dtype != np.uint8 or image.shape != (*self.size, 3):
             raise InputError(f"The generator takes uint8 frames of shape {(*self.size, 3)}, not {image.dtype} of {image.shape}.")
         if not instructions:
@@ -60,7 +95,7 @@ class Generator:
         encoded = [self._encoded(instruction) for instruction in instructions]
         features = self._executor.encode_image(np.ascontiguousarray(image))
         text, mask = (np.stack(parts) for parts in zip(*encoded, strict=True))
-        return self._executor.answer(features, text, mask)
+        return features, text, mask
 
     def _encoded(self, instruction: str) -> tuple[np.ndarray, np.ndarray]:
         found = self._prompts.get(instruction)
@@ -74,10 +109,15 @@ class Generator:
         return found
 
 
-def load_generator(bundle_dir: str | Path, executor: str = "auto") -> Generator:
-    """Open a bundle, verify it and load it into an executor.
+def load_generator(bundle_dir: str | Path, executor: str = "auto", encode_prompts: bool = False) -> Generator:
+    """Open a bundle, verify it and load it into an executor: "auto", a name, or several in order of preference.
 
+    encode_prompts: whether an imported editor may encode new instructions in a process of its own.
     Raises InputError where the bundle is incomplete or altered, or the executor is not to be had.
     """
     bundle = open_bundle(bundle_dir)
-    return Generator(bundle, load_executor(bundle, executor))
+    if bundle.manifest.backbone:
+        from vision_banana_ros.generators.backbones.generator import load_backbone
+
+        return load_backbone(bundle, executor, encode_prompts)  # type: ignore[return-value]  # the same face
+    return Generator(bundle, *load_executor(bundle, executor))

@@ -12,6 +12,7 @@ itself stands in place of the noise, so its share of `answer` can be computed on
 """
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -97,8 +98,15 @@ class TextEncoder(nn.Module):
         return self.norm(x) * keep
 
 
-class VisionBananaUNet(ModelMixin, ConfigMixin):
+class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Saves and loads in diffusers' format (`save_pretrained`, `from_pretrained`)."""
+
+    config: Any  # the arguments below, as attributes
+    image_blocks: Any  # lists of lists of blocks, and lists of attentions
+    image_attention: Any
+    answer_blocks: Any
+    answer_self: Any
+    answer_text: Any
 
     @register_to_config
     def __init__(

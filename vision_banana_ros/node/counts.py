@@ -13,11 +13,12 @@ AGES_KEPT = 500
 DROPS = {
     "replaced": "a newer frame came before the worker was free",
     "unwatched": "nobody subscribes to an output",
+    "not due": "the rates leave no output due that is subscribed to",
     "unanswerable": "nothing is asked for the outputs that are subscribed to",
     "stale": "older than max_age",
     "unusable": "the image cannot be read",
     "unreadable": "too little of an answer can be read",
-    "failed": "an error in the generator or the node",
+    "failed": "an error in the generator or the node, such as memory that ran out",
     "inactive": "the node was deactivated",
 }
 """Why a frame may be dropped."""

@@ -18,7 +18,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from vision_banana_interfaces.srv import SetPrompts  # type: ignore[attr-defined]
-from vision_banana_ros.perception.encodings import to_rgb
+from vision_banana_ros.node.readers import read_camera, read_cloud, read_image
 
 NODE = "/vision_banana"
 QOS = QoSProfile(
@@ -33,40 +33,10 @@ LATCHED = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
-_NUMBERS = {"32FC1": ("<f4", 1), "32FC3": ("<f4", 3), "16UC1": ("<u2", 1), "mono8": ("u1", 1)}
 
 
 class Failure(RuntimeError):
     """The demonstration cannot go on. The message is a sentence for the user."""
-
-
-def read_image(message: Image) -> np.ndarray:
-    """An output of the node as (H, W) or (H, W, C) numbers, in the message's own memory where possible."""
-    if message.encoding == "rgb8":
-        return to_rgb(message.data, message.encoding, message.height, message.width, message.step)
-    kind, channels = _NUMBERS[message.encoding]
-    flat = np.frombuffer(message.data, kind)
-    return flat.reshape((message.height, message.width, channels) if channels > 1 else (message.height, message.width))
-
-
-def read_cloud(message: PointCloud2) -> np.ndarray:
-    """x, y, z of an organised cloud as (H, W, 3) float32, metres."""
-    offsets = {f.name: f.offset for f in message.fields}
-    layout = np.dtype(
-        {
-            "names": list("xyz"),
-            "formats": ["<f4"] * 3,
-            "offsets": [offsets[a] for a in "xyz"],
-            "itemsize": message.point_step,
-        }
-    )
-    table = np.frombuffer(message.data, layout).reshape(message.height, message.width)
-    return np.stack([table[a] for a in "xyz"], axis=-1)
-
-
-def read_camera(message: CameraInfo) -> np.ndarray:
-    """K, with the size that it is for in front: width, height, k0 .. k8."""
-    return np.array([message.width, message.height, *message.k])
 
 
 READERS: dict[str, tuple[type, Callable[[Any], np.ndarray]]] = {

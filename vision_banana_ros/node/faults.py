@@ -5,10 +5,15 @@ import threading
 import time
 from collections.abc import Callable
 
+from vision_banana_ros.errors import InputError
+
 SHOWN_S = 5.0
 """A fault of one frame is shown this long after it was last seen."""
 LOGGED_EVERY_S = 10.0
 """A fault that stays, or comes back, is logged again after this long."""
+
+OUT_OF_MEMORY = ("out of memory", "outofmemory", "failed to allocate", "bad alloc", "bad_alloc")
+"""By these words in their messages the errors of the runtimes are known, which have no type in common."""
 
 
 class Faults:
@@ -46,8 +51,23 @@ class Faults:
             self._sentences.clear()
             self._logged.clear()
 
+    def shown(self, key: str) -> bool:
+        """Whether this is wrong now."""
+        with self._lock:
+            return key in self._sentences and self._sentences[key][1] > time.monotonic()
+
     def sentences(self) -> list[str]:
         """What is wrong now."""
         now = time.monotonic()
         with self._lock:
             return [sentence for sentence, until in self._sentences.values() if until > now]
+
+
+def say(error: Exception) -> str:
+    """An error as a sentence, with its cure where it is known."""
+    if isinstance(error, InputError):
+        return str(error)
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryError) or any(words in text.lower() for words in OUT_OF_MEMORY):
+        return f"the memory ran out ({text}). End what else uses the accelerator, or choose a smaller bundle or another executor."
+    return text

@@ -14,10 +14,6 @@ class Mailbox(Generic[T]):
         self._changed = changed
         self._waiting: T | None = None
 
-    @property
-    def occupied(self) -> bool:
-        return self._waiting is not None
-
     def put(self, item: T) -> T | None:
         """Leaves `item` and returns the one that it pushed out, if there was one."""
         with self._changed:

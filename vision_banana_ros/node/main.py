@@ -12,7 +12,10 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 
-from vision_banana_ros.node.node import Loader, VisionBananaNode, load
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.node import parameters
+from vision_banana_ros.node.loaded import Loader
+from vision_banana_ros.node.node import VisionBananaNode, load
 from vision_banana_ros.node.transport import carry_large_images
 
 LEAVE_S = 1.5
@@ -30,6 +33,8 @@ def main(args: list[str] | None = None, generator_loader: Loader = load) -> int:
         node = VisionBananaNode(generator_loader)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
+        if node.get_parameter("build_only").value:
+            return _build(node, executor)
         if node.get_parameter("autostart").value:
             _start(node)
         executor.spin()
@@ -53,6 +58,25 @@ def _start(node: VisionBananaNode) -> None:
     """Configures and activates. A node that cannot stays, says why in its diagnostics, and can be configured again."""
     if node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
         node.trigger_activate()
+
+
+def _build(node: VisionBananaNode, executor: SingleThreadedExecutor) -> int:
+    """Waits for the engine, while services, parameters and diagnostics answer."""
+    values = parameters.current(node)
+    try:
+        node.engine.want(values["bundle"], values["executor"])
+    except InputError as error:
+        node.get_logger().error(str(error))
+        return 1
+    said = ""
+    while True:
+        building, state = node.engine.building, node.engine.state
+        if state != said:
+            node.get_logger().info(f"Engine: {state or 'none is wanted on this machine'}")
+            said = state
+        if not building:
+            return 0 if state in ("", "ready") else 1
+        executor.spin_once(timeout_sec=1.0)
 
 
 def _leave(number: int, frame: Any) -> None:

@@ -7,7 +7,7 @@ image, and lets only array.array('B') pass. And a fresh buffer a frame costs mor
 
 import math
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from std_msgs.msg import Header
 
 from vision_banana_ros.node import fill
 from vision_banana_ros.node.camera_info import PinholeCamera
+from vision_banana_ros.perception.obstacles import ObstacleFilter
 from vision_banana_ros.tasks.colors import Rgb
 
 # Encoding -> (numpy's type, channels)
@@ -37,13 +38,25 @@ TASKS: dict[str, str | None] = {
     "instances/mask": "instances",
     "referring/mask": "referring",
     "points": "depth",
+    "points_obstacles": "depth",
     "depth/color": "depth",
     "normals/color": "normals",
     "segmentation/overlay": "semantic",
 }
 """The outputs of a frame, and the task whose answers each is made of."""
 
-TYPES: dict[str, type] = {topic: {"depth/camera_info": CameraInfo, "points": PointCloud2}.get(topic, Image) for topic in TASKS}
+_NOT_IMAGES = {"depth/camera_info": CameraInfo, "points": PointCloud2, "points_obstacles": PointCloud2}
+TYPES: dict[str, type] = {topic: _NOT_IMAGES.get(topic, Image) for topic in TASKS}
+
+
+def group_of(topic: str) -> str:
+    """The group whose rate and priority an output has."""
+    return topic.split("/", 1)[0]
+
+
+GROUPS = tuple(dict.fromkeys(group_of(topic) for topic in TASKS))
+NEEDS_CAMERA = frozenset({"points", "points_obstacles", "depth/camera_info"})
+"""Outputs that there are only with a CameraInfo."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,7 @@ class Seen:
 
     image: (H, W, 3) uint8. answers: by task, in the order of its questions. legend: colours by class, in the order of ids.
     depth_range: metres, for pictures. camera: None where CameraInfo is missing or of no use.
+    obstacles: what becomes of depth in points_obstacles.
     """
 
     header: Header
@@ -60,6 +74,7 @@ class Seen:
     legend: dict[str, Rgb]
     depth_range: tuple[float, float]
     camera: PinholeCamera | None
+    obstacles: ObstacleFilter
 
 
 def image_message(header: Header, encoding: str, height: int, width: int) -> tuple[Image, np.ndarray]:
@@ -87,6 +102,7 @@ class Composer:
             "instances/mask": self._instances,
             "referring/mask": self._referring,
             "points": self._points,
+            "points_obstacles": self._obstacles,
             "depth/color": self._depth_color,
             "normals/color": self._normals_color,
             "segmentation/overlay": self._overlay,
@@ -151,12 +167,22 @@ class Composer:
             return None
         height, width = seen.image.shape[:2]
         if self._cloud is None or self._cloud[1].shape[:2] != (height, width):
-            self._cloud = _cloud_message(height, width)
+            cloud = _cloud_message(height, width, ("x", "y", "z", "rgb"), array("B", bytes(16 * width * height)), dense=False)
+            self._cloud = cloud, np.frombuffer(cloud.data, np.float32).reshape(height, width, 4)
         message, points = self._cloud
         message.header = seen.header
         k = seen.camera.intrinsics
         depth_m = seen.answers["depth"][0].depth_m
         fill.cloud(depth_m, seen.image, k.fx, k.fy, k.cx, k.cy, points, points.view(np.uint32))
+        return message
+
+    def _obstacles(self, seen: Seen) -> PointCloud2 | None:
+        if seen.camera is None:
+            return None
+        depth = seen.answers["depth"][0]
+        points = seen.obstacles(depth.depth_m, depth.confidence, seen.camera.intrinsics)
+        message = _cloud_message(1, len(points), "xyz", array("B", points.tobytes()), dense=True)
+        message.header = seen.header
         return message
 
     def _depth_color(self, seen: Seen) -> Image:
@@ -175,22 +201,21 @@ class Composer:
         return message
 
 
-def _cloud_message(height: int, width: int) -> tuple[PointCloud2, np.ndarray]:
-    """An organised cloud without row padding (Nav2 reads it in lockstep with the mask) and a view (H, W, 4) float32 of it."""
-    fields = [
-        PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, name in enumerate(("x", "y", "z", "rgb"))
-    ]
+def _cloud_message(height: int, width: int, fields: Iterable[str], data: array, dense: bool) -> PointCloud2:
+    """A cloud of float32 fields without row padding: Nav2 reads it in lockstep with the mask."""
+    described = [PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, name in enumerate(fields)]
+    step = 4 * len(described)
     message = PointCloud2(
         height=height,
         width=width,
-        fields=fields,
+        fields=described,
         is_bigendian=False,
-        point_step=16,
-        row_step=16 * width,
-        is_dense=False,
+        point_step=step,
+        row_step=step * width,
+        is_dense=dense,
     )
-    message.data = array("B", bytes(16 * width * height))
-    return message, np.frombuffer(message.data, np.float32).reshape(height, width, 4)
+    message.data = data
+    return message
 
 
 def picture_range(depth_range_m: tuple[float, float], max_range: float) -> tuple[float, float]:

@@ -1,58 +1,67 @@
 # SPDX-License-Identifier: Apache-2.0
-"""/vision_banana: a lifecycle node that asks a generator about a camera's frames."""
+"""/vision_banana: a lifecycle node that asks a generator about the frames of cameras."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.logging import get_logger
 from rclpy.parameter import Parameter
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import Generator, default_bundle, load_generator
 from vision_banana_ros.node import parameters
+from vision_banana_ros.node.asking import Asking
 from vision_banana_ros.node.diagnostics import Diagnostics
+from vision_banana_ros.node.engine import Engine
+from vision_banana_ros.node.faults import Faults, say
 from vision_banana_ros.node.inputs import Frame
+from vision_banana_ros.node.kept import KeptPrompts
+from vision_banana_ros.node.loaded import Loaded, Loader
 from vision_banana_ros.node.parameters import Settings
-from vision_banana_ros.node.prompts import Prompts, read_legend
 from vision_banana_ros.node.services import Services
-from vision_banana_ros.node.stream import Asking, Stream
+from vision_banana_ros.node.stream import Stream
 from vision_banana_ros.node.warmup import warm_up
 from vision_banana_ros.node.worker import Worker
-from vision_banana_ros.perception import Perceiver, Question
-from vision_banana_ros.tasks import TASKS
 
+NAME = "vision_banana"
 STOP_S = 1.0
 """How long the end of a worker is waited for."""
-
-Loader = Callable[[str, str], Generator]
 
 
 def load(bundle: str, executor: str) -> Generator:
     """The generator that the parameters name; an empty bundle is the one installed with the package."""
-    return load_generator(bundle or default_bundle(), executor)
+    generator = load_generator(bundle or default_bundle(), executor)
+    get_logger(NAME).info(generator.why)
+    return generator
 
 
 class VisionBananaNode(LifecycleNode):
-    """configure loads the generator and makes the topics, activate lets frames through, cleanup frees everything.
+    """configure loads the generator and makes the topics, activate lets frames through, deactivate frees the accelerator
+    (activate loads again), cleanup frees everything.
 
     ROS's executor runs all callbacks on one thread; the worker's thread alone touches the generator.
     generator_loader: makes a generator from the parameters bundle and executor.
     """
 
     def __init__(self, generator_loader: Loader = load, **kwargs: Any):
-        super().__init__("vision_banana", **kwargs)
+        super().__init__(NAME, **kwargs)
         parameters.declare(self)
-        self._load = generator_loader
+        self.loaded = Loaded(generator_loader, self.submit)
         self._worker: Worker[Frame] | None = None
-        self._prepared: set[str] = set()
-        self.generator: Generator | None = None
-        self._wanted: Asking | None = None
+        self._configured: Settings | None = None
         self.failure = ""
-        self.stream = Stream(self, self._hand_over)
+        self.faults = Faults(self.get_logger().warning)
+        self.engine = Engine(self.get_logger().info)
+        names = parameters.read_cameras(self.get_parameter("cameras").value)
+        self.streams = [Stream(self, name, partial(self._hand_over, i)) for i, name in enumerate(names)]
         self._services_offered = Services(self)
         self._diagnostics = Diagnostics(self)
+        self.kept_prompts = KeptPrompts(self.get_fully_qualified_name())
+        self._take_up_kept_prompts()
         self.add_on_set_parameters_callback(self._on_parameters)
 
     @property
@@ -60,26 +69,38 @@ class VisionBananaNode(LifecycleNode):
         """The lifecycle state in words."""
         return self._state_machine.current_state[1]
 
+    @property
+    def generator(self) -> Generator | None:
+        """The generator while it is loaded."""
+        return self.loaded.generator
+
+    def stream(self, camera: str) -> Stream:
+        """The stream of a camera; "" is the first. InputError for one that is not there."""
+        for stream in self.streams:
+            if camera in ("", stream.name):
+                return stream
+        names = ", ".join(stream.name for stream in self.streams if stream.name) or "none, only one without a name"
+        raise InputError(f"There is no camera {camera!r}; the parameter cameras names {names}.")
+
     # Transitions
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        try:
-            self._configure()
-        except Exception as error:
-            self.failure = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-            self.get_logger().error(f"The node cannot be configured: {self.failure}")
+        if not self._try("configured", self._configure):
             self._free()
             return TransitionCallbackReturn.FAILURE
-        self.failure = ""
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        if not self._try("activated", self._load_where_missing):
+            return TransitionCallbackReturn.FAILURE
         result = super().on_activate(state)
-        self.stream.start()
+        for stream in self.streams:
+            stream.start(self.asking())
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._stop()
+        self._unload("was deactivated")
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -99,35 +120,66 @@ class VisionBananaNode(LifecycleNode):
     def close(self) -> bool:
         """Ends the worker, from any state, before the process ends. Returns False where it is still busy."""
         self._stop()
+        self.engine.close()
         return self._worker is None or self._worker.stop(STOP_S)
 
+    def _try(self, what: str, transition: Callable[[], object]) -> bool:
+        try:
+            transition()
+        except Exception as error:
+            self.failure = _with_cure(error)
+            self.get_logger().error(f"The node cannot be {what}: {self.failure}")
+            return False
+        self.failure = ""
+        return True
+
     def _configure(self) -> None:
-        settings = Settings.read(parameters.current(self))
+        self._configured = Settings.read(parameters.current(self))
         self.get_logger().info("Loading the generator; the very first time, code is compiled for this machine, a minute or so.")
-        self._worker = Worker(self.stream.answer, lambda error: self.get_logger().error(f"Worker: {error}"))
-        # Loaded where it is used: some runtimes tie an engine to its thread. And while this thread waits, signals are heard.
-        self.generator = self._run_in_worker(lambda: self._load(settings.bundle, settings.executor))
-        asking = self._asking_for(settings, self.generator)
+        self._worker = Worker([s.answer for s in self.streams], lambda error: self.get_logger().error(f"Worker: {say(error)}"))
+        settings = self._configured
+        self._run_in_worker(lambda: self.engine.want(settings.bundle, settings.executor))
+        self._load_where_missing()
+        asking = self.asking()
         self._run_in_worker(lambda: warm_up(asking))
-        self._run_in_worker(lambda: self.prepare(asking.all_questions()))
-        self._wanted = asking
-        self.stream.open(asking)
-        height, width = self.generator.size
-        self.get_logger().info(f"{self.generator.name} ({width}x{height}) is ready on {self.generator.executor}.")
+        for stream in self.streams:
+            stream.open()
+        height, width = asking.generator.size
+        self.get_logger().info(f"{asking.generator.name} ({width}x{height}) is ready on {asking.generator.executor}.")
+
+    def _load_where_missing(self) -> None:
+        if self.generator is not None:
+            return
+        settings = Settings.read(parameters.current(self))
+        try:
+            # While this thread waits, signals are heard.
+            self._run_in_worker(lambda: self.loaded.load(settings))
+        except Exception as error:
+            self._unload("could not load its generator")
+            if isinstance(error, InputError) and self.kept_prompts.path.exists():
+                raise InputError(f"{error} The prompts kept in {self.kept_prompts.path} may be why: delete that file.") from error
+            raise
 
     def _stop(self) -> None:
+        for i, stream in enumerate(self.streams):
+            stream.stop(self._worker.mailboxes[i].take() if self._worker is not None else None)
+
+    def _unload(self, why: str) -> None:
+        """Lets go of the generator, once the worker has done what it is doing."""
+        self._services_offered.cancel(f"The node {why} before the request was answered. Activate it and ask again.")
+        let_go = self.loaded.let_go()
         if self._worker is not None:
-            self.stream.stop(self._worker.mailbox.take())
+            self._worker.forget_jobs()
+            self._worker.submit(let_go)  # it goes where it was used
 
     def _free(self) -> None:
         if self._worker is not None and not self._worker.stop(STOP_S):
             self.get_logger().warning("The generator is still busy with its last frame; its memory is freed afterwards.")
-        self._services_offered.cancel("The node was cleaned up before the request was answered. Configure it and ask again.")
+        self._unload("was cleaned up")
         self._worker = None
-        self.generator = None
-        self._wanted = None
-        self._prepared.clear()
-        self.stream.close()
+        self._configured = None
+        for stream in self.streams:
+            stream.close()
 
     # What the worker does
 
@@ -135,13 +187,6 @@ class VisionBananaNode(LifecycleNode):
         """Runs a job on the worker's thread, of a configured node. InputError where too much waits."""
         assert self._worker is not None
         self._worker.submit(job)
-
-    def prepare(self, questions: Sequence[Question]) -> None:
-        """On the worker's thread: has the generator read instructions ahead. InputError where it cannot use one."""
-        assert self.generator is not None
-        for question in questions:
-            self.generator.prepare(question.instruction)
-            self._prepared.add(question.instruction)
 
     def _run_in_worker(self, job: Callable[[], Any]) -> Any:
         done: Future = Future()
@@ -155,27 +200,36 @@ class VisionBananaNode(LifecycleNode):
         self.submit(run)
         return done.result()
 
-    def _hand_over(self, frame: Frame) -> Frame | None:
+    def _hand_over(self, camera: int, frame: Frame) -> Frame | None:
         assert self._worker is not None
-        return self._worker.mailbox.put(frame)
+        return self._worker.mailboxes[camera].put(frame)
 
     # What is asked
 
     def asking(self) -> Asking:
-        """With what the next frame is asked. InputError while the node is not configured."""
-        if self.stream.asking is None:
+        """With what the next frame is asked. InputError while there is no generator."""
+        if self.loaded.asked is None:
+            missing = "activate" if self._configured else "configure"
             raise InputError(
-                "The node is not configured, so there is no generator. Configure it first: ros2 lifecycle set /vision_banana"
-                " configure."
+                f"The node is not {missing}d, so there is no generator. Do it first: ros2 lifecycle set"
+                f" {self.get_fully_qualified_name()} {missing}."
             )
-        return self.stream.asking
+        return self.loaded.asked
 
-    def _asking_for(self, settings: Settings, generator: Generator) -> Asking:
-        own = generator.manifest.legend
-        legend = read_legend(settings.legend, own) if settings.legend else own
-        prompts = Prompts(legend, settings.expressions, settings.instances_class)
-        questions = {task: prompts.questions(task) for task in TASKS if task in generator.tasks}
-        return Asking(generator, Perceiver(generator, settings.output_size), prompts, questions, settings)
+    def _take_up_kept_prompts(self) -> None:
+        """They were asked for later than whatever set the parameters."""
+        try:
+            kept = self.kept_prompts.read()
+            try:
+                Settings.read({**parameters.current(self), **kept})
+            except InputError as error:
+                raise self.kept_prompts.unusable(str(error).rstrip(".")) from error
+        except InputError as error:
+            self.faults.report("kept prompts", str(error), lasting=True)
+            return
+        if kept:
+            self.set_parameters([Parameter(name, value=value) for name, value in kept.items()])
+            self.get_logger().info(f"Prompts kept in {self.kept_prompts.path} are asked: {', '.join(kept)}.")
 
     def _on_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         known = {p.name: p.value for p in changes if p.name in parameters.PARAMETERS}
@@ -188,28 +242,26 @@ class VisionBananaNode(LifecycleNode):
         return SetParametersResult(successful=True)
 
     def _change(self, settings: Settings) -> None:
-        before = self._wanted
+        before = self._configured
         if before is None:
             return  # configure will read them
-        if (settings.bundle, settings.executor) != (before.settings.bundle, before.settings.executor):
+        if (settings.bundle, settings.executor) != (before.bundle, before.executor):
             raise InputError("bundle and executor are read by configure: deactivate and clean up first, then set them.")
-        asking = self._asking_for(settings, before.generator)
-        if self._prepared.issuperset(question.instruction for question in asking.all_questions()):
-            self._ask(asking)
-        else:
-            self.submit(lambda: self._prepare_and_ask(asking))
-        self._wanted = asking
-
-    def _prepare_and_ask(self, asking: Asking) -> None:
-        """On the worker's thread: changes to prompts that the generator has not read yet."""
-        try:
-            self.prepare(asking.all_questions())
-        except InputError as error:
-            self.stream.faults.report("prompts", f"The prompts were not changed: {error}", lasting=True)
-            return
-        if self._wanted is asking:  # and not replaced since
-            self._ask(asking)
+        self.loaded.change(settings, self._ask, self._keep_asking)  # without a generator activate will read them
 
     def _ask(self, asking: Asking) -> None:
-        self.stream.faults.clear("prompts")
-        self.stream.change(asking)
+        self.faults.clear("prompts")
+        for stream in self.streams:
+            if stream.active:
+                stream.change(asking)
+
+    def _keep_asking(self, error: InputError) -> None:
+        self.faults.report("prompts", f"The prompts were not changed: {error}", lasting=True)
+
+
+def _with_cure(error: Exception) -> str:
+    """Why the generator cannot be had, and what to do."""
+    text = say(error)
+    if text != f"{type(error).__name__}: {error}":
+        return text
+    return f"{text}. 'vision-banana info BUNDLE' checks a bundle; executor:=onnxruntime runs on every machine."

@@ -6,11 +6,11 @@ from typing import Any
 
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
 from vision_banana_ros.node.faults import Faults
 from vision_banana_ros.node.messages import TYPES
-from vision_banana_ros.node.qos import latched, mismatch, offered, overridable
+from vision_banana_ros.node.qos import latched, mismatch, offered, overridable, own_group
 
 try:
     from vision_msgs.msg import LabelInfo, VisionClass
@@ -21,10 +21,14 @@ LABELS = "segmentation/labels"
 
 
 class Outputs:
-    """Publishers for one camera. They pass messages while the node is active."""
+    """Publishers for one camera. They pass messages while the node is active.
 
-    def __init__(self, node: LifecycleNode, faults: Faults):
+    prefix: goes before the topics' names, such as "front/".
+    """
+
+    def __init__(self, node: LifecycleNode, prefix: str, faults: Faults):
         self._node = node
+        self._prefix = prefix
         self._faults = faults
         self._publishers: dict[str, LifecyclePublisher] = {}
 
@@ -45,6 +49,16 @@ class Outputs:
         """The outputs that somebody subscribes to. May be used from the worker's thread."""
         return {topic for topic in TYPES if self._publishers[topic].get_subscription_count() > 0}
 
+    def inspect(self) -> None:
+        """Takes back what was said of a subscriber that has gone. To be called every second."""
+        for topic, publisher in self._publishers.items():
+            resolved = self._node.resolve_topic_name(self._prefix + topic)
+            if not self._faults.shown(f"qos {resolved}"):
+                continue
+            asked = self._node.get_subscriptions_info_by_topic(resolved)
+            if all(qos_check_compatible(publisher.qos_profile, a.qos_profile)[0] != QoSCompatibility.ERROR for a in asked):
+                self._faults.clear(f"qos {resolved}")
+
     def publish(self, topic: str, message: Any) -> None:
         """May be used from the worker's thread."""
         self._publishers[topic].publish(message)
@@ -58,12 +72,13 @@ class Outputs:
         self.publish(LABELS, message)
 
     def _create(self, topic: str, message_type: type, profile: QoSProfile) -> LifecyclePublisher:
-        resolved = self._node.resolve_topic_name(topic)
+        resolved = self._node.resolve_topic_name(self._prefix + topic)
         tell = mismatch(resolved, True, lambda text: self._faults.report(f"qos {resolved}", text, lasting=True))
         return self._node.create_lifecycle_publisher(
             message_type,
-            topic,
+            self._prefix + topic,
             profile,
+            callback_group=own_group(),
             qos_overriding_options=overridable(),
             event_callbacks=PublisherEventCallbacks(incompatible_qos=tell, use_default_callbacks=False),
         )

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node's parameters: declared with ranges and descriptions, and read into one unchanging value."""
 
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,7 +11,14 @@ from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.node import Node
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.node.messages import GROUPS
 from vision_banana_ros.node.prompts import clean_text, read_expressions, read_legend
+from vision_banana_ros.node.schedule import Pacing
+from vision_banana_ros.perception.obstacles import ObstacleFilter
+from vision_banana_ros.reasoning import Rewriter, open_rewriter
+
+PRIORITY = ("depth", "points", "points_obstacles", "segmentation", "referring", "instances", "normals")
+"""The default. A robot that moves needs to know first where things are."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,7 @@ class _Parameter:
 PARAMETERS: dict[str, _Parameter] = {
     "bundle": _Parameter("", "Folder of the generator's bundle; empty: the one installed with the package. Read by configure."),
     "executor": _Parameter("auto", "What runs the generator; auto takes the best there is. Read by configure."),
+    "build_only": _Parameter(False, "Build the engine that executor asks for, then end: status 0 where it is ready.", read_only=True),
     "autostart": _Parameter(False, "Configure and activate without a lifecycle manager.", read_only=True),
     "output_size": _Parameter(
         "input", "Size of the outputs: of the camera's image, or the generator's own.", constraints="input or generator"
@@ -42,6 +52,52 @@ PARAMETERS: dict[str, _Parameter] = {
     ),
     "max_range": _Parameter(0.0, "Metres; depth beyond is +Inf. 0: the bundle's own range.", (0.0, 1000.0)),
     "service_timeout": _Parameter(10.0, "Seconds a service request may take before it is answered with a failure.", (0.1, 600.0)),
+    # Read-only: whoever may set parameters shall not send the camera's frames and the key to a server of their own.
+    "reasoning_url": _Parameter(
+        "",
+        "OpenAI-compatible endpoint (http://localhost:8080/v1) whose model first makes a plain expression of what ~/segment is asked"
+        " and says whether it is there; empty: none. Its key is the environment variable VISION_BANANA_REASONING_KEY.",
+        constraints="https, or on this machine, unless reasoning_allow_http",
+        read_only=True,
+    ),
+    "reasoning_model": _Parameter("", "The model that reasoning_url is asked for.", read_only=True),
+    "reasoning_timeout": _Parameter(4.0, "Seconds the reasoning model may take for each of its two answers.", (0.1, 600.0)),
+    "reasoning_allow_http": _Parameter(
+        False, "Send pictures and key to reasoning_url unencrypted, in a network that you trust.", read_only=True
+    ),
+    "cameras": _Parameter(
+        [""],
+        "Names of several cameras, whose topics then begin with them, as in front/image; empty: one, without a name.",
+        constraints="parts of topic names",
+        read_only=True,
+    ),
+    **{
+        f"rates.{group}": _Parameter(0.0, f"Hz, at most so often {group} is answered. 0: for every frame.", (0.0, 1000.0))
+        for group in GROUPS
+    },
+    "priority": _Parameter(
+        list(PRIORITY),
+        "Outputs, the most important first: where the budget does not reach, the last are skipped. Those left out come last.",
+        constraints="each one of " + ", ".join(GROUPS),
+    ),
+    "budget": _Parameter(
+        0.0, "Seconds that answering a frame may take; what does not fit is skipped by priority. 0: no limit.", (0.0, 600.0)
+    ),
+    "obstacles.min_confidence": _Parameter(0.5, "Of a pixel whose depth goes into points_obstacles.", (0.0, 1.0)),
+    "obstacles.max_range": _Parameter(8.0, "Metres; depth beyond does not go into points_obstacles.", (0.5, 1000.0)),
+    "obstacles.voxel": _Parameter(0.05, "Metres, edge of the cells that give points_obstacles one point each.", (0.005, 10.0)),
+    "steady_depth": _Parameter(
+        0.0, "As how many frames the past counts in depth that is averaged over time. 0: every frame by itself.", (0.0, 100.0)
+    ),
+    "scale_check": _Parameter(
+        "", "What corrects the scale of depth; empty: nothing.", constraints="empty, camera_height, scan or cloud (topics of ranges)"
+    ),
+    "camera_height": _Parameter(1.0, "Metres above the ground, for scale_check camera_height.", (0.05, 99.0)),
+    "range_pose": _Parameter(
+        [0.0] * 6,
+        "Where the range sensor is, for scale_check scan and cloud: x, y, z (metres), roll, pitch, yaw (radians) as seen from"
+        " the camera, in axes x forward, y left, z up.",
+    ),
 }
 
 
@@ -59,6 +115,13 @@ class Settings:
     min_readable: float
     max_range: float
     service_timeout: float
+    reasoning: Rewriter
+    pacing: Pacing
+    obstacles: ObstacleFilter
+    steady_depth: float
+    scale_check: str
+    camera_height: float
+    range_pose: tuple[float, ...]
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> "Settings":
@@ -68,7 +131,13 @@ class Settings:
         legend = tuple(entry for entry in values["legend"] if entry.strip())
         if legend:
             read_legend(legend, {})
+        if values["scale_check"] not in ("", "camera_height", "scan", "cloud"):
+            raise InputError(f"scale_check is {values['scale_check']!r}; it must be empty, 'camera_height', 'scan' or 'cloud'.")
+        range_pose = tuple(values["range_pose"])
+        if len(range_pose) != 6 or not all(math.isfinite(number) for number in range_pose):
+            raise InputError(f"range_pose must be six finite numbers, x, y, z, roll, pitch and yaw, not {list(range_pose)}.")
         instances_class = values["instances_class"]
+        url, model, patience_s = values["reasoning_url"], values["reasoning_model"], values["reasoning_timeout"]
         return cls(
             bundle=values["bundle"],
             executor=values["executor"],
@@ -80,7 +149,38 @@ class Settings:
             min_readable=values["min_readable"],
             max_range=values["max_range"],
             service_timeout=values["service_timeout"],
+            reasoning=open_rewriter(url, model, patience_s, values["reasoning_allow_http"]),
+            pacing=Pacing(
+                {group: values[f"rates.{group}"] for group in GROUPS}, _read_priority(values["priority"]), values["budget"]
+            ),
+            obstacles=ObstacleFilter(
+                min_confidence=values["obstacles.min_confidence"],
+                max_range=values["obstacles.max_range"],
+                voxel=values["obstacles.voxel"],
+            ),
+            steady_depth=values["steady_depth"],
+            scale_check=values["scale_check"],
+            camera_height=values["camera_height"],
+            range_pose=range_pose,
         )
+
+
+def _read_priority(names: Sequence[str]) -> tuple[str, ...]:
+    unknown = [name for name in names if name and name not in GROUPS]
+    if unknown:
+        raise InputError(f"priority names {unknown[0]!r}; the outputs are {', '.join(GROUPS)}.")
+    return tuple(dict.fromkeys([*filter(None, names), *PRIORITY]))
+
+
+def read_cameras(names: Sequence[str]) -> tuple[str, ...]:
+    """The cameras' names, for one camera without a name a single "". InputError where one cannot begin a topic's name."""
+    given = [name for name in names if name]
+    for i, name in enumerate(given):
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", name) or name in given[:i]:
+            raise InputError(
+                f"cameras names {name!r}; give each camera a name of its own of letters, digits and _, as in [front, rear]."
+            )
+    return tuple(given) or ("",)
 
 
 def declare(node: Node) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception import Question
-from vision_banana_ros.tasks.colors import BLACK, Rgb, far_apart, parse_color, parse_legend
+from vision_banana_ros.tasks.colors import BLACK, MAX_CLASSES, Rgb, far_apart, parse_color, parse_legend
 
 MAX_CHARACTERS = 500
 """Of an expression or the name of a class."""
@@ -59,9 +59,9 @@ def clean_text(text: str, what: str, most: int = MAX_CHARACTERS) -> str:
 
 def read_expressions(texts: Sequence[str]) -> tuple[str, ...]:
     """Expressions for the live stream. InputError where one is empty, too long or there twice, or where they are too many."""
+    if len(texts) > MAX_EXPRESSIONS:
+        raise InputError(f"{len(texts)} expressions are too many for a live stream; give at most {MAX_EXPRESSIONS}.")
     expressions = tuple(clean_text(text, f"Expression {i}") for i, text in enumerate(texts, 1))
-    if len(expressions) > MAX_EXPRESSIONS:
-        raise InputError(f"{len(expressions)} expressions are too many for a live stream; give at most {MAX_EXPRESSIONS}.")
     _refuse_repeated(expressions)
     return expressions
 
@@ -72,6 +72,8 @@ def read_legend(entries: Sequence[str], known: Mapping[str, Rgb]) -> dict[str, R
     A name alone keeps its colour in `known`, or gets one far from all others. InputError where a name is empty, too long or
     there twice, a colour cannot be read, or two are too near to tell apart.
     """
+    if len(entries) > MAX_CLASSES:  # before colours are looked for, which takes the longer the more there are
+        raise InputError(f"{len(entries)} classes are too many; a mask of bytes has room for {MAX_CLASSES}.")
     names: list[str] = []
     colors: dict[str, Rgb] = {}
     for i, entry in enumerate(entries, 1):

@@ -4,6 +4,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from rclpy.callback_groups import CallbackGroup, ReentrantCallbackGroup
 from rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
@@ -53,6 +54,12 @@ def latched() -> QoSProfile:
 def overridable() -> QoSOverridingOptions:
     """Lets parameters `qos_overrides./topic.publisher|subscription.POLICY` change a topic's policies at start."""
     return QoSOverridingOptions((QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY))
+
+
+def own_group() -> CallbackGroup:
+    """For topics, timers and so on that are destroyed before their node: a group keeps a little of everything that it ever
+    had, so it must go with them."""
+    return ReentrantCallbackGroup()
 
 
 def mismatch(topic: str, publishing: bool, tell: Callable[[str], object]) -> Callable[[Any], None]:

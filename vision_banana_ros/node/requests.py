@@ -9,17 +9,20 @@ from sensor_msgs.msg import Image, RegionOfInterest
 
 from vision_banana_interfaces.srv import Generate, Segment  # type: ignore[attr-defined]
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.node.asking import Asking
 from vision_banana_ros.node.camera_info import PinholeCamera
 from vision_banana_ros.node.images import read_image
 from vision_banana_ros.node.messages import image_message
 from vision_banana_ros.node.prompts import Prompts, clean_text, read_expressions, read_legend
-from vision_banana_ros.node.stream import Asking
 from vision_banana_ros.perception import Perceiver, Question
 from vision_banana_ros.perception.geometry import Letterbox
 from vision_banana_ros.tasks.colors import BLACK, far_apart, write_color
 
 MAX_INSTRUCTION = 4000
 """Characters of ~/generate's instruction."""
+
+ENOUGH_POINTS = 10_000
+"""More do not move a median."""
 
 NOWHERE = (float("nan"),) * 3
 
@@ -28,12 +31,16 @@ def segment(
     message: Image,
     expression: str,
     asking: Asking,
-    camera_of: Callable[[np.ndarray, Perceiver], PinholeCamera | None],
+    camera_of: Callable[[tuple[int, int], Perceiver], PinholeCamera | None],
+    scale: float,
     response: Segment.Response,
 ) -> str:
-    """Fills the reply of ~/segment and returns its sentence. InputError where the frame or the answer cannot be read."""
+    """Fills the reply of ~/segment and returns its sentence. InputError where the frame or the answer cannot be read.
+
+    scale: what the generator's depth is multiplied by.
+    """
     image = read_image(message)
-    camera = camera_of(image, asking.perceiver)
+    camera = camera_of(image.shape[:2], asking.perceiver)
     questions = [Question.referring(expression, far_apart(1, avoid=[BLACK])[0])]
     if camera is not None and "depth" in asking.generator.tasks:
         questions.append(Question.depth())
@@ -44,7 +51,7 @@ def segment(
     response.mask, pixels = image_message(message.header, "mono8", *mask.shape)
     pixels[:] = mask * np.uint8(255)
     response.centroid.header = message.header
-    depth_m = looks[1].depth_m if len(questions) > 1 else np.full(mask.shape, np.nan, np.float32)
+    depth_m = looks[1].depth_m * np.float32(scale) if len(questions) > 1 else np.full(mask.shape, np.nan, np.float32)
     p = response.centroid.point
     p.x, p.y, p.z = _centroid(mask, depth_m, camera)
     if not mask.any():
@@ -66,6 +73,8 @@ def _centroid(mask: np.ndarray, depth_m: np.ndarray, camera: PinholeCamera | Non
     rows, columns = np.nonzero(mask & np.isfinite(depth_m))
     if camera is None or rows.size == 0:
         return NOWHERE
+    step = 1 + rows.size // ENOUGH_POINTS
+    rows, columns = rows[::step], columns[::step]
     k, z = camera.intrinsics, depth_m[rows, columns]
     x, y = (columns - k.cx) / k.fx * z, (rows - k.cy) / k.fy * z
     return tuple(float(np.median(axis)) for axis in (x, y, z))

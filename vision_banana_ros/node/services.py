@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node's services. A callback hands its job to the worker and waits as a coroutine, so that ROS's executor stays free."""
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -16,7 +17,10 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.node import requests
 from vision_banana_ros.node.inputs import nanoseconds
 from vision_banana_ros.node.prompts import clean_text
-from vision_banana_ros.node.qos import requested
+from vision_banana_ros.node.qos import own_group, requested
+from vision_banana_ros.node.stream import Stream
+from vision_banana_ros.node.understanding import Understood, answer_absent, on_a_thread, understand
+from vision_banana_ros.reasoning import PassThrough
 
 if TYPE_CHECKING:
     from vision_banana_ros.node.node import VisionBananaNode
@@ -30,15 +34,14 @@ class Services:
     def __init__(self, node: "VisionBananaNode"):
         self._node = node
         self._clock = Clock(clock_type=ClockType.STEADY_TIME)
-        # A callback that waits must not keep others from starting.
-        self._group = ReentrantCallbackGroup()
+        group = ReentrantCallbackGroup()  # a callback that waits must not keep others from starting
         self._waiting: set[Future] = set()
         for kind, name, reply in (
             (Segment, "~/segment", self._segment),
             (SetPrompts, "~/set_prompts", self._set_prompts),
             (Generate, "~/generate", self._generate),
         ):
-            node.create_service(kind, name, self._replying(reply), qos_profile=requested(), callback_group=self._group)
+            node.create_service(kind, name, self._replying(reply), qos_profile=requested(), callback_group=group)
 
     def cancel(self, reason: str) -> None:
         """Fails every request that waits for the worker."""
@@ -62,39 +65,58 @@ class Services:
         return callback
 
     async def _segment(self, request: Segment.Request, response: Segment.Response) -> str:
-        expression = clean_text(request.expression, "The expression")
-        asking, message = self._node.asking(), self._picture(request.image, nanoseconds(request.stamp))
-        camera = self._node.stream.camera
-        return await self._in_worker(lambda: requests.segment(message, expression, asking, camera, response))
+        query = clean_text(request.expression, "The expression")
+        asking, stream = self._node.asking(), self._node.stream(request.camera)
+        message = self._picture(request.image, stream, nanoseconds(request.stamp))
+        reasoning, meant = asking.settings.reasoning, Understood(query, query)
+        end = time.monotonic() + asking.settings.service_timeout
+        if not isinstance(reasoning, PassThrough):
+            meant = await self._elsewhere(
+                on_a_thread, lambda: understand(message, query, reasoning), end, "the reasoning model is slow"
+            )
+        if meant.absent:
+            return meant.told(answer_absent(message, meant, asking, response))
+        return meant.told(
+            await self._in_worker(
+                lambda: requests.segment(message, meant.expression, asking, stream.camera, stream.depth.scale, response), end
+            )
+        )
 
     async def _set_prompts(self, request: SetPrompts.Request, response: SetPrompts.Response) -> str:
         asking = self._node.asking()
         change = requests.prompts(request.task, request.prompts, asking)
-        await self._in_worker(lambda: self._node.prepare(change.questions))
+        await self._in_worker(lambda: self._node.loaded.prepare(change.questions))
         result = self._node.set_parameters([Parameter(change.parameter, value=change.value)])[0]
         if not result.successful:
             raise InputError(result.reason)
         response.ids, response.colors = change.ids, change.colors
-        return change.message
+        if request.persist:
+            self._node.kept_prompts.keep({change.parameter: change.value})
+        return f"{change.message} It is kept over a restart." if request.persist else change.message
 
     async def _generate(self, request: Generate.Request, response: Generate.Response) -> str:
         instruction = clean_text(request.instruction, "The instruction", requests.MAX_INSTRUCTION)
-        asking, message = self._node.asking(), self._picture(request.image, 0)
+        asking, message = self._node.asking(), self._picture(request.image, self._node.stream(request.camera), 0)
         return await self._in_worker(lambda: requests.generate(message, instruction, asking, response))
 
-    def _picture(self, image: Image, stamp_ns: int) -> Any:
+    def _picture(self, image: Image, stream: Stream, stamp_ns: int) -> Any:
         """The image of a request, or where that is empty the frame of the stream that it names."""
         if image.width or image.height or image.data:
             return image
-        if not self._node.stream.active:
+        if not stream.active:
             raise InputError(
                 "The node is not active, so there is no live stream. Activate it first (ros2 lifecycle set /vision_banana"
                 " activate), or send an image."
             )
-        return self._node.stream.frame(stamp_ns).message
+        return stream.frame(stamp_ns).message
 
-    async def _in_worker(self, job: Callable[[], T]) -> T:
+    async def _in_worker(self, job: Callable[[], T], end: float | None = None) -> T:
         """Runs `job` on the worker's thread and returns its result, or raises its error or InputError when time is up."""
+        end = time.monotonic() + self._node.asking().settings.service_timeout if end is None else end
+        return await self._elsewhere(self._node.submit, job, end, "the generator is slow or has too much to do")
+
+    async def _elsewhere(self, submit: Callable[[Callable[[], None]], None], job: Callable[[], T], end: float, reason: str) -> T:
+        """Runs `job` where `submit` does, until `end` (time.monotonic); `reason`: why it may take longer."""
         executor, timeout_s = self._node.executor, self._node.asking().settings.service_timeout
         assert executor is not None  # or no callback would run
         future: Future[tuple[T | None, Exception | None]] = Future(executor=executor)
@@ -109,13 +131,14 @@ class Services:
             executor.wake()
 
         def give_up() -> None:
-            late = f"No answer within {timeout_s:g} s (service_timeout): the generator is slow or has too much to do. Ask again."
+            late = f"No answer within {timeout_s:g} s (service_timeout): {reason}. Ask again."
             future.set_result((None, InputError(late)))
 
-        timer = self._node.create_timer(timeout_s, give_up, callback_group=self._group, clock=self._clock)
+        left_s = max(end - time.monotonic(), 1e-3)
+        timer = self._node.create_timer(left_s, give_up, callback_group=own_group(), clock=self._clock)
         self._waiting.add(future)
         try:
-            self._node.submit(run)
+            submit(run)
             outcome = await future
         finally:
             self._waiting.discard(future)

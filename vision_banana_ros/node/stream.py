@@ -2,185 +2,190 @@
 """One camera: the way of its frames from the topics in, past the worker, to the topics out."""
 
 import threading
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Collection
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import Image
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators import Generator
-from vision_banana_ros.node import fill
+from vision_banana_ros.node.ages import Ages
+from vision_banana_ros.node.asking import Asking
 from vision_banana_ros.node.camera_info import PinholeCamera, pinhole
 from vision_banana_ros.node.counts import Counts
-from vision_banana_ros.node.faults import Faults
+from vision_banana_ros.node.depth_chain import DepthChain
+from vision_banana_ros.node.faults import Faults, say
+from vision_banana_ros.node.frames import Frames
 from vision_banana_ros.node.images import read_image
 from vision_banana_ros.node.inputs import Frame, Inputs
-from vision_banana_ros.node.messages import TASKS, Composer, Seen, picture_range
+from vision_banana_ros.node.messages import NEEDS_CAMERA, TASKS, Composer, Seen, group_of, picture_range
 from vision_banana_ros.node.outputs import Outputs
-from vision_banana_ros.node.parameters import Settings
-from vision_banana_ros.node.prompts import Prompts
+from vision_banana_ros.node.ranges import TYPES as RANGE_TOPICS
+from vision_banana_ros.node.ranges import Ranges
+from vision_banana_ros.node.schedule import Schedule
 from vision_banana_ros.perception import Perceiver, Question
-
-FRAMES_KEPT = 8
-"""Of the newest frames, and of the last answered ones: those that a service request may name by their stamps."""
-
-NEEDS_CAMERA = {"points", "depth/camera_info"}
-
-
-@dataclass(frozen=True)
-class Asking:
-    """With what a frame is asked: taken once a frame, so that a change never splits one.
-
-    questions: those that follow from the prompts, by task; only tasks that the generator answers.
-    """
-
-    generator: Generator
-    perceiver: Perceiver
-    prompts: Prompts
-    questions: dict[str, list[Question]]
-    settings: Settings
-
-    def all_questions(self) -> list[Question]:
-        """All that a frame may be asked."""
-        return [question for questions in self.questions.values() for question in questions]
 
 
 class Stream:
     """A camera's frames. `answer` runs on the worker's thread, everything else on that of ROS's executor.
 
-    hand_over: gives a frame to the worker and returns the one that it pushed out.
+    name: of the camera, "" for the only one; its topics begin with it. hand_over: gives a frame to the worker and returns
+    the one that it pushed out.
     """
 
-    def __init__(self, node: LifecycleNode, hand_over: Callable[[Frame], Frame | None]):
+    def __init__(self, node: LifecycleNode, name: str, hand_over: Callable[[Frame], Frame | None]):
         self._node = node
+        self.name = name
         self._hand_over = hand_over
+        prefix = f"{name}/" if name else ""
         self.counts = Counts()
         self.faults = Faults(node.get_logger().warning)
-        self.inputs = Inputs(node, self._receive, self.faults)
-        self.outputs = Outputs(node, self.faults)
+        self.inputs = Inputs(node, prefix, self._receive, self.faults)
+        self.outputs = Outputs(node, prefix, self.faults)
+        self.frames = Frames()
+        self._ages = Ages(node, self.faults)
+        self.schedule = Schedule()
+        self._ranges = Ranges(node, prefix)
+        self.depth = DepthChain(self._ranges, self.faults)
         self.asking: Asking | None = None
         self._composer = Composer()
         self.active = False
-        self._publishing = threading.Lock()
-        self._newest: deque[Frame] = deque(maxlen=FRAMES_KEPT)
-        self._answered: deque[Frame] = deque(maxlen=FRAMES_KEPT)
+        # Guards what must not happen while a frame is begun or published.
+        self._turn = threading.Lock()
+        self._busy = False
+        self._labelled: list[str] | None = None
 
-    def open(self, asking: Asking) -> None:
+    def open(self) -> None:
         """Makes the topics."""
-        self.asking = asking
         self.outputs.open()
         self.inputs.open()
 
     def close(self) -> None:
-        """Destroys the topics and forgets the frames. The worker must have stopped."""
+        """Destroys the topics. The worker must have stopped."""
         self.inputs.close()
         self.outputs.close()
-        self._newest.clear()
-        self._answered.clear()
-        self.asking = None
         self.faults.clear_all()
 
-    def start(self) -> None:
+    def start(self, asking: Asking) -> None:
         """Lets frames through."""
-        assert self.asking is not None
-        self.outputs.publish_labels(self.asking.prompts.legend)
+        self._labelled = None
+        self.depth.reset()
+        self.inputs.waiting_since_now()
         self.active = True
+        self.change(asking)
 
     def stop(self, waiting: Frame | None) -> None:
-        """Lets no frame through any more. `waiting`: the frame taken back from the worker."""
-        with self._publishing:
+        """Lets no frame through any more, and forgets those it had. `waiting`: the frame taken back from the worker."""
+        with self._turn:
             self.active = False
+            self.asking = None
         if waiting is not None:
             self.counts.drop("inactive")
+        self._ranges.listen("")
+        self.frames.clear()
+        self._composer = Composer()  # its buffers go, also where a frame is still being written into them
 
     def change(self, asking: Asking) -> None:
         """Asks the frames that the worker has not begun with something else."""
-        relabel = self.asking is None or self.asking.prompts.legend != asking.prompts.legend
-        self.asking = asking
-        if relabel and self.active:
-            self.outputs.publish_labels(asking.prompts.legend)
+        check = asking.settings.scale_check
+        self._ranges.listen(check if check in RANGE_TOPICS else "")
+        with self._turn:
+            self.asking = asking
+            if not self._busy:  # else after the frame: what is published till then has the labels of before
+                self._label(asking)
 
     def frame(self, stamp_ns: int) -> Frame:
         """The newest frame (0), or the one with this stamp. InputError where it is not there."""
-        if not self._newest:
+        frame = self.frames.find(stamp_ns)
+        if frame is None:
             raise InputError(f"No image has arrived yet on {self.inputs.topic('image')}. Start the camera, or remap the topic to it.")
-        if stamp_ns == 0:
-            return self._newest[-1]
-        for frame in (*reversed(self._newest), *reversed(self._answered)):
-            if frame.stamp_ns == stamp_ns:
-                return frame
-        raise InputError(
-            f"No frame with the stamp {stamp_ns / 1e9:.9f} is kept, only the newest {FRAMES_KEPT} and the last"
-            f" {FRAMES_KEPT} that were answered. Ask sooner, or leave the stamp zero for the newest."
-        )
+        return frame
 
-    def camera(self, image: np.ndarray, perceiver: Perceiver) -> PinholeCamera | None:
-        """The camera on the grid of an image's answers, or None, which is reported."""
+    def camera(self, image_size: tuple[int, int], perceiver: Perceiver) -> PinholeCamera | None:
+        """The camera on the grid of the answers for images of (height, width), or None, which is reported."""
         try:
             if self.inputs.info is None:
                 topic = self.inputs.topic("camera_info")
                 raise InputError(f"No CameraInfo has arrived on {topic}: there is no cloud. Remap the topic to the camera's.")
-            size = image.shape[:2]
-            camera = pinhole(self.inputs.info, size, perceiver.grid(*size), self.inputs.rectified)
+            camera = pinhole(self.inputs.info, image_size, perceiver.grid(*image_size), self.inputs.rectified)
         except InputError as error:
             self.faults.report("camera_info", str(error))
             return None
         self.faults.clear("camera_info")
         return camera
 
-    def _receive(self, frame: Frame) -> None:
-        if not self.active:
+    def inspect(self) -> None:
+        """Looks after the connections, also while no frame is answered. To be called every second."""
+        self.inputs.adapt()
+        self.outputs.inspect()
+        asking, frame = self.asking, self.frames.newest
+        if not self.active or asking is None:
             return
-        if any(known.stamp_ns == frame.stamp_ns and known.way != frame.way for known in self._newest):
-            return  # the same frame by another subscription
-        self.counts.receive(jumped_back=bool(self._newest) and frame.stamp_ns < self._newest[-1].stamp_ns)
-        self._newest.append(frame)
+        self.inputs.inspect()
+        if frame is not None and isinstance(frame.message, Image) and frame.message.height and frame.message.width:
+            self.camera((frame.message.height, frame.message.width), asking.perceiver)
+
+    def _receive(self, frame: Frame) -> None:
+        if not self.active or self.frames.came_otherwise(frame):
+            return
+        self.counts.receive(jumped_back=self.frames.add(frame))
         if self._hand_over(frame) is not None:
             self.counts.drop("replaced")
 
     def answer(self, frame: Frame) -> None:
         """Answers a frame and publishes, or drops and counts it."""
+        with self._turn:
+            asking, self._busy = self.asking, True
         try:
-            reason = self._answer(frame)
+            reason = self._answer(frame, asking) if asking is not None else "inactive"
         except Exception as error:
             reason = "failed"
-            self.faults.report("failed", f"A frame could not be answered: {type(error).__name__}: {error}")
+            self.faults.report("failed", f"A frame could not be answered: {say(error)}")
+        with self._turn:
+            self._busy = False
+            if self.asking is not None:
+                self._label(self.asking)
         if reason:
             self.counts.drop(reason)
 
-    def _answer(self, frame: Frame) -> str:
+    def _answer(self, frame: Frame, asking: Asking) -> str:
         """Returns why the frame is dropped; nothing when it was published."""
-        asking = self.asking
-        assert asking is not None
-        topics = self.outputs.watched()
-        if not topics:
+        started = time.perf_counter()
+        watched = self.outputs.watched()
+        if not watched:
             return "unwatched"
-        if self._stale(frame, asking.settings.max_age):
+        if self._ages.too_old(frame, asking.settings.max_age):
             return "stale"
         try:
             image = read_image(frame.message)
         except InputError as error:
             self.faults.report("image", f"An image on {self.inputs.topic('image')} was dropped: {error}")
             return "unusable"
-        self._answered.append(frame)
+        pacing = asking.settings.pacing
+        groups = self.schedule.plan({group_of(topic) for topic in watched}, frame.stamp_ns, pacing)
+        if not groups:
+            return "not due"
+        self._say_what_is_skipped(asking)
+        self.frames.answered(frame)
+        topics = {topic for topic in watched if group_of(topic) in groups}
         seen = self._look(frame, image, topics, asking)
         if isinstance(seen, str):
             return seen
-        with self._publishing:
+        messages = {topic: self._composer.compose(topic, seen) for topic in topics}
+        with self._turn:
             if not self.active:
                 return "inactive"
-            for topic in topics:
-                message = self._composer.compose(topic, seen)
+            for topic, message in messages.items():
                 if message is not None:
                     self.outputs.publish(topic, message)
-        self.counts.publish(self._age_s(frame))
+        self.schedule.took(groups, time.perf_counter() - started)
+        self.counts.publish(self._ages.of(frame))
         return ""
 
-    def _look(self, frame: Frame, image: np.ndarray, topics: set[str], asking: Asking) -> Seen | str:
+    def _look(self, frame: Frame, image: np.ndarray, topics: Collection[str], asking: Asking) -> Seen | str:
         """What is seen in the frame as far as `topics` need it, or why it is dropped."""
-        camera = self.camera(image, asking.perceiver)
+        camera = self.camera(image.shape[:2], asking.perceiver)
         tasks = {TASKS[topic] for topic in topics if camera is not None or topic not in NEEDS_CAMERA}
         questions = self._questions(tasks, asking)
         if not questions and None not in tasks:
@@ -199,14 +204,20 @@ class Stream:
         answers: dict[str, list] = {}
         for question, answer in zip(questions, looks, strict=True):
             answers.setdefault(question.task, []).append(answer)
-        manifest_range = asking.generator.manifest.depth_range_m
-        max_range = asking.settings.max_range or manifest_range[1]
-        for answer in answers.get("depth", []):
-            fill.limit_range(answer.depth_m, max_range)
-        legend = asking.prompts.legend
-        return Seen(frame.message.header, looks.image, answers, legend, picture_range(manifest_range, max_range), camera)
+        if "depth" in answers:
+            intrinsics = camera.intrinsics if camera else None
+            answers["depth"] = [self.depth(answer, intrinsics, frame.stamp_ns, asking) for answer in answers["depth"]]
+        return Seen(
+            header=frame.message.header,
+            image=looks.image,
+            answers=answers,
+            legend=asking.prompts.legend,
+            depth_range=picture_range(asking.generator.manifest.depth_range_m, asking.max_range),
+            camera=camera,
+            obstacles=asking.settings.obstacles,
+        )
 
-    def _questions(self, tasks: set[str | None], asking: Asking) -> list[Question]:
+    def _questions(self, tasks: Collection[str | None], asking: Asking) -> list[Question]:
         known = asking.questions
         questions: list[Question] = []
         for task in sorted(task for task in tasks if task is not None):
@@ -217,16 +228,20 @@ class Stream:
             questions += asked
         return questions
 
-    def _stale(self, frame: Frame, max_age_s: float) -> bool:
-        age_s = self._age_s(frame)
-        if max_age_s == 0 or age_s <= max_age_s:
-            return False
-        self.faults.report(
-            "stale",
-            f"A frame was dropped because it was {age_s:.1f} s old, more than max_age. For a recording, play it with"
-            " --clock and set use_sim_time, or set max_age to 0; for a camera, compare the clocks of the two machines.",
-        )
-        return True
+    def _label(self, asking: Asking) -> None:
+        """Says what the classes are where that has changed. Only between two frames, and while nobody else does."""
+        names = list(asking.prompts.legend)
+        if self.active and names != self._labelled:
+            self.outputs.publish_labels(names)
+            self._labelled = names
 
-    def _age_s(self, frame: Frame) -> float:
-        return (self._node.get_clock().now().nanoseconds - frame.stamp_ns) / 1e9
+    def _say_what_is_skipped(self, asking: Asking) -> None:
+        skipped = self.schedule.skipped
+        if not skipped:
+            self.faults.clear("budget")
+            return
+        self.faults.report(
+            "budget",
+            f"The machine cannot keep up: {', '.join(skipped)} left out of frames, the last of priority, because all takes longer"
+            f" than the budget of {asking.settings.pacing.budget_s:g} s. Raise budget, lower rates, or unsubscribe.",
+        )

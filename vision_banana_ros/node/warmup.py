@@ -7,10 +7,10 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
+from vision_banana_ros.node.asking import Asking
 from vision_banana_ros.node.camera_info import PinholeCamera
 from vision_banana_ros.node.messages import TASKS, Composer, Seen
 from vision_banana_ros.node.prompts import Prompts
-from vision_banana_ros.node.stream import Asking
 from vision_banana_ros.perception import Intrinsics, Perceiver, Question
 
 
@@ -29,12 +29,11 @@ def warm_up(asking: Asking) -> None:
     frame = np.zeros((480, 640, 3), np.uint8)
     legend = asking.prompts.legend
     prompts = Prompts(legend, ("anything",), "thing")
-    tasks = sorted({task for task in TASKS.values() if task is not None})
-    questions = [question for task in tasks for question in prompts.questions(task)]
+    questions = [question for task in sorted(asking.questions) for question in prompts.questions(task)]
     looks = Perceiver(_Grey(asking.generator.size)).look(frame, questions)
     answers = {question.task: [answer] for question, answer in zip(questions, looks, strict=True)}
     camera = PinholeCamera(Intrinsics.from_fov(640, 480, 60.0), CameraInfo())
-    seen = Seen(Header(), looks.image, answers, legend, (0.2, 20.0), camera)
+    seen = Seen(Header(), looks.image, answers, legend, (0.2, 20.0), camera, asking.settings.obstacles)
     composer = Composer()
     for topic in TASKS:
         composer.compose(topic, seen)

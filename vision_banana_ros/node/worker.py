@@ -3,7 +3,8 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Generic, TypeVar
 
 from vision_banana_ros.errors import InputError
@@ -16,18 +17,19 @@ MAX_JOBS = 16
 
 
 class Worker(Generic[F]):
-    """Answers the frames of its mailbox and runs jobs, one at a time and in turns, so that neither starves the other.
+    """Answers the frames of its mailboxes and runs jobs, one at a time and in turns, so that none starves another.
 
-    answer: what to do with a frame. failed: told of what escapes from it or from a job; the thread goes on.
+    answers: for each camera, what to do with a frame. failed: told of what escapes from it or from a job; the thread
+    goes on.
     """
 
-    def __init__(self, answer: Callable[[F], None], failed: Callable[[Exception], object]):
+    def __init__(self, answers: Sequence[Callable[[F], None]], failed: Callable[[Exception], object]):
         self._changed = threading.Condition()
-        self.mailbox: Mailbox[F] = Mailbox(self._changed)
-        self._answer = answer
+        self.mailboxes: list[Mailbox[F]] = [Mailbox(self._changed) for _ in answers]
         self._failed = failed
         self._jobs: deque[Callable[[], None]] = deque()
-        self._frame_is_next = False
+        takes = [partial(_take_frame, box, answer) for box, answer in zip(self.mailboxes, answers, strict=True)]
+        self._turns: deque[Callable[[], Callable[[], None] | None]] = deque([self._take_job, *takes])
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="vision_banana_worker", daemon=True)
         self._thread.start()
@@ -39,6 +41,11 @@ class Worker(Generic[F]):
                 raise InputError(f"{MAX_JOBS} requests are waiting already; ask again when they are answered.")
             self._jobs.append(job)
             self._changed.notify()
+
+    def forget_jobs(self) -> None:
+        """Takes back the jobs that wait."""
+        with self._changed:
+            self._jobs.clear()
 
     def stop(self, timeout_s: float) -> bool:
         """Ends the thread after what it is doing; what waits stays undone. Returns whether it ended within `timeout_s`."""
@@ -59,12 +66,20 @@ class Worker(Generic[F]):
     def _next(self) -> Callable[[], None] | None:
         """Sleeps until there is work and returns it, or None when it is time to end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping or self._jobs or self.mailbox.occupied)
-            if self._stopping:
-                return None
-            if self._jobs and not (self._frame_is_next and self.mailbox.occupied):
-                self._frame_is_next = True
-                return self._jobs.popleft()
-            self._frame_is_next = False
-            frame = self.mailbox.take()
-            return lambda: self._answer(frame)  # type: ignore[arg-type]
+            while not self._stopping:
+                for take in self._turns:
+                    work = take()
+                    if work is not None:
+                        self._turns.remove(take)
+                        self._turns.append(take)
+                        return work
+                self._changed.wait()
+            return None
+
+    def _take_job(self) -> Callable[[], None] | None:
+        return self._jobs.popleft() if self._jobs else None
+
+
+def _take_frame(mailbox: Mailbox[F], answer: Callable[[F], None]) -> Callable[[], None] | None:
+    frame = mailbox.take()
+    return None if frame is None else partial(answer, frame)

@@ -28,6 +28,11 @@ _ENCODINGS: dict[str, tuple[int, int, int | None]] = {
 }
 ENCODINGS = tuple(_ENCODINGS)
 
+MAX_PIXELS = 64_000_000
+"""Larger images are refused: no camera of a robot makes them, and they would take the memory of everything else."""
+_HEADERS = 1 << 20
+"""A JPEG's size stands behind its metadata: thumbnails, profiles."""
+
 
 def to_rgb(data: Buffer, encoding: str, height: int, width: int, step: int, is_bigendian: bool = False) -> np.ndarray:
     """The fields of a sensor_msgs/Image as (height, width, 3) uint8 RGB, C-contiguous.
@@ -64,10 +69,32 @@ def to_rgb(data: Buffer, encoding: str, height: int, width: int, step: int, is_b
 
 
 def compressed_to_rgb(data: Buffer) -> np.ndarray:
-    """The data of a sensor_msgs/CompressedImage, JPEG or PNG, as (H, W, 3) uint8 RGB. InputError for others."""
+    """The data of a sensor_msgs/CompressedImage, JPEG or PNG, as (H, W, 3) uint8 RGB. InputError for others and for huge ones.
+
+    The size is read first: a few kilobytes may unpack to gigabytes. And OpenCV's readers of other formats see nothing.
+    """
     flat = np.frombuffer(data, np.uint8)
+    size = _declared_size(bytes(flat[:_HEADERS]))
+    if size is not None and size[0] * size[1] > MAX_PIXELS:
+        raise InputError(f"{size[0]}x{size[1]} pixels are more than the {MAX_PIXELS:,} that are taken; send it smaller.")
     # Orientation tags are ignored: CameraInfo describes the sensor's own rows and columns.
-    image = cv2.imdecode(flat, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if flat.size else None
+    image = cv2.imdecode(flat, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if size is not None else None
     if image is None:
         raise InputError(f"The {flat.size} bytes of the compressed image are neither JPEG nor PNG; publish one of these, whole.")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _declared_size(head: bytes) -> tuple[int, int] | None:
+    """(width, height) that the beginning of a PNG or JPEG declares; None for anything else."""
+    if head.startswith(b"\x89PNG\r\n\x1a\n") and head[12:16] == b"IHDR" and len(head) >= 24:
+        return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+    at = 2 if head.startswith(b"\xff\xd8") else len(head)
+    while at + 9 <= len(head) and head[at] == 0xFF:
+        marker = head[at + 1]
+        if marker == 0xFF:  # padding
+            at += 1
+        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # start of a frame
+            return int.from_bytes(head[at + 7 : at + 9], "big"), int.from_bytes(head[at + 5 : at + 7], "big")
+        else:
+            at += 2 + int.from_bytes(head[at + 2 : at + 4], "big")
+    return None

@@ -3,19 +3,20 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception.geometry import Letterbox
+from vision_banana_ros.perception.passes import ask_often, check_passes, ways
 from vision_banana_ros.perception.questions import Question
 from vision_banana_ros.perception.resample import Guide
 
 
 class Painter(Protocol):
-    """What a Perceiver needs of a generator."""
+    """What a Perceiver needs of a generator. One with `answer` (see Generator) may also decode on its own device."""
 
     @property
     def size(self) -> tuple[int, int]: ...
@@ -53,14 +54,19 @@ class Perceiver:
 
     The frame is letterboxed to the generator's size, painted once for all questions, decoded at that size without the
     bars, and the numbers (never the colours) are brought to the output grid: the frame's own ("input") or the
-    generator's without its bars ("generator", see `grid`).
+    generator's without its bars ("generator", see `grid`). passes: how often each question is put, see `passes`.
     """
 
-    def __init__(self, generator: Painter, output_size: Literal["input", "generator"] = "input"):
+    def __init__(self, generator: Painter, output_size: Literal["input", "generator"] = "input", passes: int = 1):
         if output_size not in ("input", "generator"):
             raise InputError(f"output_size is {output_size!r}; it must be 'input' or 'generator'.")
         self.generator = generator
         self.output_size = output_size
+        self.passes = check_passes(passes)
+
+    def asked(self, questions: Sequence[Question]) -> list[Question]:
+        """Every question that the generator gets for these, to prepare it."""
+        return [way.question for question in questions for way in ways(question, self.passes)]
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of the answers for a frame of height x width; scale its CameraInfo to this."""
@@ -78,10 +84,10 @@ class Perceiver:
         small = box.shrink(image)
         canvas = box.pad(small)
         paint_started = time.perf_counter()
-        painted = self.generator.paint(canvas, [q.instruction for q in questions]) if questions else ()
+        made = ask_often(self._ask, canvas, questions, self.passes)
         paint_s = time.perf_counter() - paint_started
 
-        answers = [q.read(box.crop(rgb)) for q, rgb in zip(questions, painted, strict=True)]
+        answers = [_read(question, answer, box) for question, answer in zip(questions, made, strict=True)]
         readable = tuple(np.count_nonzero(a.confidence) / a.confidence.size for a in answers)
         if self.output_size == "generator":
             image = small
@@ -89,6 +95,18 @@ class Perceiver:
             guide = Guide.of(image, small)
             answers = [guide.answer(a) for a in answers]
         return Looks(image, tuple(answers), readable, paint_s, time.perf_counter() - started - paint_s)
+
+    def _ask(self, canvas: np.ndarray, questions: Sequence[Question]) -> list[Any]:
+        """For each question a picture, or an answer from a generator that decodes on its own device."""
+        answer = getattr(self.generator, "answer", None)
+        return list(answer(canvas, questions) if answer else self.generator.paint(canvas, [q.instruction for q in questions]))
+
+
+def _read(question: Question, made: Any, box: Letterbox) -> Any:
+    """The answer without the bars, from a picture or an answer with them."""
+    if isinstance(made, np.ndarray):
+        return question.read(box.crop(made))
+    return replace(made, **{field.name: box.crop(getattr(made, field.name)) for field in fields(made)})
 
 
 def _check(image: np.ndarray) -> None:

@@ -206,6 +206,6 @@ class Guide:
 
     def answer(self, answer: Any) -> Any:
         """A task's Answer, every field of it on the output grid."""
-        ways = {"depth_m": self.depth, "normals": self.normals}
+        ways = {"depth_m": self.depth, "depth_relative": self.depth, "normals": self.normals}
         moved = {f.name: ways.get(f.name, self.pick)(getattr(answer, f.name)) for f in fields(answer)}
         return replace(answer, **moved)

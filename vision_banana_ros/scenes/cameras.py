@@ -65,7 +65,10 @@ def glance(world: World, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
     """A very small picture of what the camera would see: depth (inf for sky) and instances, (18, 24)."""
     a, b = 24 / camera.width, 18 / camera.height
     cx, cy = (camera.cx + 0.5) * a - 0.5, (camera.cy + 0.5) * b - 0.5
-    eye = Camera(24, 18, camera.fx * a, camera.fy * b, cx, cy, camera.pose).eye()
+    small = Camera(24, 18, camera.fx * a, camera.fy * b, cx, cy, camera.pose)
+    if world.caster is not None:
+        return world.caster.glance(small)
+    eye = small.eye()
     items, nears, starts, columns = kernel.tiles(eye, world.prims, 18, 24)
     depth = np.empty((18, 24))
     who = np.empty((18, 24), np.int32)

@@ -14,6 +14,12 @@ PLACES = {
     "corridor": ("a corridor", "a hallway"),
     "warehouse": ("a warehouse", "a storage hall"),
     "yard": ("a yard", "an outdoor scene"),
+    "living room": ("a living room", "a room", "an indoor scene"),
+    "bedroom": ("a bedroom", "a room"),
+    "kitchen": ("a kitchen", "a room"),
+    "bathroom": ("a bathroom", "a room"),
+    "office": ("an office", "a room"),
+    "workshop": ("a workshop", "a garage"),
 }
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 SURFACES = {

@@ -39,6 +39,8 @@ PLURALS = {
     "bush": "bushes",
 }
 ADJECTIVES = {"wood": "wooden", "cardboard": "cardboard", "metal": "metal", "plastic": "plastic", "ceramic": "ceramic"}
+OWN_NAME = ("cup", "shelf", "sofa")
+"""Classes whose name does not suit all of their things: a bowl, a wardrobe, an armchair."""
 COLORLESS = ("window", "mirror", "glass", "stairs", "pallet", "plant")
 ALIKE = (  # colours that light or taste can turn into one another
     {"red", "orange"}, {"orange", "yellow"}, {"orange", "brown"}, {"red", "pink"}, {"pink", "purple"},
@@ -114,12 +116,21 @@ def everything(view: View) -> list[Seen]:
     return seen
 
 
-def is_a(seen: Seen, noun: str) -> bool:
-    return noun in (seen.object.name, seen.object.class_name)
+def is_a(seen: Seen, noun: str) -> Verdict:
+    """One may argue whether a floor lamp is meant by "lamp"."""
+    if noun in (seen.object.name, seen.object.class_name):
+        return True
+    return None if seen.object.name.endswith(" " + noun) else False
 
 
 def plural(noun: str) -> str:
-    return PLURALS.get(noun, noun + "s")
+    if noun in PLURALS:
+        return PLURALS[noun]
+    if noun.endswith("s") and not noun.endswith(("ss", "us")):
+        return noun  # slippers
+    if noun.endswith(("s", "x", "ch", "sh")):
+        return noun + "es"
+    return noun[:-1] + "ies" if noun.endswith("y") and noun[-2:-1] not in "aeou" else noun + "s"
 
 
 def alike(a: str, b: str) -> bool:
@@ -142,9 +153,9 @@ def colored(rng: np.random.Generator, noun: str, color: str) -> Phrase:
         words = f"{shown} {base.words}"
 
     def judge(s: Seen) -> Verdict:
-        if not base.judge(s):
-            return False
-        return None if alike(s.object.color, color) else s.object.color == color
+        seen = s.object.color
+        # what is of several colours, or of none that has a name here, may be called by any
+        return all_of((base.judge(s), None if alike(seen, color) or seen not in COLORS else seen == color))
 
     return Phrase(words, judge)
 
@@ -152,7 +163,11 @@ def colored(rng: np.random.Generator, noun: str, color: str) -> Phrase:
 def made_of(rng: np.random.Generator, noun: str, material: str) -> Phrase:
     """Things of a kind and material: "wooden table"."""
     base = kind(rng, noun)
-    return Phrase(f"{ADJECTIVES[material]} {base.words}", lambda s: base.judge(s) and s.object.material == material)
+
+    def fits(s: Seen) -> Verdict:
+        return s.object.material == material if s.object.material else None
+
+    return Phrase(f"{ADJECTIVES[material]} {base.words}", lambda s: all_of((base.judge(s), fits(s))))
 
 
 def all_of(verdicts: Iterable[Verdict]) -> Verdict:
@@ -188,7 +203,7 @@ class Speaker:
 
     def noun(self, target: Seen) -> str:
         o = target.object
-        return o.class_name if self.rng.random() < 0.5 and o.class_name != "cup" else self.named(o)
+        return o.class_name if self.rng.random() < 0.5 and o.class_name not in OWN_NAME else self.named(o)
 
     @staticmethod
     def named(o: WorldObject) -> str:
@@ -387,7 +402,7 @@ class Speaker:
 
     def stuff(self, target: Seen) -> Expression | None:
         """The floor, the walls."""
-        present = [CLASSES[k] for k in np.unique(self.view.labels) if CLASSES[k] in STRUCTURE]
+        present = [CLASSES[k] for k in np.unique(self.view.labels) if k < len(CLASSES) and CLASSES[k] in STRUCTURE]
         if not present:
             return None
         name = self.pick(present)
@@ -398,7 +413,7 @@ class Speaker:
 
     def absent(self) -> str | None:
         """A thing that is not there."""
-        there = {name for s in self.seen for name in (s.object.name, s.object.class_name)}
+        there = {word for s in self.seen for name in (s.object.name, s.object.class_name) for word in (name, *name.split())}
         nouns = [c for c in CLASSES if c not in STRUCTURE and c not in there]
         if not nouns:
             return None

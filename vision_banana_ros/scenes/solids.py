@@ -3,11 +3,15 @@
 
 from dataclasses import dataclass, field
 from math import cos, sin
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from vision_banana_ros.scenes import kernel
 from vision_banana_ros.scenes.looks import RGB, Look
+
+if TYPE_CHECKING:
+    from vision_banana_ros.scenes.cameras import Camera
 
 CLASSES: tuple[str, ...] = (
     "floor", "wall", "ceiling", "ground", "sky", "door", "window", "stairs", "shelf", "table", "chair", "sofa",
@@ -106,6 +110,16 @@ class WorldObject:
         return {"color": self.color, "material": self.material}
 
 
+class Caster(Protocol):
+    """Rays into a world that is not made of solids."""
+
+    def glance(self, camera: "Camera") -> tuple[np.ndarray, np.ndarray]:
+        """Depth (inf for sky) and instances, (H, W)."""
+
+    def cast(self, camera: "Camera", device: str = "cpu") -> tuple[np.ndarray, ...]:
+        """Linear light, depth, normals, labels and instances of all pixels, as `views.View` has them."""
+
+
 @dataclass
 class World:
     """Everything that a picture of it needs. Arrays as `kernel.py` describes them."""
@@ -121,6 +135,10 @@ class World:
     """(N, 3): spots x, y on the floor where a camera can stand, and the radius free around them."""
     surfaces: dict[str, str]
     """What floor, walls, ceiling or ground are made of."""
+    caster: Caster | None = None
+    """Who casts rays into a world of models; None where the solids in `prims` are all there is."""
+    models: tuple[str, ...] = ()
+    """Ids of the models in it, for their authors' sake."""
 
 
 @dataclass

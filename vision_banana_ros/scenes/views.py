@@ -17,7 +17,8 @@ class View:
     """A picture and its truth, all (H, W).
 
     image: uint8 RGB. depth_m: float32 metres along the optical axis, +inf on the sky. normals: float32 (H, W, 3) unit,
-    +x right, +y up, +z to the viewer, NaN on the sky. labels: uint8 index into `CLASSES`. instances: uint16, 0 where
+    +x right, +y up, +z to the viewer, NaN on the sky. labels: uint8 index into `CLASSES`, 255 on things of no class
+    (furnished scenes alone have some). instances: uint16, 0 where
     nothing countable is. Glass and mirrors count with their own surface.
     """
 
@@ -47,14 +48,17 @@ def render(
 
     :param rng: draws the effects of lens, sensor and compression; a seed will do.
     :param effects: False for the plain picture, an `Effects` for chosen ones.
-    :param device: "cuda" casts the rays on an NVIDIA GPU, by the same functions.
+    :param device: "cuda" casts the rays on an NVIDIA GPU, by the same functions; furnished worlds are drawn by OpenGL there.
     """
     rng = np.random.default_rng(rng)
-    if device == "cuda":
+    if world.caster is not None:
+        rgb, depth_m, normals, labels, instances = world.caster.cast(camera, device)
+    elif device == "cuda":
         from vision_banana_ros.scenes.cuda import cast
+
+        rgb, depth_m, normals, labels, instances = cast(world, camera)
     else:
-        cast = cast_on_cpu
-    rgb, depth_m, normals, labels, instances = cast(world, camera)
+        rgb, depth_m, normals, labels, instances = cast_on_cpu(world, camera)
     if effects is True:
         effects = Effects.draw(rng)
     elif effects is False:

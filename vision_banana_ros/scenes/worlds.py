@@ -642,4 +642,14 @@ def make_world(seed: int, kind: str | None = None) -> World:
     for p in site.placed:
         if p.thing.class_name in STRUCTURE:
             surfaces.setdefault(p.thing.class_name, p.thing.parts[0].look.material)
-    return World(seed, site.kind, objects, lights=np.array(site.lights), air=air, free=free, surfaces=surfaces, **arrays)
+    return World(
+        seed,
+        site.kind,
+        objects,
+        lights=np.array(site.lights),
+        air=air,
+        free=free,
+        surfaces=surfaces,
+        prims=arrays["prims"],
+        groups=arrays["groups"],
+    )

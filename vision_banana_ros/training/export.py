@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a trained network to a bundle: three ONNX graphs, pixels in and pixels out, and a manifest.
+"""From a trained network to a bundle: ONNX graphs, pixels in and numbers out, and a manifest. docs/graphs.md describes them.
 
-Weights are stored in half precision and widened when the graph is loaded: computing stays in single precision.
+Weights are stored in half precision and widened when the graph is loaded: computing stays in single precision. They keep the
+names of the network's parameters, so that the network itself can be made of the graphs again.
 """
 
 import json
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +17,18 @@ import torch
 from torch import Tensor, nn
 
 from vision_banana_ros import generators
-from vision_banana_ros.generators.bundle import METRICS, write_manifest
+from vision_banana_ros.generators.bundle import METRICS, PRECISION, write_manifest
+from vision_banana_ros.generators.decode import DECODE_GRAPHS, MAX_COLORS, OUTPUTS
 from vision_banana_ros.generators.network import VisionBananaUNet
 from vision_banana_ros.generators.prompt import PIECES
+from vision_banana_ros.generators.weights import SHAPE, TRANSPOSED
 from vision_banana_ros.tasks import TASKS
+from vision_banana_ros.training import decode_graphs
+from vision_banana_ros.training.half import halve
 from vision_banana_ros.training.questions import LEGEND
 
 OPSET = 20
-HALVED_FROM = 1024  # elements: smaller tensors stay as they are
+LEVELS = ("fine", "middle", "coarse")  # of the features
 DEPTH_RANGE_M = (0.1, 100.0)  # what the scenes show
 
 
@@ -33,7 +40,7 @@ class _Image(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x = image.permute(2, 0, 1)[None].float() / 127.5 - 1
+        x = image.float().permute(2, 0, 1)[None] / 127.5 - 1  # widened first: TensorRT does nothing else with uint8
         return self.network.add_sample(self.network.encode_image(x), x)
 
 
@@ -61,30 +68,12 @@ class _Answer(nn.Module):
 
 def export(weights: Path, out: Path, size: tuple[int, int], name: str, description: str, made: dict[str, Any]) -> None:
     """Write the bundle `out` from the network in `weights` (diffusers' format); size is (height, width)."""
-    network = VisionBananaUNet.from_pretrained(weights).eval()
     out.mkdir(parents=True, exist_ok=True)
+    for stale in (*out.glob("*.onnx"), *out.glob(PRECISION)):
+        stale.unlink()
+    network = VisionBananaUNet.from_pretrained(weights).eval()
+    write_graphs(network, size, out)
     config = network.config
-    text = (
-        torch.ones(2, config.text_length, PIECES, dtype=torch.long),
-        torch.zeros(2, config.text_length, 4),
-        torch.ones(2, config.text_length),
-    )
-    frame = torch.zeros(*size, 3, dtype=torch.uint8)
-    with torch.no_grad():
-        features = _Image(network)(frame)
-        encoded = network.encode_text(*text)
-    questions = torch.export.Dim("questions", min=1, max=64)
-    _write_graph(_Image(network), (frame,), ("image",), ("fine", "middle", "coarse"), None, out / "image.onnx")
-    each = {0: questions}
-    _write_graph(_Text(network), text, ("pieces", "colors", "mask"), ("text",), (each, each, each), out / "text.onnx")
-    _write_graph(
-        _Answer(network),
-        (*features, encoded, text[2]),
-        ("fine", "middle", "coarse", "text", "mask"),
-        ("rgb",),
-        (None, None, None, each, each),
-        out / "answer.onnx",
-    )
     metrics = out / METRICS
     if not metrics.is_file():
         metrics.write_text(json.dumps({}) + "\n")
@@ -100,40 +89,124 @@ def export(weights: Path, out: Path, size: tuple[int, int], name: str, descripti
         "legend": LEGEND,
         "text_length": config.text_length,
         "text_buckets": config.text_buckets,
+        "network": {name: config[name] for name in SHAPE},
         "made": made,
     }
     write_manifest(out, fields)
     generators.open_bundle(out)
 
 
-def _write_graph(module: nn.Module, example: tuple, inputs: tuple, outputs: tuple, dynamic: tuple | None, path: Path) -> None:
+def export_random(like: Path, out: Path, size: tuple[int, int]) -> Path:
+    """A bundle of the same network as the bundle `like`, of another size and with random weights: to measure time by."""
+    bundle = generators.open_bundle(like)
+    torch.manual_seed(0)
+    network = VisionBananaUNet(**bundle.manifest.network)
+    with torch.no_grad():
+        for parameter in network.parameters():  # many start as equal zeros, which a graph would hold only once
+            parameter += 0.02 * torch.randn_like(parameter)
+    with tempfile.TemporaryDirectory() as folder:
+        network.save_pretrained(folder)
+        export(Path(folder), out, size, out.name, "Random weights.", {})
+    return out
+
+
+def write_graphs(network: VisionBananaUNet, size: tuple[int, int], out: Path) -> None:
+    """Write the network's three graphs and the decoders for frames of `size` (height, width) into the folder `out`."""
+    config = network.config
+    text = (
+        torch.ones(2, config.text_length, PIECES, dtype=torch.long),
+        torch.zeros(2, config.text_length, 4),
+        torch.ones(2, config.text_length),
+    )
+    frame = torch.zeros(*size, 3, dtype=torch.uint8)
+    with torch.no_grad():
+        features = _Image(network)(frame)
+    questions = torch.export.Dim("questions", min=1, max=64)
+    words = torch.export.Dim("words", min=2, max=config.text_length)
+    each, each_word = {0: questions}, {0: questions, 1: words}
+    _write_graph(_Image(network), {"image": frame}, LEVELS, {}, out / "image.onnx")
+    _write_graph(
+        _Text(network),
+        dict(zip(("pieces", "colors", "mask"), text, strict=True)),
+        ("text",),
+        {"pieces": each, "colors": each, "mask": each},
+        out / "text.onnx",
+    )
+    # Two questions of three words: numbers that the exporter does not take for constants.
+    asked = {"text": torch.zeros(2, 3, config.text_width), "mask": torch.ones(2, 3)}
+    _write_graph(
+        _Answer(network),
+        dict(zip(LEVELS, features, strict=True)) | asked,
+        ("rgb",),
+        {"text": each_word, "mask": each_word},
+        out / "answer.onnx",
+        {"words": str(config.text_length)},
+    )
+    rgb = torch.zeros(*size, 3)
+    colors = torch.export.Dim("colors", min=2, max=MAX_COLORS)
+    semantic = {"rgb": rgb, "palette": torch.zeros(3, 3)}
+    referring = {"rgb": rgb, "palette": torch.zeros(2, 3)}
+    _write_graph(decode_graphs.DecodeDepth(), {"rgb": rgb}, OUTPUTS["depth"], {}, out / DECODE_GRAPHS["depth"])
+    _write_graph(decode_graphs.DecodeNormals(), {"rgb": rgb}, OUTPUTS["normals"], {}, out / DECODE_GRAPHS["normals"])
+    open_palette = {"palette": {0: colors}}
+    _write_graph(decode_graphs.DecodeSemantic(), semantic, OUTPUTS["semantic"], open_palette, out / DECODE_GRAPHS["semantic"])
+    _write_graph(decode_graphs.DecodeReferring(), referring, OUTPUTS["referring"], {}, out / DECODE_GRAPHS["referring"])
+
+
+def _write_graph(
+    module: nn.Module,
+    inputs: dict[str, Tensor],
+    outputs: Sequence[str],
+    dynamic: dict[str, dict[int, Any]],
+    path: Path,
+    notes: dict[str, str] | None = None,
+) -> None:
     program = torch.onnx.export(
         module.eval(),
-        example,
-        input_names=inputs,
-        output_names=outputs,
-        dynamic_shapes=dynamic,
+        tuple(inputs.values()),
+        input_names=list(inputs),
+        output_names=list(outputs),
+        dynamic_shapes=tuple(dynamic.get(name) for name in inputs),
         opset_version=OPSET,
         dynamo=True,
         verbose=False,
     )
     assert program is not None  # only None with the legacy exporter
     model = program.model_proto
-    _halve(model.graph)
+    _name_weights(model.graph, module)
+    halve(model.graph)
     for node in model.graph.node:  # the exporter's notes name folders of this machine
         del node.metadata_props[:]
         node.doc_string = ""
+    onnx.helper.set_model_props(model, notes or {})
     onnx.save(model, path)
 
 
-def _halve(graph: onnx.GraphProto) -> None:
-    """Keep large float weights as float16 and a Cast, which runtimes fold away while loading."""
-    casts = []
+def _name_weights(graph: onnx.GraphProto, module: nn.Module) -> None:
+    """Give weights that the exporter transposed or reshaped the name of their parameter again."""
+    parameters = {name: value.detach().numpy() for name, value in module.named_parameters()}
+    missing = {name: value for name, value in parameters.items() if name not in {tensor.name for tensor in graph.initializer}}
+    renamed: dict[str, str] = {}
     for tensor in graph.initializer:
-        if tensor.data_type != onnx.TensorProto.FLOAT or np.prod(tensor.dims) < HALVED_FROM:
+        if tensor.name in parameters or tensor.data_type != onnx.TensorProto.FLOAT:
             continue
-        name, values = tensor.name, onnx.numpy_helper.to_array(tensor).astype(np.float16)
-        tensor.CopyFrom(onnx.numpy_helper.from_array(values, f"{name}.half"))
-        casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
-    for i, cast in enumerate(casts):
-        graph.node.insert(i, cast)
+        found = _parameter(onnx.numpy_helper.to_array(tensor), missing)
+        if found is not None:
+            renamed[tensor.name] = found
+            tensor.name = found
+            del missing[found.removesuffix(TRANSPOSED)]
+    for node in graph.node:
+        for i, name in enumerate(node.input):
+            node.input[i] = renamed.get(name, name)
+
+
+def _parameter(values: np.ndarray, among: dict[str, np.ndarray]) -> str | None:
+    """The name of the parameter that has these values, marked where they are transposed."""
+    for name, parameter in among.items():
+        if parameter.size != values.size:
+            continue
+        if parameter.ndim == 2 and values.shape == parameter.T.shape and np.array_equal(values, parameter.T):
+            return name + TRANSPOSED
+        if np.array_equal(values.ravel(), parameter.ravel()):
+            return name
+    return None

@@ -34,7 +34,7 @@ class Muon(torch.optim.Optimizer):
                 if weight.grad is not None:
                     shapes[weight.shape[0], weight[0].numel()].append(weight)
             for (rows, columns), weights in shapes.items():
-                gradients = [_matrix(weight.grad) for weight in weights]
+                gradients = [_matrix(weight.grad) for weight in weights if weight.grad is not None]
                 momenta = [_matrix(self.state[weight].setdefault("momentum", torch.zeros_like(weight))) for weight in weights]
                 torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
                 ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])  # Nesterov's look ahead

@@ -7,29 +7,46 @@ import numpy as np
 
 from vision_banana_ros.scenes import CLASSES, View, expressions
 from vision_banana_ros.tasks import depth, instances, normals, referring, semantic
-from vision_banana_ros.tasks.colors import MIN_DISTANCE, Legend, Rgb, far_apart
+from vision_banana_ros.tasks.colors import BLACK, MIN_DISTANCE, Legend, Rgb, far_apart
 
 #: The legend that a trained generator knows best; it is the default of the bundle.
-LEGEND: Legend = dict(zip(CLASSES, far_apart(len(CLASSES), [semantic.BLACK]), strict=True))
+LEGEND: Legend = dict(zip(CLASSES, far_apart(len(CLASSES), [BLACK]), strict=True))
 QUESTIONS_A_VIEW = 5
+RANDOM_LEGENDS = 0.85
+ALL_CLASSES = 0.4  # share of random legends that name every class: a robot's legend is long, and mostly of what is not there
+CUBE_WALK: tuple[Rgb, ...] = tuple(tuple(round(255 * float(c)) for c in knot) for knot in depth.COLORMAPS["cube"])  # type: ignore[misc]
 _COLOR_STYLES = ("hex", "rgb", "name")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """An instruction and the picture that it asks for, (H, W, 3) float32 in 0..1."""
+    """An instruction and the picture that it asks for, (H, W, 3) float32 in 0..1 or uint8.
+
+    palette: the flat colours that the answer is made of, where the instruction names them; for depth along the cube, the
+    corners of its walk.
+    """
 
     task: str
     instruction: str
     target: np.ndarray
+    palette: tuple[Rgb, ...] = ()
 
 
-def draw_samples(view: View, rng: np.random.Generator) -> list[Sample]:
-    """QUESTIONS_A_VIEW questions about one view: one a task, so that the frame's encoding serves them all."""
+def draw_samples(
+    view: View, rng: np.random.Generator, random_legends: float = RANDOM_LEGENDS, tasks: tuple[str, ...] | None = None
+) -> list[Sample]:
+    """QUESTIONS_A_VIEW questions about one view: one a task, so that the frame's encoding serves them all.
+
+    random_legends: share of semantic questions whose classes and colours are drawn anew.
+    tasks: ask one question of each of these alone, as a specialist is taught.
+    """
+    if tasks is not None:
+        makers = {"depth": _depth, "normals": _normals, "referring": _referring, "instances": _instances}
+        return [_semantic(view, rng, random_legends) if task == "semantic" else makers[task](view, rng) for task in tasks]
     return [
         _depth(view, rng),
         _normals(view, rng),
-        _semantic(view, rng),
+        _semantic(view, rng, random_legends),
         _referring(view, rng),
         _instances(view, rng) if rng.random() < 0.5 else _referring(view, rng),
     ]
@@ -38,32 +55,39 @@ def draw_samples(view: View, rng: np.random.Generator) -> list[Sample]:
 def _depth(view: View, rng: np.random.Generator) -> Sample:
     colormap = "cube" if rng.random() < 0.85 else str(rng.choice([name for name in depth.COLORMAPS if name != "cube"]))
     text = depth.instruction(colormap, phrasing=_phrasing(depth.PHRASINGS, rng))
-    return Sample("depth", text, depth.encode(view.depth_m, colormap))
+    knots = CUBE_WALK if colormap == "cube" else ()
+    return Sample("depth", text, depth.encode(view.depth_m, colormap), knots)
 
 
 def _normals(view: View, rng: np.random.Generator) -> Sample:
     return Sample("normals", normals.instruction(phrasing=_phrasing(normals.PHRASINGS, rng)), normals.encode(view.normals))
 
 
-def _semantic(view: View, rng: np.random.Generator) -> Sample:
+def _semantic(view: View, rng: np.random.Generator, random_legends: float) -> Sample:
     legend, labels = LEGEND, view.labels
-    if rng.random() < 0.6:
+    if rng.random() < random_legends:
         legend, labels = _random_legend(view, rng)
     text = semantic.instruction(legend, phrasing=_phrasing(semantic.PHRASINGS, rng), style=str(rng.choice(_COLOR_STYLES)))
-    return Sample("semantic", text, semantic.encode(labels, legend))
+    return Sample("semantic", text, semantic.encode(labels, legend), (BLACK, *legend.values()))
 
 
 def _random_legend(view: View, rng: np.random.Generator) -> tuple[Legend, np.ndarray]:
-    """Some of the classes that are there, some that are not, in any order and colours; the rest is unlabelled."""
+    """All classes, or some that are there and some that are not, in any order and colours; the rest is unlabelled."""
+    if rng.random() < ALL_CLASSES:
+        return _in_colors([int(i) for i in rng.permutation(len(CLASSES))], view.labels, rng)
     present = [int(i) for i in np.unique(view.labels) if i < len(CLASSES)]
     absent = [i for i in range(len(CLASSES)) if i not in present]
     chosen = [i for i in present if rng.random() < 0.75] or present[:1]
     chosen += [int(i) for i in rng.permutation(absent)[: rng.integers(0, 5)]]
-    chosen = [int(i) for i in rng.permutation(chosen)]
+    return _in_colors([int(i) for i in rng.permutation(chosen)], view.labels, rng)
+
+
+def _in_colors(chosen: list[int], labels: np.ndarray, rng: np.random.Generator) -> tuple[Legend, np.ndarray]:
+    """A legend of these classes in random colours, and labels in its order."""
     colors = _random_colors(len(chosen), rng)
     table = np.full(256, semantic.UNLABELLED, np.uint8)
     table[chosen] = range(len(chosen))
-    return {CLASSES[i]: color for i, color in zip(chosen, colors, strict=True)}, table[view.labels]
+    return {CLASSES[i]: color for i, color in zip(chosen, colors, strict=True)}, table[labels]
 
 
 def _random_colors(n: int, rng: np.random.Generator) -> list[Rgb]:
@@ -76,7 +100,7 @@ def _random_colors(n: int, rng: np.random.Generator) -> list[Rgb]:
             if len(colors) > n:
                 break
     drawn: list[Rgb] = [(int(r), int(g), int(b)) for r, g, b in colors[1:]]
-    return drawn if len(drawn) == n else far_apart(n, [semantic.BLACK])
+    return drawn if len(drawn) == n else [far_apart(n, [BLACK])[i] for i in rng.permutation(n)]
 
 
 def _referring(view: View, rng: np.random.Generator) -> Sample:
@@ -86,7 +110,7 @@ def _referring(view: View, rng: np.random.Generator) -> Sample:
     instruction = referring.instruction(
         text, color, phrasing=_phrasing(referring.PHRASINGS, rng), style=str(rng.choice(_COLOR_STYLES))
     )
-    return Sample("referring", instruction, referring.encode(mask, color))
+    return Sample("referring", instruction, referring.encode(mask, color), (BLACK, color))
 
 
 def _instances(view: View, rng: np.random.Generator) -> Sample:

@@ -1,119 +1,115 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The training loop: frames, instructions and true answers in; one network for all tasks out.
+"""The training loop, the same for every stage.
 
-The only loss is on the picture. The run is cut by the clock: the learning rate falls to zero as the time runs out, and
-a run that was stopped goes on from its last checkpoint with the time that was left.
+A run is cut by the clock: the learning rate falls to zero as its time runs out, and a run that was stopped goes on from
+its last checkpoint with the time that was left.
 """
 
 import json
 import math
-import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch import Tensor
 
-from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.network import VisionBananaUNet
-from vision_banana_ros.training.data import Batch, Views, batches
+from vision_banana_ros.training.checkpoint import NETWORK, Learner, resume, save, save_parts
+from vision_banana_ros.training.data import Batch, Feed, prepare
+from vision_banana_ros.training.machine import Machine, find_machine
 from vision_banana_ros.training.muon import Muon
-from vision_banana_ros.training.questions import QUESTIONS_A_VIEW
+from vision_banana_ros.training.sheets import write_sheet
+from vision_banana_ros.training.stages import Painting, Plan, losses
 
 CHECKPOINT_EVERY_S = 240
 LOG_EVERY_S = 20
+COMPILE_S = 150  # no new size is begun with less time left: its first step compiles the network
 EMA_STEPS = 1000
+WARM_STEPS = 100
+LOSSES_KEPT = 50  # steps whose losses stay on the device before they are read: reading waits for the device
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to train and for how long. Sizes are (height, width), multiples of 16; each has an equal share of the time."""
+def train(
+    plan: Plan,
+    out: Path,
+    start_from: Path | None = None,
+    *,
+    until: float = math.inf,
+    parts: Path | None = None,
+    machine: Machine | None = None,
+) -> bool:
+    """Train into the folder `out`, going on from its checkpoint if there is one; returns whether the plan is done.
 
-    minutes: float
-    sizes: tuple[tuple[int, int], ...] = ((96, 128), (144, 192))
-    views: int = 4  # frames a batch
-    learning_rate: float = 2e-3
-    seed: int = 0
-    workers: int = 1
-    channels: tuple[int, int, int] = (48, 128, 256)
+    A run without a checkpoint starts from the weights in `start_from` (diffusers' format), or from chance. Writes network/
+    (diffusers' format, averaged weights), log.jsonl, pictures/ and checkpoint files, and `parts` (see checkpoint.py).
 
-    def size_at(self, progress: float) -> tuple[int, int]:
-        return self.sizes[min(int(progress * len(self.sizes)), len(self.sizes) - 1)]
-
-
-@dataclass(slots=True)
-class State:
-    """Where a run stands; kept beside the weights."""
-
-    step: int = 0
-    frames: int = 0
-    answers: int = 0
-    seconds: float = 0.0
-
-
-def train(plan: Plan, out: Path, start_from: Path | None = None) -> Path:
-    """Train into the folder `out`, going on from its checkpoint if there is one; returns the folder of the weights.
-
-    A run without a checkpoint starts from the weights in `start_from` (diffusers' format), or from chance.
-
-    Writes network/ (diffusers' format, averaged weights), log.jsonl, pictures/ and checkpoint files.
+    :param until: time.monotonic() at which to stop in any case, to go on another day.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    machine = machine or find_machine()
     out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(plan.seed)
-    network = VisionBananaUNet.from_pretrained(start_from) if start_from else VisionBananaUNet(channels=plan.channels)
-    network.train().to(device, memory_format=torch.channels_last)
+    torch.manual_seed(plan.seed + machine.rank)
+    network = plan.build(start_from)
+    network.train().to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload, arg-type]
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    optimizers = _optimizers(network, plan.learning_rate)
-    state = _resume(out, network, average, optimizers, device)
+    prepare(plan.recipe(plan.sizes[0], network, plan.seed))
+    learner = Learner(network, _optimizers(network, plan.rate), average)
+    resume(learner, out, machine.device)
+    torch.manual_seed(plan.seed + machine.rank + learner.state.step)
+    painting = machine.ready(Painting(network), plan.compiled)
+    facts = {"plan": asdict(plan), "method": plan.method}
+    state, diary = learner.state, _Diary(out)
     seconds_before, start = state.seconds, time.monotonic()
-    saved = logged = start
-    size: tuple[int, int] | None = None
-    losses: dict[str, list[float]] = {}
-    while (progress := state.seconds / (60 * plan.minutes)) < 1:
-        if plan.size_at(progress) != size:
+    saved = start
+    warm = min(WARM_STEPS, plan.steps // 10 + 1) if plan.steps else WARM_STEPS
+    feed: Feed | None = None
+    size = (0, 0)
+    while True:
+        progress = plan.progress(state.seconds, state.step)
+        begins = plan.size_at(progress) != size
+        over = time.monotonic() >= until - (COMPILE_S if plan.compiled and begins else 0)
+        progress = machine.agree(2.0 if over else progress)
+        if progress >= 1:
+            break
+        if feed is None or begins:
+            if feed is not None:
+                feed.close()
             size = plan.size_at(progress)
-            stream = batches(
-                Views(
-                    plan.seed + state.step,
-                    size,
-                    plan.views,
-                    network.config.text_length,
-                    network.config.text_buckets,
-                ),
-                plan.workers,
+            feed = Feed(
+                plan.recipe(size, network, plan.seed + state.step * machine.count + machine.rank), plan.workers, machine.device
             )
-        batch = next(stream).to(device)
-        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-            group["lr"] = plan.learning_rate * min(1, (state.step + 1) / 200) * _decay(progress)
-        answer = _step(network, optimizers, batch, losses)
-        _average(average, network, state.step)
+        batch = next(feed)
+        rate = plan.rate * min(1, (state.step - state.warm_from + 1) / warm) * _decay(progress)
+        each = _step(painting, learner, batch, plan, machine, rate)
         state.step += 1
-        state.frames += len(batch.image)
-        state.answers += len(batch.tasks)
-        now = time.monotonic()
-        state.seconds = seconds_before + now - start
-        if now - logged > LOG_EVERY_S:
-            logged = now
-            _log(out, state, size, losses)
-        if now - saved > CHECKPOINT_EVERY_S:
-            saved = now
-            _save(out, network, average, optimizers, state, plan)
-            _picture(out / "pictures" / f"{state.step:06d}.png", batch, answer)
-    _save(out, network, average, optimizers, state, plan)
-    return out / "network"
+        state.frames += len(batch.image) * machine.count
+        state.answers += len(batch.tasks) * machine.count
+        state.seconds = seconds_before + time.monotonic() - start
+        if not machine.writes:
+            continue
+        diary.note(batch.tasks, each)
+        diary.write(learner, size, feed)
+        if time.monotonic() - saved > CHECKPOINT_EVERY_S:
+            saved = time.monotonic()
+            save(learner, out, facts)
+            write_sheet(learner.averaged(), plan, size, _sheet(out, state.step))
+    if feed is not None:
+        feed.close()
+        if machine.writes:
+            diary.write(learner, size, feed, now=True)
+            write_sheet(learner.averaged(), plan, size, _sheet(out, state.step))
+    if machine.writes:
+        save(learner, out, facts)
+        if parts is not None:
+            save_parts(learner, parts, facts)
+    machine.wait()
+    return plan.progress(state.seconds, state.step) >= 1
 
 
-def paint_in_one_step(network: VisionBananaUNet, batch: Batch) -> torch.Tensor:
-    """The answers to a batch, (V * K, 3, H, W) in -1..1: the frame itself in place of the noise."""
-    features = network.add_sample(network.encode_image(batch.image), batch.image)
-    features = tuple(level.repeat_interleave(QUESTIONS_A_VIEW, 0) for level in features)
-    text = network.encode_text(batch.pieces, batch.colors, batch.mask)
-    return network.answer(features, torch.ones(len(text), device=text.device), text, batch.mask)
+def load_network(run: Path) -> VisionBananaUNet:
+    """The averaged weights of a run, ready to paint."""
+    return VisionBananaUNet.from_pretrained(run / NETWORK).eval()
 
 
 def _optimizers(network: VisionBananaUNet, learning_rate: float) -> list[torch.optim.Optimizer]:
@@ -128,28 +124,24 @@ def _optimizers(network: VisionBananaUNet, learning_rate: float) -> list[torch.o
     ]
 
 
-def _step(
-    network: VisionBananaUNet, optimizers: list[torch.optim.Optimizer], batch: Batch, losses: dict[str, list[float]]
-) -> torch.Tensor:
-    device = batch.image.device.type
-    # On a CPU the backward pass of flash attention takes longer than all the rest of the network.
-    kernels = [SDPBackend.MATH] if device == "cpu" else [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]
-    with torch.autocast(device, torch.bfloat16), sdpa_kernel(kernels):
-        answer = paint_in_one_step(network, batch)
-    target = batch.target.float()
-    error = (answer.float() - target).abs()
-    # Thin and small things would be lost among the background: what is not black counts more where most is black.
-    masks = torch.tensor([task in ("referring", "instances") for task in batch.tasks], device=error.device)
-    lit = (target.amax(1, keepdim=True) > -1) & masks[:, None, None, None]
-    each = (error * (1 + 2 * lit)).mean((1, 2, 3))
-    network.zero_grad(set_to_none=True)
+def _step(painting: torch.nn.Module, learner: Learner, batch: Batch, plan: Plan, machine: Machine, rate: float) -> Tensor:
+    with machine.computing():
+        each = losses(painting, batch, plan)
+    learner.network.zero_grad(set_to_none=True)
     each.mean().backward()
-    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    for optimizer in optimizers:
+    torch.nn.utils.clip_grad_norm_(learner.network.parameters(), 1.0)
+    for optimizer in learner.optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
         optimizer.step()
-    for task, loss in zip(batch.tasks, each.tolist(), strict=True):
-        losses.setdefault(task, []).append(loss)
-    return answer.detach()
+    keep = min(1 - 1 / EMA_STEPS, (learner.state.step + 1) / (learner.state.step + 10))
+    with torch.no_grad():
+        torch._foreach_lerp_(list(learner.average.values()), list(learner.network.state_dict().values()), 1 - keep)
+    return each.detach()
+
+
+def _sheet(out: Path, step: int) -> Path:
+    return out / "pictures" / f"{step:06d}.png"
 
 
 def _decay(progress: float) -> float:
@@ -157,86 +149,36 @@ def _decay(progress: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(progress, 1)))
 
 
-def _average(average: dict[str, torch.Tensor], network: VisionBananaUNet, step: int) -> None:
-    keep = min(1 - 1 / EMA_STEPS, (step + 1) / (step + 10))
-    with torch.no_grad():
-        torch._foreach_lerp_(list(average.values()), list(network.state_dict().values()), 1 - keep)
+class _Diary:
+    """Losses by task, a line on the screen and in log.jsonl every LOG_EVERY_S."""
 
+    def __init__(self, out: Path) -> None:
+        self.path, self.losses, self.logged = out / "log.jsonl", dict[str, list[float]](), time.monotonic()
+        self._unread: list[tuple[list[str], Tensor]] = []
 
-def _log(out: Path, state: State, size: tuple[int, int], losses: dict[str, list[float]]) -> None:
-    means = {task: round(float(np.mean(values)), 4) for task, values in sorted(losses.items())}
-    losses.clear()
-    entry = {**asdict(state), "seconds": round(state.seconds, 1), "size": size, "loss": means}
-    with (out / "log.jsonl").open("a") as log:
-        log.write(json.dumps(entry) + "\n")
-    print(
-        f"{state.seconds / 60:6.1f} min  step {state.step}  {state.answers} answers  "
-        + "  ".join(f"{task} {loss:.3f}" for task, loss in means.items()),
-        flush=True,
-    )
+    def note(self, tasks: list[str], each: Tensor) -> None:
+        self._unread.append((tasks, each))
+        if len(self._unread) >= LOSSES_KEPT:
+            self._read()
 
+    def _read(self) -> None:
+        for tasks, each in self._unread:
+            for task, loss in zip(tasks, each.tolist(), strict=True):
+                self.losses.setdefault(task, []).append(loss)
+        self._unread.clear()
 
-def _save(
-    out: Path,
-    network: VisionBananaUNet,
-    average: dict[str, torch.Tensor],
-    optimizers: list[torch.optim.Optimizer],
-    state: State,
-    plan: Plan,
-) -> None:
-    """Each file is replaced in one move, so a run that dies while saving keeps the checkpoint before."""
-    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
-    for k, optimizer in enumerate(optimizers):
-        for i, moments in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer{k}.{i}.{name}": value for name, value in moments.items()}
-    tensors |= {f"average.{name}": value for name, value in average.items()}
-    save_file({name: value.contiguous() for name, value in tensors.items()}, out / "checkpoint.new")
-    os.replace(out / "checkpoint.new", out / "checkpoint.safetensors")
-    averaged = VisionBananaUNet(**network.config)
-    averaged.load_state_dict(average)
-    averaged.save_pretrained(out / "network")
-    (out / "state.new").write_text(json.dumps({"state": asdict(state), "plan": asdict(plan)}, indent=2) + "\n")
-    os.replace(out / "state.new", out / "state.json")
-
-
-def _resume(
-    out: Path,
-    network: VisionBananaUNet,
-    average: dict[str, torch.Tensor],
-    optimizers: list[torch.optim.Optimizer],
-    device: torch.device,
-) -> State:
-    if not (out / "state.json").is_file():
-        return State()
-    tensors = load_file(out / "checkpoint.safetensors", device=str(device))
-    try:
-        network.load_state_dict(_part(tensors, "network."))
-        average.update(_part(tensors, "average."))
-    except RuntimeError as error:
-        raise InputError(f"The checkpoint in '{out}' is of another network: train into a new folder.") from error
-    for k, optimizer in enumerate(optimizers):
-        moments: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in _part(tensors, f"optimizer{k}.").items():
-            index, moment = name.split(".")
-            moments.setdefault(int(index), {})[moment] = value
-        optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-    return State(**json.loads((out / "state.json").read_text())["state"])
-
-
-def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _picture(path: Path, batch: Batch, answer: torch.Tensor) -> None:
-    """A row a frame: the frame, then truth above answer for each of its questions."""
-    path.parent.mkdir(exist_ok=True)
-    frames = _pixels(batch.image)
-    truths, answers = (_pixels(x).reshape(len(frames), -1, *frames.shape[1:]) for x in (batch.target, answer))
-    rows = []
-    for frame, true, painted in zip(frames, truths, answers, strict=True):
-        rows += [np.hstack([frame, *true]), np.hstack([np.zeros_like(frame), *painted])]
-    cv2.imwrite(str(path), np.vstack(rows[:8])[:, :, ::-1])
-
-
-def _pixels(x: torch.Tensor) -> np.ndarray:
-    return ((x.float().clamp(-1, 1) + 1) * 127.5).byte().permute(0, 2, 3, 1).cpu().numpy()
+    def write(self, learner: Learner, size: tuple[int, int], feed: Feed, now: bool = False) -> None:
+        if not now and time.monotonic() - self.logged < LOG_EVERY_S:
+            return
+        self._read()
+        if not self.losses:
+            return
+        self.logged, state = time.monotonic(), learner.state
+        means = {task: round(float(np.mean(values)), 4) for task, values in sorted(self.losses.items())}
+        self.losses.clear()
+        fresh = round(feed.fresh / max(1, feed.fresh + feed.replayed), 3)
+        entry = {**asdict(state), "seconds": round(state.seconds, 1), "size": size, "fresh": fresh, "loss": means}
+        with self.path.open("a") as log:
+            log.write(json.dumps(entry) + "\n")
+        shown = "  ".join(f"{task} {loss:.3f}" for task, loss in means.items())
+        print(f"{state.seconds / 60:6.1f} min  step {state.step}  {state.answers} answers  {shown}", flush=True)

@@ -1,22 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs a bundle's graphs. Each executor is one file; `load_executor` picks one."""
+"""What runs a bundle's graphs. Each executor is one file with a function `load(bundle, options)`; `load_executor` picks one."""
 
-from typing import Protocol
+import importlib
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.bundle import Bundle
 
-EXECUTORS = ("auto", "onnxruntime")
+EXECUTORS = ("onnxruntime", "torch", "tensorrt", "tensorrt_rtx")
+#: What "auto" tries on a machine with an NVIDIA GPU, in this order. Without one there is only ONNX Runtime to try.
+ON_GPU = ("tensorrt", "tensorrt_rtx", "torch:graph-fp16", "onnxruntime")
+_GPU_DEVICES = ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvgpu/igpu0", "/dev/dxg")  # PC, Jetson, WSL
 
-Features = list[np.ndarray]
+#: Whatever one executor's encode_image gives and its answer takes: arrays, or buffers on its device.
+Features = Any
 
 
 class Executor(Protocol):
-    """Runs a bundle's three graphs."""
+    """Runs a bundle's three graphs. ExecutorLost (generators.engines) where it cannot go on while it serves.
 
-    name: str
+    One that can also decode on its device has `decodes`, the tasks that it decodes, and `read`: see engines.executor.
+    """
+
+    @property
+    def name(self) -> str:
+        """With what it computes on and in, such as "onnxruntime cpu int8"."""
 
     def encode_image(self, image: np.ndarray) -> Features:
         """(H, W, 3) uint8 -> features, shared by all questions of the frame."""
@@ -28,10 +39,55 @@ class Executor(Protocol):
         """Features, (N, T, C) encoded instructions and (N, T) mask -> (N, H, W, 3) float32 in 0..1."""
 
 
-def load_executor(bundle: Bundle, name: str) -> Executor:
-    """The executor of that name for the bundle; "auto" takes the best one that this machine has."""
-    if name not in EXECUTORS:
-        raise InputError(f"There is no executor '{name}': choose one of {', '.join(EXECUTORS)}.")
-    from vision_banana_ros.generators.executors.onnxruntime import OnnxRuntimeExecutor
+def load_executor(bundle: Bundle, wanted: str) -> tuple[Executor, str]:
+    """The executor for a bundle, and a sentence that says why it is this one.
 
-    return OnnxRuntimeExecutor(bundle)
+    wanted: a name, with options after a colon ("torch:compiled-bf16", "onnxruntime:fp32"; each executor's file names its own);
+    or several names in order of preference, with commas ("tensorrt,onnxruntime"); or "auto", the best that this machine has.
+    With names left, the CPU also takes over from one that is lost while it serves. Raises InputError with every reason where
+    none of them can be had.
+    """
+    names = _names(wanted)
+    refused: list[str] = []
+    for name in names:
+        kind, _, options = name.partition(":")
+        try:
+            module = importlib.import_module(f"{__name__}.{kind}")
+            executor: Executor = module.load(bundle, tuple(options.split("-")) if options else ())
+        except InputError as error:
+            refused.append(f"{name}: {error}")
+            continue
+        why = _why(wanted, executor, refused)
+        return (_with_fallback(bundle, executor) if name != names[-1] else executor), why
+    raise InputError(refused[0].partition(": ")[2] if len(refused) == 1 else f"No executor can be had. {' '.join(refused)}")
+
+
+def _with_fallback(bundle: Bundle, executor: Executor) -> Executor:
+    """What runs on a GPU can be lost while it serves, as when the memory runs out. After some faults no library of the process
+    can use the GPU again, so the CPU takes over."""
+    from vision_banana_ros.generators.engines.fallback import FallbackExecutor  # engines know the executors' names
+
+    return FallbackExecutor(executor, lambda: load_executor(bundle, "onnxruntime:cpu")[0])
+
+
+def has_gpu() -> bool:
+    """Whether there is an NVIDIA GPU, found without loading any library."""
+    return any(Path(device).exists() for device in _GPU_DEVICES)
+
+
+def _names(wanted: str) -> tuple[str, ...]:
+    if wanted == "auto":
+        return ON_GPU if has_gpu() else ("onnxruntime",)
+    names = tuple(name.strip() for name in wanted.split(","))
+    for name in names:
+        if name.partition(":")[0] not in EXECUTORS:
+            raise InputError(f"There is no executor '{name}': choose auto, one of {', '.join(EXECUTORS)}, or several with commas.")
+    return names
+
+
+def _why(wanted: str, executor: Executor, refused: list[str]) -> str:
+    if refused:
+        return f"Running on {executor.name}, because others cannot be had. {' '.join(refused)}"
+    if wanted != "auto":
+        return f"Running on {executor.name}, as asked."
+    return f"Running on {executor.name}, " + ("the best for this GPU." if has_gpu() else "for there is no NVIDIA GPU here.")

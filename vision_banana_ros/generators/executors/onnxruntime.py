@@ -1,45 +1,112 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ONNX Runtime on the CPU: the executor that is always there."""
+"""ONNX Runtime: on the CPU the executor that is always there, and on a GPU where its GPU build is installed.
+
+Options: where, "cpu", "cuda" or "tensorrt" (the best that there is); and in what, "fp32" or "int8" (int8 on a CPU that has
+instructions for it, if the bundle has such graphs: they are exported only where they answer as well).
+"""
 
 import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators.bundle import GRAPHS, Bundle
-from vision_banana_ros.generators.executors import Features
+from vision_banana_ros.generators.bundle import GRAPHS, INT8_GRAPHS, Bundle
+from vision_banana_ros.generators.engines.errors import ExecutorLost
+from vision_banana_ros.generators.executors import Features, has_gpu
+
+PROVIDERS = {"tensorrt": "TensorrtExecutionProvider", "cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
+#: Without one of these, products of 8-bit numbers are summed in 16 bits and saturate: slower, and wrong.
+_INT8_INSTRUCTIONS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp")
 
 
 class OnnxRuntimeExecutor:
-    """Runs a bundle's graphs with ONNX Runtime's CPU provider."""
+    """Runs a bundle's graphs with one of ONNX Runtime's providers.
 
-    def __init__(self, bundle: Bundle) -> None:
+    where: a key of PROVIDERS. precision: "fp32" or "int8".
+    """
+
+    def __init__(self, bundle: Bundle, where: str, precision: str) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = len(os.sched_getaffinity(0))
         # Threads that spin while they wait would take a core from the rest of the robot.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self.name = "onnxruntime"
-        self._image, self._text, self._answer = (_session(bundle, graph, options) for graph in GRAPHS)
+        self.name = f"onnxruntime {where} {precision}"
+        graphs = [INT8_GRAPHS.get(graph, graph) if precision == "int8" else graph for graph in GRAPHS]
+        self._image, self._text, self._answer = (_session(bundle, graph, options, where) for graph in graphs)
         self._features = [value.name for value in self._image.get_outputs()]
+        words = next(value.shape[1] for value in self._answer.get_inputs() if value.name == "mask")
+        # On a CPU padding costs time like any word, and a batch saves none: a question at a time, as long as it is.
+        self._one_by_one = where == "cpu" and not isinstance(words, int)
 
     def encode_image(self, image: np.ndarray) -> Features:
-        return self._image.run(None, {"image": image})
+        return self._run(self._image, {"image": image})
 
     def encode_text(self, pieces: np.ndarray, colors: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        return self._text.run(None, {"pieces": pieces, "colors": colors, "mask": mask})[0]
+        return self._run(self._text, {"pieces": pieces, "colors": colors, "mask": mask})[0]
 
     def answer(self, features: Features, text: np.ndarray, mask: np.ndarray) -> np.ndarray:
         named = dict(zip(self._features, features, strict=True))
-        return self._answer.run(None, {**named, "text": text, "mask": mask})[0]
+        if not self._one_by_one:
+            return self._run(self._answer, {**named, "text": text, "mask": mask})[0]
+        painted = []
+        for i, words in enumerate(np.count_nonzero(mask, axis=1)):
+            one = {"text": text[i : i + 1, :words], "mask": mask[i : i + 1, :words]}
+            painted.append(self._run(self._answer, {**named, **one})[0])
+        return np.concatenate(painted)
+
+    def _run(self, session: onnxruntime.InferenceSession, given: dict[str, np.ndarray]) -> list[np.ndarray]:
+        try:
+            return session.run(None, given)
+        except Exception as error:  # ONNX Runtime's own exceptions share no public base class
+            raise ExecutorLost(
+                f"The executor {self.name} cannot go on: {error}. Free memory and configure the node again."
+            ) from error
 
 
-def _session(bundle: Bundle, graph: str, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+def load(bundle: Bundle, options: Sequence[str] = ()) -> OnnxRuntimeExecutor:
+    """Raises InputError for unknown options, and where the build, the GPU or the graphs for them are missing."""
+    unknown = [option for option in options if option not in (*PROVIDERS, "fp32", "int8")]
+    if unknown:
+        raise InputError(f"onnxruntime has no option '{unknown[0]}': give {', '.join(PROVIDERS)}, fp32 or int8.")
+    where = next((option for option in options if option in PROVIDERS), None) or _best_provider()
+    if PROVIDERS[where] not in onnxruntime.get_available_providers():
+        raise InputError(f"This build of onnxruntime has no {PROVIDERS[where]}: `pip install onnxruntime-gpu` in its place.")
+    has_int8 = all(graph in bundle.manifest.files for graph in INT8_GRAPHS.values())
+    best = "int8" if where == "cpu" and has_int8 and _cpu_counts_in_int8() else "fp32"
+    precision = next((option for option in options if option not in PROVIDERS), best)
+    if precision == "int8" and not has_int8:
+        raise InputError(f"Bundle '{bundle.path}' has no int8 graphs: ask for fp32, or export it with --int8.")
+    return OnnxRuntimeExecutor(bundle, where, precision)
+
+
+def _best_provider() -> str:
+    if has_gpu():
+        return next(where for where, provider in PROVIDERS.items() if provider in onnxruntime.get_available_providers())
+    return "cpu"
+
+
+def _cpu_counts_in_int8() -> bool:
     try:
-        return onnxruntime.InferenceSession(bundle.path / graph, options, providers=["CPUExecutionProvider"])
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return platform.machine() in ("arm64", "aarch64")
+    return any(instruction in flags for instruction in _INT8_INSTRUCTIONS)
+
+
+def _session(bundle: Bundle, graph: str, options: onnxruntime.SessionOptions, where: str) -> onnxruntime.InferenceSession:
+    providers = dict.fromkeys([PROVIDERS[where], PROVIDERS["cpu"]])
+    try:
+        session = onnxruntime.InferenceSession(bundle.path / graph, options, providers=list(providers))
     except Exception as error:  # ONNX Runtime's own exceptions share no public base class
         raise InputError(
             f"ONNX Runtime {onnxruntime.__version__} cannot load {graph} of bundle '{bundle.path}' ({error}): "
             "export the bundle again or install the version in requirements/run.txt."
         ) from error
+    if session.get_providers()[0] != PROVIDERS[where]:  # it goes on with the CPU without a word
+        raise InputError(f"onnxruntime's {PROVIDERS[where]} does not start: install the driver, CUDA and cuDNN that it names.")
+    return session

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The README's tables of speed, made of the figures in benchmark/bench_*.json.
+
+`python benchmark/bench_table.py` prints them; with `--write FILE` they replace what stands in that file between the lines
+`<!-- bench -->` and `<!-- /bench -->`.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from vision_banana_ros.cli.bench import table
+
+START, END = "<!-- bench -->", "<!-- /bench -->"
+
+
+def tables(folder: Path) -> str:
+    """A table a file, under the command and the machine that it comes from."""
+    parts = []
+    for file in sorted(folder.glob("bench_*.json")):
+        report = json.loads(file.read_text())
+        machine = report["machine"]
+        versions = ", ".join(f"{name} {version}" for name, version in machine.items() if name not in ("cpu", "cores", "load_average"))
+        where = f"{machine['cores']} × {machine['cpu']}, load average {machine['load_average']} ({versions})"
+        parts.append(f"`{report['command']}` on {where}:\n\n{table(report['rows'])}")
+    return "\n\n".join(parts)
+
+
+def replaced(text: str, new: str) -> str:
+    """`text` with what stands between the markers replaced. ValueError where they are not there."""
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not (start and end):
+        raise ValueError(f"there are no lines {START} and {END}")
+    return f"{before}{START}\n{new}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", type=Path, metavar="FILE")
+    args = parser.parse_args()
+    made = tables(Path(__file__).parent)
+    if args.write is None:
+        print(made)
+    else:
+        args.write.write_text(replaced(args.write.read_text(), made))

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`vision-banana scenes`: getting the models from folders and mirrors, and looking at scenes."""
+
+import lzma
+import tarfile
+from collections.abc import Iterator
+from functools import partial
+from hashlib import sha256
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+from threading import Thread
+
+import cv2
+import pytest
+from furnished_support import MODELS, write_catalogue
+
+from vision_banana_ros.cli.main import main
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.scenes.furnished.fetch import PACKAGES, fetch, unpack
+
+FEW = tuple(m for m in MODELS if m[0] in ("Table", "Chair", "Sofa", "Window", "Door", "Acacia", "Box"))
+
+
+def deb(path: Path, content: dict[str, bytes]) -> Path:
+    """A Debian package: an ar archive with a tar of the files."""
+    tar = BytesIO()
+    with tarfile.open(fileobj=tar, mode="w:xz") as archive:
+        for name, data in content.items():
+            info = tarfile.TarInfo(f"./usr/share/sweethome3d/{name}")
+            info.size = len(data)
+            archive.addfile(info, BytesIO(data))
+    with path.open("wb") as file:
+        file.write(b"!<arch>\n")
+        for name, data in (("debian-binary", b"2.0\n"), ("control.tar.xz", b"odd"), ("data.tar.xz", tar.getvalue())):
+            file.write(f"{name:<16}{'0':<12}{'0':<6}{'0':<6}{'100644':<8}{len(data):<10}`\n".encode())
+            file.write(data + b"\n" * (len(data) % 2))
+    return path
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with both packages."""
+    folder = tmp_path_factory.mktemp("packages")
+    boxes = write_catalogue(folder / "boxes.sh3f", FEW).read_bytes()
+    (folder / "boxes.sh3f").unlink()
+    deb(folder / "sweethome3d-furniture_1_all.deb", {"furniture/boxes.sh3f": boxes, "readme": b"no"})
+    deb(folder / "sweethome3d_1_all.deb", {"readme": b"no catalogue in this one"})
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "vision_banana" / "furnished"
+
+
+def test_fetch_and_show(packages: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("embreex")
+    assert main(["scenes", "show", "3", "--furnished", "--out", str(tmp_path / "s.png")]) == 2
+    assert "vision-banana scenes fetch" in capsys.readouterr().err
+    assert main(["scenes", "fetch", "--from", str(packages)]) == 0
+    out = capsys.readouterr().out
+    assert str(cache) in out and "Jürgen" in out and "CC0" in out
+    assert [p.name for p in cache.parent.iterdir()] == ["furnished"]  # nothing else is left behind
+    assert main(["scenes", "authors"]) == 0 and "Jürgen" in capsys.readouterr().out
+    command = ["scenes", "show", "3", "--furnished", "--size", "96", "72", "--out", str(tmp_path / "s.png")]
+    assert main([*command, "--kind", "living room"]) == 0
+    picture = cv2.imread(str(tmp_path / "s.png"))
+    assert picture is not None and picture.std() > 10 and picture.shape[1] > 1000
+    assert main([*command, "--kind", "castle"]) == 2 and "castle" in capsys.readouterr().err
+    assert main([*command, "--split", "test"]) == 0
+
+
+def test_procedural_scenes_show_without_models(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["scenes", "show", "3", "--kind", "yard", "--size", "96", "72", "--out", str(tmp_path / "s.png")]) == 0
+    assert "yard" in capsys.readouterr().out or (tmp_path / "s.png").is_file()
+    assert main(["scenes", "show", "3", "--size", "9", "72"]) == 2
+    assert "16 to 4096" in capsys.readouterr().err
+
+
+def test_folders_that_hold_nothing(tmp_path: Path, cache: Path) -> None:
+    with pytest.raises(InputError, match="no folder"):
+        fetch(str(tmp_path / "nowhere"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="neither .deb files nor .sh3f"):
+        fetch(str(tmp_path / "empty"))
+    assert not cache.exists()
+
+
+def test_a_cut_package_is_told(packages: Path, tmp_path: Path) -> None:
+    whole = next(packages.glob("*furniture*.deb")).read_bytes()
+    for name, data in (("cut", whole[: len(whole) // 2]), ("other", b"PK" + whole), ("altered", whole.replace(b"7zXZ", b"7zXx"))):
+        path = tmp_path / f"{name}.deb"
+        path.write_bytes(data)
+        with pytest.raises(InputError, match="no whole Debian package"):
+            unpack(path, tmp_path / "out")
+
+
+@pytest.fixture
+def mirror(packages: Path, tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A Debian mirror on this machine: its address and its folder."""
+    root = tmp_path / "debian"
+    index = root / "dists/stable/main/binary-amd64"
+    index.mkdir(parents=True)
+    blocks = []
+    for name in PACKAGES:
+        data = next(packages.glob(f"{name}_*.deb")).read_bytes()
+        (root / f"{name}.deb").write_bytes(data)
+        blocks.append(f"Package: {name}\nDescription: many words\n of more\nFilename: {name}.deb\nSHA256: {sha256(data).hexdigest()}")
+    (index / "Packages.xz").write_bytes(lzma.compress("\n\n".join(["Package: other", *blocks]).encode()))
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/", root
+    server.shutdown()
+    server.server_close()
+
+
+def test_fetch_from_a_mirror_checks_what_it_gets(mirror: tuple[str, Path], cache: Path) -> None:
+    url, root = mirror
+    library = fetch(url)
+    assert len(library.items) > 20 and library.folder == cache
+    before = (cache / "index.json").read_bytes()
+    package = root / f"{PACKAGES[0]}.deb"
+    package.write_bytes(package.read_bytes()[:-1] + b"x")
+    with pytest.raises(InputError, match="cut off or was altered"):
+        fetch(url)
+    package.unlink()
+    with pytest.raises(InputError, match="cannot be read"):
+        fetch(url)
+    (root / "dists/stable/main/binary-amd64/Packages.xz").write_bytes(lzma.compress(b"Package: other"))
+    with pytest.raises(InputError, match="lists no package sweethome3d-furniture"):
+        fetch(url)
+    assert (cache / "index.json").read_bytes() == before  # what was there stays until there is something better
+
+
+def test_apt_that_fails_is_told(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = tmp_path / "bin" / "apt-get"
+    tool.parent.mkdir()
+    tool.write_text("#!/bin/sh\necho 'E: Unable to locate package' >&2\nexit 100\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:/bin:/usr/bin")
+    with pytest.raises(InputError, match="Unable to locate package.*apt-get update"):
+        fetch()
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    with pytest.raises(InputError, match="no apt-get"):
+        fetch()

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Python client, and the README's example as it stands there."""
+
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from lifecycle_msgs.msg import Transition
+from node_support import BALL, BOX, ECHO, NOTHING, ROOT, SIZE, Camera, camera_info, depth_of, mask_of, new_client, running_node
+
+from vision_banana_ros.node.client import Refused, VisionBanana
+
+
+@pytest.fixture(scope="module")
+def running():
+    with running_node(expressions=[BALL]) as (node, context), new_client(context, ["depth/image_rect"]) as client:
+        for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+            assert client.transition(transition)
+        camera = Camera(client)
+        camera.connect()
+        camera.infos.publish(camera_info())
+        client.spin_until(lambda: node.streams[0].outputs.watched() and node.streams[0].inputs.info, "all connections")
+        camera.show(100)
+        client.spin_until(lambda: client.received["depth/image_rect"], "the first frame")
+        yield node, context, camera
+
+
+@pytest.fixture
+def banana(running, monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(running[1].get_domain_id()))
+    with VisionBanana(timeout_s=30.0) as banana:
+        yield banana
+
+
+def test_segment_finds_what_is_there_and_says_what_is_not(banana):
+    found = banana.segment(BOX)
+    assert found and np.array_equal(found.mask, mask_of(BOX, SIZE)) and found.confidence > 0.9
+    assert found.box == (SIZE[1] // 2, SIZE[0] // 2, SIZE[1] // 4, SIZE[0] // 4)
+    assert found.place[2] == pytest.approx(depth_of(100), rel=1e-3)
+    assert banana.segment(BOX, stamp_ns=found.stamp_ns).stamp_ns == found.stamp_ns
+    nothing = banana.segment(NOTHING)
+    assert not nothing and not nothing.mask.any() and nothing.place is None and "Nothing in the frame fits" in nothing.message
+
+
+def test_an_image_of_the_programs_own_can_be_asked_about(banana):
+    image = np.full((24, 32, 3), 40, np.uint8)
+    assert banana.segment(BALL, image=image).mask.shape == (24, 32)
+    assert (banana.generate(ECHO, image) == 40).all()
+
+
+def test_prompts_are_set_and_refusals_are_exceptions_with_the_reason(banana):
+    assert set(banana.set_prompts("referring", [BALL, BOX])) == {BALL, BOX}
+    assert banana.set_prompts("semantic", ["road=red", "curb=#00ff00"])["curb=#00ff00"] == (1, "#00ff00")
+    banana.set_prompts("semantic", [])
+    with pytest.raises(Refused, match="there twice"):
+        banana.set_prompts("referring", [BALL, BALL])
+    with pytest.raises(Refused, match="the outputs are depth/image_rect"):
+        next(banana.frames("colour"))
+    with pytest.raises(Refused, match="There is no camera 'left'"):
+        banana.segment(BALL, camera="left")
+
+
+def test_frames_come_whole_and_in_order(running, banana):
+    node, _, camera = running
+    frames = banana.frames("depth/image_rect", "points", "depth/camera_info")
+    banana._timeout_s = 0.3
+    sent = []
+    for level in range(40):  # until everybody is connected
+        sent.append(camera.show(level))
+        try:
+            stamp, outputs = next(frames)
+            break
+        except Refused:
+            frames = banana.frames("depth/image_rect", "points", "depth/camera_info")
+    level = sent.index(stamp)
+    assert outputs["depth/image_rect"] == pytest.approx(np.full(SIZE, depth_of(level)), rel=1e-5)
+    assert outputs["points"].shape == (*SIZE, 3)
+    assert outputs["depth/camera_info"][:2].tolist() == [SIZE[1], SIZE[0]]
+
+
+def test_a_node_that_is_not_there_is_named(running, monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(running[1].get_domain_id()))
+    with (
+        VisionBanana("/elsewhere/banana", timeout_s=0.3) as banana,
+        pytest.raises(Refused, match="the service /elsewhere/banana/segment"),
+    ):
+        banana.segment(BALL)
+
+
+def test_the_example_in_the_documentation_runs_as_it_is(running):
+    text = (ROOT / "docs" / "node.md").read_text()
+    (program,) = [p for p in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "VisionBanana(" in p]
+    assert len(program.splitlines()) <= 20
+    program = program.replace("the red ball left of the box", BALL)
+    environment = {
+        **os.environ,
+        "ROS_DOMAIN_ID": str(running[1].get_domain_id()),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
+    }
+    child = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120)
+    assert child.returncode == 0, child.stderr
+    assert re.search(r"16x12 pixels .*\n.* m to the right, .* m down, \d\.\d\d m away", child.stdout)

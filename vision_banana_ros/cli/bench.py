@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How fast a bundle answers on this machine: by executor and precision, size, number of questions and of cameras.
+
+Every executor has a process of its own, and they take turns, a frame each: what disturbs the machine disturbs all alike. With
+torch at hand the first is plain torch, eager and fp32, on the same weights: what the others are compared with.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from vision_banana_ros.cli.train import size
+
+NAME = "bench"
+HELP = "how fast a bundle answers here, by executor, size, questions and cameras"
+BASELINE = "torch:eager-fp32"
+PACKAGES = ("onnxruntime", "onnxruntime-gpu", "torch", "tensorrt", "tensorrt-rtx", "numpy", "numba", "opencv-python-headless")
+COLUMNS = (
+    *("executor", "size", "questions", "cameras", "paint p50 / p99", "frame p50 / p99"),
+    *("frames/s", "CPU paint / frame", "memory", "J a frame", "× torch eager, clock / CPU"),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="default: the one that is installed")
+    parser.add_argument("--executors", nargs="+", metavar="NAME", help="such as onnxruntime:int8; default: all for this CPU")
+    parser.add_argument("--questions", nargs="+", type=int, default=[3], metavar="N", help="a frame, 1 to 8 (default 3)")
+    parser.add_argument("--cameras", nargs="+", type=int, default=[1], metavar="N", help="that share an executor (default 1)")
+    parser.add_argument("--sizes", nargs="+", type=size, metavar="HxW", help="besides, random weights at these sizes (torch)")
+    parser.add_argument("--frame", type=size, default=(480, 640), metavar="HxW", help="what the cameras send (default 480x640)")
+    parser.add_argument("--runs", type=int, default=50, metavar="N", help="frames to measure, after 5 that are not (default 50)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where the figures go as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    from vision_banana_ros.cli._bench import MOST_QUESTIONS, measure
+    from vision_banana_ros.errors import InputError
+    from vision_banana_ros.generators import default_bundle, open_bundle
+
+    if not all(1 <= n <= MOST_QUESTIONS for n in args.questions):
+        raise InputError(f"--questions must be 1 to {MOST_QUESTIONS}.")
+    if min(*args.cameras, args.runs) < 1:
+        raise InputError("--cameras and --runs must be 1 or more.")
+    if args.out is not None and not args.out.parent.is_dir():
+        raise InputError(f"There is no folder '{args.out.parent}' for {args.out.name}: make it first.")
+    bundle = open_bundle(args.bundle or default_bundle())
+    executors = _executors(args.executors, bundle.path)
+    rows = []
+    with _bundles(bundle.path, args.sizes or []) as paths:
+        for path in paths:
+            for row in measure(path, executors, list(product(args.questions, args.cameras)), args.frame, args.runs):
+                print(f"{path.name}: {row['executor']}", file=sys.stderr, flush=True)
+                rows.append(row)
+    report = {
+        "command": "vision-banana bench " + shlex.join(_without_folders(sys.argv[2:])),
+        "machine": _machine(),
+        "bundle": bundle.manifest.name,
+        "rows": rows,
+    }
+    print(table(rows))
+    if args.out is not None:
+        args.out.write_text(json.dumps(report, indent=2) + "\n")
+    return 0
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The rows of a report as a Markdown table."""
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|-" * len(COLUMNS) + "|"]
+    for row in rows:
+        if "refused" in row:
+            lines.append(f"| {row['executor']} | refused: {row['refused']} |" + " |" * (len(COLUMNS) - 2))
+            continue
+        paint, frame = row["paint_ms"], row["frame_ms"]
+        memory = f"{row['rss_mib']:.0f} MiB" + (f" + {row['gpu_mib']:.0f} GPU" if row["gpu_mib"] else "")
+        energy = f"{row['joule_a_frame']:.2f}" if row["joule_a_frame"] else "–"
+        times = row["times_torch_eager"]
+        cpu = f"{row['paint_cpu_ms']:.0f} / {row['frame_cpu_ms']:.0f} ms"
+        ratio = f"{times['clock']:.1f} / {times['cpu']:.1f}" if times else "–"
+        lines.append(
+            f"| {row['executor']} | {row['size']} | {row['questions']} | {row['cameras']} "
+            f"| {paint['p50']:.1f} / {paint['p99']:.1f} ms | {frame['p50']:.1f} / {frame['p99']:.1f} ms "
+            f"| {row['frames_per_s']:.1f} | {cpu} | {memory} | {energy} | {ratio} |"
+        )
+    return "\n".join(lines)
+
+
+def _executors(asked: list[str] | None, bundle: Path) -> list[str]:
+    """What to measure, the plain torch run first where it can be had."""
+    from vision_banana_ros.generators.bundle import INT8_GRAPHS
+
+    if asked is None:
+        asked = ["onnxruntime:cpu-fp32"]
+        if all((bundle / graph).is_file() for graph in INT8_GRAPHS.values()):
+            asked.append("onnxruntime:cpu-int8")
+    has_torch = all(importlib.util.find_spec(name) for name in ("torch", "diffusers", "onnx"))
+    return [*([BASELINE] if has_torch and BASELINE not in asked else []), *asked]
+
+
+@contextmanager
+def _bundles(path: Path, sizes: list[tuple[int, int]]) -> Iterator[list[Path]]:
+    """The bundle, or bundles of its network with random weights at other sizes, which go away again."""
+    if not sizes:
+        yield [path]
+        return
+    from vision_banana_ros.cli._torch import needs_torch
+
+    needs_torch()
+    from vision_banana_ros.training.export import export_random
+
+    with tempfile.TemporaryDirectory() as folder:
+        yield [export_random(path, Path(folder) / f"random {height}x{width}", (height, width)) for height, width in sizes]
+
+
+def _machine() -> dict[str, Any]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    cores, busy = len(os.sched_getaffinity(0)), round(os.getloadavg()[0], 1)
+    return {"cpu": _cpu(), "cores": cores, "load_average": busy, "python": platform.python_version(), **found}
+
+
+def _cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+def _without_folders(words: list[str]) -> list[str]:
+    """The command as somebody else can give it."""
+    return [Path(word).name if Path(word).is_absolute() else word for word in words]

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make a bundle of an open image editor in diffusers' format, such as FLUX.2-klein, with or without a LoRA.
+
+Of the folder only configuration JSON, tokenizer tables and safetensors are read: no pickle, no code, no link that leads out of it.
+"""
+
+import argparse
+from pathlib import Path
+
+from vision_banana_ros.cli.train import size
+
+NAME = "import"
+HELP = "make a bundle of an open image editor (needs torch, diffusers and transformers)"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", type=Path, metavar="DIFFUSERS_DIR", help="the folder that holds model_index.json")
+    parser.add_argument("--profile", required=True, help="vision_banana, open_vision_banana, marigold_depth or marigold_normals")
+    parser.add_argument("--out", type=Path, metavar="BUNDLE", help="where the bundle goes; not needed with --measure-vae")
+    parser.add_argument("--lora", type=Path, metavar="FILE", help="a LoRA (.safetensors) that is added to the denoiser for good")
+    parser.add_argument("--transformer", type=Path, metavar="DIR", help="a denoiser's folder that takes the place of the model's own")
+    parser.add_argument("--size", type=size, help="HxW of frame and answer (default: what the family paints best)")
+    parser.add_argument("--steps", type=int, help="steps of painting (default: what the weights were made for)")
+    parser.add_argument("--start", default="noise", help="noise, frame (one step from the frame's own latents) or zeros")
+    parser.add_argument("--words", type=Path, metavar="JSON", help="instructions by task in the words that the weights were tuned on")
+    parser.add_argument(
+        "--graphs", action="store_true", help="export fixed-shape ONNX graphs in place of the weights: runs without torch"
+    )
+    parser.add_argument("--precision", default="fp32", help="of the denoiser's graph: fp32 or bf16 (a GPU's; default fp32)")
+    parser.add_argument("--no-encoder", action="store_true", help="leave the text encoder out: encode prompts elsewhere")
+    parser.add_argument("--licence", default="", help="the licence of these weights, for the card")
+    parser.add_argument("--measure-vae", type=int, default=0, metavar="N", help="measure what the VAE costs on N rendered views")
+
+
+def run(args: argparse.Namespace) -> int:
+    from vision_banana_ros.errors import InputError
+    from vision_banana_ros.generators.backbones.family import FAMILIES
+    from vision_banana_ros.generators.backbones.folder import open_folder, read_json
+    from vision_banana_ros.generators.backbones.importing import Options, import_model
+    from vision_banana_ros.generators.bundle import add_metrics
+    from vision_banana_ros.tasks.profiles import profile
+
+    if args.out is None and args.measure_vae < 1:
+        raise InputError("Give --out for the bundle, or --measure-vae to measure alone.")
+    words = read_json(args.words) if args.words else {}
+    bundle = None
+    if args.out is not None:
+        options = Options(
+            profile=args.profile,
+            lora=args.lora,
+            transformer=args.transformer,
+            size=args.size,
+            steps=args.steps,
+            start=args.start,
+            words=words,
+            graphs=args.graphs,
+            precision=args.precision,
+            encoder=not args.no_encoder,
+            licence=args.licence,
+        )
+        bundle = import_model(args.source, args.out, options, lambda what: print(f"{what} ...", flush=True))
+        print(f"The bundle is in {args.out}.")
+        if FAMILIES[bundle.manifest.backbone["family"]].words:
+            print(f"Encode its instructions next: vision-banana prompts encode {args.out}")
+    if args.measure_vae > 0:
+        from vision_banana_ros.generators.backbones.vae_cost import measure
+
+        painted = args.size or (bundle.manifest.size if bundle else open_folder(args.source).family.size)
+        figures = measure(args.source, profile(args.profile, words), painted, args.measure_vae)
+        _print(figures)
+        if bundle is not None:
+            add_metrics(args.out, "vae", figures)
+    return 0
+
+
+def _print(figures: dict) -> None:
+    """The figures that the VAE alone costs."""
+    print(f"The VAE alone, on true answers of {figures['views']} rendered views:")
+    if "depth" in figures:
+        d = figures["depth"]
+        aligned = " (aligned with the truth)" if d["aligned"] else ""
+        print(
+            f"  depth      {d['median_error_m']:.4f} m median error, AbsRel {d['absrel']:.4f}, readable {d['readable']:.1%}{aligned}"
+        )
+    if "normals" in figures:
+        n = figures["normals"]
+        print(f"  normals    {n['mean_deg']:.2f} degrees mean, {n['median_deg']:.2f} median")
+    if "semantic" in figures:
+        print(f"  semantic   mIoU {figures['semantic']['miou']:.4f}")
+    if "referring" in figures:
+        print(f"  referring  cIoU {figures['referring']['ciou']:.4f}")

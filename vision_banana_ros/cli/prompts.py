@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Encode instructions for an imported editor ahead of time, so that the robot never loads its text encoder."""
+
+import argparse
+from pathlib import Path
+
+NAME = "prompts"
+HELP = "encode instructions for an imported editor, or list those that are encoded"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    encode = verbs.add_parser("encode", help="embed instructions and store them in the bundle (needs torch and transformers)")
+    encode.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle's folder")
+    encode.add_argument(
+        "instructions", nargs="*", metavar="INSTRUCTION", help="default: the bundle's own, for depth, normals and classes"
+    )
+    encode.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    listed = verbs.add_parser("list", help="say which instructions are encoded")
+    listed.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle's folder")
+
+
+def run(args: argparse.Namespace) -> int:
+    from vision_banana_ros.generators.backbones.prompts import cache_of, encode_here
+    from vision_banana_ros.generators.bundle import open_bundle
+
+    bundle = open_bundle(args.bundle)
+    cache = cache_of(bundle)
+    if args.action == "list":
+        for instruction in cache.instructions():
+            print(instruction)
+        return 0
+    wanted = list(dict.fromkeys(args.instructions)) or own_instructions(bundle)
+    for path in encode_here(bundle, wanted, args.device):
+        print(path)
+    return 0
+
+
+def own_instructions(bundle) -> list[str]:  # type: ignore[no-untyped-def]  # Bundle, imported only when it is used
+    """What a robot asks of this bundle when it is asked nothing else."""
+    from vision_banana_ros.tasks.profiles import profile
+
+    chosen = profile(bundle.manifest.codec, bundle.manifest.backbone["words"])
+    given = {"semantic": {"legend": bundle.manifest.legend}}
+    asked = [task for task in ("depth", "normals", "semantic") if task in chosen.tasks]
+    return [chosen.instruction(task, **given.get(task, {})) for task in asked]

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rendered scenes: get the models of the furnished ones, and look at any scene with all its truth."""
+
+import argparse
+import sys
+from pathlib import Path
+
+NAME = "scenes"
+HELP = "get the furniture for furnished scenes; look at a scene and its truth"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    steps = parser.add_subparsers(title="steps", metavar="STEP", required=True)
+    fetch = steps.add_parser("fetch", help="get the models that furnish scenes into the user's cache folder (137 MB, once)")
+    fetch.add_argument(
+        "--from", dest="source", metavar="DIR|URL",
+        help="a folder with the .deb or .sh3f files, or a Debian mirror's address; default: what apt-get uses",
+    )  # fmt: skip
+    fetch.set_defaults(step=_fetch)
+    show = steps.add_parser("show", help="draw one scene with all its truth")
+    show.add_argument("seed", type=int, metavar="SEED")
+    show.add_argument("--furnished", action="store_true", help="of real models instead of solids")
+    show.add_argument("--split", choices=("train", "test"), default="train", help="furnished: which models (default train)")
+    show.add_argument("--kind", help="such as room or yard; furnished: living room, kitchen, ... (default: drawn)")
+    show.add_argument("--size", type=int, nargs=2, default=(480, 360), metavar=("WIDTH", "HEIGHT"))
+    show.add_argument("--out", type=Path, default=Path("scene.png"), metavar="PNG", help="default scene.png")
+    show.set_defaults(step=_show)
+    authors = steps.add_parser("authors", help="list who made the models, and their licences")
+    authors.set_defaults(step=_authors)
+
+
+def run(args: argparse.Namespace) -> int:
+    return int(args.step(args))
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    from vision_banana_ros.scenes.furnished.fetch import fetch
+
+    library = fetch(args.source, say=lambda text: print(text, file=sys.stderr, flush=True))
+    print(f"{len(library.items)} models are in {library.folder}. Their authors, to be named with what is made of them:")
+    print(library.credits())
+    return 0
+
+
+def _authors(args: argparse.Namespace) -> int:
+    from vision_banana_ros.scenes.furnished import default_folder, library_at
+
+    print(library_at(default_folder()).credits())
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    import numpy as np
+
+    from vision_banana_ros.cli._write import write_sheet
+    from vision_banana_ros.errors import InputError
+    from vision_banana_ros.perception import pictures
+    from vision_banana_ros.perception.pictures import Tile
+    from vision_banana_ros.scenes import CLASSES, caption, expressions, make_world, render, sample_camera
+    from vision_banana_ros.scenes.furnished import make_furnished_world
+    from vision_banana_ros.tasks.colors import far_apart
+
+    width, height = args.size
+    if not 16 <= width <= 4096 or not 16 <= height <= 4096:
+        raise InputError(f"A picture of {width} x {height} pixels cannot be drawn; both must be from 16 to 4096.")
+    world = make_furnished_world(args.seed, args.split, args.kind) if args.furnished else make_world(args.seed, args.kind)
+    rng = np.random.default_rng(args.seed)
+    view = render(world, sample_camera(world, rng, width, height), rng)
+    said = expressions(view, rng, 1, misses=0.0)
+    text, mask = (said[0].text, said[0].mask) if said else ("nothing to point at", np.zeros((height, width), bool))
+    legend = dict(zip(CLASSES, far_apart(len(CLASSES), ["black"]), strict=True))
+    present = {name: color for k, (name, color) in enumerate(legend.items()) if (view.labels == k).any()}
+    near, far = pictures.depth_range(view.depth_m)
+    words = caption(view, rng)
+    tiles = [
+        Tile("image", view.image, words),
+        Tile("depth", pictures.depth_picture(view.depth_m, near, far), legend=pictures.color_bar(near, far)),
+        Tile("normals", pictures.normals_picture(view.normals)),
+        Tile("labels", pictures.labels_overlay(view.image, view.labels, legend, 0.85), legend=present),
+        Tile("instances", pictures.instances_overlay(view.image, view.instances), ", ".join(o.name for o in view.visible())),
+        Tile(text, pictures.mask_overlay(view.image, mask, (255, 60, 60))),
+    ]
+    write_sheet(args.out, tiles, f"{world.kind}, seed {args.seed}")
+    print(f"{args.out}: {words}")
+    return 0

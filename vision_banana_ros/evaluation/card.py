@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model card of a bundle: README.md, made of manifest.json and metrics.json alone, so that no figure is typed by hand."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vision_banana_ros.evaluation.figures import FIGURES, compare, report_table, table
+from vision_banana_ros.evaluation.sheets import SAMPLES, WORST
+from vision_banana_ros.generators.bundle import MANIFEST, Bundle, open_bundle, write_manifest
+
+CARD = "README.md"
+GENERATION, ABLATIONS = "generation", "ablations"  # entries of metrics.json that are no splits
+IN_BRIEF = (
+    ("depth", "delta1"),
+    ("depth", "absrel"),
+    ("normals", "mean_deg"),
+    ("semantic", "miou"),
+    ("referring", "giou"),
+    ("instances", "pmf1"),
+)
+POOR_CLASSES = 6
+BY_FIGURE = {(figure.task, figure.key): figure for figure in FIGURES}
+
+Report = Mapping[str, Any]
+
+
+def write_card(path: Path) -> Path:
+    """Write README.md into a bundle and renew its checksums; returns the file.
+
+    Raises InputError where the bundle is incomplete or altered.
+    """
+    (path / CARD).write_text(card(open_bundle(path)))
+    renew(path)
+    return path / CARD
+
+
+def renew(path: Path) -> None:
+    """Take the checksums of a bundle's files anew, after something was written into it."""
+    fields = json.loads((path / MANIFEST).read_text())
+    write_manifest(path, {name: value for name, value in fields.items() if name not in ("format", "files")})
+
+
+def card(bundle: Bundle) -> str:
+    """The text of the card."""
+    metrics = bundle.metrics
+    reports = {name: report for name, report in metrics.items() if name not in (GENERATION, ABLATIONS)}
+    parts = [_head(bundle)]
+    if reports:
+        parts += [_overview(reports), _bad_at(reports), _pictures(bundle, reports)]
+        parts += [_depth(reports), _classes(reports), _confidence(reports), _legends(reports)]
+        parts += [_against(name, report) for name, report in reports.items() if "against" in report]
+    if GENERATION in metrics:
+        parts.append(_generation(metrics[GENERATION]))
+    if ABLATIONS in metrics:
+        parts.append(_ablations(metrics[ABLATIONS]))
+    if metrics:
+        parts.append(_measured_by(metrics))
+    parts += [_made(bundle), _credits(bundle)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _head(bundle: Bundle) -> str:
+    m = bundle.manifest
+    height, width = m.size
+    graphs = sum((bundle.path / name).stat().st_size for name in m.files if name.endswith((".onnx", ".safetensors")))
+    rows = [
+        ("answers", ", ".join(m.tasks)),
+        ("pictures", f"{width} × {height}; frames of other sizes are letterboxed"),
+        ("steps", str(m.steps)),
+        ("depths taught", f"{m.depth_range_m[0]:g} to {m.depth_range_m[1]:g} m"),
+        ("classes of its own legend", ", ".join(m.legend)),
+        ("weights", f"{graphs / 1e6:.1f} MB"),
+        ("licence", m.licence),
+    ]
+    facts = "\n".join(["| | |", "|-|-|", *(f"| {name} | {value} |" for name, value in rows)])
+    return f"# {m.name}\n{m.description}\n\n{facts}"
+
+
+def _overview(reports: Mapping[str, Report]) -> str:
+    lines = ["## How good it is", report_table(reports), ""]
+    for name, report in reports.items():
+        said = f"- **{name}**: {report['views']} views" if "views" in report else f"- **{name}**"
+        if referring := report.get("referring"):
+            said += f", {referring['expressions']} expressions of which {referring.get('negatives', 0)} fit nothing"
+        lines.append(said + ".")
+    lines += [
+        "",
+        "What cannot be read counts as wrong in every share; means of errors are over what was read. "
+        "False positives: the share of expressions that fit nothing and still got a mask.",
+    ]
+    return "\n".join(lines)
+
+
+def _bad_at(reports: Mapping[str, Report]) -> str:
+    lines = ["## What it is bad at"]
+    for name, report in reports.items():
+        lines += [f"- **{name}**: {sentence}" for sentence in _weak_spots(report)]
+    return "\n".join(lines) if len(lines) > 1 else ""
+
+
+def _weak_spots(report: Report) -> list[str]:
+    """The worst row of each task's figures."""
+    found = []
+    if bands := report.get("depth", {}).get("bands"):
+        band, worst = min(bands.items(), key=lambda item: item[1]["delta1"])
+        found.append(f"depth at {band}: {_write('depth', 'delta1', worst)} within 1.25, AbsRel {_write('depth', 'absrel', worst)}.")
+    if (close := report.get("normals", {}).get("under_30")) is not None:
+        found.append(f"normals: {100 * (1 - close):.1f} % are more than 30° off or unreadable.")
+    if classes := report.get("semantic", {}).get("classes"):
+        worst = sorted(classes.items(), key=lambda item: item[1])[:POOR_CLASSES]
+        found.append("classes by IoU: " + ", ".join(f"{name} {100 * iou:.1f} %" for name, iou in worst) + ".")
+    if referring := report.get("referring"):
+        found.append(
+            f"referring: mean IoU {_write('referring', 'giou', referring)}; something is marked for "
+            f"{_write('referring', 'false_positive', referring)} of the expressions that fit nothing."
+        )
+    if instances := report.get("instances"):
+        found.append(f"instances: F1 {_write('instances', 'pmf1', instances)} averaged over IoU .5 to .95.")
+    return found
+
+
+def _write(task: str, key: str, figures: Report) -> str:
+    figure = BY_FIGURE[task, key]
+    return figure.write(figure.of({task: figures}))
+
+
+def _pictures(bundle: Bundle, reports: Mapping[str, Report]) -> str:
+    lines = []
+    for name in reports:
+        samples, worst = SAMPLES.format(split=name), WORST.format(split=name)
+        if samples in bundle.manifest.files:
+            lines += [f"Fixed views of {name}, chosen by number:", "", f"![image, truth, answer: {name}]({samples})", ""]
+        if worst in bundle.manifest.files:
+            lines += [
+                f"The views of {name} with the greatest errors of each task:",
+                "",
+                f"![image, truth, answer: the worst of {name}]({worst})",
+                "",
+            ]
+    return "\n".join(["## Pictures", *lines]).rstrip() if lines else ""
+
+
+def _depth(reports: Mapping[str, Report]) -> str:
+    rows = []
+    for name, report in reports.items():
+        for band, row in report.get("depth", {}).get("bands", {}).items():
+            rows.append((f"{name}, {band}", *(_write("depth", key, row) for key in ("delta1", "absrel", "rmse_m", "readable"))))
+    return "## Depth by distance\n" + table(rows, ("", "δ1", "AbsRel", "RMSE", "readable")) if rows else ""
+
+
+def _classes(reports: Mapping[str, Report]) -> str:
+    columns = {name: report["semantic"]["classes"] for name, report in reports.items() if "semantic" in report}
+    names = sorted({name for each in columns.values() for name in each}, key=lambda n: -max(c.get(n) or 0 for c in columns.values()))
+    rows = [(name, *(f"{100 * c[name]:.1f} %" if c.get(name) is not None else "–" for c in columns.values())) for name in names]
+    return "## IoU by class\n" + table(rows, ("", *columns)) if rows else ""
+
+
+def _confidence(reports: Mapping[str, Report]) -> str:
+    rows = []
+    for name, report in reports.items():
+        for task in ("depth", "normals", "semantic"):
+            figures = report.get(task, {}).get("confidence")
+            if not figures or figures["ausc"] is None:
+                continue
+            kept = figures["error_of_most_confident"]
+            form = {"depth": "{:.3f}", "normals": "{:.1f}°", "semantic": "{:.3f}"}[task]
+            areas = (_number(figures[key]) for key in ("ausc", "ausc_oracle", "gain"))
+            rows.append((f"{name}, {task}", *areas, *(form.format(kept[share]) for share in ("1", "0.9", "0.5", "0.25"))))
+    if not rows:
+        return ""
+    header = ("", "AUSC", "oracle", "gain", "error of all", "surest 90 %", "surest 50 %", "surest 25 %")
+    return (
+        "## Does confidence tell good from bad?\n"
+        "Area under the sparsification curve: 1 is what dropping pixels at random gives, the oracle drops the greatest errors "
+        "first; gain is 0 for chance and 1 for the oracle. Errors: AbsRel, degrees, share of wrong pixels.\n\n" + table(rows, header)
+    )
+
+
+def _legends(reports: Mapping[str, Report]) -> str:
+    keys = ("miou_own", "miou_others", "miou_worst", "miou_voted", "agreement")
+    measured = {name: report["legends"] for name, report in reports.items() if "legends" in report}
+    rows = [(name, *(f"{100 * each[key]:.1f} %" for key in keys)) for name, each in measured.items()]
+    if not rows:
+        return ""
+    counts = "; ".join(f"{name}: {each['legends']} on {each['views']} views" for name, each in measured.items())
+    header = ("", "mIoU, own legend", "others, mean", "worst", "voted", "agreement")
+    return (
+        f"## Other legends\nThe same classes in other orders and colours ({counts}); agreement is how often two legends give a "
+        "pixel the same class.\n\n" + table(rows, header)
+    )
+
+
+def _against(name: str, report: Report) -> str:
+    parts = []
+    for other, theirs in report["against"].items():
+        rows = []
+        for task, figures in compare(report, theirs).items():
+            for key, values in figures.items():
+                figure = BY_FIGURE[task, key]
+                better = values["better"]
+                rows.append((figure.name, figure.write(values["ours"]), figure.write(values["theirs"]), f"{100 * better:+.1f} %"))
+        parts.append(f"## Against {other}, {name}\n" + table(rows, ("", "this bundle", other, "better by")))
+    return "\n\n".join(parts)
+
+
+def _generation(report: Report) -> str:
+    rows = []
+    for name, figures in (("this generator", report), *report.get("against", {}).items()):
+        edits, captions = figures["edits"], figures["captions"]
+        shares = (edits["done"], edits["kept"], edits["score"], captions["found"], captions["chance"], figures["score"])
+        rows.append((name, *(f"{100 * share:.1f} %" if share is not None else "–" for share in shares)))
+    header = ("", "edit done", "rest kept", "edits", "classes found", "by chance", "score")
+    return (
+        f"## Generation\n{report['edits']['trials']} edits and {report['captions']['trials']} captions of rendered scenes. Done: "
+        "pixels to be changed that came nearer to the true edited picture; kept: the others that stayed; found: the captions' "
+        "classes that a judge sees in the picture; by chance: the same with other captions."
+        f"{_retained(report)}\n\n" + table(rows, header)
+    )
+
+
+def _retained(report: Report) -> str:
+    shares = [(name, report["score"] / base["score"]) for name, base in report.get("against", {}).items() if base["score"]]
+    return "".join(f" Of the score of {name}, {100 * share:.1f} % is kept." for name, share in shares)
+
+
+def _ablations(runs: Mapping[str, Report]) -> str:
+    """A row a run; each is a report like that of a split, cut to whatever was measured."""
+    figures = [BY_FIGURE[key] for key in IN_BRIEF]
+    rows = [(name, *(figure.write(figure.of(report)) for figure in figures)) for name, report in runs.items()]
+    return "## Ablations\n" + table(rows, ("", *(figure.name for figure in figures)))
+
+
+def _measured_by(metrics: Mapping[str, Report]) -> str:
+    lines = ["## Measured by", "```sh"]
+    for report in metrics.values():  # of ablations, the runs have their own commands
+        notes = [f"{key} {report[key]}" for key in ("version", "commit", "executor") if report.get(key)]
+        if report.get("command"):
+            lines.append(f"{report['command']}  # {', '.join(notes)}" if notes else report["command"])
+    return "\n".join([*lines, "```"])
+
+
+def _made(bundle: Bundle) -> str:
+    made = {name: value for name, value in bundle.manifest.made.items() if name != "credits"}
+    if not made:
+        return ""
+    text = json.dumps(made, indent=2)
+    return f"## How it was made\n<details><summary>from {MANIFEST}</summary>\n\n```json\n{text}\n```\n\n</details>"
+
+
+def _credits(bundle: Bundle) -> str:
+    """`made.credits` of the manifest: a line a licence, as `Library.credits` of the furnished scenes gives it."""
+    lines = str(bundle.manifest.made.get("credits", "")).splitlines()
+    return "## Authors of the models in the training scenes\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle's report on one split: measured, named after what measured it, and written into the bundle."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from vision_banana_ros import __version__
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.evaluation import legends
+from vision_banana_ros.evaluation.card import GENERATION, renew, write_card
+from vision_banana_ros.evaluation.evaluate import evaluate
+from vision_banana_ros.evaluation.figures import tidy
+from vision_banana_ros.evaluation.retention import measure_retention
+from vision_banana_ros.evaluation.sheets import write_sheets
+from vision_banana_ros.evaluation.splits import Case, Split
+from vision_banana_ros.generators.bundle import add_metrics, open_bundle
+from vision_banana_ros.perception import Perceiver
+from vision_banana_ros.perception.perceiver import Painter
+
+
+def measure(perceiver: Perceiver, split: Split, progress: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
+    """Every figure of a generator on a split, ready for JSON."""
+    first: list[Case] = []  # kept, because rendering them again would take as long as asking
+
+    def cases() -> Iterator[Case]:
+        for case in split:
+            if len(first) < legends.VIEWS:
+                first.append(case)
+            yield case
+
+    report = evaluate(perceiver, cases(), progress)
+    if "semantic" in report:
+        report["legends"] = legends.measure_legends(perceiver, first)
+    return tidy(report)
+
+
+def write_report(path: Path, split: Split, report: dict[str, Any], perceiver: Perceiver) -> None:
+    """Put a report into a bundle: metrics.json, sheets of pictures where the split is ours, the card, checksums."""
+    add_metrics(path, split.name, report)
+    if split.ours:
+        write_sheets(perceiver, split, report["worst"], path)
+        renew(path)
+    write_card(path)
+
+
+def write_against(path: Path, split: str, other: str, report: dict[str, Any]) -> None:
+    """Put the report of another generator on the same split (a teacher, a specialist) beside a bundle's own."""
+    ours = open_bundle(path).metrics.get(split)
+    if ours is None:
+        raise InputError(f"Bundle '{path}' was not measured on {split}: run `vision-banana evaluate {path} --split {split} --write`.")
+    add_metrics(path, split, {**ours, "against": {**ours.get("against", {}), other: tidy(report)}})
+    write_card(path)
+
+
+def write_generation(path: Path, tuned: Painter, base: Painter, judge: Perceiver, command: str) -> None:
+    """Measure what a generator can still paint after tuning, beside what it could before, and put it into a bundle."""
+    after, before = measure_retention(tuned, judge), measure_retention(base, judge)
+    add_metrics(path, GENERATION, tidy({**after, "against": {"the base": before}, "command": command, **origin()}))
+    write_card(path)
+
+
+def origin() -> dict[str, str]:
+    """What measured: this version, and the commit where it is a checkout ("+" where files were changed)."""
+    here = Path(__file__).resolve()
+    root = _git(here.parent, "rev-parse", "--show-toplevel")
+    if not root or not (Path(root) / "vision_banana_ros" / "evaluation" / here.name).is_file():
+        return {"version": __version__}
+    commit = _git(here.parent, "rev-parse", "--short=12", "HEAD")
+    changed = _git(Path(root), "status", "--porcelain", "--untracked-files=no", "--", "vision_banana_ros")
+    return {"version": __version__, "commit": commit + ("+" if changed else "")}
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sheets of image, truth and answer for the card: some of fixed seeds, and the worst."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from vision_banana_ros.evaluation.evaluate import FIELDS, REFERRING_COLOR, ask
+from vision_banana_ros.evaluation.splits import Case, Split
+from vision_banana_ros.perception import Perceiver, Question, pictures
+from vision_banana_ros.tasks import TASKS
+from vision_banana_ros.tasks.colors import Legend
+
+SAMPLES, WORST = "{split}.jpg", "{split}_worst.jpg"
+LARGEST = 70_000  # bytes a sheet
+TILE_WIDTH = 150
+A_ROW = 2  # cases a task
+
+
+def write_sheets(perceiver: Perceiver, split: Split, worst: Mapping[str, Sequence[Mapping[str, Any]]], out: Path) -> list[Path]:
+    """SPLIT.jpg, two fixed cases a task, and SPLIT_worst.jpg, those with the greatest errors; returns their paths."""
+    tasks = [task for task in TASKS if task in worst]
+    # cases spread over the split, other ones for each task; the same in every release
+    fixed = {task: [(k + i * len(tasks)) * 7 % len(split) for i in range(A_ROW)] for k, task in enumerate(tasks)}
+    poor = {task: [_number(entry["case"]) for entry in worst[task][:A_ROW]] for task in tasks}
+    files = []
+    for name, chosen in ((SAMPLES, fixed), (WORST, poor)):
+        tiles = [tile for task in tasks for number in chosen[task] for tile in _tiles(perceiver, split.case(number), task)]
+        files.append(out / name.format(split=split.name))
+        _write_jpeg(files[-1], pictures.sheet(tiles, columns=3 * A_ROW, tile_width=TILE_WIDTH))
+    return files
+
+
+def _number(name: str) -> int:
+    return int(name.rsplit(" ", 1)[1])  # a case of ours is called SPLIT NUMBER
+
+
+def _tiles(perceiver: Perceiver, case: Case, task: str) -> list[pictures.Tile]:
+    """The image, the truth, and the answer to the question of this task that went worst."""
+    legend: Legend = perceiver.generator.manifest.legend  # type: ignore[attr-defined]
+    asked = [(question, truth) for question, truth in ask(case, legend) if question.task == task]
+    looks = perceiver.look(case.image, [question for question, _ in asked])
+    wrong = [_wrong(task, getattr(a, FIELDS[task]), truth) for a, (_, truth) in zip(looks, asked, strict=True)]
+    worst = int(np.argmax(wrong))
+    (question, truth), answer = asked[worst], getattr(looks[worst], FIELDS[task])
+    true, answered = _pictures(question, case.image, truth, answer)
+    return [
+        pictures.Tile(task, case.image, case.name),
+        pictures.Tile("truth", true, question.expression or ""),
+        pictures.Tile("answer", answered),
+    ]
+
+
+def _wrong(task: str, answer: np.ndarray, truth: np.ndarray) -> float:
+    """To choose among the expressions of one frame: 1 - IoU."""
+    if task != "referring":
+        return 0.0
+    union = np.count_nonzero(answer | truth)
+    return 1 - np.count_nonzero(answer & truth) / union if union else 0.0
+
+
+def _pictures(question: Question, image: np.ndarray, truth: np.ndarray, answer: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if question.task == "depth":
+        near, far = pictures.depth_range(truth)
+        return pictures.depth_picture(truth, near, far), pictures.depth_picture(answer, near, far)
+    if question.task == "normals":
+        return pictures.normals_picture(truth), pictures.normals_picture(answer)
+    if question.legend is not None:
+        return tuple(pictures.labels_overlay(image, x, question.legend, 0.85) for x in (truth, answer))  # type: ignore[return-value]
+    if question.task == "instances":
+        return tuple(pictures.instances_overlay(image // 2, x, 0.85) for x in (truth, answer))  # type: ignore[return-value]
+    return tuple(pictures.mask_overlay(image, x, REFERRING_COLOR) for x in (truth, answer))  # type: ignore[return-value]
+
+
+def _write_jpeg(path: Path, picture: np.ndarray) -> None:
+    """As good as `LARGEST` bytes allow."""
+    data = b""
+    for quality in range(88, 20, -6):
+        options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1, cv2.IMWRITE_JPEG_PROGRESSIVE, 1]
+        data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)[1].tobytes()
+        if len(data) <= LARGEST:
+            break
+    path.write_bytes(data)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is known of a family of image editors before any of its weights is loaded. Imports neither torch nor diffusers."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from vision_banana_ros.errors import InputError
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family of editors; the module of the same name builds its networks.
+
+    pipelines: classes of model_index.json. painting, encoding: component -> classes that it may have; the first are needed for
+    every frame, the second only to encode instructions. profiles: codec profiles that fit, the usual one first. steps: that its
+    weights were made for. size: height and width that it paints best, `multiple` what both must be multiples of.
+    encoder_sees_image: whether the instruction's encoder looks at the frame too, so that nothing can be encoded ahead.
+    words: whether it takes instructions at all. max_tokens: of an instruction, the chat's frame included.
+    licence: of the weights that the family is known by.
+    """
+
+    name: str
+    pipelines: tuple[str, ...]
+    painting: Mapping[str, tuple[str, ...]]
+    encoding: Mapping[str, tuple[str, ...]]
+    profiles: tuple[str, ...]
+    steps: int
+    size: tuple[int, int]
+    multiple: int
+    encoder_sees_image: bool
+    words: bool
+    max_tokens: int
+    licence: str
+
+    @property
+    def networks(self) -> ModuleType:
+        """The module with `check`, `schedule`, `networks` and `encode`; importing it imports torch and diffusers."""
+        return importlib.import_module(f"vision_banana_ros.generators.backbones.{self.name}")
+
+    def check_size(self, size: tuple[int, int]) -> None:
+        if min(size) < self.multiple or any(side % self.multiple for side in size):
+            raise InputError(
+                f"{self.name} paints sizes that are multiples of {self.multiple}, not {size[0]}x{size[1]}: choose another."
+            )
+
+
+_FLOW = ("FlowMatchEulerDiscreteScheduler",)
+
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        Family(
+            name="flux2_klein",
+            pipelines=("Flux2KleinPipeline",),
+            painting={"transformer": ("Flux2Transformer2DModel",), "vae": ("AutoencoderKLFlux2",), "scheduler": _FLOW},
+            encoding={"text_encoder": ("Qwen3ForCausalLM",), "tokenizer": ("Qwen2TokenizerFast", "Qwen2Tokenizer")},
+            profiles=("vision_banana", "open_vision_banana"),
+            steps=4,
+            size=(384, 512),
+            multiple=16,
+            encoder_sees_image=False,
+            words=True,
+            max_tokens=512,
+            licence="Apache-2.0 (4B); FLUX non-commercial licence (9B)",
+        ),
+        Family(
+            name="flux_kontext",
+            pipelines=("FluxKontextPipeline",),
+            painting={"transformer": ("FluxTransformer2DModel",), "vae": ("AutoencoderKL",), "scheduler": _FLOW},
+            encoding={
+                "text_encoder": ("CLIPTextModel",),
+                "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
+                "text_encoder_2": ("T5EncoderModel",),
+                "tokenizer_2": ("T5TokenizerFast", "T5Tokenizer"),
+            },
+            profiles=("vision_banana", "open_vision_banana"),
+            steps=28,
+            size=(384, 512),
+            multiple=16,
+            encoder_sees_image=False,
+            words=True,
+            max_tokens=512,
+            licence="FLUX.1 [dev] non-commercial licence",
+        ),
+        Family(
+            name="marigold",
+            pipelines=("MarigoldDepthPipeline", "MarigoldNormalsPipeline"),
+            painting={"unet": ("UNet2DConditionModel",), "vae": ("AutoencoderKL",), "scheduler": ("DDIMScheduler", "LCMScheduler")},
+            encoding={"text_encoder": ("CLIPTextModel",), "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast")},
+            profiles=("marigold_depth", "marigold_normals"),
+            steps=4,
+            size=(576, 768),
+            multiple=8,
+            encoder_sees_image=False,
+            words=False,
+            max_tokens=77,
+            licence="Apache-2.0 (CreativeML OpenRAIL-M in some versions; see the card of the weights)",
+        ),
+        Family(
+            name="qwen_image_edit",
+            pipelines=("QwenImageEditPlusPipeline",),
+            painting={"transformer": ("QwenImageTransformer2DModel",), "vae": ("AutoencoderKLQwenImage",), "scheduler": _FLOW},
+            encoding={
+                "text_encoder": ("Qwen2_5_VLForConditionalGeneration",),
+                "tokenizer": ("Qwen2Tokenizer", "Qwen2TokenizerFast"),
+                "processor": ("Qwen2VLProcessor", "Qwen2_5_VLProcessor"),
+            },
+            profiles=("vision_banana", "open_vision_banana"),
+            steps=8,
+            size=(384, 512),
+            multiple=32,
+            encoder_sees_image=True,
+            words=True,
+            max_tokens=1024,
+            licence="Apache-2.0",
+        ),
+    )
+}
+
+
+def family_of(pipeline: Any) -> Family:
+    """The family of a pipeline class. InputError, with the classes that are known, for any other."""
+    for family in FAMILIES.values():
+        if pipeline in family.pipelines:
+            return family
+    known = ", ".join(name for family in FAMILIES.values() for name in family.pipelines)
+    raise InputError(f"The pipeline class {pipeline!r} is not known here: choose weights of one of {known}.")

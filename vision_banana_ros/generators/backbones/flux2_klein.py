@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FLUX.2-klein: the frame's latent tokens follow the painted ones in one sequence, and the text's embedding is a constant.
+
+What the pipeline `Flux2KleinPipeline` of diffusers does, cut into three networks of fixed shapes: frame to tokens, one step,
+tokens to picture. Latents are 2x2 patches of the VAE's, normalised by its running mean and variance.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2Transformer2DModel
+from torch import Tensor, nn
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators.backbones.schedule import Step, flow_steps
+from vision_banana_ros.generators.backbones.tokens import read_tokenizer, to_ids
+
+DENOISER = "transformer"
+DENOISER_CLASS = Flux2Transformer2DModel
+LORA_PIPELINE = "Flux2KleinPipeline"
+PROMPT = ("text",)  # names of a prompt's arrays
+#: Nothing is fetched, and safetensors are insisted on.
+LOCAL: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
+_LAYERS = (9, 18, 27)  # of the text encoder, whose outputs side by side are the embedding
+_MAX_TOKENS = 512
+#: Qwen3's chat with an empty thought, as its own template writes one user's message.
+_CHAT = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+_FRAME_TIME = 10  # the frame's place on the axis of time, as the pipeline numbers the first reference image
+
+
+def check(configs: dict[str, dict[str, Any]]) -> None:
+    """InputError where the components are not of one model."""
+    transformer, vae, encoder = configs["transformer"], configs["vae"], configs.get("text_encoder")
+    channels, wanted = int(vae.get("latent_channels", 32)), int(transformer.get("in_channels", 128)) / 4
+    if channels != wanted:
+        raise InputError(
+            f"The VAE has {channels} latent channels, the transformer was made for {wanted:g}: take both from one model."
+        )
+    if encoder is not None and 3 * int(encoder["hidden_size"]) != int(transformer["joint_attention_dim"]):
+        raise InputError(
+            f"The text encoder gives {3 * int(encoder['hidden_size'])} numbers a token, the transformer reads "
+            f"{transformer['joint_attention_dim']}: take both from one model."
+        )
+
+
+def latent_shape(configs: dict[str, dict[str, Any]], size: tuple[int, int]) -> tuple[int, ...]:
+    """Tokens and channels of a picture of `size`."""
+    return (size[0] // 16) * (size[1] // 16), int(configs["transformer"].get("in_channels", 128))
+
+
+def prompt_shapes(configs: dict[str, dict[str, Any]]) -> dict[str, list[int]]:
+    """Of one encoded instruction."""
+    return {"text": [_MAX_TOKENS, int(configs["transformer"]["joint_attention_dim"])]}
+
+
+def schedule(config: dict[str, Any], steps: int, shape: tuple[int, ...]) -> list[Step]:
+    """The steps that the pipeline takes for a picture of this latent shape."""
+    from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu
+
+    scheduler = FlowMatchEulerDiscreteScheduler.from_config(config)
+    return flow_steps(scheduler, steps, compute_empirical_mu(shape[0], steps))
+
+
+def networks(path: Path, size: tuple[int, int], denoiser_type: torch.dtype) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """Encoder, denoiser and decoder of a bundle's (or a diffusers) folder. The VAE is always float32: bfloat16 has two steps
+    for each 8-bit colour near white."""
+    encoder, decoder = vae_networks(path, size)
+    transformer = Flux2Transformer2DModel.from_pretrained(path / DENOISER, torch_dtype=denoiser_type, **LOCAL).eval()
+    return encoder, Denoiser(transformer, (size[0] // 16, size[1] // 16)), decoder
+
+
+def vae_networks(path: Path, size: tuple[int, int]) -> tuple["FrameEncoder", "PictureDecoder"]:
+    """The first and the last of them."""
+    vae = AutoencoderKLFlux2.from_pretrained(path / "vae", torch_dtype=torch.float32, **LOCAL).eval()
+    return FrameEncoder(vae), PictureDecoder(vae, (size[0] // 16, size[1] // 16))
+
+
+class FrameEncoder(nn.Module):
+    """(H, W, 3) uint8 -> (1, n, C) float32 tokens."""
+
+    def __init__(self, vae: Any) -> None:
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.encode(image.float().permute(2, 0, 1)[None] / 127.5 - 1)
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """(N, 3, H, W) in -1..1 -> (N, n, C)."""
+        latents = self.vae.encode(pictures, return_dict=False)[0].mode()
+        n, channels, height, width = latents.shape
+        patches = latents.reshape(n, channels, height // 2, 2, width // 2, 2).permute(0, 1, 3, 5, 2, 4)
+        patches = patches.reshape(n, channels * 4, height // 2, width // 2)
+        mean, deviation = _statistics(self.vae)
+        return ((patches - mean) / deviation).flatten(2).transpose(1, 2)
+
+
+class Denoiser(nn.Module):
+    """Painted tokens (N, n, C), the frame's (1, n, C), the time 0..1 (N,) and text (N, T, D) -> velocity (N, n, C)."""
+
+    def __init__(self, transformer: Any, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.transformer = transformer
+        zeros = torch.zeros(1, dtype=torch.long)
+        rows, columns = torch.arange(grid[0]), torch.arange(grid[1])
+        words = torch.cartesian_prod(zeros, zeros, zeros, torch.arange(_MAX_TOKENS))
+        pictures = [torch.cartesian_prod(torch.tensor([time]), rows, columns, zeros) for time in (0, _FRAME_TIME)]
+        positions = torch.cat([words, *pictures])
+        # Rotary tables are computed in double precision, which accelerators lack. So they are computed once and given to the
+        # transformer in place of the positions that it would compute them from.
+        table = torch.cat([part.float() for part in self.transformer.pos_embed(positions)], dim=1)
+        self.transformer.pos_embed = _Halves()
+        self.register_buffer("words", table[:_MAX_TOKENS], persistent=False)
+        self.register_buffer("places", table[_MAX_TOKENS:], persistent=False)
+
+    def forward(self, x: Tensor, frame: Tensor, time: Tensor, text: Tensor) -> Tensor:
+        kind = self.transformer.dtype
+        hidden = torch.cat([x, frame.expand(x.shape[0], -1, -1)], dim=1).to(kind)
+        velocity = self.transformer(
+            hidden_states=hidden,
+            encoder_hidden_states=text.to(kind),
+            timestep=time.to(kind),
+            img_ids=self.places,
+            txt_ids=self.words,
+            guidance=None,
+            return_dict=False,
+        )[0]
+        return velocity[:, : x.shape[1]].float()
+
+
+class PictureDecoder(nn.Module):
+    """(N, n, C) tokens -> (N, H, W, 3) float32 in 0..1."""
+
+    def __init__(self, vae: Any, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.vae, self.grid = vae, grid
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, _, channels = x.shape
+        height, width = self.grid
+        mean, deviation = _statistics(self.vae)
+        patches = x.transpose(1, 2).reshape(n, channels, height, width) * deviation + mean
+        latents = patches.reshape(n, channels // 4, 2, 2, height, width).permute(0, 1, 4, 2, 5, 3)
+        latents = latents.reshape(n, channels // 4, 2 * height, 2 * width)
+        picture = self.vae.decode(latents, return_dict=False)[0]
+        return (picture.permute(0, 2, 3, 1) / 2 + 0.5).clamp(0, 1)
+
+
+def encode(path: Path, instructions: list[str], device: str) -> list[dict[str, np.ndarray]]:
+    """Embed instructions with the encoder in `path` (text_encoder/ and tokenizer/): each {"text": (512, D) float32}.
+
+    InputError for one that is longer than the encoder reads, before anything large is loaded.
+    """
+    tokenizer, padding = read_tokenizer(path / "tokenizer")
+    ids = [to_ids(tokenizer, _CHAT, instruction, _MAX_TOKENS, padding) for instruction in instructions]
+    from transformers import Qwen3ForCausalLM
+
+    encoder = Qwen3ForCausalLM.from_pretrained(path / "text_encoder", local_files_only=True, use_safetensors=True, dtype="auto")
+    encoder = encoder.eval().to(device)
+    made = []
+    with torch.inference_mode():
+        for tokens, mask in ids:
+            given = (torch.tensor([values], device=device) for values in (tokens, mask))
+            hidden = encoder.model(*given, output_hidden_states=True, use_cache=False).hidden_states
+            made.append({"text": torch.cat([hidden[layer][0] for layer in _LAYERS], dim=-1).float().cpu().numpy()})
+    return made
+
+
+class _Halves(nn.Module):
+    """Rotary cosines and sines from one table, side by side."""
+
+    def forward(self, table: Tensor) -> tuple[Tensor, Tensor]:
+        cosines, sines = table.chunk(2, dim=1)
+        return cosines, sines
+
+
+def _statistics(vae: Any) -> tuple[Tensor, Tensor]:
+    mean = vae.bn.running_mean.view(1, -1, 1, 1)
+    return mean, torch.sqrt(vae.bn.running_var.view(1, -1, 1, 1) + vae.config.batch_norm_eps)

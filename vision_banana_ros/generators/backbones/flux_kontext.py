@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FLUX.1 Kontext: as FLUX.2-klein, the frame's tokens follow the painted ones; two text encoders, T5's words and CLIP's summary.
+
+What `FluxKontextPipeline` of diffusers does without true guidance, at one size, cut into three networks of fixed shapes.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
+from torch import Tensor, nn
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators.backbones.schedule import Step, flow_steps
+from vision_banana_ros.generators.backbones.tokens import read_tokenizer, to_ids
+
+DENOISER = "transformer"
+DENOISER_CLASS = FluxTransformer2DModel
+LORA_PIPELINE = "FluxKontextPipeline"
+PROMPT = ("text", "summary")
+LOCAL: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
+GUIDANCE = 3.5  # what the pipeline tells weights that were distilled from guided ones
+_MAX_TOKENS = 512
+
+
+def check(configs: dict[str, dict[str, Any]]) -> None:
+    """InputError where the components are not of one model."""
+    transformer, vae, clip, t5 = (configs[name] for name in ("transformer", "vae", "text_encoder", "text_encoder_2"))
+    channels, wanted = int(vae.get("latent_channels", 16)), int(transformer.get("in_channels", 64)) / 4
+    if channels != wanted:
+        raise InputError(
+            f"The VAE has {channels} latent channels, the transformer was made for {wanted:g}: take both from one model."
+        )
+    for name, gives, reads in (
+        ("text_encoder_2", t5["d_model"], transformer["joint_attention_dim"]),
+        ("text_encoder", clip["hidden_size"], transformer["pooled_projection_dim"]),
+    ):
+        if int(gives) != int(reads):
+            raise InputError(f"{name} gives {gives} numbers, the transformer reads {reads}: take both from one model.")
+
+
+def latent_shape(configs: dict[str, dict[str, Any]], size: tuple[int, int]) -> tuple[int, ...]:
+    """Tokens and channels of a picture of `size`."""
+    return (size[0] // 16) * (size[1] // 16), int(configs["transformer"].get("in_channels", 64))
+
+
+def prompt_shapes(configs: dict[str, dict[str, Any]]) -> dict[str, list[int]]:
+    transformer = configs["transformer"]
+    return {"text": [_MAX_TOKENS, int(transformer["joint_attention_dim"])], "summary": [int(transformer["pooled_projection_dim"])]}
+
+
+def schedule(config: dict[str, Any], steps: int, shape: tuple[int, ...]) -> list[Step]:
+    """The steps that the pipeline takes for so many tokens."""
+    from diffusers.pipelines.flux.pipeline_flux_kontext import calculate_shift
+
+    names = ("base_image_seq_len", "max_image_seq_len", "base_shift", "max_shift")
+    given = (config.get(name, usual) for name, usual in zip(names, (256, 4096, 0.5, 1.15), strict=True))
+    return flow_steps(FlowMatchEulerDiscreteScheduler.from_config(config), steps, calculate_shift(shape[0], *given))
+
+
+def networks(path: Path, size: tuple[int, int], denoiser_type: torch.dtype) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """Encoder, denoiser and decoder of a bundle's (or a diffusers) folder; the VAE is always float32."""
+    encoder, decoder = vae_networks(path, size)
+    transformer = FluxTransformer2DModel.from_pretrained(path / DENOISER, torch_dtype=denoiser_type, **LOCAL).eval()
+    return encoder, Denoiser(transformer, (size[0] // 16, size[1] // 16)), decoder
+
+
+def vae_networks(path: Path, size: tuple[int, int]) -> tuple["FrameEncoder", "PictureDecoder"]:
+    """The first and the last of them."""
+    vae = AutoencoderKL.from_pretrained(path / "vae", torch_dtype=torch.float32, **LOCAL).eval()
+    return FrameEncoder(vae), PictureDecoder(vae, (size[0] // 16, size[1] // 16))
+
+
+class FrameEncoder(nn.Module):
+    """(H, W, 3) uint8 -> (1, n, C) float32 tokens: 2x2 patches of the VAE's latents."""
+
+    def __init__(self, vae: Any) -> None:
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.encode(image.float().permute(2, 0, 1)[None] / 127.5 - 1)
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """(N, 3, H, W) in -1..1 -> (N, n, C)."""
+        latents = self.vae.encode(pictures, return_dict=False)[0].mode()
+        latents = (latents - self.vae.config.shift_factor) * self.vae.config.scaling_factor
+        n, channels, height, width = latents.shape
+        patches = latents.reshape(n, channels, height // 2, 2, width // 2, 2).permute(0, 2, 4, 1, 3, 5)
+        return patches.reshape(n, (height // 2) * (width // 2), channels * 4)
+
+
+class Denoiser(nn.Module):
+    """Painted tokens (N, n, C), the frame's (1, n, C), the time 0..1 (N,), text (N, T, D) and summary (N, P) -> velocity."""
+
+    def __init__(self, transformer: Any, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.transformer = transformer
+        rows, columns = torch.arange(float(grid[0])), torch.arange(float(grid[1]))
+        pictures = [torch.cartesian_prod(torch.tensor([float(which)]), rows, columns) for which in (0, 1)]
+        positions = torch.cat([torch.zeros(_MAX_TOKENS, 3), *pictures])
+        # As in flux2_klein: rotary tables, computed once, in place of the positions.
+        table = torch.cat([part.float() for part in self.transformer.pos_embed(positions)], dim=1)
+        self.transformer.pos_embed = _Halves()
+        self.register_buffer("words", table[:_MAX_TOKENS], persistent=False)
+        self.register_buffer("places", table[_MAX_TOKENS:], persistent=False)
+
+    def forward(self, x: Tensor, frame: Tensor, time: Tensor, text: Tensor, summary: Tensor) -> Tensor:
+        kind = self.transformer.dtype
+        velocity = self.transformer(
+            hidden_states=torch.cat([x, frame.expand(x.shape[0], -1, -1)], dim=1).to(kind),
+            encoder_hidden_states=text.to(kind),
+            pooled_projections=summary.to(kind),
+            timestep=time.to(kind),
+            img_ids=self.places,
+            txt_ids=self.words,
+            guidance=torch.full_like(time, GUIDANCE) if self.transformer.config.guidance_embeds else None,
+            return_dict=False,
+        )[0]
+        return velocity[:, : x.shape[1]].float()
+
+
+class PictureDecoder(nn.Module):
+    """(N, n, C) tokens -> (N, H, W, 3) float32 in 0..1."""
+
+    def __init__(self, vae: Any, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.vae, self.grid = vae, grid
+
+    def forward(self, x: Tensor) -> Tensor:
+        (height, width), (n, _, channels) = self.grid, x.shape
+        latents = x.reshape(n, height, width, channels // 4, 2, 2).permute(0, 3, 1, 4, 2, 5)
+        latents = latents.reshape(n, channels // 4, 2 * height, 2 * width)
+        picture = self.vae.decode(latents / self.vae.config.scaling_factor + self.vae.config.shift_factor, return_dict=False)[0]
+        return (picture.permute(0, 2, 3, 1) / 2 + 0.5).clamp(0, 1)
+
+
+def encode(path: Path, instructions: list[str], device: str) -> list[dict[str, np.ndarray]]:
+    """Embed instructions: each {"text": (512, D), "summary": (P,)} float32. CLIP reads only the first 77 tokens, as it does in
+    the pipeline; InputError for an instruction that is longer than T5 reads."""
+    from transformers import CLIPTextModel, CLIPTokenizerFast, T5EncoderModel
+
+    tokenizer, padding = read_tokenizer(path / "tokenizer_2")
+    ids = [to_ids(tokenizer, "{}", instruction, _MAX_TOKENS, padding)[0] for instruction in instructions]
+    t5 = T5EncoderModel.from_pretrained(path / "text_encoder_2", dtype="auto", **LOCAL).eval().to(device)
+    with torch.inference_mode():
+        texts = [t5(torch.tensor([numbers], device=device))[0][0].float().cpu().numpy() for numbers in ids]
+    del t5  # 10 GB
+    words = CLIPTokenizerFast.from_pretrained(path / "tokenizer", local_files_only=True)
+    clip = CLIPTextModel.from_pretrained(path / "text_encoder", dtype="auto", **LOCAL).eval().to(device)
+    made = []
+    for instruction, text in zip(instructions, texts, strict=True):
+        given = words(instruction, padding="max_length", max_length=77, truncation=True, return_tensors="pt").input_ids
+        with torch.inference_mode():
+            made.append({"text": text, "summary": clip(given.to(device)).pooler_output[0].float().cpu().numpy()})
+    return made
+
+
+class _Halves(nn.Module):
+    """Rotary cosines and sines from one table, side by side."""
+
+    def forward(self, table: Tensor) -> tuple[Tensor, Tensor]:
+        cosines, sines = table.chunk(2, dim=1)
+        return cosines, sines

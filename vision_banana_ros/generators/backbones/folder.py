@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A folder in diffusers' format, trusted for nothing but configuration JSON, tokenizer text and safetensors."""
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators.backbones.family import Family, family_of
+
+INDEX = "model_index.json"
+#: The only files that are ever read or copied. merges.txt, vocab.json and tokenizer.json are a tokenizer's tables.
+_TEXT = ("merges.txt",)
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+_LONGEST_HEADER = 100_000_000
+_TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1"}
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A diffusers directory whose index names a family that is known. Make it by `open_folder`."""
+
+    path: Path
+    index: dict[str, Any]
+    family: Family
+
+    def files(self, component: str) -> list[Path]:
+        """The files of a component that may be used; InputError where it is not there, is a pickle, or leads elsewhere."""
+        folder = self.path / component
+        if not folder.is_dir():
+            raise InputError(
+                f"'{self.path}' lacks its component {component}: download the whole model, or give the folder that holds it."
+            )
+        self._stays_inside(folder)
+        found = sorted(file for file in folder.iterdir() if file.suffix in (".json", ".safetensors") or file.name in _TEXT)
+        for file in found:
+            self._stays_inside(file)
+        return found
+
+    def weights(self, component: str) -> list[Path]:
+        """The component's safetensors; a variant such as fp16 only where there is nothing else."""
+        files = self.files(component)
+        found = [file for file in files if file.suffix == ".safetensors"]
+        if not found:
+            pickles = [file.name for file in sorted((self.path / component).iterdir()) if file.suffix in _PICKLES]
+            what = f"only {pickles[0]}, a pickle, which can run any code when it is opened" if pickles else "no weights"
+            raise InputError(f"The component {component} of '{self.path}' holds {what}: download its .safetensors files.")
+        for table in (file for file in files if file.name.endswith(".safetensors.index.json")):
+            shards = set(map(str, dict(read_json(table).get("weight_map", {})).values()))
+            missing = sorted(shards - {file.name for file in found})
+            if missing:
+                raise InputError(f"The component {component} of '{self.path}' lacks {', '.join(missing)}: download the whole model.")
+        return found
+
+    def config(self, component: str) -> dict[str, Any]:
+        """config.json of a component (scheduler_config.json of a scheduler)."""
+        name = "scheduler_config.json" if component == "scheduler" else "config.json"
+        files = {file.name: file for file in self.files(component)}
+        if name not in files:
+            raise InputError(f"The component {component} of '{self.path}' lacks its {name}: download the whole model.")
+        return read_json(files[name])
+
+    def _stays_inside(self, path: Path) -> None:
+        if not path.resolve().is_relative_to(self.path.resolve()):
+            raise InputError(
+                f"'{path}' is a link to a place outside the folder, which is not followed: download real files "
+                "(`hf download MODEL --local-dir FOLDER`)."
+            )
+
+
+def open_folder(path: str | Path) -> Folder:
+    """Read model_index.json and check that every component is there and of a class that the family allows."""
+    path = Path(path).expanduser()
+    if not path.is_dir():
+        raise InputError(f"There is no folder '{path}': give the one that a model was downloaded to (it holds {INDEX}).")
+    if not (path / INDEX).is_file():
+        raise InputError(f"'{path}' holds no {INDEX}: give the folder of a whole model in diffusers' format.")
+    index = read_json(path / INDEX)
+    folder = Folder(path, index, family_of(index.get("_class_name")))
+    folder._stays_inside(path / INDEX)
+    for component, classes in {**folder.family.painting, **folder.family.encoding}.items():
+        entry = index.get(component)
+        named = entry[1] if isinstance(entry, list) and len(entry) == 2 and entry[0] in ("diffusers", "transformers") else entry
+        if named not in classes:
+            raise InputError(
+                f"{INDEX} of '{path}' says that {component} is {named!r}; {folder.family.name} needs {' or '.join(classes)}."
+            )
+        if component.startswith(("tokenizer", "processor")):
+            folder.files(component)
+        elif component == "scheduler":
+            folder.config(component)
+        else:
+            for file in folder.weights(component):
+                read_header(file)
+            folder.config(component)
+    return folder
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as JSON ({error}): download it again.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds no JSON object: download it again.")
+    return content
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The header of a safetensors file: name -> {"dtype", "shape", "data_offsets"}, and "__metadata__" where there is some.
+
+    Source of the format: the safetensors specification (8 bytes of length, JSON, values). InputError where it is none.
+    """
+    return _header(path)[0]
+
+
+def read_tensors(path: Path) -> dict[str, np.ndarray]:
+    """All tensors of a safetensors file; bfloat16, which NumPy lacks, is widened to float32."""
+    header, start = _header(path)
+    data = path.read_bytes()[start:]
+    return {name: _tensor(path, data, entry) for name, entry in header.items() if name != "__metadata__"}
+
+
+def write_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
+    """Write float32 tensors as a safetensors file, as bfloat16 where that keeps every value as it is."""
+    header: dict[str, Any] = {"__metadata__": metadata}
+    parts, offset = [], 0
+    for name, values in sorted(tensors.items()):
+        bits = np.ascontiguousarray(values, "<f4").view("<u4")
+        narrow = not np.any(bits & 0xFFFF)
+        part = (bits >> 16).astype("<u2").tobytes() if narrow else bits.tobytes()
+        header[name] = {
+            "dtype": "BF16" if narrow else "F32",
+            "shape": list(values.shape),
+            "data_offsets": [offset, offset + len(part)],
+        }
+        parts.append(part)
+        offset += len(part)
+    text = json.dumps(header, sort_keys=True).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(b"".join([struct.pack("<Q", len(text)), text, *parts]))
+
+
+def _header(path: Path) -> tuple[dict[str, Any], int]:
+    broken = f"{path} is no safetensors file, or was cut off: download it again."
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
+        if length > min(size - 8, _LONGEST_HEADER):
+            raise InputError(broken)
+        try:
+            header = json.loads(file.read(length))
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+            raise InputError(broken) from error
+    if 8 + length + max(ends, default=0) != size:
+        raise InputError(broken)
+    return header, 8 + length
+
+
+def _tensor(path: Path, data: bytes, entry: dict[str, Any]) -> np.ndarray:
+    if entry["dtype"] not in _TYPES:
+        raise InputError(f"{path} holds values of type {entry['dtype']}, which are not read here.")
+    first, last = entry["data_offsets"]
+    values = np.frombuffer(data[first:last], _TYPES[entry["dtype"]]).reshape(entry["shape"])
+    return (values.astype("<u4") << 16).view("<f4") if entry["dtype"] == "BF16" else values

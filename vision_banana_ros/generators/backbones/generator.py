@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An open image editor as a generator: the same face as `generators.Generator`, on instructions that were encoded ahead."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators.backbones.family import FAMILIES
+from vision_banana_ros.generators.backbones.prompts import Encoding, Prompt, cache_of, command_for
+from vision_banana_ros.generators.backbones.schedule import Step
+from vision_banana_ros.generators.bundle import Bundle, Manifest
+from vision_banana_ros.tasks.profiles import Asked, Profile, Question, profile
+
+PROMPTS_KEPT = 32  # an encoded instruction takes 16 MB; the least recently used one goes first
+
+
+class Runner(Protocol):
+    """Runs the three networks of an editor."""
+
+    name: str
+
+    def paint(self, image: np.ndarray, prompts: Sequence[Prompt], steps: Sequence[Step], start: np.ndarray | None) -> np.ndarray:
+        """(H, W, 3) uint8 -> (N, H, W, 3) float32 in 0..1. start: the first latents, None for the frame's own."""
+
+
+class BackboneGenerator:
+    """A bundle made by `vision-banana import`, with something that runs it. Not thread-safe: one worker owns it."""
+
+    def __init__(self, bundle: Bundle, runner: Runner, why: str, encode_prompts: bool = False) -> None:
+        from vision_banana_ros.generators.backbones.schedule import start_of
+
+        self.why = why
+        self._bundle, self._runner, self._encodes = bundle, runner, encode_prompts
+        backbone = bundle.manifest.backbone
+        self._steps = [Step(*map(float, step)) for step in backbone["schedule"]]
+        self._start = None if backbone["start"] == "frame" else start_of(backbone["start"], backbone["latents"])
+        self._cache = cache_of(bundle)
+        self._prompts: OrderedDict[str, Prompt] = OrderedDict()
+        self._encoding: dict[str, Encoding] = {}
+        #: How its questions are worded and its answers read: `profile.asked(question)`.
+        self.profile: Profile = profile(bundle.manifest.codec, backbone.get("words"))
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    @property
+    def manifest(self) -> Manifest:
+        return self._bundle.manifest
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the frames it takes and the pictures it paints."""
+        return self.manifest.size
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return self.manifest.tasks
+
+    @property
+    def executor(self) -> str:
+        return self._runner.name
+
+    def asked(self, question: Question) -> Asked:
+        """The question in the words of the bundle's profile, read by its rules; `prepare` wants this one's instruction."""
+        return self.profile.asked(question)
+
+    def prepare(self, instruction: str) -> None:
+        """Find an instruction's embedding ahead of the frame that needs it; where that is allowed, encode it and wait.
+
+        InputError, which names the command to run, where it was not encoded.
+        """
+        self._prompt(instruction, wait=True)
+
+    def paint(self, image: np.ndarray, instructions: Sequence[str]) -> np.ndarray:
+        """Paint one picture an instruction. It never waits for an encoder: InputError for an instruction that is not encoded.
+
+        image: (H, W, 3) uint8 RGB of exactly `size`. Returns (N, H, W, 3) float32 in 0..1.
+        """
+        if image.dtype != np.uint8 or image.shape != (*self.size, 3):
+            raise InputError(f"The generator takes uint8 frames of shape {(*self.size, 3)}, not {image.dtype} of {image.shape}.")
+        if not instructions:
+            raise InputError("There is nothing to paint: give at least one instruction.")
+        prompts = [self._prompt(instruction, wait=False) for instruction in instructions]
+        return self._runner.paint(np.ascontiguousarray(image), prompts, self._steps, self._start)
+
+    def answer(self, image: np.ndarray, questions: Sequence[Question]) -> list[Any]:
+        """Ask in the words of the bundle's profile and read by its rules: each task's `Answer`, for depth of a relative profile
+        one with `depth_relative` and no `depth_m`."""
+        asked = [self.asked(question) for question in questions]
+        painted = self.paint(image, [question.instruction for question in asked])
+        return [question.read(rgb) for question, rgb in zip(asked, painted, strict=True)]
+
+    def _prompt(self, instruction: str, wait: bool) -> Prompt:
+        found = self._prompts.get(instruction)
+        if found is None:
+            found = self._cache.find(instruction) or self._encode(instruction, wait)
+            self._prompts[instruction] = found
+            if len(self._prompts) > PROMPTS_KEPT:
+                self._prompts.popitem(last=False)
+        self._prompts.move_to_end(instruction)
+        return found
+
+    def _encode(self, instruction: str, wait: bool) -> Prompt:
+        if not instruction.strip():
+            raise InputError("The instruction is empty: say in words what to paint.")
+        if not self._encodes:
+            raise InputError(
+                f"This instruction was not encoded for '{self.name}'. Run: {command_for(self._bundle.path, instruction)}"
+            )
+        running = self._encoding.get(instruction)
+        if running is None:
+            running = self._encoding[instruction] = Encoding(self._bundle.path, instruction)
+        if running.running and not wait:
+            raise InputError("This instruction is being encoded in another process, which takes up to some minutes: ask again.")
+        del self._encoding[instruction]
+        running.wait()
+        found = self._cache.find(instruction)
+        if found is None:
+            raise InputError(f"The instruction was not encoded. Run: {command_for(self._bundle.path, instruction)}")
+        return found
+
+
+def load_backbone(bundle: Bundle, executor: str = "auto", encode_prompts: bool = False) -> BackboneGenerator:
+    """Load an editor's bundle. executor: "auto", "torch" or "onnxruntime", with options after a colon ("torch:bf16",
+    "onnxruntime:cpu"), or several with commas. encode_prompts: whether instructions that were not encoded start a process that
+    does it, where the bundle has its text encoder. InputError with every reason where it cannot be run.
+    """
+    backbone = bundle.manifest.backbone
+    if backbone["family"] not in FAMILIES:
+        raise InputError(f"Bundle '{bundle.path}' is of the family '{backbone['family']}', which this version does not know.")
+    fitting = "onnxruntime" if backbone["graphs"] else "torch"
+    refused = []
+    for name in [fitting] if executor == "auto" else [part.strip() for part in executor.split(",")]:
+        kind, _, options = name.partition(":")
+        if kind != fitting:
+            how = "without --graphs" if backbone["graphs"] else "with --graphs"
+            refused.append(
+                f"'{name}' cannot run bundle '{bundle.path}', which {fitting} can: ask for that, or import the model {how}."
+            )
+            continue
+        try:
+            given = tuple(options.split("-")) if options else ()
+            if fitting == "torch":
+                from vision_banana_ros.generators.backbones.run_torch import load_torch as load
+            else:
+                from vision_banana_ros.generators.backbones.run_onnx import load_onnx as load  # type: ignore[assignment]
+            runner: Runner = load(bundle, given)
+        except InputError as error:
+            refused.append(str(error))
+            continue
+        why = f"Running on {runner.name}, " + ("as asked." if executor != "auto" else f"which runs {backbone['pipeline']}.")
+        return BackboneGenerator(bundle, runner, " ".join([why, *refused]), encode_prompts)
+    raise InputError(" ".join(refused))

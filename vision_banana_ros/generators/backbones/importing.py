@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a folder in diffusers' format to a bundle: checked, copied, and with the numbers that running needs worked out ahead."""
+
+import errno
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators.backbones.folder import INDEX, Folder, open_folder, read_header, read_json
+from vision_banana_ros.generators.backbones.prompts import ENCODER, PromptCache, require_packages
+from vision_banana_ros.generators.backbones.schedule import STARTS, Step
+from vision_banana_ros.generators.bundle import Bundle, open_bundle, write_manifest
+from vision_banana_ros.tasks.profiles import profile
+
+_SPARE = 100_000_000  # bytes that must be left over
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a model is imported. Empty fields take what its family does.
+
+    transformer: a folder whose denoiser takes the place of the model's own. steps, start: of painting; start is one of STARTS.
+    words: instructions of the profile's own. graphs: ONNX graphs in place of the weights. precision: of the denoiser's graph.
+    encoder: whether the text encoder comes along.
+    """
+
+    profile: str
+    lora: Path | None = None
+    transformer: Path | None = None
+    size: tuple[int, int] | None = None
+    steps: int | None = None
+    start: str = "noise"
+    words: Mapping[str, str] = field(default_factory=dict)
+    graphs: bool = False
+    precision: str = "fp32"
+    encoder: bool = True
+    licence: str = ""
+    depth_range_m: tuple[float, float] = (0.1, 100.0)
+
+
+def import_model(source: Path, out: Path, options: Options, say: Callable[[str], None] = lambda _: None) -> Bundle:
+    """Make the bundle `out` of a model. Nothing is left of it where that fails. InputError says what is wrong with the model."""
+    folder = open_folder(source)
+    family = folder.family
+    chosen = _check(folder, options)
+    size = options.size or family.size
+    family.check_size(size)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"'{out}' is already there: give a new folder for the bundle, or delete it first.")
+    require_packages(("onnx", "onnxscript") if options.graphs else ())
+    networks = family.networks
+    configs = _configs(folder, options)
+    networks.check(configs)
+    _check_latents(folder, configs)
+    latents = networks.latent_shape(configs, size)
+    steps = _schedule(folder, options, latents)
+    _require_room(out, _needed(folder, options))
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        made = {"from": source.name, "pipeline": folder.index["_class_name"], **_copy_painting(folder, options, partial, say)}
+        shapes = networks.prompt_shapes(configs)
+        encoder = _copy_encoder(folder, options, partial, say)
+        if not family.words:
+            say("encoding the constant prompt")
+            prompt = networks.encode(source, [""], "cpu")[0]
+            PromptCache(partial, encoder["digest"], shapes).add("", prompt)
+        if options.graphs:
+            _to_graphs(networks, partial, size, latents, shapes, options.precision, say)
+        backbone = {
+            "family": family.name,
+            "pipeline": folder.index["_class_name"],
+            "graphs": options.graphs,
+            "precision": options.precision if options.graphs else "",
+            "start": options.start,
+            "schedule": [list(asdict(step).values()) for step in steps],
+            "latents": list(latents),
+            "prompt": shapes,
+            "words": dict(options.words),
+            "encoder": encoder,
+        }
+        say("checksums")
+        write_manifest(
+            partial, {**_fields(out.name, folder, options, chosen.tasks, size, len(steps)), "backbone": backbone, "made": made}
+        )
+        if out.is_dir():
+            out.rmdir()
+        partial.chmod(0o755)
+        partial.replace(out)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(
+                f"The disk of '{out.parent}' is full: nothing was imported. Make room there, or give another --out."
+            ) from error
+        raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return open_bundle(out)
+
+
+def _check(folder: Folder, options: Options) -> Any:
+    family = folder.family
+    chosen = profile(options.profile, options.words)
+    fitting = [name for name in family.profiles if not name.startswith("marigold") or _marigold_task(folder) in name]
+    if options.profile not in fitting:
+        raise InputError(f"The profile {options.profile} does not fit {folder.index['_class_name']}: give {' or '.join(fitting)}.")
+    if family.encoder_sees_image:
+        raise InputError(
+            f"The text encoder of {folder.index['_class_name']} looks at every frame, so no instruction can be encoded ahead; "
+            "such models cannot be imported. Choose one whose encoder reads words alone, such as FLUX.2-klein."
+        )
+    if options.start not in STARTS:
+        raise InputError(f"A painting cannot start from '{options.start}': choose one of {', '.join(STARTS)}.")
+    if options.steps is not None and not 1 <= options.steps <= 100:
+        raise InputError(f"{options.steps} steps cannot be: give 1 to 100.")
+    if options.precision not in ("fp32", "bf16"):
+        raise InputError(f"Graphs are exported in fp32 or bf16, not in {options.precision}.")
+    if options.lora is not None and options.transformer is not None:
+        raise InputError("Give either a LoRA or a whole transformer, not both: a LoRA fits the transformer that it was made for.")
+    return chosen
+
+
+def _marigold_task(folder: Folder) -> str:
+    return "normals" if "Normals" in folder.index["_class_name"] else "depth"
+
+
+def _configs(folder: Folder, options: Options) -> dict[str, dict[str, Any]]:
+    family = folder.family
+    weighted = [name for name in (*family.painting, *family.encoding) if not name.startswith(("tokenizer", "processor"))]
+    configs = {name: folder.config(name) for name in weighted}
+    configs["index"] = folder.index
+    if options.transformer is not None:
+        configs[family.networks.DENOISER] = read_json(_config_of(options.transformer))
+    return configs
+
+
+def _config_of(transformer: Path) -> Path:
+    if not (transformer / "config.json").is_file():
+        raise InputError(f"'{transformer}' holds no transformer (config.json is missing): give the folder with its safetensors.")
+    return transformer / "config.json"
+
+
+def _check_latents(folder: Folder, configs: dict[str, dict[str, Any]]) -> None:
+    """The VAE's weights themselves, for a configuration can be of another model than the file beside it."""
+    shapes = {
+        name: entry["shape"] for file in folder.weights("vae") for name, entry in read_header(file).items() if name != "__metadata__"
+    }
+    first = shapes.get("decoder.conv_in.weight")
+    wanted = configs["vae"].get("latent_channels")
+    if first is None:
+        raise InputError(f"The VAE of '{folder.path}' holds no decoder: download the whole model.")
+    if wanted is not None and first[1] != wanted:
+        raise InputError(
+            f"The VAE's weights have {first[1]} latent channels, its configuration says {wanted}: download both from one model."
+        )
+
+
+def _schedule(folder: Folder, options: Options, latents: tuple[int, ...]) -> list[Step]:
+    if options.start == "frame" and options.steps not in (None, 1):
+        raise InputError("A painting that starts from the frame takes one step: leave --steps away.")
+    steps = 1 if options.start == "frame" else options.steps or folder.family.steps
+    return folder.family.networks.schedule(folder.config("scheduler"), steps, latents)
+
+
+def _needed(folder: Folder, options: Options) -> int:
+    """Bytes that the bundle takes at most while it is made."""
+    painting = [file for name in folder.family.painting if name != "scheduler" for file in folder.files(name)]
+    encoding = (
+        [file for name in folder.family.encoding for file in folder.files(name)] if options.encoder and folder.family.words else []
+    )
+    weights = sum(file.stat().st_size for file in painting)
+    graphs = (2 if options.precision == "fp32" else 1) * weights if options.graphs else 0  # bfloat16 weights double in fp32
+    return weights + graphs + sum(file.stat().st_size for file in encoding)
+
+
+def _require_room(out: Path, needed: int) -> None:
+    there = next(parent for parent in (out, *out.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    if free < needed + _SPARE:
+        raise InputError(
+            f"The bundle needs up to {needed / 1e9:.1f} GB, and the disk of '{there}' has {free / 1e9:.1f} GB left: "
+            "make room there, or give another --out."
+        )
+
+
+def _copy_painting(folder: Folder, options: Options, partial: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    networks = folder.family.networks
+    made: dict[str, Any] = {}
+    shutil.copyfile(folder.path / INDEX, partial / INDEX)
+    for component in (name for name in folder.family.painting if name != "scheduler"):
+        say(f"copying {component}")
+        if component == networks.DENOISER and options.lora is not None:
+            from vision_banana_ros.generators.backbones.lora import fuse
+
+            made["lora"] = options.lora.name
+            made["lora_layers"] = fuse(folder, options.lora, partial / component)
+        elif component == networks.DENOISER and options.transformer is not None:
+            other = Folder(options.transformer.parent, folder.index, folder.family)
+            other.weights(options.transformer.name)
+            _copy(other.files(options.transformer.name), partial / component)
+            made["transformer"] = str(options.transformer.name)
+        else:
+            _copy(folder.files(component), partial / component)
+    return made
+
+
+def _copy_encoder(folder: Folder, options: Options, partial: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """What the manifest says of the text encoder: its digest, by which prompts are known, and its files with checksums."""
+    sums: dict[str, str] = {}
+    for component in folder.family.encoding:
+        say(f"reading {component}")
+        for file in folder.files(component):
+            with file.open("rb") as opened:
+                sums[f"{component}/{file.name}"] = hashlib.file_digest(opened, "sha256").hexdigest()
+    digest = hashlib.sha256(repr(sorted(sums.items())).encode()).hexdigest()
+    if options.encoder and folder.family.words:
+        for component in folder.family.encoding:
+            say(f"copying {component}")
+            _copy(folder.files(component), partial / ENCODER / component)
+    return {"digest": digest, "files": sums}
+
+
+def _copy(files: list[Path], to: Path) -> None:
+    to.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        shutil.copyfile(file, to / file.name)
+
+
+def _to_graphs(
+    networks: Any,
+    partial: Path,
+    size: tuple[int, int],
+    latents: tuple[int, ...],
+    shapes: dict[str, list[int]],
+    precision: str,
+    say: Callable[[str], None],
+) -> None:
+    import torch
+
+    from vision_banana_ros.generators.backbones.graphs import write_graphs
+
+    say("exporting graphs")
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    write_graphs(networks.networks(partial, size, kind), size, latents, shapes, partial)
+    for component in ("vae", networks.DENOISER):
+        shutil.rmtree(partial / component)
+    (partial / INDEX).unlink()
+
+
+def _fields(name: str, folder: Folder, options: Options, tasks: tuple[str, ...], size: tuple[int, int], steps: int) -> dict[str, Any]:
+    from vision_banana_ros.training.questions import LEGEND
+
+    return {
+        "name": name,
+        "description": f"{folder.index['_class_name']} of {folder.path.name}, imported.",
+        "licence": options.licence or folder.family.licence,
+        "tasks": list(tasks),
+        "codec": options.profile,
+        "size": size,
+        "steps": steps,
+        "depth_range_m": options.depth_range_m,
+        "legend": LEGEND,
+        "text_length": folder.family.max_tokens,
+        "text_buckets": 0,
+        "network": {},
+    }

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Marigold depth and normals: a latent diffusion UNet that reads the frame's latents beside the painted ones. It takes no words.
+
+What `MarigoldDepthPipeline` and `MarigoldNormalsPipeline` of diffusers do for one member of an ensemble, at one size. Source:
+arXiv 2312.02145. Depth is painted as grey, normals as (x, y, z) in red, green and blue, each from -1 to 1.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, LCMScheduler, UNet2DConditionModel
+from torch import Tensor, nn
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators.backbones.folder import INDEX, read_json
+from vision_banana_ros.generators.backbones.schedule import Step, linear_steps
+
+DENOISER = "unet"
+DENOISER_CLASS = UNet2DConditionModel
+LORA_PIPELINE = None
+PROMPT = ("text",)
+LOCAL: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
+_NO_WORDS = 2  # tokens of the empty prompt: its start and its end
+_NORMALS = "MarigoldNormalsPipeline"
+
+
+def check(configs: dict[str, dict[str, Any]]) -> None:
+    """InputError where the components are not of one model, or it does not paint what the profiles read."""
+    unet, vae, encoder, index = configs["unet"], configs["vae"], configs["text_encoder"], configs["index"]
+    channels, wanted = int(vae.get("latent_channels", 4)), int(unet.get("in_channels", 8)) / 2
+    if channels != wanted:
+        raise InputError(f"The VAE has {channels} latent channels, the UNet was made for {wanted:g}: take both from one model.")
+    if int(encoder["hidden_size"]) != int(unet["cross_attention_dim"]):
+        raise InputError(
+            f"The text encoder gives {encoder['hidden_size']} numbers a token, the UNet reads {unet['cross_attention_dim']}: "
+            "take both from one model."
+        )
+    kind = index.get("prediction_type")
+    if kind != ("normals" if index["_class_name"] == _NORMALS else "depth"):
+        raise InputError(f"This model paints {kind!r}, which no profile reads: choose one whose {INDEX} says depth or normals.")
+
+
+def latent_shape(configs: dict[str, dict[str, Any]], size: tuple[int, int]) -> tuple[int, ...]:
+    return int(configs["vae"].get("latent_channels", 4)), size[0] // 8, size[1] // 8
+
+
+def prompt_shapes(configs: dict[str, dict[str, Any]]) -> dict[str, list[int]]:
+    return {"text": [_NO_WORDS, int(configs["unet"]["cross_attention_dim"])]}
+
+
+def schedule(config: dict[str, Any], steps: int, shape: tuple[int, ...]) -> list[Step]:
+    """The steps that the pipeline takes; the same for every latent shape."""
+    made = (LCMScheduler if config.get("_class_name") == "LCMScheduler" else DDIMScheduler).from_config(config)
+    return linear_steps(made, steps)
+
+
+def networks(path: Path, size: tuple[int, int], denoiser_type: torch.dtype) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """Encoder, denoiser and decoder of a bundle's (or a diffusers) folder; the VAE is always float32."""
+    encoder, decoder = vae_networks(path, size)
+    unet = UNet2DConditionModel.from_pretrained(path / DENOISER, torch_dtype=denoiser_type, **LOCAL).eval()
+    return encoder, Denoiser(unet), decoder
+
+
+def vae_networks(path: Path, size: tuple[int, int]) -> tuple["FrameEncoder", "PictureDecoder"]:
+    """The first and the last of them. size: any, for nothing of them depends on it."""
+    vae = AutoencoderKL.from_pretrained(path / "vae", torch_dtype=torch.float32, **LOCAL).eval()
+    about = read_json(path / INDEX) if (path / INDEX).is_file() else {}
+    return FrameEncoder(vae), PictureDecoder(vae, about.get("_class_name") == _NORMALS and not about.get("use_full_z_range", True))
+
+
+class FrameEncoder(nn.Module):
+    """(H, W, 3) uint8 -> (1, C, h, w) float32 latents."""
+
+    def __init__(self, vae: Any) -> None:
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.encode(image.float().permute(2, 0, 1)[None] / 127.5 - 1)
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """(N, 3, H, W) in -1..1 -> (N, C, h, w)."""
+        return self.vae.encode(pictures, return_dict=False)[0].mode() * self.vae.config.scaling_factor
+
+
+class Denoiser(nn.Module):
+    """Painted latents (N, C, h, w), the frame's (1, C, h, w), the timestep (N,) and the constant text -> the UNet's answer."""
+
+    def __init__(self, unet: Any) -> None:
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, x: Tensor, frame: Tensor, time: Tensor, text: Tensor) -> Tensor:
+        kind = self.unet.dtype
+        both = torch.cat([frame.expand(x.shape[0], -1, -1, -1), x], dim=1).to(kind)
+        return self.unet(both, time, encoder_hidden_states=text.to(kind), return_dict=False)[0].float()
+
+
+class PictureDecoder(nn.Module):
+    """(N, C, h, w) latents -> (N, H, W, 3) float32 in 0..1. half_z: whether z fills the blue channel from 0 to 1 alone."""
+
+    def __init__(self, vae: Any, half_z: bool) -> None:
+        super().__init__()
+        self.vae, self.half_z = vae, half_z
+
+    def forward(self, x: Tensor) -> Tensor:
+        picture = self.vae.decode(x / self.vae.config.scaling_factor, return_dict=False)[0].clamp(-1, 1)
+        if self.half_z:
+            picture = torch.cat([picture[:, :2], picture[:, 2:] / 2 + 0.5], dim=1)
+        return picture.permute(0, 2, 3, 1) / 2 + 0.5
+
+
+def encode(path: Path, instructions: list[str], device: str) -> list[dict[str, np.ndarray]]:
+    """Embed the empty prompt, the only one that there is: {"text": (2, D) float32}."""
+    if any(instructions):
+        raise InputError("Marigold takes no words: its one prompt was encoded when it was imported.")
+    from transformers import CLIPTextModel, CLIPTokenizerFast
+
+    tokenizer = CLIPTokenizerFast.from_pretrained(path / "tokenizer", local_files_only=True)
+    encoder = CLIPTextModel.from_pretrained(path / "text_encoder", local_files_only=True, use_safetensors=True).eval().to(device)
+    tokens = tokenizer("", padding="do_not_pad", return_tensors="pt").input_ids.to(device)
+    with torch.inference_mode():
+        return [{"text": encoder(tokens)[0][0].float().cpu().numpy()} for _ in instructions]

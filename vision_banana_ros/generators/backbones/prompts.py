@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Encoded instructions on disk, so that a robot never loads the text encoder.
+
+Each is one safetensors file in the bundle's folder prompts/, named by the SHA-256 of its content; its header says which
+instruction it is and by which encoder it was made. Files can be added while a generator runs.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators.backbones.family import FAMILIES
+from vision_banana_ros.generators.backbones.folder import read_header, read_tensors, write_tensors
+from vision_banana_ros.generators.bundle import Bundle
+
+FOLDER = "prompts"
+ENCODER = "encoder"
+_PACKAGES = Path(__file__).resolve().parents[3]
+_LONGEST_S = 1800
+
+Prompt = dict[str, np.ndarray]
+
+
+class PromptCache:
+    """The encoded instructions of one bundle.
+
+    path: the bundle's folder. encoder: the digest of the text encoder that its instructions must come from. shapes: what the
+    denoiser takes, name -> shape.
+    """
+
+    def __init__(self, path: Path, encoder: str, shapes: dict[str, list[int]]) -> None:
+        self.folder = path / FOLDER
+        self._encoder = encoder
+        self._shapes = {name: tuple(shape) for name, shape in shapes.items()}
+        self._known: dict[str, Path] = {}
+
+    def find(self, instruction: str) -> Prompt | None:
+        """The encoded instruction, or None where nobody encoded it. InputError where its file was altered."""
+        if instruction not in self._known:
+            self._known = self._scan()
+        path = self._known.get(instruction)
+        if path is None:
+            return None
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != path.stem:
+            raise InputError(f"The encoded prompt {path} was cut off or altered: delete it and encode the instruction again.")
+        arrays = read_tensors(path)
+        if {name: values.shape for name, values in arrays.items()} != self._shapes:
+            raise InputError(f"The encoded prompt {path} does not fit this bundle: delete it and encode the instruction again.")
+        return {name: values.astype(np.float32) for name, values in arrays.items()}
+
+    def add(self, instruction: str, arrays: Prompt) -> Path:
+        """Store an encoded instruction; one that is there already is replaced."""
+        self.folder.mkdir(exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".partial", delete=False) as file:
+            partial = Path(file.name)
+        try:
+            write_tensors(partial, arrays, {"instruction": instruction, "encoder": self._encoder})
+            path = self.folder / f"{hashlib.sha256(partial.read_bytes()).hexdigest()}.safetensors"
+            partial.chmod(0o644)
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise InputError(f"The encoded prompt cannot be stored in {self.folder} ({error.strerror}): make room there.") from error
+        before = self._scan().get(instruction)
+        if before not in (None, path):
+            before.unlink(missing_ok=True)  # type: ignore[union-attr]
+        self._known[instruction] = path
+        return path
+
+    def instructions(self) -> list[str]:
+        """What has been encoded by this bundle's encoder."""
+        return sorted(self._scan())
+
+    def _scan(self) -> dict[str, Path]:
+        found = {}
+        for path in sorted(self.folder.glob("*.safetensors")):
+            about = read_header(path).get("__metadata__", {})
+            if about.get("encoder") == self._encoder:
+                found[str(about.get("instruction"))] = path
+        return found
+
+
+def cache_of(bundle: Bundle) -> PromptCache:
+    """InputError for a bundle that is no editor: its own generator reads any words."""
+    backbone = bundle.manifest.backbone
+    if not backbone:
+        raise InputError(f"Bundle '{bundle.path}' reads any instruction as it is: nothing has to be encoded for it.")
+    return PromptCache(bundle.path, backbone["encoder"]["digest"], backbone["prompt"])
+
+
+def encode_here(bundle: Bundle, instructions: list[str], device: str = "auto") -> list[Path]:
+    """Load the bundle's text encoder into this process, embed the instructions and store them. Takes seconds to minutes.
+
+    InputError where the encoder or a package is missing, a file was altered, or an instruction does not fit.
+    """
+    cache = cache_of(bundle)
+    backbone = bundle.manifest.backbone
+    _verify_encoder(bundle.path, backbone["encoder"]["files"])
+    family = FAMILIES[backbone["family"]]
+    require_packages()
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    made = family.networks.encode(bundle.path / ENCODER, instructions, device)
+    return [cache.add(instruction, arrays) for instruction, arrays in zip(instructions, made, strict=True)]
+
+
+class Encoding:
+    """One instruction being encoded in a process of its own, whose memory is free again when it ends."""
+
+    def __init__(self, path: Path, instruction: str) -> None:
+        paths = [str(_PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])]
+        command = [sys.executable, "-m", "vision_banana_ros.cli.main", "prompts", "encode", str(path), "--", instruction]
+        self._process = subprocess.Popen(
+            command,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def wait(self) -> None:
+        """Wait for its end. InputError with what the process said where it failed."""
+        try:
+            _, said = self._process.communicate(timeout=_LONGEST_S)
+        except subprocess.TimeoutExpired as error:
+            self._process.kill()
+            raise InputError(f"Encoding an instruction took longer than {_LONGEST_S} s and was ended.") from error
+        if self._process.returncode:
+            lines = [line for line in said.splitlines() if line.strip()] or ["it gave no reason"]
+            raise InputError(f"The instruction was not encoded: {lines[-1].removeprefix('vision-banana: ')}")
+
+
+def command_for(path: Path, instruction: str) -> str:
+    """The command that a user has to run for an instruction."""
+    return f'vision-banana prompts encode {path} "{instruction}"'
+
+
+def require_packages(also: tuple[str, ...] = ()) -> None:
+    """InputError that names the packages where they are missing."""
+    import importlib.util
+
+    wanted = ("torch", "diffusers", "transformers", *also)
+    missing = [name for name in wanted if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"This needs {', '.join(missing)}: run `pip install -r requirements/train.txt` (with a torch build for your GPU)."
+        )
+
+
+def _verify_encoder(path: Path, files: dict[str, Any]) -> None:
+    for name, expected in files.items():
+        file = path / ENCODER / name
+        if not file.is_file():
+            raise InputError(
+                f"Bundle '{path}' has no text encoder here ({ENCODER}/{name}): encode on the machine that imported it, and copy its "
+                f"folder {FOLDER}/ over."
+            )
+        with file.open("rb") as opened:
+            if hashlib.file_digest(opened, "sha256").hexdigest() != expected:
+                raise InputError(f"{file} is not the file that was imported (SHA-256 differs): import the model again.")

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Engines: what TensorRT makes of a bundle's graphs for one GPU. Built in a process of their own, kept in a cache."""
+
+from vision_banana_ros.generators.engines.build import Build, start_build
+from vision_banana_ros.generators.engines.errors import EngineMissing, EngineRefused, ExecutorLost
+from vision_banana_ros.generators.engines.fallback import FallbackExecutor
+from vision_banana_ros.generators.engines.state import EngineState, engine_state, engine_wanted
+
+__all__ = [
+    "Build",
+    "EngineMissing",
+    "EngineRefused",
+    "EngineState",
+    "ExecutorLost",
+    "FallbackExecutor",
+    "engine_state",
+    "engine_wanted",
+    "start_build",
+]

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The little of CUDA's runtime that running an engine needs, through NVIDIA's `cuda-bindings`."""
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from vision_banana_ros.errors import InputError
+
+_DRIVER_VERSION = Path("/sys/module/nvidia/version")
+_PINNED = 0  # cudaHostAllocDefault
+_WAIT_ASLEEP = 1 | 2  # cudaEventBlockingSync | cudaEventDisableTiming: a wait that spins would take a core from the robot
+_NON_BLOCKING = 1  # cudaStreamNonBlocking: not ordered with the legacy default stream
+
+
+class CudaError(RuntimeError):
+    """A call into CUDA failed."""
+
+    def __init__(self, name: str, what: str) -> None:
+        super().__init__(f"{what} ({name})")
+        self.out_of_memory = name == "cudaErrorMemoryAllocation"
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """The GPU that engines are built for and run on."""
+
+    name: str
+    capability: str  # "8.7"
+    driver: str  # kernel driver and the CUDA version that it offers
+
+
+def import_runtime() -> ModuleType:
+    """`cuda.bindings.runtime`. InputError where it is not installed."""
+    try:
+        import cuda.bindings.runtime as runtime
+    except ImportError as error:
+        raise InputError(
+            "CUDA's Python package is not installed: pip install cuda-bindings (its major version must be that of your CUDA: "
+            "'cuda-bindings<13' for CUDA 12), or use the executor onnxruntime."
+        ) from error
+    return runtime
+
+
+@lru_cache(maxsize=1)
+def find_device() -> Device:
+    """CUDA's first GPU. InputError where there is none that the driver can use."""
+    runtime = import_runtime()
+    try:
+        properties = call(runtime.cudaGetDeviceProperties, 0)
+        cuda = call(runtime.cudaDriverGetVersion)
+    except CudaError as error:
+        raise InputError(
+            f"There is no GPU that CUDA can use: {error}. Check with `nvidia-smi` that the driver is loaded and new enough, "
+            "or use the executor onnxruntime."
+        ) from error
+    kernel = _DRIVER_VERSION.read_text().strip() if _DRIVER_VERSION.is_file() else "unknown"
+    return Device(
+        name=properties.name.decode(errors="replace").strip("\0 "),
+        capability=f"{properties.major}.{properties.minor}",
+        driver=f"{kernel}, CUDA {cuda // 1000}.{cuda % 1000 // 10}",
+    )
+
+
+def call(function: Callable[..., tuple], *arguments: Any) -> Any:
+    """The value that a function of the runtime returns beside its error code. CudaError where the code is one."""
+    error, *values = function(*arguments)
+    if int(error) != 0:
+        text = import_runtime().cudaGetErrorString(error)[1]
+        raise CudaError(error.name, text.decode() if isinstance(text, bytes) else str(text))
+    return values[0] if values else None
+
+
+class Stream:
+    """One stream; everything else is made on it, see `Arena`."""
+
+    def __init__(self) -> None:
+        self._runtime = import_runtime()
+        self.handle = call(self._runtime.cudaStreamCreateWithFlags, _NON_BLOCKING)
+
+    def __int__(self) -> int:
+        return int(self.handle)
+
+    def copy_in(self, device: int, host: np.ndarray) -> None:
+        self._copy(device, host.ctypes.data, host.nbytes, self._runtime.cudaMemcpyKind.cudaMemcpyHostToDevice)
+
+    def copy_out(self, host: np.ndarray, device: int) -> None:
+        self._copy(host.ctypes.data, device, host.nbytes, self._runtime.cudaMemcpyKind.cudaMemcpyDeviceToHost)
+
+    def record(self, event: Any) -> None:
+        call(self._runtime.cudaEventRecord, event, self.handle)
+
+    def wait(self, event: Any) -> None:
+        """Sleeps until the stream has come to the event."""
+        call(self._runtime.cudaEventSynchronize, event)
+
+    def synchronize(self) -> None:
+        call(self._runtime.cudaStreamSynchronize, self.handle)
+
+    def capture(self, enqueue: Callable[[], None]) -> Any:
+        """What `enqueue` puts on the stream, as an executable CUDA graph instead of being done."""
+        # Other threads (torch, another executor) may go on calling CUDA meanwhile.
+        mode = self._runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+        call(self._runtime.cudaStreamBeginCapture, self.handle, mode)
+        try:
+            enqueue()
+        finally:
+            graph = call(self._runtime.cudaStreamEndCapture, self.handle)
+        try:
+            return call(self._runtime.cudaGraphInstantiate, graph, 0)
+        finally:
+            call(self._runtime.cudaGraphDestroy, graph)
+
+    def launch(self, executable: Any) -> None:
+        call(self._runtime.cudaGraphLaunch, executable, self.handle)
+
+    def close(self) -> None:
+        self._runtime.cudaStreamDestroy(self.handle)
+
+    def _copy(self, target: int, source: int, size: int, kind: Any) -> None:
+        call(self._runtime.cudaMemcpyAsync, target, source, size, kind, self.handle)
+
+
+class Arena:
+    """Memory, events and graphs that live and end together. `close` frees them, in any state."""
+
+    def __init__(self) -> None:
+        self._runtime = import_runtime()
+        self._frees: list[Callable[[], Any]] = []
+
+    def allocate(self, size: int) -> int:
+        """Bytes on the device; returns their address."""
+        return int(self.own(call(self._runtime.cudaMalloc, size), self._runtime.cudaFree))
+
+    def pinned(self, size: int) -> np.ndarray:
+        """(size,) uint8 in page-locked memory of the host: copies from and to it need no detour and do not wait."""
+        address = int(self.own(call(self._runtime.cudaHostAlloc, size, _PINNED), self._runtime.cudaFreeHost))
+        return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
+
+    def event(self) -> Any:
+        return self.own(call(self._runtime.cudaEventCreateWithFlags, _WAIT_ASLEEP), self._runtime.cudaEventDestroy)
+
+    def graph(self, executable: Any) -> Any:
+        return self.own(executable, self._runtime.cudaGraphExecDestroy)
+
+    def own(self, thing: Any, free: Callable[[Any], Any]) -> Any:
+        self._frees.append(lambda: free(thing))
+        return thing
+
+    def close(self) -> None:
+        """Frees in the reverse order. A GPU that failed cannot even free: its error codes are passed over."""
+        while self._frees:
+            self._frees.pop()()

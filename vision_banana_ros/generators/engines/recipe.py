@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that an engine depends on, and the key made of it."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators.bundle import GRAPHS, Bundle
+from vision_banana_ros.generators.decode import DECODE_GRAPHS
+from vision_banana_ros.generators.engines.cuda import find_device
+from vision_banana_ros.generators.engines.library import Library, open_library, options
+
+PRECISIONS = ("fp32", "tf32")
+QUESTIONS = (1, 3, 8)  # at least, mostly and at most in one run of an engine
+COLORS = (2, 24, 64)  # rows of a semantic palette; a run needs memory for rows times pixels
+PORTABLE = "any"  # TensorRT-RTX compiles for the GPU when the engine is loaded, so its engines are tied to none
+TURING = "7.5"  # the one GPU that TensorRT-RTX's portable engines leave out
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What an engine was, or is to be, built of. Two engines of one recipe may take each other's place."""
+
+    bundle: str
+    graph: str
+    graph_sha256: str  # the ONNX file, its weights included
+    library: str
+    version: str  # in full: an engine of 10.9.0.33 is none for 10.9.0.34
+    gpu: str
+    capability: str
+    driver: str
+    precision: str
+    sizes: dict[str, list[int]]  # at least, mostly and at most, of what the graph leaves open; and of the frame
+    options: dict[str, bool]
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 over all fields but the bundle's name, which changes nothing."""
+        fields = {name: value for name, value in asdict(self).items() if name != "bundle"}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def target(self) -> str:
+        """The capability that the builder has to be told; empty where it finds out itself."""
+        return TURING if self.library == "tensorrt_rtx" and self.capability == TURING else ""
+
+    def fields(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def differences(self, fields: dict[str, Any]) -> list[str]:
+        """How the fields of an engine differ from this recipe, in words, one a field."""
+        return [
+            f"{name} was {_short(fields.get(name))}, is {_short(value)}"
+            for name, value in self.fields().items()
+            if name != "bundle" and fields.get(name) != value
+        ]
+
+
+def graphs(bundle: Bundle) -> list[str]:
+    """The graphs that are made engines of: the three that every bundle has, and the decoders that this one has."""
+    return [*GRAPHS, *(graph for graph in DECODE_GRAPHS.values() if graph in bundle.manifest.files)]
+
+
+def recipes(bundle: Bundle, executor: str, precision: str = "fp32") -> list[Recipe]:
+    """What has to be built to run a bundle with this executor on this machine, in the order of `graphs`.
+
+    InputError where the library or, for TensorRT, the GPU is not there, or the precision is not to be had.
+    """
+    if precision not in PRECISIONS:
+        raise InputError(f"There is no precision '{precision}' for engines: choose one of {', '.join(PRECISIONS)}.")
+    library = open_library(executor)
+    gpu, capability, driver = _target(library)
+    words = bundle.manifest.text_length
+    sizes = {"frame": list(bundle.manifest.size), "questions": list(QUESTIONS), "words": [words] * 3, "colors": list(COLORS)}
+    return [
+        Recipe(
+            bundle=bundle.manifest.name,
+            graph=graph,
+            graph_sha256=bundle.manifest.files[graph],
+            library=executor,
+            version=library.version,
+            gpu=gpu,
+            capability=capability,
+            driver=driver,
+            precision=precision,
+            sizes=sizes,
+            options=options(library, precision),
+        )
+        for graph in graphs(bundle)
+    ]
+
+
+def _target(library: Library) -> tuple[str, str, str]:
+    if library.executor == "tensorrt":
+        device = find_device()
+        return device.name, device.capability, device.driver
+    try:
+        turing = find_device().capability == TURING
+    except InputError:  # built ahead, on a machine without a GPU
+        turing = False
+    return PORTABLE, TURING if turing else PORTABLE, PORTABLE
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return f"'{text[:12]}…'" if len(text) == 64 else f"'{text}'"

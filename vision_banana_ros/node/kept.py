@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prompts that are kept over a restart: a small JSON file under the ROS home, written whole or not at all."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from vision_banana_ros.errors import InputError
+
+KEPT = {"legend": list, "expressions": list, "instances_class": str}
+"""The parameters that can be kept, and their types."""
+MAX_BYTES = 1_000_000
+
+
+class KeptPrompts:
+    """The file of one node. node: its fully qualified name."""
+
+    def __init__(self, node: str):
+        home = Path(os.environ.get("ROS_HOME") or Path.home() / ".ros")
+        self.path = home / "vision_banana" / f"{node.strip('/').replace('/', '.')}.prompts.json"
+
+    def read(self) -> dict[str, Any]:
+        """The parameters that were kept, by name; nothing where there is no file. InputError where it cannot be used."""
+        try:
+            with self.path.open("rb") as file:
+                text = file.read(MAX_BYTES + 1)
+            values = json.loads(text) if len(text) <= MAX_BYTES else None
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise self.unusable(f"it cannot be read ({error})") from error
+        if not isinstance(values, dict) or not all(_fits(name, value) for name, value in values.items()):
+            raise self.unusable("it does not hold prompts")
+        return values
+
+    def keep(self, changes: Mapping[str, Any]) -> None:
+        """Adds to what is kept, or replaces it. InputError where the file cannot be written."""
+        try:
+            known = self.read()
+        except InputError:
+            known = {}  # of no use to anybody; this replaces it
+        text = json.dumps({**known, **changes}, indent=2) + "\n"
+        unfinished = None
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=self.path.parent, prefix=".prompts-", delete=False) as file:
+                unfinished = Path(file.name)
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(self.path)
+        except OSError as error:
+            if unfinished is not None:
+                with suppress(OSError):
+                    unfinished.unlink()
+            raise InputError(
+                f"The prompts are asked now, but were not kept: {self.path} cannot be written ({error.strerror}). Set ROS_HOME to"
+                " a folder that can."
+            ) from error
+
+    def unusable(self, why: str) -> InputError:
+        return InputError(f"The kept prompts in {self.path} are not used: {why}. Set them again with persist, or delete the file.")
+
+
+def _fits(name: str, value: Any) -> bool:
+    kind = KEPT.get(name)
+    return kind is not None and isinstance(value, kind) and (kind is str or all(isinstance(entry, str) for entry in value))

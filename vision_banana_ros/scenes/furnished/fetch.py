@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gets the models from their two Debian packages, once, into the user's cache. Nothing of them is in this repository."""
+
+import lzma
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.scenes.furnished.library import Library, build, default_folder, library_at
+
+PACKAGES = ("sweethome3d-furniture", "sweethome3d")
+INDEXES = ("dists/stable/main/binary-all/Packages.xz", "dists/stable/main/binary-amd64/Packages.xz")
+BY_HAND = (
+    f"Run `apt-get download {' '.join(PACKAGES)}` on a machine with Debian or Ubuntu and network, copy the two .deb files "
+    "here, and give their folder with --from DIR."
+)
+Say = Callable[[str], None]
+
+
+def fetch(source: str | None = None, target: Path | None = None, say: Say = lambda text: None) -> Library:
+    """Fills the cache folder with every model's arrays and an index.
+
+    :param source: a folder with the .deb files or the catalogues (.sh3f, sweethome3d.jar), or the http address of a Debian
+        mirror; None asks apt, which knows the machine's own mirror and checks its signatures.
+    :param target: the cache folder; `library.default_folder()` by default. What it holds is replaced once all is converted.
+    :raises InputError: where nothing can be had or read; the sentence says what to do.
+    """
+    target = target or default_folder()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="fetching_", dir=target.parent) as name:
+        work = Path(name)
+        if source is None:
+            found = catalogues(_by_apt(work, say), work, say)
+        elif source.startswith(("http://", "https://")):
+            found = catalogues(_from_mirror(source, work, say), work, say)
+        else:
+            found = catalogues(Path(source), work, say)
+        build(found, work / "furnished", say)
+        shutil.rmtree(target, ignore_errors=True)
+        (work / "furnished").replace(target)
+    library_at.cache_clear()
+    return Library(target)
+
+
+def catalogues(source: Path, work: Path, say: Say) -> list[Path]:
+    """The catalogues in a folder and below it, those in its .deb files unpacked into `work`."""
+    if not source.is_dir():
+        raise InputError(f"'{source}' is no folder; give one that holds the .deb files or the .sh3f catalogues.")
+    found = {path.name: path for pattern in ("*.sh3f", "sweethome3d.jar") for path in sorted(source.rglob(pattern))}
+    for package in sorted(source.glob("*.deb")):
+        say(f"unpacking {package.name} ...")
+        found |= {path.name: path for path in unpack(package, work / "catalogues")}
+    if not found:
+        raise InputError(f"'{source}' holds neither .deb files nor .sh3f catalogues. {BY_HAND}")
+    return [found[name] for name in sorted(found)]
+
+
+def unpack(package: Path, folder: Path) -> list[Path]:
+    """The catalogues of a .deb: an ar archive with the files in data.tar. Needs no dpkg."""
+    folder.mkdir(parents=True, exist_ok=True)
+    damaged = InputError(f"'{package}' is no whole Debian package; get it again.")
+    done = []
+    with package.open("rb") as file:
+        if file.read(8) != b"!<arch>\n":
+            raise damaged
+        while len(header := file.read(60)) == 60 and header[58:] == b"`\n":
+            size = int(header[48:58])
+            data = file.read(size + size % 2)
+            if len(data) < size:
+                break
+            if not header[:16].startswith(b"data.tar"):
+                continue
+            try:
+                with tarfile.open(fileobj=BytesIO(data[:size])) as tar:
+                    for member in tar:
+                        name = Path(member.name).name
+                        if member.isfile() and (name.endswith(".sh3f") or name == "sweethome3d.jar"):
+                            content = tar.extractfile(member)
+                            assert content is not None
+                            with (folder / name).open("wb") as out:
+                                shutil.copyfileobj(content, out)
+                            done.append(folder / name)
+            except (tarfile.TarError, EOFError, lzma.LZMAError, OSError) as error:
+                raise damaged from error
+            return done
+    raise damaged
+
+
+def _by_apt(work: Path, say: Say) -> Path:
+    """Both packages by `apt-get download`, which needs no root."""
+    if shutil.which("apt-get") is None:
+        raise InputError(f"This machine has no apt-get to get the models with. {BY_HAND}")
+    folder = work / "packages"
+    folder.mkdir()
+    say(f"downloading {' and '.join(PACKAGES)} (137 MB) ...")
+    done = subprocess.run(["apt-get", "download", *PACKAGES], cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        reason = next((line[2:].strip() for line in done.stderr.splitlines() if line.startswith("E:")), "it failed")
+        raise InputError(
+            f"apt-get could not download the models ({reason}). Run `apt-get update` with network and the section 'main' in "
+            f"the package sources, then try again. Or: {BY_HAND}"
+        )
+    return folder
+
+
+def _from_mirror(url: str, work: Path, say: Say) -> Path:
+    """Both packages from a Debian mirror over HTTP, checked against the SHA-256 in the mirror's list of packages."""
+    url = url.rstrip("/")
+    listed: dict[str, dict[str, str]] = {}
+    for place in INDEXES:
+        try:
+            text = lzma.decompress(_get(f"{url}/{place}")).decode("utf-8", "replace")
+        except (InputError, lzma.LZMAError):
+            continue
+        for block in text.split("\n\n"):
+            row = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line and line[0] != " ")
+            if row.get("Package") in PACKAGES and {"Filename", "SHA256"} <= row.keys():
+                listed.setdefault(row["Package"], row)
+        if len(listed) == len(PACKAGES):
+            break
+    if missing := [name for name in PACKAGES if name not in listed]:
+        raise InputError(f"'{url}' lists no package {' and no '.join(missing)}; give the address of a Debian mirror. Or: {BY_HAND}")
+    folder = work / "packages"
+    folder.mkdir()
+    for name in PACKAGES:
+        row = listed[name]
+        say(f"downloading {name} ...")
+        data = _get(f"{url}/{row['Filename']}")
+        if sha256(data).hexdigest() != row["SHA256"]:
+            raise InputError(f"{name} from '{url}' is cut off or was altered (its SHA-256 differs); try again or another mirror.")
+        (folder / f"{name}.deb").write_bytes(data)
+    return folder
+
+
+def _get(url: str) -> bytes:
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            return bytes(answer.read())
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        raise InputError(f"'{url}' cannot be read ({error}); look at the address and the network. Or: {BY_HAND}") from error

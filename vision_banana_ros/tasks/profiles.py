@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Codec profiles: in what words a generator wants its questions, and in what colours it answers them.
+
+Every profile has the same face: `instruction`, `encode` (truth to picture), `decode` (picture to answer), task by task. The
+profile of a bundle is its manifest's `codec`. Only a profile that is `metric` answers depth in metres (`answer.depth_m`); the
+others answer `depth_relative`, which has no unit, and metres come from `profiles_relative.align` alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.tasks import TASKS, depth, instances, normals, profiles_relative, referring, semantic
+from vision_banana_ros.tasks.colors import BLACK, ColorLike, parse_color, parse_legend, write_color
+from vision_banana_ros.tasks.phrasings import one_line, write_legend
+
+#: What an instruction of a profile may hold in braces, task by task.
+PLACES = {"depth": (), "normals": (), "semantic": ("legend",), "instances": ("name",), "referring": ("expression", "color")}
+
+
+class Question(Protocol):
+    """What a profile reads of a question."""
+
+    @property
+    def task(self) -> str: ...
+    @property
+    def legend(self) -> Mapping[str, ColorLike] | None: ...
+    @property
+    def color(self) -> ColorLike | None: ...
+    @property
+    def expression(self) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question in the words of a profile, read by its rules. It stands wherever a perception question does."""
+
+    task: str
+    instruction: str
+    legend: dict[str, tuple[int, int, int]] | None = field(default=None, hash=False)
+    color: tuple[int, int, int] | None = None
+    expression: str | None = None
+    profile: "Profile" = field(kw_only=True, compare=False, repr=False)
+
+    def read(self, rgb: NDArray) -> Any:
+        """The task's `Answer`; for depth of a relative profile a `profiles_relative.Answer`."""
+        return self.profile.decode(self.task, rgb, legend=self.legend, color=self.color)
+
+
+class Profile:
+    """The paper's codec: metric depth along the colour cube, normals, and masks in the colours that the question names."""
+
+    name = "vision_banana"
+    tasks: tuple[str, ...] = tuple(TASKS)
+    metric = True
+    depth_kind = ""  # of `profiles_relative.KINDS` where the profile is not metric
+
+    def instruction(
+        self,
+        task: str,
+        *,
+        legend: Mapping[str, ColorLike] | None = None,
+        color: ColorLike | None = None,
+        expression: str | None = None,
+    ) -> str:
+        """The sentence that asks for a task. legend: of a semantic question. color: of a referring mask or of the instances'
+        background. expression: what is looked for, or the class of the instances. InputError where the profile cannot ask it."""
+        self.require(task)
+        if task == "semantic":
+            return semantic.instruction(_given(legend, "legend"))
+        if task == "instances":
+            return instances.instruction(_given(expression, "class"), BLACK if color is None else color)
+        if task == "referring":
+            return referring.instruction(_given(expression, "expression"), _given(color, "colour"))
+        return depth.instruction() if task == "depth" else normals.instruction()
+
+    def decode(
+        self, task: str, rgb: ArrayLike, *, legend: Mapping[str, ColorLike] | None = None, color: ColorLike | None = None
+    ) -> Any:
+        """Read a painted answer, (H, W, 3) uint8 or float in [0, 1]."""
+        self.require(task)
+        if task == "semantic":
+            return semantic.decode(rgb, _given(legend, "legend"))
+        if task == "instances":
+            return instances.decode(rgb, BLACK if color is None else color)
+        if task == "referring":
+            return referring.decode(rgb, _given(color, "colour"))
+        return depth.decode(rgb) if task == "depth" else normals.decode(rgb)
+
+    def encode(
+        self, task: str, truth: ArrayLike, *, legend: Mapping[str, ColorLike] | None = None, color: ColorLike | None = None
+    ) -> NDArray[np.float32]:
+        """Paint the truth as this profile's generator should, (H, W, 3) float32 in [0, 1]."""
+        self.require(task)
+        if task == "semantic":
+            return semantic.encode(truth, _given(legend, "legend"))
+        if task == "instances":
+            return instances.encode(truth, background=BLACK if color is None else color)
+        if task == "referring":
+            return referring.encode(truth, _given(color, "colour"))
+        return depth.encode(truth) if task == "depth" else normals.encode(truth)
+
+    def require(self, task: str) -> None:
+        if task not in self.tasks:
+            raise InputError(f"A generator of the profile {self.name} cannot answer '{task}'; ask for {', '.join(self.tasks)}.")
+
+    def asked(self, question: Question) -> Asked:
+        """The same question in this profile's words. InputError where it cannot be asked."""
+        given = {"legend": question.legend, "color": question.color, "expression": question.expression}
+        return Asked(
+            question.task,
+            self.instruction(question.task, **given),  # type: ignore[arg-type]
+            legend=None if question.legend is None else parse_legend(question.legend),
+            color=None if question.color is None else parse_color(question.color),
+            expression=question.expression,
+            profile=self,
+        )
+
+
+class OpenVisionBanana(Profile):
+    """Relative depth in grey (near is bright), the paper's normals, masks on black. It never answers metres.
+
+    words: instructions by task in place of the built-in ones, with the places of `PLACES` in braces, to ask in the very words
+    that a set of weights was tuned on.
+    """
+
+    name = "open_vision_banana"
+    metric = False
+    depth_kind = "inverse"
+    WORDS = {
+        "depth": "Generate a relative depth map of this image in greyscale: near surfaces are bright, far surfaces are dark.",
+        "normals": "Generate a surface normal map of this image: red for left, green for up, blue for towards the camera.",
+        "semantic": "Perform semantic segmentation on this image on a black background, with these colours: {legend}.",
+        "instances": "Perform instance segmentation of {name} in this image: each in a colour of its own on a black background.",
+        "referring": "Segment {expression} in this image: paint it {color} on a black background.",
+    }
+
+    def __init__(self, words: Mapping[str, str] | None = None) -> None:
+        self._words = self.WORDS | _checked_words(words or {}, self.tasks)
+
+    def instruction(
+        self,
+        task: str,
+        *,
+        legend: Mapping[str, ColorLike] | None = None,
+        color: ColorLike | None = None,
+        expression: str | None = None,
+    ) -> str:
+        self.require(task)
+        self._require_black(task, color)
+        places: dict[str, str] = {}
+        if task == "semantic":
+            places["legend"] = write_legend(parse_legend(_given(legend, "legend")), "hex")["legend"]
+        if task == "instances":
+            places["name"] = one_line(_given(expression, "class"), "The class has no name; say what to look for.")
+        if task == "referring":
+            places["expression"] = one_line(_given(expression, "expression"), "The expression is empty; say what to look for.")
+            places["color"] = write_color(_given(color, "colour"), "hex")
+        text = self._words[task]
+        for name, value in places.items():
+            text = text.replace(f"{{{name}}}", value)
+        return text
+
+    def decode(
+        self, task: str, rgb: ArrayLike, *, legend: Mapping[str, ColorLike] | None = None, color: ColorLike | None = None
+    ) -> Any:
+        self._require_black(task, color)
+        if task == "depth":
+            return profiles_relative.decode(rgb, self.depth_kind)
+        return super().decode(task, rgb, legend=legend, color=color)
+
+    def encode(
+        self, task: str, truth: ArrayLike, *, legend: Mapping[str, ColorLike] | None = None, color: ColorLike | None = None
+    ) -> NDArray[np.float32]:
+        self._require_black(task, color)
+        if task == "depth":
+            return profiles_relative.encode(truth, self.depth_kind)
+        return super().encode(task, truth, legend=legend, color=color)
+
+    def _require_black(self, task: str, color: ColorLike | None) -> None:
+        if task == "instances" and color is not None and parse_color(color) != BLACK:
+            raise InputError(f"A generator of the profile {self.name} paints instances on black; ask with the background black.")
+
+
+class Marigold(Profile):
+    """One task a bundle and no words: affine depth in grey, or normals with x, y and z in red, green and blue."""
+
+    metric = False
+    depth_kind = "affine"
+
+    def __init__(self, task: str) -> None:
+        self.name = f"marigold_{task}"
+        self.tasks = (task,)
+
+    def instruction(self, task: str, **_: Any) -> str:
+        """Empty: there is one thing that it paints."""
+        self.require(task)
+        return ""
+
+    def decode(self, task: str, rgb: ArrayLike, **_: Any) -> Any:
+        self.require(task)
+        if task == "depth":
+            return profiles_relative.decode(rgb, self.depth_kind)
+        return normals.decode(_mirror_red(rgb))
+
+    def encode(self, task: str, truth: ArrayLike, **_: Any) -> NDArray[np.float32]:
+        self.require(task)
+        return profiles_relative.encode(truth, self.depth_kind) if task == "depth" else _mirror_red(normals.encode(truth))
+
+
+def _mirror_red(rgb: ArrayLike) -> NDArray[np.float32]:
+    """The paper's red grows to the left, Marigold's to the right. Takes and gives what `read_colors` takes."""
+    image = np.asarray(rgb)
+    image = image.astype(np.float32) / (255 if image.dtype == np.uint8 else 1)
+    return np.stack([1 - image[..., 0], image[..., 1], image[..., 2]], axis=-1).astype(np.float32)
+
+
+def _checked_words(words: Mapping[str, str], tasks: tuple[str, ...]) -> dict[str, str]:
+    for task, text in words.items():
+        if task not in tasks:
+            raise InputError(f"There is no task '{task}' to give words for: choose of {', '.join(tasks)}.")
+        missing = [f"{{{place}}}" for place in PLACES[task] if f"{{{place}}}" not in str(text)]
+        if missing:
+            raise InputError(f"The words for '{task}' lack {' and '.join(missing)}, where the question's own words go.")
+    return {task: str(text) for task, text in words.items()}
+
+
+def _given(value: Any, what: str) -> Any:
+    if value is None:
+        raise InputError(f"This question needs a {what}: give one.")
+    return value
+
+
+PROFILES: dict[str, Profile] = {p.name: p for p in (Profile(), OpenVisionBanana(), Marigold("depth"), Marigold("normals"))}
+
+
+def profile(name: str, words: Mapping[str, str] | None = None) -> Profile:
+    """The profile of this name; words: instructions of its own, which only open_vision_banana takes. InputError for others."""
+    if name not in PROFILES:
+        raise InputError(f"There is no profile '{name}': choose one of {', '.join(PROFILES)}.")
+    if not words:
+        return PROFILES[name]
+    if name != OpenVisionBanana.name:
+        raise InputError(f"The profile {name} has fixed instructions; only {OpenVisionBanana.name} can be asked in other words.")
+    return OpenVisionBanana(words)

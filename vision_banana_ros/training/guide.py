@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How wrong an answer is once it is decoded, softly enough to learn from: a guide beside the loss on the picture.
+
+A picture's error treats all channels alike; a decoder does not. Half a colour off the cube's walk is nothing across it
+and metres along it, and a class is right or wrong. All errors are 0 for the truth and at most about 1.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vision_banana_ros.training.data import NO_COLOR
+from vision_banana_ros.training.questions import CUBE_WALK
+
+SHARPNESS = 30.0  # of the choice: halfway to a colour 80/255 away the loss falls most steeply, and it is 0.05 at the truth
+NEAR_M, FAR_WALK = 0.05, 0.985  # depth below and walk above (71 m) which differences no longer count
+
+
+def decoded_error(answer: Tensor, target: Tensor, tasks: list[str], palette: Tensor) -> Tensor:
+    """(N,) mean decoded error; pictures in -1..1. 0 for tasks whose colours mean nothing by themselves."""
+    errors = answer.new_zeros(len(tasks))
+    for names, error in ((("depth",), _depth), (("normals",), _normals), (("semantic", "referring"), _choice)):
+        rows = [i for i, task in enumerate(tasks) if task in names]
+        if rows:
+            index = torch.tensor(rows, device=answer.device)
+            errors = errors.index_copy(0, index, error(answer[index], target[index], palette[index]))
+    return errors
+
+
+def _depth(answer: Tensor, target: Tensor, palette: Tensor) -> Tensor:
+    """About the relative error of metric depth, where the colours are those of the cube's walk."""
+    on_cube = palette[:, 0, 0] < NO_COLOR
+    walk = torch.tensor(CUBE_WALK, device=answer.device) / 255
+    ratio = (_log_depth(answer, walk) - _log_depth(target, walk)).abs()
+    return (1 - torch.exp(-ratio)).mean((1, 2)) * on_cube
+
+
+def _log_depth(picture: Tensor, corners: Tensor) -> Tensor:
+    """Log of depth in metres at the nearest point of the walk along the `corners`, (8, 3)."""
+    color = (picture / 2 + 0.5).clamp(0, 1)
+    walks, distances = [], []
+    for k in range(7):
+        start = corners[k, :, None, None]
+        edge = corners[k + 1, :, None, None] - start
+        along = ((color - start) * edge).sum(1, keepdim=True).clamp(0, 1)
+        distances.append((color - start - along * edge).square().sum(1))
+        walks.append((k + along[:, 0]) / 7)
+    nearest = torch.stack(distances).argmin(0, keepdim=True)
+    walk = torch.stack(walks).gather(0, nearest)[0].clamp(0, FAR_WALK)
+    return torch.log(10 * ((1 - walk) ** -0.5 - 1) + NEAR_M)
+
+
+def _normals(answer: Tensor, target: Tensor, palette: Tensor) -> Tensor:
+    """(1 - cosine) / 2 where there is a surface."""
+    surface = target.square().sum(1) > 0.25
+    cosine = F.cosine_similarity(answer, target, dim=1)
+    return ((1 - cosine) / 2 * surface).sum((1, 2)) / surface.sum((1, 2)).clamp(min=1)
+
+
+def _choice(answer: Tensor, target: Tensor, palette: Tensor) -> Tensor:
+    """Chance of reading another colour of the palette than the true one; what is lit counts as much as what is black."""
+    true = _distances(target, palette).argmin(1, keepdim=True)
+    chances = torch.softmax(-SHARPNESS * _distances(answer, palette), 1)
+    wrong = 1 - chances.gather(1, true)[:, 0]
+    lit = (target.amax(1) > -0.9).float()
+    share = lit.mean((1, 2), keepdim=True).clamp(0.005, 0.995)
+    weight = lit / share + (1 - lit) / (1 - share)
+    return (wrong * weight).sum((1, 2)) / weight.sum((1, 2))
+
+
+def _distances(picture: Tensor, palette: Tensor) -> Tensor:
+    """(N, K, H, W) squared RGB distances, 0..3, of the pixels to K colours."""
+    color = picture / 2 + 0.5
+    product = torch.einsum("nchw,nkc->nkhw", color, palette)
+    return color.square().sum(1, keepdim=True) - 2 * product + palette.square().sum(2)[:, :, None, None]
