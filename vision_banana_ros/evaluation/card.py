@@ -152,7 +152,9 @@ def _depth(reports: Mapping[str, Report]) -> str:
 
 def _classes(reports: Mapping[str, Report]) -> str:
     columns = {name: report["semantic"]["classes"] for name, report in reports.items() if "semantic" in report}
-    names = sorted({name for each in columns.values() for name in each}, key=lambda n: -max(c.get(n) or 0 for c in columns.values()))
+    names = sorted(
+        {name for each in columns.values() for name in each}, key=lambda n: (-max(c.get(n) or 0 for c in columns.values()), n)
+    )
     rows = [(name, *(f"{100 * c[name]:.1f} %" if c.get(name) is not None else "–" for c in columns.values())) for name in names]
     return "## IoU by class\n" + table(rows, ("", *columns)) if rows else ""
 
