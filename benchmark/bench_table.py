@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The README's tables of speed, made of the figures in benchmark/bench_*.json.
+"""Tables of speed, made of the figures in benchmark/bench_*.json.
 
-`python benchmark/bench_table.py` prints them; with `--write FILE` they replace what stands in that file between the lines
-`<!-- bench -->` and `<!-- /bench -->`.
+`python benchmark/bench_table.py` prints all of them; with `--write FILE` a short one, of bench_questions.json, replaces what
+stands in that file between the lines `<!-- bench -->` and `<!-- /bench -->`.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from pathlib import Path
 from vision_banana_ros.cli.bench import table
 
 START, END = "<!-- bench -->", "<!-- /bench -->"
+SHOWN = (1, 3, 8)  # questions
 
 
 def tables(folder: Path) -> str:
@@ -24,6 +25,27 @@ def tables(folder: Path) -> str:
         where = f"{machine['cores']} × {machine['cpu']}, load average {machine['load_average']} ({versions})"
         parts.append(f"`{report['command']}` on {where}:\n\n{table(report['rows'])}")
     return "\n\n".join(parts)
+
+
+def short_table(file: Path) -> str:
+    """A few numbers of questions, and of each executor what a robot feels."""
+    report = json.loads(file.read_text())
+    machine = report["machine"]
+    lines = [
+        f"Frames of 640×480 read and answered by `vision-banana bench` on {machine['cores']} × {machine['cpu']}"
+        f" (benchmark/{file.name}):",
+        "",
+        "| questions a frame | executor | p50 / p99 | frames/s | memory |",
+        "|-|-|-|-|-|",
+    ]
+    for row in report["rows"]:
+        if row["questions"] in SHOWN:
+            frame = row["frame_ms"]
+            lines.append(
+                f"| {row['questions']} | {row['executor']} | {frame['p50']:.0f} / {frame['p99']:.0f} ms"
+                f" | {row['frames_per_s']:.1f} | {row['rss_mib']:.0f} MiB |"
+            )
+    return "\n".join(lines)
 
 
 def replaced(text: str, new: str) -> str:
@@ -39,8 +61,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, metavar="FILE")
     args = parser.parse_args()
-    made = tables(Path(__file__).parent)
+    folder = Path(__file__).parent
     if args.write is None:
-        print(made)
+        print(tables(folder))
     else:
-        args.write.write_text(replaced(args.write.read_text(), made))
+        args.write.write_text(replaced(args.write.read_text(), short_table(folder / "bench_questions.json")))
