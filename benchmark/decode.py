@@ -21,6 +21,7 @@ import hilbertmap  # noqa: E402
 import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
+from vision_banana_ros.cli.bench import cpu_name  # noqa: E402
 from vision_banana_ros.tasks import depth, instances, normals, referring, semantic  # noqa: E402
 from vision_banana_ros.tasks.colors import BLACK, far_apart  # noqa: E402
 
@@ -144,11 +145,6 @@ def median_ms(call: Call, at_least: int, seconds: float) -> float:
     return float(np.median(times)) * 1e3
 
 
-def cpu_model() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time the decoders.")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
@@ -164,7 +160,7 @@ def main() -> None:
     report = {
         "command": "python benchmark/decode.py",
         "machine": {
-            "cpu": cpu_model(),
+            "cpu": cpu_name(),
             "threads": 1,
             "python": platform.python_version(),
         }

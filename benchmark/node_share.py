@@ -33,13 +33,16 @@ import cv2
 import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
+from vision_banana_ros.cli.bench import cpu_name
+from vision_banana_ros.node.camera import camera_info
 from vision_banana_ros.node.messages import TYPES, Composer, Seen
 from vision_banana_ros.node.node import VisionBananaNode
 from vision_banana_ros.node.transport import carry_large_images
-from vision_banana_ros.perception import Question, pictures, points
+from vision_banana_ros.perception import Intrinsics, Question, pictures, points
 from vision_banana_ros.scenes import CLASSES, SimulatedCamera
 from vision_banana_ros.tasks import depth, instances, normals, referring, semantic
 from vision_banana_ros.tasks.colors import far_apart
@@ -97,6 +100,23 @@ class Painter:
         return painted
 
 
+def publish_frames(node: Node) -> None:
+    """One frame of a simulated room again and again, RATE_HZ times a second, with its CameraInfo."""
+    images, infos = node.create_publisher(Image, "image", 1), node.create_publisher(CameraInfo, "camera_info", 1)
+    view = SimulatedCamera(SEED, WIDTH, HEIGHT, RATE_HZ).view(0.0)
+    message = Image(height=HEIGHT, width=WIDTH, encoding="rgb8", step=3 * WIDTH)
+    message.data = array("B", view.image.tobytes())
+    c = view.camera
+    info = camera_info(Intrinsics(WIDTH, HEIGHT, c.fx, c.fy, c.cx, c.cy), (), "plumb_bob")
+
+    def publish() -> None:
+        message.header.stamp = info.header.stamp = node.get_clock().now().to_msg()
+        infos.publish(info)
+        images.publish(message)
+
+    node.create_timer(1 / RATE_HZ, publish)
+
+
 def client(domain: int, frames: int) -> None:
     """The camera and the subscribers, in a process of their own: publishes until every output came `frames` times."""
     os.sched_setaffinity(0, map(int, os.environ["OTHER_CORES"].split(",")))
@@ -112,20 +132,7 @@ def client(domain: int, frames: int) -> None:
 
     for topic, kind in OUTPUTS.items():
         node.create_subscription(kind, topic, lambda _, t=topic: count(t), 5)
-    images, infos = node.create_publisher(Image, "image", 1), node.create_publisher(CameraInfo, "camera_info", 1)
-    view = SimulatedCamera(SEED, WIDTH, HEIGHT, RATE_HZ).view(0.0)
-    message = Image(height=HEIGHT, width=WIDTH, encoding="rgb8", step=3 * WIDTH)
-    message.data = array("B", view.image.tobytes())
-    c = view.camera
-    info = CameraInfo(height=HEIGHT, width=WIDTH, k=[c.fx, 0.0, c.cx, 0.0, c.fy, c.cy, 0.0, 0.0, 1.0])
-    info.p = [c.fx, 0.0, c.cx, 0.0, 0.0, c.fy, c.cy, 0.0, 0.0, 0.0, 1.0, 0.0]
-
-    def publish() -> None:
-        message.header.stamp = info.header.stamp = node.get_clock().now().to_msg()
-        infos.publish(info)
-        images.publish(message)
-
-    node.create_timer(1 / RATE_HZ, publish)
+    publish_frames(node)
     end = time.monotonic() + 20 + 3 * frames / RATE_HZ
     while min(received.values()) < frames and time.monotonic() < end:
         executor.spin_once(timeout_sec=1.0)
@@ -231,11 +238,6 @@ def median_ms(call: object, repeats: int) -> float:
         call()
         times.append(time.perf_counter() - start)
     return round(1e3 * statistics.median(times[1:]), 2)
-
-
-def cpu_name() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
+from vision_banana_ros.cli.bench import cpu_name  # noqa: E402
 from vision_banana_ros.scenes import KINDS, SimulatedCamera, make_world, render, sample_camera  # noqa: E402
 
 VIEWS_A_WORLD = 4
@@ -87,12 +88,6 @@ def first_view() -> float:
     return round(float(done.stdout), 1)
 
 
-def cpu_model() -> str:
-    """The processor's name, where Linux tells it."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
-
-
 def main() -> None:
     """Measure and write."""
     cv2.setNumThreads(1)
@@ -104,7 +99,7 @@ def main() -> None:
     result = {
         "command": "python benchmark/render.py",
         "machine": {
-            "cpu": cpu_model(),
+            "cpu": cpu_name(),
             "cores": os.cpu_count(),
             "python": platform.python_version(),
             "numpy": np.__version__,

@@ -16,22 +16,19 @@ import statistics
 import subprocess
 import sys
 import time
-from array import array
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import rclpy
-from node_share import HEIGHT, RATE_HZ, SEED, WIDTH, Painter, cpu_name
+from node_share import HEIGHT, WIDTH, Painter, cpu_name, publish_frames
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import CameraInfo, Image
 
 from vision_banana_interfaces.srv import Segment
 from vision_banana_ros.node.messages import TYPES
 from vision_banana_ros.node.node import VisionBananaNode
 from vision_banana_ros.node.transport import carry_large_images
-from vision_banana_ros.scenes import SimulatedCamera
 
 STREAMED = ("depth/image_rect", "segmentation/mask")
 
@@ -60,22 +57,10 @@ def caller(domain: int, calls: int, streaming: bool) -> None:
     if streaming:
         for topic in STREAMED:
             node.create_subscription(TYPES[topic], topic, lambda _: None, 5)
-    images, infos = node.create_publisher(Image, "image", 1), node.create_publisher(CameraInfo, "camera_info", 1)
-    view = SimulatedCamera(SEED, WIDTH, HEIGHT, RATE_HZ).view(0.0)
-    c = view.camera
-    message = Image(height=HEIGHT, width=WIDTH, encoding="rgb8", step=3 * WIDTH, data=array("B", view.image.tobytes()))
-    info = CameraInfo(height=HEIGHT, width=WIDTH, k=[c.fx, 0.0, c.cx, 0.0, c.fy, c.cy, 0.0, 0.0, 1.0])
-    info.p = [c.fx, 0.0, c.cx, 0.0, 0.0, c.fy, c.cy, 0.0, 0.0, 0.0, 1.0, 0.0]
-
-    def publish() -> None:
-        message.header.stamp = info.header.stamp = node.get_clock().now().to_msg()
-        infos.publish(info)
-        images.publish(message)
-
     client = node.create_client(Segment, "/vision_banana/segment")
     client.wait_for_service()
     took: list[float] = []
-    node.create_timer(1 / RATE_HZ, publish)
+    publish_frames(node)
     rng = np.random.default_rng(0)
     while len(took) < calls + 5:
         pause = time.perf_counter() + rng.uniform(0.1, 0.3)

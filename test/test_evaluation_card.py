@@ -12,9 +12,10 @@ import pytest
 
 from vision_banana_ros.cli.main import main
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.evaluation.card import card, renew, write_card
+from vision_banana_ros.evaluation.card import card, write_card
 from vision_banana_ros.evaluation.report import origin, write_against
 from vision_banana_ros.generators import default_bundle, open_bundle
+from vision_banana_ros.generators.bundle import renew_manifest
 
 GRAPHS = ("image.onnx", "text.onnx", "answer.onnx", "manifest.json")
 
@@ -26,7 +27,7 @@ def measured(tmp_path_factory):
     path.mkdir()
     for name in GRAPHS:
         shutil.copy(default_bundle() / name, path)
-    renew(path)
+    renew_manifest(path)
     assert main(["evaluate", str(path), "--count", "3", "--write"]) == 0
     return path
 
@@ -34,7 +35,7 @@ def measured(tmp_path_factory):
 def edit_metrics(path, change):
     metrics = json.loads((path / "metrics.json").read_text())
     (path / "metrics.json").write_text(json.dumps(change(metrics)))
-    renew(path)
+    renew_manifest(path)
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def test_the_card_can_be_written_again_and_the_bundle_stays_whole(bundle, capsys
     assert main(["card", str(bundle)]) == 2
     assert "cut off or altered" in capsys.readouterr().err
     (bundle / "README.md").unlink()
-    renew(bundle)
+    renew_manifest(bundle)
     assert main(["card", str(bundle)]) == 0
     assert (bundle / "README.md").read_text() == first
     assert "README.md" in open_bundle(bundle).manifest.files
@@ -103,7 +104,7 @@ def test_the_card_can_be_written_again_and_the_bundle_stays_whole(bundle, capsys
 def test_a_card_without_figures_says_what_the_bundle_is(bundle):
     for name in ("metrics.json", "README.md", "procedural.jpg", "procedural_worst.jpg"):
         (bundle / name).unlink()
-    renew(bundle)
+    renew_manifest(bundle)
     text = write_card(bundle).read_text()
     assert text.startswith(f"# {open_bundle(bundle).manifest.name}\n") and "How good it is" not in text
 

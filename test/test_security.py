@@ -19,9 +19,10 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import default_bundle
 from vision_banana_ros.generators.bundle import open_bundle
 from vision_banana_ros.node import requests
-from vision_banana_ros.node.images import MAX_PIXELS, read_image
+from vision_banana_ros.node.images import read_image
 from vision_banana_ros.node.prompts import MAX_CHARACTERS, MAX_EXPRESSIONS, clean_text, read_expressions
 from vision_banana_ros.node.worker import MAX_JOBS
+from vision_banana_ros.perception.encodings import MAX_PIXELS
 
 ROOT = Path(__file__).resolve().parent.parent
 SROS2 = ROOT / "config" / "sros2"

@@ -130,10 +130,11 @@ def _machine() -> dict[str, Any]:
         except metadata.PackageNotFoundError:
             continue
     cores, busy = len(os.sched_getaffinity(0)), round(os.getloadavg()[0], 1)
-    return {"cpu": _cpu(), "cores": cores, "load_average": busy, "python": platform.python_version(), **found}
+    return {"cpu": cpu_name(), "cores": cores, "load_average": busy, "python": platform.python_version(), **found}
 
 
-def _cpu() -> str:
+def cpu_name() -> str:
+    """The processor, as Linux tells it."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
 

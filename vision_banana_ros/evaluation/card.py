@@ -8,7 +8,7 @@ from typing import Any
 
 from vision_banana_ros.evaluation.figures import FIGURES, compare, report_table, table
 from vision_banana_ros.evaluation.sheets import SAMPLES, WORST
-from vision_banana_ros.generators.bundle import MANIFEST, Bundle, open_bundle, write_manifest
+from vision_banana_ros.generators.bundle import MANIFEST, Bundle, open_bundle, renew_manifest
 
 CARD = "README.md"
 GENERATION, ABLATIONS = "generation", "ablations"  # entries of metrics.json that are no splits
@@ -32,14 +32,8 @@ def write_card(path: Path) -> Path:
     Raises InputError where the bundle is incomplete or altered.
     """
     (path / CARD).write_text(card(open_bundle(path)))
-    renew(path)
+    renew_manifest(path)
     return path / CARD
-
-
-def renew(path: Path) -> None:
-    """Take the checksums of a bundle's files anew, after something was written into it."""
-    fields = json.loads((path / MANIFEST).read_text())
-    write_manifest(path, {name: value for name, value in fields.items() if name not in ("format", "files")})
 
 
 def card(bundle: Bundle) -> str:

@@ -9,13 +9,13 @@ from typing import Any
 from vision_banana_ros import __version__
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation import legends
-from vision_banana_ros.evaluation.card import GENERATION, renew, write_card
+from vision_banana_ros.evaluation.card import GENERATION, write_card
 from vision_banana_ros.evaluation.evaluate import evaluate
 from vision_banana_ros.evaluation.figures import tidy
 from vision_banana_ros.evaluation.retention import measure_retention
 from vision_banana_ros.evaluation.sheets import write_sheets
 from vision_banana_ros.evaluation.splits import Case, Split
-from vision_banana_ros.generators.bundle import add_metrics, open_bundle
+from vision_banana_ros.generators.bundle import add_metrics, open_bundle, renew_manifest
 from vision_banana_ros.perception import Perceiver
 from vision_banana_ros.perception.perceiver import Painter
 
@@ -41,7 +41,7 @@ def write_report(path: Path, split: Split, report: dict[str, Any], perceiver: Pe
     add_metrics(path, split.name, report)
     if split.ours:
         write_sheets(perceiver, split, report["worst"], path)
-        renew(path)
+        renew_manifest(path)
     write_card(path)
 
 

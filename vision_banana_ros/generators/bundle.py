@@ -71,7 +71,7 @@ def open_bundle(path: str | Path) -> Bundle:
         file = path / name
         if not file.is_file():
             raise InputError(f"Bundle '{path}' lacks its file {name}: copy or download the bundle again.")
-        if _sha256(file) != expected:
+        if sha256_of(file) != expected:
             raise InputError(
                 f"{name} in bundle '{path}' is not the file that its manifest names (SHA-256 differs): "
                 "it was cut off or altered. Copy or download the bundle again."
@@ -81,7 +81,7 @@ def open_bundle(path: str | Path) -> Bundle:
 
 def write_manifest(path: Path, fields: dict[str, Any]) -> Manifest:
     """Write manifest.json for the files that lie in the folder, with their checksums; returns it as read back."""
-    files = {name: _sha256(path / name) for name in _listed(path)}
+    files = {name: sha256_of(path / name) for name in _listed(path)}
     (path / MANIFEST).write_text(json.dumps({"format": FORMAT, **fields, "files": files}, indent=2) + "\n")
     return _manifest(path)
 
@@ -162,6 +162,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """A file's checksum, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The generator: a frame and instructions in, painted pictures out."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators.bundle import Bundle, Manifest, open_bundle
+from vision_banana_ros.generators.base import BundleGenerator
+from vision_banana_ros.generators.bundle import Bundle, open_bundle
 from vision_banana_ros.generators.decode import as_answer, decode_inputs
 from vision_banana_ros.generators.executors import Executor, Features, load_executor
 from vision_banana_ros.generators.prompt import tokenize
 from vision_banana_ros.tasks.colors import Rgb
 
-PROMPTS_KEPT = 256  # encoded instructions kept in memory; the least recently used one goes first
+PROMPTS_KEPT = 256  # encoded instructions kept in memory
 
 
 class Asked(Protocol):
@@ -31,31 +30,12 @@ class Asked(Protocol):
     def color(self) -> Rgb | None: ...
 
 
-class Generator:
-    """A bundle with something that runs it. Not thread-safe: one worker owns it."""
+class Generator(BundleGenerator[tuple[np.ndarray, np.ndarray]]):
+    """A bundle of this project's own network with an executor that runs its graphs."""
 
     def __init__(self, bundle: Bundle, executor: Executor, why: str = "") -> None:
-        self.why = why  # a sentence on the choice of the executor
-        self._bundle = bundle
+        super().__init__(bundle, why, PROMPTS_KEPT)
         self._executor = executor
-        self._prompts: OrderedDict[str, tuple[np.ndarray, np.ndarray]] = OrderedDict()
-
-    @property
-    def name(self) -> str:
-        return self.manifest.name
-
-    @property
-    def manifest(self) -> Manifest:
-        return self._bundle.manifest
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of the frames it takes and the pictures it paints."""
-        return self.manifest.size
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        return self.manifest.tasks
 
     @property
     def executor(self) -> str:
@@ -88,24 +68,18 @@ class Generator:
 
     def _given(self, image: np.ndarray, instructions: Sequence[str]) -> tuple[Features, np.ndarray, np.ndarray]:
         """What an executor answers from: features, encoded instructions and their mask."""
-        if image.dtype != np.uint8 or image.shape != (*self.size, 3):
-            raise InputError(f"The generator takes uint8 frames of shape {(*self.size, 3)}, not {image.dtype} of {image.shape}.")
-        if not instructions:
-            raise InputError("There is nothing to paint: give at least one instruction.")
+        self._check(image, instructions)
         encoded = [self._encoded(instruction) for instruction in instructions]
         features = self._executor.encode_image(np.ascontiguousarray(image))
         text, mask = (np.stack(parts) for parts in zip(*encoded, strict=True))
         return features, text, mask
 
     def _encoded(self, instruction: str) -> tuple[np.ndarray, np.ndarray]:
-        found = self._prompts.get(instruction)
+        found = self._known(instruction)
         if found is None:
             prompt = tokenize(instruction, self.manifest.text_length, self.manifest.text_buckets)
             text = self._executor.encode_text(prompt.pieces[None], prompt.colors[None], prompt.mask[None])[0]
-            found = self._prompts[instruction] = (text, prompt.mask)
-            if len(self._prompts) > PROMPTS_KEPT:
-                self._prompts.popitem(last=False)
-        self._prompts.move_to_end(instruction)
+            found = self._keep(instruction, (text, prompt.mask))
         return found
 
 

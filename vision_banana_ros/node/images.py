@@ -5,10 +5,7 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.perception.encodings import compressed_to_rgb, to_rgb
-
-MAX_PIXELS = 64_000_000
-"""Larger images are refused: no camera of a robot makes them, and they would take the memory of everything else."""
+from vision_banana_ros.perception.encodings import compressed_to_rgb, refuse_huge, to_rgb
 
 
 def read_image(message: Image | CompressedImage) -> np.ndarray:
@@ -17,8 +14,7 @@ def read_image(message: Image | CompressedImage) -> np.ndarray:
         if "compressedDepth" in message.format:
             raise InputError("A compressedDepth image is depth, not a picture; connect the camera's colour topic.")
         return compressed_to_rgb(memoryview(message.data))
-    if message.height * message.width > MAX_PIXELS:
-        raise InputError(f"{message.width}x{message.height} pixels are more than the {MAX_PIXELS:,} that are taken; send it smaller.")
+    refuse_huge(message.width, message.height)
     return to_rgb(
         memoryview(message.data),
         message.encoding,

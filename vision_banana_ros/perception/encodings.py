@@ -75,13 +75,19 @@ def compressed_to_rgb(data: Buffer) -> np.ndarray:
     """
     flat = np.frombuffer(data, np.uint8)
     size = _declared_size(bytes(flat[:_HEADERS]))
-    if size is not None and size[0] * size[1] > MAX_PIXELS:
-        raise InputError(f"{size[0]}x{size[1]} pixels are more than the {MAX_PIXELS:,} that are taken; send it smaller.")
+    if size is not None:
+        refuse_huge(*size)
     # Orientation tags are ignored: CameraInfo describes the sensor's own rows and columns.
     image = cv2.imdecode(flat, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if size is not None else None
     if image is None:
         raise InputError(f"The {flat.size} bytes of the compressed image are neither JPEG nor PNG; publish one of these, whole.")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def refuse_huge(width: int, height: int) -> None:
+    """InputError for an image of more than MAX_PIXELS, before memory is taken for it."""
+    if width * height > MAX_PIXELS:
+        raise InputError(f"{width}x{height} pixels are more than the {MAX_PIXELS:,} that are taken; send it smaller.")
 
 
 def _declared_size(head: bytes) -> tuple[int, int] | None:

@@ -14,6 +14,7 @@ from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2
 from torch import Tensor, nn
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators.backbones.parts import LOCAL, FrameEncoder, TokenDenoiser, check_patches
 from vision_banana_ros.generators.backbones.schedule import Step, flow_steps
 from vision_banana_ros.generators.backbones.tokens import read_tokenizer, to_ids
 
@@ -21,8 +22,6 @@ DENOISER = "transformer"
 DENOISER_CLASS = Flux2Transformer2DModel
 LORA_PIPELINE = "Flux2KleinPipeline"
 PROMPT = ("text",)  # names of a prompt's arrays
-#: Nothing is fetched, and safetensors are insisted on.
-LOCAL: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
 _LAYERS = (9, 18, 27)  # of the text encoder, whose outputs side by side are the embedding
 _MAX_TOKENS = 512
 #: Qwen3's chat with an empty thought, as its own template writes one user's message.
@@ -33,11 +32,7 @@ _FRAME_TIME = 10  # the frame's place on the axis of time, as the pipeline numbe
 def check(configs: dict[str, dict[str, Any]]) -> None:
     """InputError where the components are not of one model."""
     transformer, vae, encoder = configs["transformer"], configs["vae"], configs.get("text_encoder")
-    channels, wanted = int(vae.get("latent_channels", 32)), int(transformer.get("in_channels", 128)) / 4
-    if channels != wanted:
-        raise InputError(
-            f"The VAE has {channels} latent channels, the transformer was made for {wanted:g}: take both from one model."
-        )
+    check_patches(int(vae.get("latent_channels", 32)), int(transformer.get("in_channels", 128)))
     if encoder is not None and 3 * int(encoder["hidden_size"]) != int(transformer["joint_attention_dim"]):
         raise InputError(
             f"The text encoder gives {3 * int(encoder['hidden_size'])} numbers a token, the transformer reads "
@@ -71,21 +66,14 @@ def networks(path: Path, size: tuple[int, int], denoiser_type: torch.dtype) -> t
     return encoder, Denoiser(transformer, (size[0] // 16, size[1] // 16)), decoder
 
 
-def vae_networks(path: Path, size: tuple[int, int]) -> tuple["FrameEncoder", "PictureDecoder"]:
+def vae_networks(path: Path, size: tuple[int, int]) -> tuple["Encoder", "PictureDecoder"]:
     """The first and the last of them."""
     vae = AutoencoderKLFlux2.from_pretrained(path / "vae", torch_dtype=torch.float32, **LOCAL).eval()
-    return FrameEncoder(vae), PictureDecoder(vae, (size[0] // 16, size[1] // 16))
+    return Encoder(vae), PictureDecoder(vae, (size[0] // 16, size[1] // 16))
 
 
-class FrameEncoder(nn.Module):
+class Encoder(FrameEncoder):
     """(H, W, 3) uint8 -> (1, n, C) float32 tokens."""
-
-    def __init__(self, vae: Any) -> None:
-        super().__init__()
-        self.vae = vae
-
-    def forward(self, image: Tensor) -> Tensor:
-        return self.encode(image.float().permute(2, 0, 1)[None] / 127.5 - 1)
 
     def encode(self, pictures: Tensor) -> Tensor:
         """(N, 3, H, W) in -1..1 -> (N, n, C)."""
@@ -97,23 +85,15 @@ class FrameEncoder(nn.Module):
         return ((patches - mean) / deviation).flatten(2).transpose(1, 2)
 
 
-class Denoiser(nn.Module):
+class Denoiser(TokenDenoiser):
     """Painted tokens (N, n, C), the frame's (1, n, C), the time 0..1 (N,) and text (N, T, D) -> velocity (N, n, C)."""
 
     def __init__(self, transformer: Any, grid: tuple[int, int]) -> None:
-        super().__init__()
-        self.transformer = transformer
         zeros = torch.zeros(1, dtype=torch.long)
         rows, columns = torch.arange(grid[0]), torch.arange(grid[1])
         words = torch.cartesian_prod(zeros, zeros, zeros, torch.arange(_MAX_TOKENS))
         pictures = [torch.cartesian_prod(torch.tensor([time]), rows, columns, zeros) for time in (0, _FRAME_TIME)]
-        positions = torch.cat([words, *pictures])
-        # Rotary tables are computed in double precision, which accelerators lack. So they are computed once and given to the
-        # transformer in place of the positions that it would compute them from.
-        table = torch.cat([part.float() for part in self.transformer.pos_embed(positions)], dim=1)
-        self.transformer.pos_embed = _Halves()
-        self.register_buffer("words", table[:_MAX_TOKENS], persistent=False)
-        self.register_buffer("places", table[_MAX_TOKENS:], persistent=False)
+        super().__init__(transformer, torch.cat([words, *pictures]), _MAX_TOKENS)
 
     def forward(self, x: Tensor, frame: Tensor, time: Tensor, text: Tensor) -> Tensor:
         kind = self.transformer.dtype
@@ -157,7 +137,7 @@ def encode(path: Path, instructions: list[str], device: str) -> list[dict[str, n
     ids = [to_ids(tokenizer, _CHAT, instruction, _MAX_TOKENS, padding) for instruction in instructions]
     from transformers import Qwen3ForCausalLM
 
-    encoder = Qwen3ForCausalLM.from_pretrained(path / "text_encoder", local_files_only=True, use_safetensors=True, dtype="auto")
+    encoder = Qwen3ForCausalLM.from_pretrained(path / "text_encoder", dtype="auto", **LOCAL)
     encoder = encoder.eval().to(device)
     made = []
     with torch.inference_mode():
@@ -166,14 +146,6 @@ def encode(path: Path, instructions: list[str], device: str) -> list[dict[str, n
             hidden = encoder.model(*given, output_hidden_states=True, use_cache=False).hidden_states
             made.append({"text": torch.cat([hidden[layer][0] for layer in _LAYERS], dim=-1).float().cpu().numpy()})
     return made
-
-
-class _Halves(nn.Module):
-    """Rotary cosines and sines from one table, side by side."""
-
-    def forward(self, table: Tensor) -> tuple[Tensor, Tensor]:
-        cosines, sines = table.chunk(2, dim=1)
-        return cosines, sines
 
 
 def _statistics(vae: Any) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxTransf
 from torch import Tensor, nn
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators.backbones.parts import LOCAL, FrameEncoder, TokenDenoiser, check_patches
 from vision_banana_ros.generators.backbones.schedule import Step, flow_steps
 from vision_banana_ros.generators.backbones.tokens import read_tokenizer, to_ids
 
@@ -20,7 +21,6 @@ DENOISER = "transformer"
 DENOISER_CLASS = FluxTransformer2DModel
 LORA_PIPELINE = "FluxKontextPipeline"
 PROMPT = ("text", "summary")
-LOCAL: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
 GUIDANCE = 3.5  # what the pipeline tells weights that were distilled from guided ones
 _MAX_TOKENS = 512
 
@@ -28,11 +28,7 @@ _MAX_TOKENS = 512
 def check(configs: dict[str, dict[str, Any]]) -> None:
     """InputError where the components are not of one model."""
     transformer, vae, clip, t5 = (configs[name] for name in ("transformer", "vae", "text_encoder", "text_encoder_2"))
-    channels, wanted = int(vae.get("latent_channels", 16)), int(transformer.get("in_channels", 64)) / 4
-    if channels != wanted:
-        raise InputError(
-            f"The VAE has {channels} latent channels, the transformer was made for {wanted:g}: take both from one model."
-        )
+    check_patches(int(vae.get("latent_channels", 16)), int(transformer.get("in_channels", 64)))
     for name, gives, reads in (
         ("text_encoder_2", t5["d_model"], transformer["joint_attention_dim"]),
         ("text_encoder", clip["hidden_size"], transformer["pooled_projection_dim"]),
@@ -67,21 +63,14 @@ def networks(path: Path, size: tuple[int, int], denoiser_type: torch.dtype) -> t
     return encoder, Denoiser(transformer, (size[0] // 16, size[1] // 16)), decoder
 
 
-def vae_networks(path: Path, size: tuple[int, int]) -> tuple["FrameEncoder", "PictureDecoder"]:
+def vae_networks(path: Path, size: tuple[int, int]) -> tuple["Encoder", "PictureDecoder"]:
     """The first and the last of them."""
     vae = AutoencoderKL.from_pretrained(path / "vae", torch_dtype=torch.float32, **LOCAL).eval()
-    return FrameEncoder(vae), PictureDecoder(vae, (size[0] // 16, size[1] // 16))
+    return Encoder(vae), PictureDecoder(vae, (size[0] // 16, size[1] // 16))
 
 
-class FrameEncoder(nn.Module):
+class Encoder(FrameEncoder):
     """(H, W, 3) uint8 -> (1, n, C) float32 tokens: 2x2 patches of the VAE's latents."""
-
-    def __init__(self, vae: Any) -> None:
-        super().__init__()
-        self.vae = vae
-
-    def forward(self, image: Tensor) -> Tensor:
-        return self.encode(image.float().permute(2, 0, 1)[None] / 127.5 - 1)
 
     def encode(self, pictures: Tensor) -> Tensor:
         """(N, 3, H, W) in -1..1 -> (N, n, C)."""
@@ -92,20 +81,13 @@ class FrameEncoder(nn.Module):
         return patches.reshape(n, (height // 2) * (width // 2), channels * 4)
 
 
-class Denoiser(nn.Module):
+class Denoiser(TokenDenoiser):
     """Painted tokens (N, n, C), the frame's (1, n, C), the time 0..1 (N,), text (N, T, D) and summary (N, P) -> velocity."""
 
     def __init__(self, transformer: Any, grid: tuple[int, int]) -> None:
-        super().__init__()
-        self.transformer = transformer
         rows, columns = torch.arange(float(grid[0])), torch.arange(float(grid[1]))
         pictures = [torch.cartesian_prod(torch.tensor([float(which)]), rows, columns) for which in (0, 1)]
-        positions = torch.cat([torch.zeros(_MAX_TOKENS, 3), *pictures])
-        # As in flux2_klein: rotary tables, computed once, in place of the positions.
-        table = torch.cat([part.float() for part in self.transformer.pos_embed(positions)], dim=1)
-        self.transformer.pos_embed = _Halves()
-        self.register_buffer("words", table[:_MAX_TOKENS], persistent=False)
-        self.register_buffer("places", table[_MAX_TOKENS:], persistent=False)
+        super().__init__(transformer, torch.cat([torch.zeros(_MAX_TOKENS, 3), *pictures]), _MAX_TOKENS)
 
     def forward(self, x: Tensor, frame: Tensor, time: Tensor, text: Tensor, summary: Tensor) -> Tensor:
         kind = self.transformer.dtype
@@ -156,11 +138,3 @@ def encode(path: Path, instructions: list[str], device: str) -> list[dict[str, n
         with torch.inference_mode():
             made.append({"text": text, "summary": clip(given.to(device)).pooler_output[0].float().cpu().numpy()})
     return made
-
-
-class _Halves(nn.Module):
-    """Rotary cosines and sines from one table, side by side."""
-
-    def forward(self, table: Tensor) -> tuple[Tensor, Tensor]:
-        cosines, sines = table.chunk(2, dim=1)
-        return cosines, sines

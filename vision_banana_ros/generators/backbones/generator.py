@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """An open image editor as a generator: the same face as `generators.Generator`, on instructions that were encoded ahead."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -10,11 +9,12 @@ import numpy as np
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.family import FAMILIES
 from vision_banana_ros.generators.backbones.prompts import Encoding, Prompt, cache_of, command_for
-from vision_banana_ros.generators.backbones.schedule import Step
-from vision_banana_ros.generators.bundle import Bundle, Manifest
+from vision_banana_ros.generators.backbones.schedule import Step, start_of
+from vision_banana_ros.generators.base import BundleGenerator
+from vision_banana_ros.generators.bundle import Bundle
 from vision_banana_ros.tasks.profiles import Asked, Profile, Question, profile
 
-PROMPTS_KEPT = 32  # an encoded instruction takes 16 MB; the least recently used one goes first
+PROMPTS_KEPT = 32  # an encoded instruction takes 16 MB
 
 
 class Runner(Protocol):
@@ -26,39 +26,19 @@ class Runner(Protocol):
         """(H, W, 3) uint8 -> (N, H, W, 3) float32 in 0..1. start: the first latents, None for the frame's own."""
 
 
-class BackboneGenerator:
-    """A bundle made by `vision-banana import`, with something that runs it. Not thread-safe: one worker owns it."""
+class BackboneGenerator(BundleGenerator[Prompt]):
+    """A bundle made by `vision-banana import`, with something that runs it."""
 
     def __init__(self, bundle: Bundle, runner: Runner, why: str, encode_prompts: bool = False) -> None:
-        from vision_banana_ros.generators.backbones.schedule import start_of
-
-        self.why = why
-        self._bundle, self._runner, self._encodes = bundle, runner, encode_prompts
+        super().__init__(bundle, why, PROMPTS_KEPT)
+        self._runner, self._encodes = runner, encode_prompts
         backbone = bundle.manifest.backbone
         self._steps = [Step(*map(float, step)) for step in backbone["schedule"]]
         self._start = None if backbone["start"] == "frame" else start_of(backbone["start"], backbone["latents"])
         self._cache = cache_of(bundle)
-        self._prompts: OrderedDict[str, Prompt] = OrderedDict()
         self._encoding: dict[str, Encoding] = {}
         #: How its questions are worded and its answers read: `profile.asked(question)`.
         self.profile: Profile = profile(bundle.manifest.codec, backbone.get("words"))
-
-    @property
-    def name(self) -> str:
-        return self.manifest.name
-
-    @property
-    def manifest(self) -> Manifest:
-        return self._bundle.manifest
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of the frames it takes and the pictures it paints."""
-        return self.manifest.size
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        return self.manifest.tasks
 
     @property
     def executor(self) -> str:
@@ -80,10 +60,7 @@ class BackboneGenerator:
 
         image: (H, W, 3) uint8 RGB of exactly `size`. Returns (N, H, W, 3) float32 in 0..1.
         """
-        if image.dtype != np.uint8 or image.shape != (*self.size, 3):
-            raise InputError(f"The generator takes uint8 frames of shape {(*self.size, 3)}, not {image.dtype} of {image.shape}.")
-        if not instructions:
-            raise InputError("There is nothing to paint: give at least one instruction.")
+        self._check(image, instructions)
         prompts = [self._prompt(instruction, wait=False) for instruction in instructions]
         return self._runner.paint(np.ascontiguousarray(image), prompts, self._steps, self._start)
 
@@ -95,13 +72,9 @@ class BackboneGenerator:
         return [question.read(rgb) for question, rgb in zip(asked, painted, strict=True)]
 
     def _prompt(self, instruction: str, wait: bool) -> Prompt:
-        found = self._prompts.get(instruction)
+        found = self._known(instruction)
         if found is None:
-            found = self._cache.find(instruction) or self._encode(instruction, wait)
-            self._prompts[instruction] = found
-            if len(self._prompts) > PROMPTS_KEPT:
-                self._prompts.popitem(last=False)
-        self._prompts.move_to_end(instruction)
+            found = self._keep(instruction, self._cache.find(instruction) or self._encode(instruction, wait))
         return found
 
     def _encode(self, instruction: str, wait: bool) -> Prompt:

@@ -14,7 +14,7 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.folder import INDEX, Folder, open_folder, read_header, read_json
 from vision_banana_ros.generators.backbones.prompts import ENCODER, PromptCache, require_packages
 from vision_banana_ros.generators.backbones.schedule import STARTS, Step
-from vision_banana_ros.generators.bundle import Bundle, open_bundle, write_manifest
+from vision_banana_ros.generators.bundle import Bundle, open_bundle, sha256_of, write_manifest
 from vision_banana_ros.tasks.profiles import profile
 
 _SPARE = 100_000_000  # bytes that must be left over
@@ -216,8 +216,7 @@ def _copy_encoder(folder: Folder, options: Options, partial: Path, say: Callable
     for component in folder.family.encoding:
         say(f"reading {component}")
         for file in folder.files(component):
-            with file.open("rb") as opened:
-                sums[f"{component}/{file.name}"] = hashlib.file_digest(opened, "sha256").hexdigest()
+            sums[f"{component}/{file.name}"] = sha256_of(file)
     digest = hashlib.sha256(repr(sorted(sums.items())).encode()).hexdigest()
     if options.encoder and folder.family.words:
         for component in folder.family.encoding:

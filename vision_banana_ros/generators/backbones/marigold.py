@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.folder import INDEX, read_json
+from vision_banana_ros.generators.backbones.parts import LOCAL, FrameEncoder
 from vision_banana_ros.generators.backbones.schedule import Step, linear_steps
 
 DENOISER = "unet"
 DENOISER_CLASS = UNet2DConditionModel
 LORA_PIPELINE = None
 PROMPT = ("text",)
-LOCAL: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
 _NO_WORDS = 2  # tokens of the empty prompt: its start and its end
 _NORMALS = "MarigoldNormalsPipeline"
 
@@ -63,22 +63,15 @@ def networks(path: Path, size: tuple[int, int], denoiser_type: torch.dtype) -> t
     return encoder, Denoiser(unet), decoder
 
 
-def vae_networks(path: Path, size: tuple[int, int]) -> tuple["FrameEncoder", "PictureDecoder"]:
+def vae_networks(path: Path, size: tuple[int, int]) -> tuple["Encoder", "PictureDecoder"]:
     """The first and the last of them. size: any, for nothing of them depends on it."""
     vae = AutoencoderKL.from_pretrained(path / "vae", torch_dtype=torch.float32, **LOCAL).eval()
     about = read_json(path / INDEX) if (path / INDEX).is_file() else {}
-    return FrameEncoder(vae), PictureDecoder(vae, about.get("_class_name") == _NORMALS and not about.get("use_full_z_range", True))
+    return Encoder(vae), PictureDecoder(vae, about.get("_class_name") == _NORMALS and not about.get("use_full_z_range", True))
 
 
-class FrameEncoder(nn.Module):
+class Encoder(FrameEncoder):
     """(H, W, 3) uint8 -> (1, C, h, w) float32 latents."""
-
-    def __init__(self, vae: Any) -> None:
-        super().__init__()
-        self.vae = vae
-
-    def forward(self, image: Tensor) -> Tensor:
-        return self.encode(image.float().permute(2, 0, 1)[None] / 127.5 - 1)
 
     def encode(self, pictures: Tensor) -> Tensor:
         """(N, 3, H, W) in -1..1 -> (N, C, h, w)."""
@@ -119,7 +112,7 @@ def encode(path: Path, instructions: list[str], device: str) -> list[dict[str, n
     from transformers import CLIPTextModel, CLIPTokenizerFast
 
     tokenizer = CLIPTokenizerFast.from_pretrained(path / "tokenizer", local_files_only=True)
-    encoder = CLIPTextModel.from_pretrained(path / "text_encoder", local_files_only=True, use_safetensors=True).eval().to(device)
+    encoder = CLIPTextModel.from_pretrained(path / "text_encoder", **LOCAL).eval().to(device)
     tokens = tokenizer("", padding="do_not_pad", return_tensors="pt").input_ids.to(device)
     with torch.inference_mode():
         return [{"text": encoder(tokens)[0][0].float().cpu().numpy()} for _ in instructions]

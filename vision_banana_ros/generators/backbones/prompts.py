@@ -5,7 +5,6 @@ Each is one safetensors file in the bundle's folder prompts/, named by the SHA-2
 instruction it is and by which encoder it was made. Files can be added while a generator runs.
 """
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import numpy as np
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.family import FAMILIES
 from vision_banana_ros.generators.backbones.folder import read_header, read_tensors, write_tensors
-from vision_banana_ros.generators.bundle import Bundle
+from vision_banana_ros.generators.bundle import Bundle, sha256_of
 
 FOLDER = "prompts"
 ENCODER = "encoder"
@@ -48,7 +47,7 @@ class PromptCache:
         path = self._known.get(instruction)
         if path is None:
             return None
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != path.stem:
+        if not path.is_file() or sha256_of(path) != path.stem:
             raise InputError(f"The encoded prompt {path} was cut off or altered: delete it and encode the instruction again.")
         arrays = read_tensors(path)
         if {name: values.shape for name, values in arrays.items()} != self._shapes:
@@ -62,7 +61,7 @@ class PromptCache:
             partial = Path(file.name)
         try:
             write_tensors(partial, arrays, {"instruction": instruction, "encoder": self._encoder})
-            path = self.folder / f"{hashlib.sha256(partial.read_bytes()).hexdigest()}.safetensors"
+            path = self.folder / f"{sha256_of(partial)}.safetensors"
             partial.chmod(0o644)
             partial.replace(path)
         except OSError as error:
@@ -169,6 +168,5 @@ def _verify_encoder(path: Path, files: dict[str, Any]) -> None:
                 f"Bundle '{path}' has no text encoder here ({ENCODER}/{name}): encode on the machine that imported it, and copy its "
                 f"folder {FOLDER}/ over."
             )
-        with file.open("rb") as opened:
-            if hashlib.file_digest(opened, "sha256").hexdigest() != expected:
-                raise InputError(f"{file} is not the file that was imported (SHA-256 differs): import the model again.")
+        if sha256_of(file) != expected:
+            raise InputError(f"{file} is not the file that was imported (SHA-256 differs): import the model again.")

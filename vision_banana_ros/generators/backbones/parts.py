@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the editors' networks have in common. Imports torch."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vision_banana_ros.errors import InputError
+
+#: Nothing is fetched, and safetensors are insisted on.
+LOCAL: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
+
+
+def check_patches(channels: int, tokens: int) -> None:
+    """InputError where 2x2 patches of the VAE's latents are not the transformer's tokens.
+
+    channels: of the VAE's latents. tokens: what the transformer takes for each token.
+    """
+    if channels != tokens / 4:
+        raise InputError(
+            f"The VAE has {channels} latent channels, the transformer was made for {tokens / 4:g}: take both from one model."
+        )
+
+
+class FrameEncoder(nn.Module):
+    """(H, W, 3) uint8 -> the frame's float32 latents, by the family's `encode`."""
+
+    def __init__(self, vae: Any) -> None:
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.encode(image.float().permute(2, 0, 1)[None] / 127.5 - 1)
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """(N, 3, H, W) in -1..1 -> latents of N pictures."""
+        raise NotImplementedError
+
+
+class TokenDenoiser(nn.Module):
+    """A transformer over words and the tokens of two pictures whose rotary tables, `words` and `places`, are given to it.
+
+    They are computed in double precision, which accelerators lack. So they are computed once and given to the transformer in
+    place of the positions that it would compute them from.
+    """
+
+    words: Tensor
+    places: Tensor
+
+    def __init__(self, transformer: Any, positions: Tensor, words: int) -> None:
+        """positions: of all tokens, those of the `words` first."""
+        super().__init__()
+        self.transformer = transformer
+        table = torch.cat([part.float() for part in self.transformer.pos_embed(positions)], dim=1)
+        self.transformer.pos_embed = _Halves()
+        self.register_buffer("words", table[:words], persistent=False)
+        self.register_buffer("places", table[words:], persistent=False)
+
+
+class _Halves(nn.Module):
+    """Rotary cosines and sines from one table, side by side."""
+
+    def forward(self, table: Tensor) -> tuple[Tensor, Tensor]:
+        cosines, sines = table.chunk(2, dim=1)
+        return cosines, sines
