@@ -122,10 +122,11 @@ def test_the_truth_has_no_decoded_error_and_its_opposite_has(asked):
     none = decoded_error(truth, truth, asked.tasks, asked.palette)
     other = decoded_error(-truth, truth, asked.tasks, asked.palette)
     for task, right, wrong, palette in zip(asked.tasks, none, other, asked.palette, strict=True):
-        if task == "instances" or (task == "depth" and palette[0, 0] == data.NO_COLOR):
+        if task == "depth" and palette[0, 0] == data.NO_COLOR:
             assert right == wrong == 0
         else:
-            assert right < 0.06 and 0.3 < wrong <= 1.01, task
+            # Things side by side have colours that are near, so even the truth could be read as the neighbour's.
+            assert right < (0.3 if task == "instances" else 0.06) and 0.3 < wrong <= 1.01, task
 
 
 def error_of(task, answer, truth, palette=()):
@@ -223,7 +224,8 @@ def test_samples_decode_back_to_the_truth_of_the_view(seed):
     samples = draw_samples(view, rng)
     assert len(samples) == QUESTIONS_A_VIEW
     for sample in samples:
-        assert sample.target.shape == (48, 64, 3) and sample.target.min() >= 0 and sample.target.max() <= 1
+        assert sample.target.shape == (48, 64, 3) and sample.target.min() >= 0
+        assert sample.target.max() <= (255 if sample.target.dtype == np.uint8 else 1)
         tokenize(sample.instruction, 128, 4096)
     if samples[0].palette:
         np.testing.assert_allclose(TASKS["depth"].decode(samples[0].target).depth_m, view.depth_m, rtol=1e-3)
@@ -241,8 +243,16 @@ def test_legends_are_drawn_anew_and_may_name_every_class():
 
 def test_places_far_apart_have_colours_that_can_be_told_apart():
     left, right = (np.array(place_color(x, 0.5)) for x in (0.3, 0.4))
-    assert np.linalg.norm(left - right) * 255 > 2 * 14
-    assert np.linalg.norm(place_color(0, 0)) * 255 > 100
+    assert np.linalg.norm(left - right) > 2 * 14
+    assert np.linalg.norm(place_color(0, 0)) > 100
+
+
+def test_things_take_the_colours_of_their_palette():
+    view, rng = view_of(0)
+    asked = [s for _ in range(20) for s in draw_samples(view, rng) if s.task == "instances"]
+    assert any(len(sample.palette) > 2 for sample in asked)
+    for sample in asked:
+        assert {tuple(color) for color in np.unique(sample.target.reshape(-1, 3), axis=0).tolist()} <= set(sample.palette)
 
 
 # ---- the network as it is called

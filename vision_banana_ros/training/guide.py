@@ -17,9 +17,9 @@ NEAR_M, FAR_WALK = 0.05, 0.985  # depth below and walk above (71 m) which differ
 
 
 def decoded_error(answer: Tensor, target: Tensor, tasks: list[str], palette: Tensor) -> Tensor:
-    """(N,) mean decoded error; pictures in -1..1. 0 for tasks whose colours mean nothing by themselves."""
+    """(N,) mean decoded error; pictures in -1..1. 0 for captions, edits, and depth along other colour maps."""
     errors = answer.new_zeros(len(tasks))
-    for names, error in ((("depth",), _depth), (("normals",), _normals), (("semantic", "referring"), _choice)):
+    for names, error in ((("depth",), _depth), (("normals",), _normals), (("semantic", "referring", "instances"), _choice)):
         rows = [i for i, task in enumerate(tasks) if task in names]
         if rows:
             index = torch.tensor(rows, device=answer.device)

@@ -13,6 +13,7 @@ from vision_banana_ros.tasks.colors import BLACK, MIN_DISTANCE, Legend, Rgb, far
 LEGEND: Legend = dict(zip(CLASSES, far_apart(len(CLASSES), [BLACK]), strict=True))
 QUESTIONS_A_VIEW = 5
 RANDOM_LEGENDS = 0.85
+INSTANCES = 0.65  # share of views whose last question is for instances; the others are asked for one thing more
 ALL_CLASSES = 0.4  # share of random legends that name every class: a robot's legend is long, and mostly of what is not there
 CUBE_WALK: tuple[Rgb, ...] = tuple(tuple(round(255 * float(c)) for c in knot) for knot in depth.COLORMAPS["cube"])  # type: ignore[misc]
 _COLOR_STYLES = ("hex", "rgb", "name")
@@ -22,8 +23,7 @@ _COLOR_STYLES = ("hex", "rgb", "name")
 class Sample:
     """An instruction and the picture that it asks for, (H, W, 3) float32 in 0..1 or uint8.
 
-    palette: the flat colours that the answer is made of, where the instruction names them; for depth along the cube, the
-    corners of its walk.
+    palette: the flat colours that the answer is made of; for depth along the cube, the corners of its walk.
     """
 
     task: str
@@ -48,7 +48,7 @@ def draw_samples(
         _normals(view, rng),
         _semantic(view, rng, random_legends),
         _referring(view, rng),
-        _instances(view, rng) if rng.random() < 0.5 else _referring(view, rng),
+        _instances(view, rng) if rng.random() < INSTANCES else _referring(view, rng),
     ]
 
 
@@ -118,18 +118,21 @@ def _instances(view: View, rng: np.random.Generator) -> Sample:
     present = [int(i) for i in np.unique(view.labels[view.instances > 0]) if i < len(CLASSES)]
     wanted = int(rng.choice(present)) if present and rng.random() < 0.85 else int(rng.integers(len(CLASSES)))
     labels = np.where(view.labels == wanted, view.instances, 0)
-    target = np.zeros((*labels.shape, 3), np.float32)
     height, width = labels.shape
+    colors: list[Rgb] = []
+    target = np.zeros((*labels.shape, 3), np.uint8)
     for label in np.unique(labels[labels > 0]):
         rows, columns = np.nonzero(labels == label)
-        target[rows, columns] = place_color(columns.mean() / width, rows.mean() / height)
+        colors.append(place_color(columns.mean() / width, rows.mean() / height))
+        target[rows, columns] = colors[-1]
     text = instances.instruction(CLASSES[wanted], phrasing=_phrasing(instances.PHRASINGS, rng))
-    return Sample("instances", text, target)
+    # What is not there could have been anywhere; the middle's colour stands for that.
+    return Sample("instances", text, target, (BLACK, *(colors or [place_color(0.5, 0.5)])))
 
 
-def place_color(x: float, y: float) -> tuple[float, float, float]:
-    """The colour, 0..1, of a thing whose visible part is centred at x, y (0..1 of the picture): never near black."""
-    return 0.2 + 0.8 * x, 0.2 + 0.8 * y, 1.0 - 0.8 * x
+def place_color(x: float, y: float) -> Rgb:
+    """The colour, 0-255, of a thing whose visible part is centred at x, y (0..1 of the picture): never near black."""
+    return round(51 + 204 * x), round(51 + 204 * y), round(255 - 204 * x)
 
 
 def _phrasing(phrasings: tuple[str, ...], rng: np.random.Generator) -> int:
