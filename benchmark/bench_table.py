@@ -35,15 +35,15 @@ def short_table(file: Path) -> str:
         f"Frames of 640×480 read and answered by `vision-banana bench` on {machine['cores']} × {machine['cpu']}"
         f" (benchmark/{file.name}):",
         "",
-        "| questions a frame | executor | p50 / p99 | frames/s | memory |",
-        "|-|-|-|-|-|",
+        "| questions a frame | executor | p50 / p99 | frames/s | memory | × plain torch |",
+        "|-|-|-|-|-|-|",
     ]
     for row in report["rows"]:
         if row["questions"] in SHOWN:
-            frame = row["frame_ms"]
+            frame, times = row["frame_ms"], row["times_plain_torch"]
             lines.append(
                 f"| {row['questions']} | {row['executor']} | {frame['p50']:.0f} / {frame['p99']:.0f} ms"
-                f" | {row['frames_per_s']:.1f} | {row['rss_mib']:.0f} MiB |"
+                f" | {row['frames_per_s']:.1f} | {row['rss_mib']:.0f} MiB | {times['frame']:.1f} |"
             )
     return "\n".join(lines)
 

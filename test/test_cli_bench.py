@@ -3,9 +3,13 @@ import json
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from vision_banana_ros.cli.main import main
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators import default_bundle, load_generator
+from vision_banana_ros.tasks import depth, normals
 
 TABLE = runpy.run_path(str(Path(__file__).parents[1] / "benchmark" / "bench_table.py"))
 
@@ -27,6 +31,31 @@ def test_it_measures_what_can_run_and_says_what_cannot(tmp_path, capsys, monkeyp
     assert len(table) == 4 and len({line.count("|") for line in table}) == 1
     made = TABLE["tables"](tmp_path).splitlines()
     assert made[0].startswith("`vision-banana bench") and made[2:] == table
+
+
+def test_the_plain_run_paints_what_the_shared_one_paints_and_others_are_compared_with_it():
+    pytest.importorskip("torch")
+    pytest.importorskip("diffusers")
+    pytest.importorskip("onnx")
+    from vision_banana_ros.cli._bench import _compare
+    from vision_banana_ros.cli._plain import load_plain
+
+    plain, shared = load_plain(default_bundle()), load_generator(default_bundle(), "torch:eager-fp32")
+    y, x = np.mgrid[: plain.size[0], : plain.size[1]]
+    image = np.stack([x % 256, y % 256, (x + y) % 256], -1).astype(np.uint8)
+    asked = [depth.instruction(), normals.instruction()]
+    apart = np.abs(plain.paint(image, asked) - shared.paint(image, asked))
+    assert np.quantile(apart, 0.998) < 1e-4 and apart.max() < 1e-3
+    with pytest.raises(InputError, match="nothing to paint"):
+        plain.paint(image, [])
+
+    def row(executor, frame, paint, cpu):
+        return {"executor": executor, "frame_ms": {"p50": frame}, "paint_ms": {"p50": paint}, "frame_cpu_ms": cpu}
+
+    rows = [row(plain.executor, 90, 80, 200), row("torch eager cpu bf16", 40, 30, 80), row("onnxruntime cpu int8", 30, 20, 40)]
+    _compare(rows)
+    assert rows[2]["times_plain_torch"] == {"frame": 3.0, "paint": 4.0, "cpu": 5.0}
+    assert "times_torch_eager" not in rows[2]  # in fp32 it was not measured
 
 
 def test_the_table_goes_between_the_markers():

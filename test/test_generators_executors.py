@@ -171,6 +171,25 @@ def test_int8_is_taken_where_the_bundle_and_the_cpu_have_it(bundle, monkeypatch)
     assert load_generator(bundle).executor == "onnxruntime cpu fp32"
 
 
+def test_int8_is_for_cpus_alone(monkeypatch):
+    monkeypatch.setattr(on_onnxruntime.onnxruntime, "get_available_providers", lambda: list(on_onnxruntime.PROVIDERS.values()))
+    with pytest.raises(InputError, match="onnxruntime:cpu-int8, or for onnxruntime:cuda-fp32"):
+        load_generator(default_bundle(), "onnxruntime:cuda-int8")
+
+
+def test_int8_answers_questions_beside_each_other_as_it_answers_them_alone():
+    bundle = open_bundle(default_bundle())
+    if not all(graph in bundle.manifest.files for graph in INT8_GRAPHS.values()):
+        pytest.skip("this bundle has none")
+    generator = load_generator(bundle.path, "onnxruntime:cpu-int8")
+    image = np.random.default_rng(0).integers(0, 256, (*generator.size, 3), np.uint8)
+    asked = [depth.instruction(), semantic.instruction(bundle.manifest.legend), "the door"]
+    together = generator.paint(image, asked)
+    assert together.shape == (3, *image.shape)
+    for instruction, painted in zip(asked, together, strict=True):
+        np.testing.assert_array_equal(generator.paint(image, [instruction])[0], painted)
+
+
 def test_int8_graphs_that_ship_have_passed():
     bundle = open_bundle(default_bundle())
     if not any(graph in bundle.manifest.files for graph in INT8_GRAPHS.values()):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from vision_banana_ros.cli._plain import PLAIN, PlainTorch, load_plain
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import Generator, load_generator
 from vision_banana_ros.perception import Perceiver, Question
@@ -20,6 +21,8 @@ from vision_banana_ros.tasks.colors import Legend
 WARM_UP = 5
 REFERRED = ("the door", "the floor", "a person", "the red box", "the chair on the left")
 MOST_QUESTIONS = 3 + len(REFERRED)
+#: What the others are compared with, where it was measured, too: the field of a row, and how the other's name begins.
+COMPARED = {"times_plain_torch": PLAIN, "times_torch_eager": "torch eager"}
 
 
 def measure(
@@ -29,9 +32,10 @@ def measure(
     CPU time of both, and what it costs otherwise.
 
     A frame is letterboxed, painted, decoded and brought back to its own size. With several cameras a turn is a frame of each,
-    and times are those of the whole turn. `times_torch_eager` compares the medians of painting with the first executor's, where
-    that is torch, by the clock and, for a machine that is busy with other things too, by CPU time; an executor that cannot be had
-    is a row with "refused".
+    and times are those of the whole turn. `times_plain_torch` and `times_torch_eager` say how many times faster a row is than the
+    plain run (cli/_plain.py) and than this package's own torch executor in fp32: the medians of a frame, those of painting alone,
+    and, for a machine that is busy with other things too, a frame's CPU time. An executor that cannot be had is a row with
+    "refused".
     """
     started = [_Runner(bundle, executor, frame) for executor in executors]
     try:
@@ -46,8 +50,7 @@ def measure(
                     if i >= WARM_UP:
                         times.append(taken)
             rows = [_row(runner, questions, cameras, times) for runner, times in zip(ready, turns, strict=True)]
-            if ready and ready[0] is started[0] and executors[0].startswith("torch"):
-                _compare(rows)
+            _compare(rows)
             yield from rows
         yield from (runner.about for runner in started if runner not in ready)
     finally:
@@ -68,15 +71,22 @@ def _row(runner: "_Runner", questions: int, cameras: int, times: list[tuple[floa
         "frame_cpu_ms": round(float(np.median(frame_cpu)), 2),
         **runner.ask("memory"),
         "joule_a_frame": round(float(np.mean(energy)) / 1000, 4) if np.isfinite(energy).all() else None,
-        "times_torch_eager": None,
+        **dict.fromkeys(COMPARED),
     }
 
 
 def _compare(rows: list[dict[str, Any]]) -> None:
-    """How many times faster than the first row each is."""
-    for row in rows:
-        clock, cpu = rows[0]["paint_ms"]["p50"] / row["paint_ms"]["p50"], rows[0]["paint_cpu_ms"] / row["paint_cpu_ms"]
-        row["times_torch_eager"] = {"clock": round(clock, 2), "cpu": round(cpu, 2)}
+    """How many times faster than each of COMPARED the rows are."""
+    for field, name in COMPARED.items():
+        base = next((row for row in rows if row["executor"].startswith(name) and row["executor"].endswith("fp32")), None)
+        if base is None:
+            continue
+        for row in rows:
+            row[field] = {
+                "frame": round(base["frame_ms"]["p50"] / row["frame_ms"]["p50"], 2),
+                "paint": round(base["paint_ms"]["p50"] / row["paint_ms"]["p50"], 2),
+                "cpu": round(base["frame_cpu_ms"] / row["frame_cpu_ms"], 2),
+            }
 
 
 def questions_of(legend: Legend, count: int) -> list[Question]:
@@ -125,7 +135,7 @@ def _percentiles(values_ms: np.ndarray) -> dict[str, float]:
 def _serve(pipe: Connection, bundle: Path, executor: str, frame: tuple[int, int]) -> None:
     """The executor's process: load, then a turn whenever asked, until the pipe closes."""
     try:
-        generator = load_generator(bundle, executor)
+        generator = load_plain(bundle) if executor == PLAIN else load_generator(bundle, executor)
     except InputError as error:
         pipe.send({"refused": str(error)})
         return
@@ -158,8 +168,9 @@ def _rss_mib() -> float:
 class _Timed:
     """A generator that adds up what painting takes, and decoding where that is done on the device."""
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: Generator | PlainTorch) -> None:
         self._generator = generator
+        self._answer = generator.answer if isinstance(generator, Generator) else self._painted
         self.clock_s = self.cpu_s = 0.0
 
     @property
@@ -171,10 +182,13 @@ class _Timed:
 
     def answer(self, image: np.ndarray, questions: Sequence[Question]) -> list[Any]:
         start, cpu = time.perf_counter(), time.process_time()
-        answers = self._generator.answer(image, questions)
+        answers = self._answer(image, questions)
         self.clock_s += time.perf_counter() - start
         self.cpu_s += time.process_time() - cpu
         return answers
+
+    def _painted(self, image: np.ndarray, questions: Sequence[Question]) -> list[Any]:
+        return list(self._generator.paint(image, [question.instruction for question in questions]))
 
 
 class _Meter:

@@ -2,7 +2,9 @@
 """How fast a bundle answers on this machine: by executor and precision, size, number of questions and of cameras.
 
 Every executor has a process of its own, and they take turns, a frame each: what disturbs the machine disturbs all alike. With
-torch at hand the first is plain torch, eager and fp32, on the same weights: what the others are compared with.
+torch at hand two rows come first, on the same weights, which the others are compared with: "plain torch", what one would run
+without this package (each question a forward of the whole network, eager, fp32), and this package's own torch executor, eager
+and fp32, which encodes a frame once for all its questions.
 """
 
 import argparse
@@ -24,11 +26,12 @@ from vision_banana_ros.cli.train import size
 
 NAME = "bench"
 HELP = "how fast a bundle answers here, by executor, size, questions and cameras"
-BASELINE = "torch:eager-fp32"
+SHARED = "torch:eager-fp32"
 PACKAGES = ("onnxruntime", "onnxruntime-gpu", "torch", "tensorrt", "tensorrt-rtx", "numpy", "numba", "opencv-python-headless")
 COLUMNS = (
     *("executor", "size", "questions", "cameras", "paint p50 / p99", "frame p50 / p99"),
-    *("frames/s", "CPU paint / frame", "memory", "J a frame", "× torch eager, clock / CPU"),
+    *("frames/s", "CPU paint / frame", "memory", "J a frame"),
+    *("× plain torch, frame / paint / CPU", "× torch eager"),
 )
 
 
@@ -84,27 +87,32 @@ def table(rows: list[dict[str, Any]]) -> str:
         paint, frame = row["paint_ms"], row["frame_ms"]
         memory = f"{row['rss_mib']:.0f} MiB" + (f" + {row['gpu_mib']:.0f} GPU" if row["gpu_mib"] else "")
         energy = f"{row['joule_a_frame']:.2f}" if row["joule_a_frame"] else "–"
-        times = row["times_torch_eager"]
         cpu = f"{row['paint_cpu_ms']:.0f} / {row['frame_cpu_ms']:.0f} ms"
-        ratio = f"{times['clock']:.1f} / {times['cpu']:.1f}" if times else "–"
+        ratios = " | ".join(_ratios(row[field]) for field in ("times_plain_torch", "times_torch_eager"))
         lines.append(
             f"| {row['executor']} | {row['size']} | {row['questions']} | {row['cameras']} "
             f"| {paint['p50']:.1f} / {paint['p99']:.1f} ms | {frame['p50']:.1f} / {frame['p99']:.1f} ms "
-            f"| {row['frames_per_s']:.1f} | {cpu} | {memory} | {energy} | {ratio} |"
+            f"| {row['frames_per_s']:.1f} | {cpu} | {memory} | {energy} | {ratios} |"
         )
     return "\n".join(lines)
 
 
+def _ratios(times: dict[str, float] | None) -> str:
+    return f"{times['frame']:.1f} / {times['paint']:.1f} / {times['cpu']:.1f}" if times else "–"
+
+
 def _executors(asked: list[str] | None, bundle: Path) -> list[str]:
-    """What to measure, the plain torch run first where it can be had."""
+    """What to measure, the two runs to compare with first where they can be had."""
+    from vision_banana_ros.cli._plain import PACKAGES as NEEDED
+    from vision_banana_ros.cli._plain import PLAIN
     from vision_banana_ros.generators.bundle import INT8_GRAPHS
 
     if asked is None:
         asked = ["onnxruntime:cpu-fp32"]
         if all((bundle / graph).is_file() for graph in INT8_GRAPHS.values()):
             asked.append("onnxruntime:cpu-int8")
-    has_torch = all(importlib.util.find_spec(name) for name in ("torch", "diffusers", "onnx"))
-    return [*([BASELINE] if has_torch and BASELINE not in asked else []), *asked]
+    has_torch = all(importlib.util.find_spec(name) for name in NEEDED)
+    return list(dict.fromkeys([*((PLAIN, SHARED) if has_torch else ()), *asked]))
 
 
 @contextmanager

@@ -124,8 +124,8 @@ def write_graphs(network: VisionBananaUNet, size: tuple[int, int], out: Path) ->
     questions = torch.export.Dim("questions", min=1, max=64)
     words = torch.export.Dim("words", min=2, max=config.text_length)
     each, each_word = {0: questions}, {0: questions, 1: words}
-    _write_graph(_Image(network), {"image": frame}, LEVELS, {}, out / "image.onnx")
-    _write_graph(
+    write_graph(_Image(network), {"image": frame}, LEVELS, {}, out / "image.onnx")
+    write_graph(
         _Text(network),
         dict(zip(("pieces", "colors", "mask"), text, strict=True)),
         ("text",),
@@ -134,7 +134,7 @@ def write_graphs(network: VisionBananaUNet, size: tuple[int, int], out: Path) ->
     )
     # Two questions of three words: numbers that the exporter does not take for constants.
     asked = {"text": torch.zeros(2, 3, config.text_width), "mask": torch.ones(2, 3)}
-    _write_graph(
+    write_graph(
         _Answer(network),
         dict(zip(LEVELS, features, strict=True)) | asked,
         ("rgb",),
@@ -146,14 +146,14 @@ def write_graphs(network: VisionBananaUNet, size: tuple[int, int], out: Path) ->
     colors = torch.export.Dim("colors", min=2, max=MAX_COLORS)
     semantic = {"rgb": rgb, "palette": torch.zeros(3, 3)}
     referring = {"rgb": rgb, "palette": torch.zeros(2, 3)}
-    _write_graph(decode_graphs.DecodeDepth(), {"rgb": rgb}, OUTPUTS["depth"], {}, out / DECODE_GRAPHS["depth"])
-    _write_graph(decode_graphs.DecodeNormals(), {"rgb": rgb}, OUTPUTS["normals"], {}, out / DECODE_GRAPHS["normals"])
+    write_graph(decode_graphs.DecodeDepth(), {"rgb": rgb}, OUTPUTS["depth"], {}, out / DECODE_GRAPHS["depth"])
+    write_graph(decode_graphs.DecodeNormals(), {"rgb": rgb}, OUTPUTS["normals"], {}, out / DECODE_GRAPHS["normals"])
     open_palette = {"palette": {0: colors}}
-    _write_graph(decode_graphs.DecodeSemantic(), semantic, OUTPUTS["semantic"], open_palette, out / DECODE_GRAPHS["semantic"])
-    _write_graph(decode_graphs.DecodeReferring(), referring, OUTPUTS["referring"], {}, out / DECODE_GRAPHS["referring"])
+    write_graph(decode_graphs.DecodeSemantic(), semantic, OUTPUTS["semantic"], open_palette, out / DECODE_GRAPHS["semantic"])
+    write_graph(decode_graphs.DecodeReferring(), referring, OUTPUTS["referring"], {}, out / DECODE_GRAPHS["referring"])
 
 
-def _write_graph(
+def write_graph(
     module: nn.Module,
     inputs: dict[str, Tensor],
     outputs: Sequence[str],
@@ -161,6 +161,7 @@ def _write_graph(
     path: Path,
     notes: dict[str, str] | None = None,
 ) -> None:
+    """Write `module` as a graph of these inputs' shapes. dynamic: input -> dimensions that stay open; notes: its metadata."""
     program = torch.onnx.export(
         module.eval(),
         tuple(inputs.values()),

@@ -1,31 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""8-bit weights for CPUs: ranges measured on rendered scenes, kept only where the answers stay as good.
+"""8-bit graphs for CPUs: ranges measured on rendered scenes, kept only where the answers stay as good.
 
-Convolutions and linear layers are counted in 8 bits (activations with one scale a tensor, weights with one a channel), all but
-the first convolutions and the last one, which paints. Everything else stays in single precision: attention itself, normalising,
-the instruction.
+Convolutions and linear layers are counted in 8 bits (activations with one scale a layer, weights with one a channel), all but
+the last convolution, which paints. Everything else stays in single precision: attention itself, normalising, the instruction.
+`training.rows` lays the graphs out.
 """
 
 import json
-import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+import torch
+from torch import Tensor, nn
 
 from vision_banana_ros.evaluation.evaluate import evaluate
 from vision_banana_ros.evaluation.splits import procedural
 from vision_banana_ros.generators import load_generator, open_bundle
 from vision_banana_ros.generators.bundle import INT8_GRAPHS, PRECISION, Bundle, renew_manifest
-from vision_banana_ros.generators.executors.onnxruntime import OnnxRuntimeExecutor, load
+from vision_banana_ros.generators.executors.torch import network_of
+from vision_banana_ros.generators.network import VisionBananaUNet
 from vision_banana_ros.generators.prompt import tokenize
 from vision_banana_ros.perception import Perceiver
 from vision_banana_ros.scenes import make_world, render, sample_camera
-from vision_banana_ros.training.half import halve, widen
+from vision_banana_ros.training.export import LEVELS, write_graph
 from vision_banana_ros.training.questions import draw_samples
+from vision_banana_ros.training.rows import OUT, AnswerRows, ImageRows, Maker, Ranges
 
 CALIBRATION_VIEWS = 24
 VIEWS = 100  # of the procedural split, to judge by
@@ -33,8 +34,6 @@ FIRST_SEED = 900_000  # of worlds that are neither trained on nor measured on
 MOST_GROWTH = 0.02
 #: The figures that decide, and whether more of them is better.
 FIGURES = {"absrel": ("depth", False), "mean_deg": ("normals", False), "miou": ("semantic", True)}
-QUANTIZED = ("Conv", "MatMul")
-FLOAT_CONVOLUTIONS = ("image_stem", "sample_stem", "answer_out")
 
 
 def add_int8(path: Path, views: int = VIEWS, progress: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
@@ -43,13 +42,8 @@ def add_int8(path: Path, views: int = VIEWS, progress: Callable[[int], None] = l
     Returns what goes into the bundle's precision.json: the figures of both, how much the errors grew, what was refused.
     """
     bundle = open_bundle(path)
-    executor = load(bundle, ("cpu", "fp32"))
-    feeds = {"image.onnx": [], "answer.onnx": []}  # type: dict[str, list[dict[str, np.ndarray]]]
-    for image, answer in _calibration(bundle, executor):
-        feeds["image.onnx"].append(image)
-        feeds["answer.onnx"] += answer
-    for graph, quantized in INT8_GRAPHS.items():
-        _quantize(path / graph, path / quantized, feeds[graph])
+    network = network_of(bundle)
+    write_int8(network, bundle.manifest.size, measure_ranges(network, bundle), path)
     renew_manifest(path)
     figures = {}
     for precision in ("fp32", "int8"):
@@ -83,57 +77,57 @@ def growth(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str,
     }
 
 
-def _calibration(
-    bundle: Bundle, executor: OnnxRuntimeExecutor
-) -> Iterator[tuple[dict[str, np.ndarray], list[dict[str, np.ndarray]]]]:
-    """What goes into the image graph, and into the answer graph for each question about that image."""
-    manifest = bundle.manifest
-    for seed in range(FIRST_SEED, FIRST_SEED + CALIBRATION_VIEWS):
-        rng = np.random.default_rng(seed)
-        world = make_world(seed)
-        view = render(world, sample_camera(world, rng, manifest.size[1], manifest.size[0]), rng)
-        levels = dict(zip(("fine", "middle", "coarse"), executor.encode_image(view.image), strict=True))
-        asked = []
-        for sample in draw_samples(view, rng):
-            prompt = tokenize(sample.instruction, manifest.text_length, manifest.text_buckets)
-            text = executor.encode_text(prompt.pieces[None], prompt.colors[None], prompt.mask[None])
-            words = int(np.count_nonzero(prompt.mask))
-            asked.append({**levels, "text": text[:, :words], "mask": prompt.mask[None, :words]})
-        yield {"image": view.image}, asked
+def measure_ranges(network: VisionBananaUNet, bundle: Bundle) -> Ranges:
+    """The least and the most that enters and leaves each convolution and linear layer, over CALIBRATION_VIEWS scenes."""
+    ranges: Ranges = {}
 
+    def widen(name: str, values: Tensor) -> None:
+        low, high = ranges.get(name, (0.0, 0.0))
+        ranges[name] = min(low, values.min().item()), max(high, values.max().item())
 
-class _Feeds(CalibrationDataReader):
-    def __init__(self, feeds: list[dict[str, np.ndarray]]) -> None:
-        self._feeds = iter(feeds)
+    def watch(name: str) -> Callable[..., None]:
+        def seen(_: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
+            widen(name, given[0])
+            widen(name + OUT, made)
 
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        return next(self._feeds, None)
+        return seen
 
-
-def _quantize(graph: Path, out: Path, feeds: list[dict[str, np.ndarray]]) -> None:
-    model = onnx.load(graph)
-    widen(model.graph)
-    weights = {tensor.name for tensor in model.graph.initializer}
-    stays = [
-        node.name
-        for node in model.graph.node
-        if node.op_type in QUANTIZED and (node.input[1] not in weights or any(name in node.input[1] for name in FLOAT_CONVOLUTIONS))
-    ]
-    logging.disable(logging.WARNING)  # it advises a preparation that this graph has had
+    layers = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(watch(name)) for name, layer in layers]
     try:
-        quantize_static(
-            model,
-            out,
-            _Feeds(feeds),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(QUANTIZED),
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            nodes_to_exclude=stays,
-        )
+        with torch.inference_mode():
+            for seed in range(FIRST_SEED, FIRST_SEED + CALIBRATION_VIEWS):
+                _answer_all(network, bundle, seed)
     finally:
-        logging.disable(logging.NOTSET)
-    quantized = onnx.load(out)
-    halve(quantized.graph)
-    onnx.save(quantized, out)
+        for hook in hooks:
+            hook.remove()
+    return ranges
+
+
+def _answer_all(network: VisionBananaUNet, bundle: Bundle, seed: int) -> None:
+    """Everything that is asked about one view of the world `seed`."""
+    manifest = bundle.manifest
+    rng = np.random.default_rng(seed)
+    world = make_world(seed)
+    view = render(world, sample_camera(world, rng, manifest.size[1], manifest.size[0]), rng)
+    x = torch.from_numpy(view.image).permute(2, 0, 1)[None] / 127.5 - 1
+    features = network.add_sample(network.encode_image(x), x)
+    for sample in draw_samples(view, rng):
+        prompt = tokenize(sample.instruction, manifest.text_length, manifest.text_buckets)
+        words = int(np.count_nonzero(prompt.mask))
+        text = network.encode_text(*(torch.from_numpy(part[None]) for part in (prompt.pieces, prompt.colors, prompt.mask)))
+        network.answer(features, torch.ones(1), text[:, :words], torch.ones(1, words))
+
+
+def write_int8(network: VisionBananaUNet, size: tuple[int, int], ranges: Ranges, out: Path) -> None:
+    """Write the network's int8 graphs for frames of `size` (height, width) into the folder `out`."""
+    config = network.config
+    with torch.no_grad():
+        make = Maker(network, size, ranges)
+        frame = {"image": torch.zeros(*size, 3, dtype=torch.uint8)}
+        write_graph(ImageRows(make), frame, LEVELS, {}, out / INT8_GRAPHS["image.onnx"])
+        levels = zip(LEVELS, make.sizes, config.channels, strict=True)
+        features = {name: torch.zeros(height * width, channels) for name, (height, width), channels in levels}
+        asked = features | {"text": torch.zeros(1, 3, config.text_width)}
+        words = {"text": {1: torch.export.Dim("words", min=2, max=config.text_length)}}
+        write_graph(AnswerRows(make), asked, ("rgb",), words, out / INT8_GRAPHS["answer.onnx"])

@@ -8,6 +8,7 @@ instructions for it, if the bundle has such graphs: they are exported only where
 import os
 import platform
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -30,18 +31,21 @@ class OnnxRuntimeExecutor:
     """
 
     def __init__(self, bundle: Bundle, where: str, precision: str) -> None:
+        cores = len(os.sched_getaffinity(0))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        options.intra_op_num_threads = len(os.sched_getaffinity(0))
+        # The steps of an int8 graph are too short to be shared among threads; a frame's questions share the cores instead.
+        options.intra_op_num_threads = 1 if precision == "int8" else cores
+        self._threads = ThreadPoolExecutor(cores) if precision == "int8" else None
         # Threads that spin while they wait would take a core from the rest of the robot.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.name = f"onnxruntime {where} {precision}"
         graphs = [INT8_GRAPHS.get(graph, graph) if precision == "int8" else graph for graph in GRAPHS]
         self._image, self._text, self._answer = (_session(bundle, graph, options, where) for graph in graphs)
         self._features = [value.name for value in self._image.get_outputs()]
-        words = next(value.shape[1] for value in self._answer.get_inputs() if value.name == "mask")
+        self._asked = {value.name: value.shape[1] for value in self._answer.get_inputs() if value.name in ("text", "mask")}
         # On a CPU padding costs time like any word, and a batch saves none: a question at a time, as long as it is.
-        self._one_by_one = where == "cpu" and not isinstance(words, int)
+        self._one_by_one = where == "cpu" and not isinstance(self._asked["text"], int)
 
     def encode_image(self, image: np.ndarray) -> Features:
         return self._run(self._image, {"image": image})
@@ -53,11 +57,14 @@ class OnnxRuntimeExecutor:
         named = dict(zip(self._features, features, strict=True))
         if not self._one_by_one:
             return self._run(self._answer, {**named, "text": text, "mask": mask})[0]
-        painted = []
-        for i, words in enumerate(np.count_nonzero(mask, axis=1)):
+
+        def paint(i: int) -> np.ndarray:
+            words = np.count_nonzero(mask[i])
             one = {"text": text[i : i + 1, :words], "mask": mask[i : i + 1, :words]}
-            painted.append(self._run(self._answer, {**named, **one})[0])
-        return np.concatenate(painted)
+            return self._run(self._answer, {**named, **{name: one[name] for name in self._asked}})[0]
+
+        several = self._threads.map if self._threads and len(text) > 1 else map
+        return np.concatenate(list(several(paint, range(len(text)))))
 
     def _run(self, session: onnxruntime.InferenceSession, given: dict[str, np.ndarray]) -> list[np.ndarray]:
         try:
@@ -79,6 +86,8 @@ def load(bundle: Bundle, options: Sequence[str] = ()) -> OnnxRuntimeExecutor:
     has_int8 = all(graph in bundle.manifest.files for graph in INT8_GRAPHS.values())
     best = "int8" if where == "cpu" and has_int8 and _cpu_counts_in_int8() else "fp32"
     precision = next((option for option in options if option not in PROVIDERS), best)
+    if precision == "int8" and where != "cpu":
+        raise InputError(f"A bundle's int8 graphs are for CPUs: ask for onnxruntime:cpu-int8, or for onnxruntime:{where}-fp32.")
     if precision == "int8" and not has_int8:
         raise InputError(f"Bundle '{bundle.path}' has no int8 graphs: ask for fp32, or export it with --int8.")
     return OnnxRuntimeExecutor(bundle, where, precision)

@@ -48,7 +48,7 @@ class TorchExecutor:
             raise InputError("fp16 needs a GPU that torch can use: ask for torch:bf16 or torch:fp32 on a CPU.")
         self.name = f"torch {way} {self._device.type} {precision}"
         self._dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
-        self._network = _network(bundle, self._dtype).to(self._device)
+        self._network = network_of(bundle, self._dtype).to(self._device)
         if way != "eager":
             self._network = self._network.to(memory_format=torch.channels_last)
         compiled = torch.compile if way == "compiled" else lambda function: function
@@ -132,7 +132,8 @@ class _Graph:
         return self._result.numpy().copy()
 
 
-def _network(bundle: Bundle, dtype: Any) -> Any:
+def network_of(bundle: Bundle, dtype: Any = None) -> Any:
+    """The bundle's network with the weights of its graphs, frozen, on the CPU; dtype: torch's, float32 where none is given."""
     import torch
 
     from vision_banana_ros.generators.network import VisionBananaUNet
@@ -147,6 +148,7 @@ def _network(bundle: Bundle, dtype: Any) -> Any:
         raise InputError(f"The graphs of bundle '{bundle.path}' do not name the weights {', '.join(missing[:3])}: export it again.")
     network.load_state_dict({name: torch.from_numpy(weights[name]).reshape(value.shape) for name, value in wanted.items()})
     network = network.eval().requires_grad_(False)
+    dtype = dtype or torch.float32
     torch.nn.Module.to(network, dtype)  # diffusers' own warns of parts that this network does not have
     if dtype != torch.float32:
         network.time.register_forward_pre_hook(lambda _, given: (given[0].to(dtype),))
