@@ -141,7 +141,7 @@ def test_prompts_that_cannot_be_encoded(bundle, instruction, said, capsys):
 
 def test_the_command_encodes_and_lists(copy, capsys):
     assert main(["prompts", "encode", str(copy)]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert len(capsys.readouterr().out.splitlines()) == 4
     assert main(["prompts", "list", str(copy)]) == 0
     listed = capsys.readouterr().out.splitlines()
     assert {WORDS, depth.instruction(), normals.instruction()} < set(listed)
@@ -272,6 +272,35 @@ def test_one_step_from_the_frame_itself(model, tmp_path):
         text = torch.from_numpy(load_generator(made.path)._cache.find(WORDS)["text"])[None]
         expected = decoder(frame - denoiser(frame, frame, torch.ones(1), text))[0].numpy()
     np.testing.assert_allclose(painted, expected, atol=1e-5)
+
+
+def test_the_card_says_what_the_vae_costs(model, tmp_path, capsys):
+    given = ["import", str(model[0]), "--size", "64x96", "--measure-vae", "1"]
+    for profile in ("vision_banana", "open_vision_banana"):
+        out = tmp_path / profile
+        assert main([*given, "--profile", profile, "--out", str(out)]) == 0
+        figures = open_bundle(out).metrics["vae"]
+        card = (out / "README.md").read_text()
+        assert "## What the VAE alone costs\nTrue answers of 1 rendered views" in card and "## How good it is" not in card
+        assert f"| {figures['normals']['mean_deg']:.2f}° |" in card and f"| {figures['semantic']['miou']:.4f} |" in card
+        assert ("aligned with the truth" in card) == (profile == "open_vision_banana")
+        assert main(["card", str(out)]) == 0
+    assert main([*given[:-1], "0", "--profile", "vision_banana", "--out", str(tmp_path / "none")]) == 0
+    assert "VAE alone" not in (tmp_path / "none" / "README.md").read_text()
+
+
+def test_an_editor_is_measured_in_words_that_are_encoded_first(model, tmp_path, capsys):
+    """Of a relative profile too, whose depth is aligned with the truth."""
+    made = import_model(model[0], tmp_path / "open", Options("open_vision_banana", size=tiny.SIZE, steps=1))
+    assert main(["evaluate", str(made.path), "--count", "2", "--write"]) == 0
+    report = open_bundle(made.path).metrics["procedural"]
+    assert report["depth"]["aligned"] is True and {"normals", "semantic", "referring", "instances", "legends"} < set(report)
+    assert "questions ..." in capsys.readouterr().err and "aligned with the truth" in (made.path / "README.md").read_text()
+    assert main(["evaluate", str(made.path), "--count", "1"]) == 0
+    assert "questions ..." not in capsys.readouterr().err  # they are known now
+    shutil.rmtree(made.path / "encoder")
+    assert main(["evaluate", str(made.path), "--count", "3"]) == 2
+    assert "no text encoder here" in capsys.readouterr().err
 
 
 def test_what_the_vae_costs_is_measured(model, tmp_path, capsys):

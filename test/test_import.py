@@ -200,6 +200,19 @@ def test_a_disk_that_fills_while_importing(model, monkeypatch):
     assert len(copied) == 3
 
 
+def test_a_disk_that_fills_while_a_lora_is_added(model, whole, tmp_path, monkeypatch):
+    pytest.importorskip("peft")
+    from safetensors import SafetensorError
+
+    tiny.lora(tmp_path / "lora.safetensors", whole[1])
+
+    def fill(*_, **__):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")  # its own words
+
+    monkeypatch.setattr("diffusers.Flux2Transformer2DModel.save_pretrained", fill)
+    refused(model, "is full: nothing was imported", Options("vision_banana", size=tiny.SIZE, lora=tmp_path / "lora.safetensors"))
+
+
 def test_what_was_imported_is_the_model(model, whole):
     made = import_model(model, model.parent / "bundle", WHOLE)
     from vision_banana_ros.generators.backbones.folder import read_tensors

@@ -8,6 +8,7 @@ import torch
 from diffusers import (
     AutoencoderKL,
     AutoencoderKLFlux2,
+    AutoencoderKLQwenImage,
     DDIMScheduler,
     FlowMatchEulerDiscreteScheduler,
     Flux2KleinPipeline,
@@ -16,6 +17,8 @@ from diffusers import (
     FluxTransformer2DModel,
     MarigoldDepthPipeline,
     MarigoldNormalsPipeline,
+    QwenImageEditPlusPipeline,
+    QwenImageTransformer2DModel,
     UNet2DConditionModel,
 )
 from safetensors.torch import save_file
@@ -24,12 +27,17 @@ from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTokenizerFast,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
     Qwen2TokenizerFast,
+    Qwen2VLImageProcessor,
+    Qwen2VLProcessor,
     Qwen3Config,
     Qwen3ForCausalLM,
     T5Config,
     T5EncoderModel,
 )
+from transformers.processing_utils import ProcessorMixin
 
 from vision_banana_ros.tasks import depth, normals, semantic
 from vision_banana_ros.training.questions import LEGEND
@@ -38,6 +46,7 @@ SIZE = (64, 96)
 HIDDEN = 8
 WORDS = 600
 MARKS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+PICTURE_MARKS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 #: Qwen3's template, as far as one user's message goes.
 CHAT = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
@@ -45,7 +54,7 @@ CHAT = (
 )
 
 
-def tokenizer(folder: Path) -> None:
+def tokenizer(folder: Path, marks: tuple[str, ...] = MARKS) -> None:
     """A byte-level tokenizer of Qwen's class that has merged what the canonical instructions are made of."""
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -53,14 +62,19 @@ def tokenizer(folder: Path) -> None:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     trainer = trainers.BpeTrainer(vocab_size=WORDS - len(MARKS), initial_alphabet=alphabet, show_progress=False)
     raw.train_from_iterator([depth.instruction(), normals.instruction(), semantic.instruction(LEGEND)] * 3, trainer)
-    raw.add_special_tokens([*MARKS])
+    raw.add_special_tokens([*marks])
     made = Qwen2TokenizerFast(tokenizer_object=raw, pad_token=MARKS[0], eos_token=MARKS[2], unk_token=MARKS[0])
     made.chat_template = CHAT
     made.save_pretrained(folder)
 
 
 def flux2_klein(
-    folder: Path, latent_channels: int = 4, text_width: int = HIDDEN, seed: int = 0, vivid: float = 1.0
+    folder: Path,
+    latent_channels: int = 4,
+    text_width: int = HIDDEN,
+    seed: int = 0,
+    vivid: float = 1.0,
+    distilled: bool = True,
 ) -> Flux2KleinPipeline:
     """Save a FLUX.2-klein of about 100 000 weights in `folder` and return its pipeline. vivid: how far its VAE's colours reach."""
     torch.manual_seed(seed)
@@ -101,7 +115,7 @@ def flux2_klein(
         text_encoder=encoder.eval(),
         tokenizer=Qwen2TokenizerFast.from_pretrained(folder / "tokenizer"),
         transformer=transformer.eval(),
-        is_distilled=True,
+        is_distilled=distilled,
     )
     pipeline.save_pretrained(folder, safe_serialization=True)
     return pipeline
@@ -122,6 +136,18 @@ def lora(path: Path, pipeline: Flux2KleinPipeline, rank: int = 2, alpha: float =
         weight_name=path.name,
         transformer_lora_adapter_metadata=config.to_dict(),
     )
+
+
+def qwen_lora(path: Path, pipeline: QwenImageEditPlusPipeline) -> None:
+    """The same for a Qwen-Image-Edit, with an alpha that is the rank."""
+    from peft import LoraConfig
+    from peft.utils import get_peft_model_state_dict
+
+    torch.manual_seed(1)
+    transformer = QwenImageTransformer2DModel.from_config(pipeline.transformer.config)
+    transformer.add_adapter(LoraConfig(r=2, lora_alpha=2, target_modules=["to_q", "add_v_proj"], init_lora_weights=False))
+    learned = get_peft_model_state_dict(transformer)
+    QwenImageEditPlusPipeline.save_lora_weights(path.parent, transformer_lora_layers=learned, weight_name=path.name)
 
 
 def bare_lora(path: Path, layer: str, width: int, rank: int = 2) -> None:
@@ -230,3 +256,77 @@ def flux_kontext(folder: Path) -> FluxKontextPipeline:
     index["tokenizer_2"] = ["transformers", "T5TokenizerFast"]  # what the family has; its tables are read by themselves
     (folder / "model_index.json").write_text(json.dumps(index))
     return pipeline
+
+
+def qwen_image_edit(folder: Path, latent_channels: int = 4, text_width: int = 8) -> QwenImageEditPlusPipeline:
+    """Save a Qwen-Image-Edit in `folder` and return its pipeline."""
+    torch.manual_seed(0)
+    transformer = QwenImageTransformer2DModel(
+        in_channels=4 * latent_channels,
+        out_channels=latent_channels,
+        num_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=text_width,
+        axes_dims_rope=(4, 6, 6),
+    ).eval()
+    with torch.no_grad():
+        transformer.transformer_blocks[0].attn.add_v_proj.weight.mul_(10)  # what was read shall show
+    vae = AutoencoderKLQwenImage(
+        base_dim=8,
+        z_dim=latent_channels,
+        dim_mult=[1, 1, 1, 1],
+        num_res_blocks=1,
+        latents_mean=[0.1 * i for i in range(latent_channels)],
+        latents_std=[1 + 0.2 * i for i in range(latent_channels)],
+    ).eval()
+    tokenizer(folder / "tokenizer", (*MARKS, *PICTURE_MARKS))
+    words = Qwen2TokenizerFast.from_pretrained(folder / "tokenizer")
+    marks = {mark: words.convert_tokens_to_ids(mark) for mark in PICTURE_MARKS}
+    encoder = Qwen2_5_VLForConditionalGeneration(
+        Qwen2_5_VLConfig(
+            text_config={
+                "vocab_size": len(words),
+                "hidden_size": text_width,
+                "intermediate_size": 16,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "num_key_value_heads": 1,
+                "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 0], "rope_theta": 1e4},
+            },
+            vision_config={
+                "depth": 2,
+                "hidden_size": 16,
+                "intermediate_size": 16,
+                "num_heads": 2,
+                "out_hidden_size": text_width,
+                "fullatt_block_indexes": [1],
+            },
+            vision_start_token_id=marks["<|vision_start|>"],
+            vision_end_token_id=marks["<|vision_end|>"],
+            image_token_id=marks["<|image_pad|>"],
+            video_token_id=marks["<|video_pad|>"],
+        )
+    ).eval()
+    pipeline = QwenImageEditPlusPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift=3.0),
+        vae=vae,
+        text_encoder=encoder,
+        tokenizer=words,
+        processor=Stills(image_processor=Qwen2VLImageProcessor(), tokenizer=words),
+        transformer=transformer,
+    )
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    index = json.loads((folder / "model_index.json").read_text())
+    index["processor"] = ["transformers", "Qwen2VLProcessor"]  # as which Stills is read
+    (folder / "model_index.json").write_text(json.dumps(index))
+    return pipeline
+
+
+class Stills(Qwen2VLProcessor):
+    """Qwen's processor without that of films, which needs torchvision."""
+
+    def __init__(self, image_processor=None, tokenizer=None, chat_template=None, **_):
+        self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
+        self.image_token_id, self.video_token_id = tokenizer.convert_tokens_to_ids([self.image_token, self.video_token])
+        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)

@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from vision_banana_ros.evaluation.ahead import encode_ahead
     from vision_banana_ros.evaluation.figures import report_table
     from vision_banana_ros.evaluation.report import measure, origin, write_report
     from vision_banana_ros.evaluation.splits import open_split
@@ -41,11 +42,14 @@ def run(args: argparse.Namespace) -> int:
     split = open_split(args.split, args.count)
     generator = load_generator(path, args.executor)
     perceiver = Perceiver(generator, passes=args.passes)
+    encode_ahead(path, perceiver, split, _say)
     report = {**measure(perceiver, split, _progress(split.name, len(split))), "command": _command(args, path)}
     report |= {**origin(), "executor": generator.executor}
     if args.against:
         other = load_generator(args.against, args.executor)
-        report["against"] = {other.name: measure(Perceiver(other, passes=args.passes), split, _progress(other.name, len(split)))}
+        theirs = Perceiver(other, passes=args.passes)
+        encode_ahead(args.against, theirs, split, _say)
+        report["against"] = {other.name: measure(theirs, split, _progress(other.name, len(split)))}
     if args.write:
         write_report(path, split, report, perceiver)
     if args.json:
@@ -53,6 +57,10 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(report_table({split.name: report, **report.get("against", {})}))
     return 0
+
+
+def _say(what: str) -> None:
+    print(what, file=sys.stderr)
 
 
 def _progress(name: str, total: int) -> Callable[[int], None]:

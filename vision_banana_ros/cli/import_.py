@@ -11,6 +11,7 @@ from vision_banana_ros.cli.train import size
 
 NAME = "import"
 HELP = "make a bundle of an open image editor (needs torch, diffusers and transformers)"
+VAE_VIEWS = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--transformer", type=Path, metavar="DIR", help="a denoiser's folder that takes the place of the model's own")
     parser.add_argument("--size", type=size, help="HxW of frame and answer (default: what the family paints best)")
     parser.add_argument("--steps", type=int, help="steps of painting (default: what the weights were made for)")
+    parser.add_argument(
+        "--guidance",
+        type=float,
+        metavar="SCALE",
+        help="classifier-free guidance, 1: none (default: what the weights ask for)",
+    )
     parser.add_argument("--start", default="noise", help="noise, frame (one step from the frame's own latents) or zeros")
     parser.add_argument("--words", type=Path, metavar="JSON", help="instructions by task in the words that the weights were tuned on")
     parser.add_argument(
@@ -29,18 +36,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", default="fp32", help="of the denoiser's graph: fp32 or bf16 (a GPU's; default fp32)")
     parser.add_argument("--no-encoder", action="store_true", help="leave the text encoder out: encode prompts elsewhere")
     parser.add_argument("--licence", default="", help="the licence of these weights, for the card")
-    parser.add_argument("--measure-vae", type=int, default=0, metavar="N", help="measure what the VAE costs on N rendered views")
+    parser.add_argument(
+        "--measure-vae",
+        type=int,
+        metavar="N",
+        help=f"measure what the VAE alone costs on N rendered views, for the card (default: {VAE_VIEWS}; 0 leaves it out)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     from vision_banana_ros.errors import InputError
+    from vision_banana_ros.evaluation.card import ONE_STEP, VAE, write_card
+    from vision_banana_ros.evaluation.figures import tidy
     from vision_banana_ros.generators.backbones.family import FAMILIES
     from vision_banana_ros.generators.backbones.folder import open_folder, read_json
     from vision_banana_ros.generators.backbones.importing import Options, import_model
+    from vision_banana_ros.generators.backbones.lora import comparison_of
     from vision_banana_ros.generators.bundle import add_metrics
     from vision_banana_ros.tasks.profiles import profile
 
-    if args.out is None and args.measure_vae < 1:
+    views = VAE_VIEWS if args.measure_vae is None and args.out is not None else args.measure_vae or 0
+    if args.out is None and views < 1:
         raise InputError("Give --out for the bundle, or --measure-vae to measure alone.")
     words = read_json(args.words) if args.words else {}
     bundle = None
@@ -51,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
             transformer=args.transformer,
             size=args.size,
             steps=args.steps,
+            guidance=args.guidance,
             start=args.start,
             words=words,
             graphs=args.graphs,
@@ -60,16 +77,22 @@ def run(args: argparse.Namespace) -> int:
         )
         bundle = import_model(args.source, args.out, options, lambda what: print(f"{what} ...", flush=True))
         print(f"The bundle is in {args.out}.")
-        if FAMILIES[bundle.manifest.backbone["family"]].words:
-            print(f"Encode its instructions next: vision-banana prompts encode {args.out}")
-    if args.measure_vae > 0:
+    if views > 0:
         from vision_banana_ros.generators.backbones.vae_cost import measure
 
         painted = args.size or (bundle.manifest.size if bundle else open_folder(args.source).family.size)
-        figures = measure(args.source, profile(args.profile, words), painted, args.measure_vae)
+        figures = measure(args.source, profile(args.profile, words), painted, views)
         _print(figures)
         if bundle is not None:
-            add_metrics(args.out, "vae", figures)
+            add_metrics(args.out, VAE, tidy(figures))
+    if bundle is not None:
+        compared = comparison_of(args.lora) if args.lora and args.start == "frame" else None
+        if compared:
+            add_metrics(args.out, ONE_STEP, compared)
+        write_card(args.out)
+        family = FAMILIES[bundle.manifest.backbone["family"]]
+        if family.words and not family.encoder_sees_image:
+            print(f"Encode its instructions next: vision-banana prompts encode {args.out}")
     return 0
 
 

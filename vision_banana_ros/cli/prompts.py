@@ -13,7 +13,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     encode = verbs.add_parser("encode", help="embed instructions and store them in the bundle (needs torch and transformers)")
     encode.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle's folder")
     encode.add_argument(
-        "instructions", nargs="*", metavar="INSTRUCTION", help="default: the bundle's own, for depth, normals and classes"
+        "instructions",
+        nargs="*",
+        metavar="INSTRUCTION",
+        help="default: what the node asks by default: depth, normals, the bundle's classes and each box",
     )
     encode.add_argument("--device", default="auto", help="auto, cpu or cuda")
     listed = verbs.add_parser("list", help="say which instructions are encoded")
@@ -37,10 +40,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def own_instructions(bundle) -> list[str]:  # type: ignore[no-untyped-def]  # Bundle, imported only when it is used
-    """What a robot asks of this bundle when it is asked nothing else."""
+    """What the node asks of this bundle where its parameters say nothing else."""
     from vision_banana_ros.tasks.profiles import profile
 
     chosen = profile(bundle.manifest.codec, bundle.manifest.backbone["words"])
-    given = {"semantic": {"legend": bundle.manifest.legend}}
-    asked = [task for task in ("depth", "normals", "semantic") if task in chosen.tasks]
+    given = {"semantic": {"legend": bundle.manifest.legend}, "instances": {"expression": "box"}}
+    asked = [task for task in ("depth", "normals", *given) if task in chosen.tasks]
     return [chosen.instruction(task, **given.get(task, {})) for task in asked]

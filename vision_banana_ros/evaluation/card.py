@@ -11,7 +11,9 @@ from vision_banana_ros.evaluation.sheets import SAMPLES, WORST
 from vision_banana_ros.generators.bundle import MANIFEST, Bundle, open_bundle, renew_manifest
 
 CARD = "README.md"
-GENERATION, ABLATIONS = "generation", "ablations"  # entries of metrics.json that are no splits
+#: Entries of metrics.json that are no splits.
+GENERATION, ABLATIONS, VAE, ONE_STEP = "generation", "ablations", "vae", "one_step"
+NO_SPLITS = (GENERATION, ABLATIONS, VAE, ONE_STEP)
 IN_BRIEF = (
     ("depth", "delta1"),
     ("depth", "absrel"),
@@ -19,6 +21,14 @@ IN_BRIEF = (
     ("semantic", "miou"),
     ("referring", "giou"),
     ("instances", "pmf1"),
+)
+VAE_FIGURES = (
+    ("depth", "median_error_m", "depth, median error", "{:.4f} m"),
+    ("depth", "absrel", "depth, AbsRel", "{:.4f}"),
+    ("depth", "readable", "depth, readable", "{:.1%}"),
+    ("normals", "mean_deg", "normals, mean error", "{:.2f}°"),
+    ("semantic", "miou", "classes, mIoU", "{:.4f}"),
+    ("referring", "ciou", "masks, cIoU", "{:.4f}"),
 )
 POOR_CLASSES = 6
 BY_FIGURE = {(figure.task, figure.key): figure for figure in FIGURES}
@@ -39,12 +49,16 @@ def write_card(path: Path) -> Path:
 def card(bundle: Bundle) -> str:
     """The text of the card."""
     metrics = bundle.metrics
-    reports = {name: report for name, report in metrics.items() if name not in (GENERATION, ABLATIONS)}
+    reports = {name: report for name, report in metrics.items() if name not in NO_SPLITS}
     parts = [_head(bundle)]
     if reports:
         parts += [_overview(reports), _bad_at(reports), _pictures(bundle, reports)]
         parts += [_depth(reports), _classes(reports), _confidence(reports), _legends(reports)]
         parts += [_against(name, report) for name, report in reports.items() if "against" in report]
+    if ONE_STEP in metrics:
+        parts.append(_one_step(metrics[ONE_STEP]))
+    if VAE in metrics:
+        parts.append(_vae(metrics[VAE]))
     if GENERATION in metrics:
         parts.append(_generation(metrics[GENERATION]))
     if ABLATIONS in metrics:
@@ -63,6 +77,7 @@ def _head(bundle: Bundle) -> str:
         ("answers", ", ".join(m.tasks)),
         ("pictures", f"{width} × {height}; frames of other sizes are letterboxed"),
         ("steps", str(m.steps)),
+        *_guidance(m.backbone),
         ("depths taught", f"{m.depth_range_m[0]:g} to {m.depth_range_m[1]:g} m"),
         ("classes of its own legend", ", ".join(m.legend)),
         ("weights", f"{graphs / 1e6:.1f} MB"),
@@ -72,13 +87,20 @@ def _head(bundle: Bundle) -> str:
     return f"# {m.name}\n{m.description}\n\n{facts}"
 
 
+def _guidance(backbone: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Of an imported editor: what each step costs beside itself."""
+    scale = backbone.get("guidance", 1.0)
+    said = f"{scale:g}, classifier-free: each step is painted twice" if scale > 1 else "none"
+    return [("guidance", said)] if backbone else []
+
+
 def _overview(reports: Mapping[str, Report]) -> str:
     lines = ["## How good it is", report_table(reports), ""]
     for name, report in reports.items():
         said = f"- **{name}**: {report['views']} views" if "views" in report else f"- **{name}**"
         if referring := report.get("referring"):
             said += f", {referring['expressions']} expressions of which {referring.get('negatives', 0)} fit nothing"
-        lines.append(said + ".")
+        lines.append(said + "." + _aligned(report))
     lines += [
         "",
         "What cannot be read counts as wrong in every share; means of errors are over what was read. "
@@ -191,14 +213,48 @@ def _legends(reports: Mapping[str, Report]) -> str:
 def _against(name: str, report: Report) -> str:
     parts = []
     for other, theirs in report["against"].items():
-        rows = []
-        for task, figures in compare(report, theirs).items():
-            for key, values in figures.items():
-                figure = BY_FIGURE[task, key]
-                better = values["better"]
-                rows.append((figure.name, figure.write(values["ours"]), figure.write(values["theirs"]), f"{100 * better:+.1f} %"))
+        rows = _beside(report, theirs)
         parts.append(f"## Against {other}, {name}\n" + table(rows, ("", "this bundle", other, "better by")))
     return "\n\n".join(parts)
+
+
+def _beside(ours: Report, theirs: Report) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for task, figures in compare(ours, theirs).items():
+        for key, values in figures.items():
+            figure = BY_FIGURE[task, key]
+            better = f"{100 * values['better']:+.1f} %"
+            rows.append((figure.name, figure.write(values["ours"]), figure.write(values["theirs"]), better))
+    return rows
+
+
+def _one_step(report: Report) -> str:
+    """A student that paints in one step beside the teacher of many that it was tuned from."""
+    rows = _beside(report["student"], report["teacher"])
+    steps = report["steps"]
+    header = ("", "student, 1 step", f"teacher, {steps} step{'s' if steps > 1 else ''}", "better by")
+    return (
+        f"## One step beside its teacher\n{report['student']['views']} rendered views that neither was tuned on. The student was "
+        f"tuned from the teacher by the error of its painted answers.{_aligned(report['student'])}\n\n{table(rows, header)}"
+    )
+
+
+def _vae(report: Report) -> str:
+    """What is lost before any denoiser paints: figures of `backbones.vae_cost`."""
+    rows = [(name, _value(form, report[task].get(key))) for task, key, name, form in VAE_FIGURES if task in report]
+    return (
+        f"## What the VAE alone costs\nTrue answers of {report['views']} rendered views, painted, encoded, decoded and read again: "
+        f"nothing tuned on this VAE can be more exact.{_aligned(report)}\n\n{table(rows, ('', ''))}"
+    )
+
+
+def _value(form: str, value: float | None) -> str:
+    return "–" if value is None else form.format(value)
+
+
+def _aligned(report: Report) -> str:
+    relative = report.get("depth", {}).get("aligned")
+    return " Depth is relative: before it was measured it was aligned with the truth, picture by picture." if relative else ""
 
 
 def _generation(report: Report) -> str:
@@ -252,4 +308,4 @@ def _credits(bundle: Bundle) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    return _value("{:.3f}", value)

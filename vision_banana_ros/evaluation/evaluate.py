@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from vision_banana_ros.evaluation.aligned import depth_in_metres
 from vision_banana_ros.evaluation.scores import (
     DepthScore,
     InstancesScore,
@@ -28,7 +29,8 @@ FIELDS = {"depth": "depth_m", "normals": "normals", "semantic": "labels", "refer
 def evaluate(perceiver: Perceiver, cases: Iterable[Case], progress: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
     """Scores a task, for the tasks that the generator has and the cases have truth for.
 
-    Returns "views", a report for each task, and "worst": the cases with the greatest errors, by task.
+    Depth of a relative profile is aligned with the truth first, and its report says so ("aligned"). Returns "views", a report
+    for each task, and "worst": the cases with the greatest errors, by task.
     """
     manifest = perceiver.generator.manifest  # type: ignore[attr-defined]
     tasks = getattr(manifest, "tasks", tuple(TASKS))  # a specialist is asked for what it was taught
@@ -41,7 +43,7 @@ def evaluate(perceiver: Perceiver, cases: Iterable[Case], progress: Callable[[in
     }
     scores: dict[str, Any] = {}
     errors: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    views = 0
+    views, aligned = 0, False
     for views, case in enumerate(cases, start=1):  # noqa: B007 - the count is used after the loop
         asked = [(question, truth) for question, truth in ask(case, manifest.legend) if question.task in tasks]
         looks = perceiver.look(case.image, [question for question, _ in asked])
@@ -50,11 +52,28 @@ def evaluate(perceiver: Perceiver, cases: Iterable[Case], progress: Callable[[in
             if task not in scores:
                 scores[task] = makers[task]()
             certain = (answer.confidence,) if task in ("depth", "normals", "semantic") else ()
-            error = scores[task].add(getattr(answer, FIELDS[task]), truth, *certain)
+            aligned |= is_relative(task, answer)
+            error = scores[task].add(compared(perceiver, task, answer, truth), truth, *certain)
             errors[task].append({"case": case.name, "error": error})
         progress(views)
     worst = {task: _worst(each) for task, each in errors.items()}
-    return {"views": views, **{task: score.result() for task, score in scores.items()}, "worst": worst}
+    results = {task: score.result() for task, score in scores.items()}
+    if aligned:
+        results["depth"]["aligned"] = True
+    return {"views": views, **results, "worst": worst}
+
+
+def is_relative(task: str, answer: Any) -> bool:
+    """Whether an answer is depth without metres, of an imported editor."""
+    return task == "depth" and not hasattr(answer, FIELDS[task])
+
+
+def compared(perceiver: Perceiver, task: str, answer: Any, truth: np.ndarray) -> np.ndarray:
+    """The numbers of an answer that are compared with the truth: of relative depth, those that it has once it is aligned with it."""
+    if not is_relative(task, answer):
+        return getattr(answer, FIELDS[task])
+    generator: Any = perceiver.generator
+    return depth_in_metres(answer.depth_relative, truth, generator.profile.depth_kind, generator.manifest.depth_range_m[1])
 
 
 def ask(case: Case, legend: Legend) -> list[tuple[Question, np.ndarray]]:

@@ -21,6 +21,11 @@ LEGENDS = 4
 VIEWS = 50
 
 
+def legends_of(own: Legend, count: int = LEGENDS) -> list[Legend]:
+    """The legend itself, and the same classes in other orders and colours; always the same."""
+    return [own, *(permuted(own, np.random.default_rng(seed)) for seed in range(1, count))]
+
+
 def measure_legends(perceiver: Perceiver, cases: Iterable[Case], count: int = LEGENDS) -> dict[str, Any]:
     """Asks each case with `count` legends, the first being the bundle's own.
 
@@ -29,7 +34,7 @@ def measure_legends(perceiver: Perceiver, cases: Iterable[Case], count: int = LE
     """
     own: Legend = perceiver.generator.manifest.legend  # type: ignore[attr-defined]
     names = tuple(own)
-    legends = [own, *(permuted(own, np.random.default_rng(seed)) for seed in range(1, count))]
+    legends = legends_of(own, count)
     # what an answer's numbers mean, as numbers of the bundle's own legend
     tables = [np.array([*(names.index(name) for name in legend), *[255] * (256 - len(legend))], np.uint8) for legend in legends]
     scores = [SemanticScore(names) for _ in legends]

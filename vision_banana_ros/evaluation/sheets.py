@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from vision_banana_ros.evaluation.evaluate import FIELDS, REFERRING_COLOR, ask
+from vision_banana_ros.evaluation.evaluate import REFERRING_COLOR, ask, compared
 from vision_banana_ros.evaluation.splits import Case, Split
 from vision_banana_ros.perception import Perceiver, Question, pictures
 from vision_banana_ros.tasks import TASKS
@@ -43,9 +43,10 @@ def _tiles(perceiver: Perceiver, case: Case, task: str) -> list[pictures.Tile]:
     legend: Legend = perceiver.generator.manifest.legend  # type: ignore[attr-defined]
     asked = [(question, truth) for question, truth in ask(case, legend) if question.task == task]
     looks = perceiver.look(case.image, [question for question, _ in asked])
-    wrong = [_wrong(task, getattr(a, FIELDS[task]), truth) for a, (_, truth) in zip(looks, asked, strict=True)]
+    answers = [compared(perceiver, task, look, truth) for look, (_, truth) in zip(looks, asked, strict=True)]
+    wrong = [_wrong(task, answer, truth) for answer, (_, truth) in zip(answers, asked, strict=True)]
     worst = int(np.argmax(wrong))
-    (question, truth), answer = asked[worst], getattr(looks[worst], FIELDS[task])
+    (question, truth), answer = asked[worst], answers[worst]
     true, answered = _pictures(question, case.image, truth, answer)
     return [
         pictures.Tile(task, case.image, case.name),

@@ -149,18 +149,8 @@ def from_ranges(depth_m: np.ndarray, intrinsics: Intrinsics, points: np.ndarray)
     At depth edges the sensor may see past the thing that the camera sees, so points there are left out. At least half of
     the others must agree within `AGREE`: without a majority there is no evidence.
     """
-    _check(depth_m, intrinsics)
-    points = np.asarray(points, np.float64)
-    if points.ndim != 2 or points.shape[1] != 3:
-        raise InputError(f"Ranges must be points (N, 3); they are {points.shape}.")
-    points = points[:: max(1, -(-len(points) // MAX_RANGES))]
-    points = points[(np.abs(points) < 1e4).all(axis=1) & (points[:, 2] > 0.01)]  # NaN fails it
-    k = intrinsics
-    column = np.rint(k.fx * points[:, 0] / points[:, 2] + k.cx)
-    row = np.rint(k.fy * points[:, 1] / points[:, 2] + k.cy)
-    inside = (column >= 1) & (column < k.width - 1) & (row >= 1) & (row < k.height - 1)
-    i, j, measured = row[inside].astype(int), column[inside].astype(int), points[inside, 2]
-    around = np.stack([depth_m[i + a, j + b] for a in (-1, 0, 1) for b in (-1, 0, 1)])
+    i, j, measured = on_image(points, depth_m, intrinsics)
+    around = around_of(depth_m, i, j)
     near, far = around.min(axis=0), around.max(axis=0)
     smooth = (near > 0.01) & (far <= (1 + AGREE) * near) & (far < np.inf)  # NaN fails it
     ratios = np.log(measured[smooth] / depth_m[i, j][smooth])
@@ -173,6 +163,26 @@ def from_ranges(depth_m: np.ndarray, intrinsics: Intrinsics, points: np.ndarray)
     if inliers < max(MIN_RANGES, ratios.size / 2):
         return Evidence(inliers=inliers, reason="the ranges do not agree on one scale; check where their sensor is mounted")
     return Evidence(math.exp(float(np.median(ratios[agreeing]))), inliers, float(np.median(off[agreeing])))
+
+
+def on_image(points: np.ndarray, depth: np.ndarray, intrinsics: Intrinsics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row, column and depth in metres of those of `points`, (N, 3) in the optical frame, that fall on an inner pixel of `depth`."""
+    _check(depth, intrinsics)
+    points = np.asarray(points, np.float64)
+    if points.ndim != 2 or points.shape[1] != 3:
+        raise InputError(f"Ranges must be points (N, 3); they are {points.shape}.")
+    points = points[:: max(1, -(-len(points) // MAX_RANGES))]
+    points = points[(np.abs(points) < 1e4).all(axis=1) & (points[:, 2] > 0.01)]  # NaN fails it
+    k = intrinsics
+    column = np.rint(k.fx * points[:, 0] / points[:, 2] + k.cx)
+    row = np.rint(k.fy * points[:, 1] / points[:, 2] + k.cy)
+    inside = (column >= 1) & (column < k.width - 1) & (row >= 1) & (row < k.height - 1)
+    return row[inside].astype(int), column[inside].astype(int), points[inside, 2]
+
+
+def around_of(depth: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """(9, N) values of inner pixels and their neighbours, the pixels' own in the middle."""
+    return np.stack([depth[rows + a, columns + b] for a in (-1, 0, 1) for b in (-1, 0, 1)])
 
 
 def scan_points(ranges: np.ndarray, angle_min: float, angle_increment: float, range_min: float, range_max: float) -> np.ndarray:

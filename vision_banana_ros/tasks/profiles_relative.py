@@ -19,6 +19,11 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.tasks._images import read_colors, read_floats
 
 KINDS = ("inverse", "affine")
+#: What is known of `Answer.depth_relative`, by kind. a and b are another frame's other numbers.
+MEANINGS = {
+    "inverse": "no unit, grows with distance: 1 / metres = a / depth_relative + b, with a and b of each frame unknown",
+    "affine": "no unit, grows with distance: metres = a * depth_relative + b, with a and b of each frame unknown",
+}
 #: RGB distance (0-1) from the grey diagonal at which a colour says nothing any more: a sixth of the way to a full colour.
 MAX_DISTANCE = 0.25
 #: Below half an 8-bit step of grey an inverse depth is none.
@@ -101,7 +106,7 @@ def align(depth_relative: NDArray[np.floating], measured_m: NDArray[np.floating]
     if depth_relative.shape != measured_m.shape:
         raise InputError(f"The ranges lie on a grid of {measured_m.shape}, the answer on {depth_relative.shape}: project them anew.")
     known = np.isfinite(measured_m) & (measured_m > 0) & np.isfinite(depth_relative) & (depth_relative >= 0)
-    x, d = _linear(depth_relative[known].astype(np.float64), kind), measured_m[known].astype(np.float64)
+    x, d = grey(depth_relative[known].astype(np.float64), kind), measured_m[known].astype(np.float64)
     step = max(1, -(-len(d) // MAX_POINTS))
     x, d = x[::step], d[::step]
     if len(d) < MIN_POINTS:
@@ -136,7 +141,7 @@ def align(depth_relative: NDArray[np.floating], measured_m: NDArray[np.floating]
 
 def metres(depth_relative: NDArray[np.floating], alignment: Alignment) -> NDArray[np.float32]:
     """Depth in metres, (H, W) float32: NaN where it was NaN or would not be positive, +inf where inverse depth vanishes."""
-    value = alignment.scale * _linear(depth_relative.astype(np.float64), alignment.kind) + alignment.shift
+    value = alignment.scale * grey(depth_relative.astype(np.float64), alignment.kind) + alignment.shift
     if alignment.kind == "inverse":
         with np.errstate(divide="ignore"):
             depth = np.where(value > 0, 1 / value, np.inf)
@@ -145,8 +150,14 @@ def metres(depth_relative: NDArray[np.floating], alignment: Alignment) -> NDArra
     return np.where(np.isnan(depth_relative), np.nan, depth).astype(np.float32)
 
 
-def _linear(depth_relative: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
-    """The grey value again."""
+def agreeing(alignment: Alignment, depth_relative: NDArray[np.floating], measured_m: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Which of the measured depths, metres, an alignment gives the pixels that they were measured on."""
+    x = grey(depth_relative.astype(np.float64), alignment.kind)
+    return _error(alignment.scale, alignment.shift, x, measured_m, alignment.kind) < AGREE
+
+
+def grey(depth_relative: NDArray, kind: str) -> NDArray:
+    """The grey value (0-1) that relative depth was read from."""
     with np.errstate(divide="ignore"):
         return 1 / depth_relative if kind == "inverse" else depth_relative
 

@@ -16,9 +16,11 @@ class Family:
 
     pipelines: classes of model_index.json. painting, encoding: component -> classes that it may have; the first are needed for
     every frame, the second only to encode instructions. profiles: codec profiles that fit, the usual one first. steps: that its
-    weights were made for. size: height and width that it paints best, `multiple` what both must be multiples of.
+    usual weights were made for; these are distilled and want no classifier-free guidance. undistilled: steps and guidance of
+    weights whose model_index.json does not say that they are distilled, where the family tells them apart so. size: height and
+    width that it paints best, `multiple` what both must be multiples of.
     encoder_sees_image: whether the instruction's encoder looks at the frame too, so that nothing can be encoded ahead.
-    words: whether it takes instructions at all. max_tokens: of an instruction, the chat's frame included.
+    words: whether it takes instructions at all. max_tokens: of an instruction, with what frames it.
     licence: of the weights that the family is known by.
     """
 
@@ -34,11 +36,18 @@ class Family:
     words: bool
     max_tokens: int
     licence: str
+    undistilled: tuple[int, float] | None = None
 
     @property
     def networks(self) -> ModuleType:
         """The module with `check`, `schedule`, `networks` and `encode`; importing it imports torch and diffusers."""
         return importlib.import_module(f"vision_banana_ros.generators.backbones.{self.name}")
+
+    def painted(self, index: Mapping[str, Any]) -> tuple[int, float]:
+        """Steps and guidance (1: none) that weights with this model_index.json were made for."""
+        if self.undistilled is not None and not index.get("is_distilled"):
+            return self.undistilled
+        return self.steps, 1.0
 
     def check_size(self, size: tuple[int, int]) -> None:
         if min(size) < self.multiple or any(side % self.multiple for side in size):
@@ -65,6 +74,7 @@ FAMILIES: dict[str, Family] = {
             words=True,
             max_tokens=512,
             licence="Apache-2.0 (4B); FLUX non-commercial licence (9B)",
+            undistilled=(50, 4.0),  # the "base" weights
         ),
         Family(
             name="flux_kontext",
@@ -102,14 +112,17 @@ FAMILIES: dict[str, Family] = {
         Family(
             name="qwen_image_edit",
             pipelines=("QwenImageEditPlusPipeline",),
-            painting={"transformer": ("QwenImageTransformer2DModel",), "vae": ("AutoencoderKLQwenImage",), "scheduler": _FLOW},
-            encoding={
+            painting={
+                "transformer": ("QwenImageTransformer2DModel",),
+                "vae": ("AutoencoderKLQwenImage",),
+                "scheduler": _FLOW,
                 "text_encoder": ("Qwen2_5_VLForConditionalGeneration",),
                 "tokenizer": ("Qwen2Tokenizer", "Qwen2TokenizerFast"),
                 "processor": ("Qwen2VLProcessor", "Qwen2_5_VLProcessor"),
             },
+            encoding={},
             profiles=("vision_banana", "open_vision_banana"),
-            steps=8,
+            steps=8,  # of the distilled weights (Lightning); the others want 40 with guidance 4, and no file says which they are
             size=(384, 512),
             multiple=32,
             encoder_sees_image=True,

@@ -5,16 +5,18 @@ What the pipeline `Flux2KleinPipeline` of diffusers does, cut into three network
 tokens to picture. Latents are 2x2 patches of the VAE's, normalised by its running mean and variance.
 """
 
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2Transformer2DModel
 from torch import Tensor, nn
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.parts import LOCAL, FrameEncoder, TokenDenoiser, check_patches
+from vision_banana_ros.generators.backbones.prompts import Prompt
 from vision_banana_ros.generators.backbones.schedule import Step, flow_steps
 from vision_banana_ros.generators.backbones.tokens import read_tokenizer, to_ids
 
@@ -22,6 +24,8 @@ DENOISER = "transformer"
 DENOISER_CLASS = Flux2Transformer2DModel
 LORA_PIPELINE = "Flux2KleinPipeline"
 PROMPT = ("text",)  # names of a prompt's arrays
+UNTOLD = ""  # what guidance leads away from
+KEEPS_LENGTH = False  # of what is led
 _LAYERS = (9, 18, 27)  # of the text encoder, whose outputs side by side are the embedding
 _MAX_TOKENS = 512
 #: Qwen3's chat with an empty thought, as its own template writes one user's message.
@@ -128,24 +132,42 @@ class PictureDecoder(nn.Module):
         return (picture.permute(0, 2, 3, 1) / 2 + 0.5).clamp(0, 1)
 
 
-def encode(path: Path, instructions: list[str], device: str) -> list[dict[str, np.ndarray]]:
-    """Embed instructions with the encoder in `path` (text_encoder/ and tokenizer/): each {"text": (512, D) float32}.
+class Words:
+    """The text encoder. path: the folder with text_encoder/ and tokenizer/."""
 
-    InputError for one that is longer than the encoder reads, before anything large is loaded.
-    """
-    tokenizer, padding = read_tokenizer(path / "tokenizer")
-    ids = [to_ids(tokenizer, _CHAT, instruction, _MAX_TOKENS, padding) for instruction in instructions]
-    from transformers import Qwen3ForCausalLM
+    def __init__(self, path: Path, device: str) -> None:
+        self._path, self._device = path, device
+        self._tokenizer, self._padding = read_tokenizer(path / "tokenizer")
 
-    encoder = Qwen3ForCausalLM.from_pretrained(path / "text_encoder", dtype="auto", **LOCAL)
-    encoder = encoder.eval().to(device)
-    made = []
-    with torch.inference_mode():
-        for tokens, mask in ids:
-            given = (torch.tensor([values], device=device) for values in (tokens, mask))
-            hidden = encoder.model(*given, output_hidden_states=True, use_cache=False).hidden_states
-            made.append({"text": torch.cat([hidden[layer][0] for layer in _LAYERS], dim=-1).float().cpu().numpy()})
-    return made
+    def ids(self, instruction: str) -> tuple[list[int], list[int]]:
+        """An instruction's token numbers and their mask. InputError where it cannot be read."""
+        return to_ids(self._tokenizer, _CHAT, instruction, _MAX_TOKENS, self._padding, UNTOLD)
+
+    def encode(self, instructions: Sequence[str]) -> list[Prompt]:
+        """Embed instructions: each {"text": (512, D) float32}.
+
+        InputError for one that is longer than the encoder reads, before anything large is loaded.
+        """
+        ids = [self.ids(text) for text in instructions]
+        made = []
+        with torch.inference_mode():
+            for tokens, mask in ids:
+                given = (torch.tensor([values], device=self._device) for values in (tokens, mask))
+                hidden = self._encoder.model(*given, output_hidden_states=True, use_cache=False).hidden_states
+                made.append({"text": torch.cat([hidden[layer][0] for layer in _LAYERS], dim=-1).float().cpu().numpy()})
+        return made
+
+    @cached_property
+    def _encoder(self) -> Any:
+        from transformers import Qwen3ForCausalLM
+
+        encoder = Qwen3ForCausalLM.from_pretrained(self._path / "text_encoder", dtype="auto", **LOCAL)
+        return encoder.eval().to(self._device)
+
+
+def encode(path: Path, instructions: list[str], device: str) -> list[Prompt]:
+    """`Words.encode` once."""
+    return Words(path, device).encode(instructions)
 
 
 def _statistics(vae: Any) -> tuple[Tensor, Tensor]:

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """FLUX.1 Kontext: as FLUX.2-klein, the frame's tokens follow the painted ones; two text encoders, T5's words and CLIP's summary.
 
-What `FluxKontextPipeline` of diffusers does without true guidance, at one size, cut into three networks of fixed shapes.
+What `FluxKontextPipeline` of diffusers does at one size, cut into three networks of fixed shapes.
 """
 
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
 from torch import Tensor, nn
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators.backbones.parts import LOCAL, FrameEncoder, TokenDenoiser, check_patches
+from vision_banana_ros.generators.backbones.parts import LOCAL, FrameEncoder, TokenDenoiser, check_patches, from_tokens, to_tokens
+from vision_banana_ros.generators.backbones.prompts import Prompt
 from vision_banana_ros.generators.backbones.schedule import Step, flow_steps
 from vision_banana_ros.generators.backbones.tokens import read_tokenizer, to_ids
 
@@ -21,6 +23,8 @@ DENOISER = "transformer"
 DENOISER_CLASS = FluxTransformer2DModel
 LORA_PIPELINE = "FluxKontextPipeline"
 PROMPT = ("text", "summary")
+UNTOLD = ""
+KEEPS_LENGTH = False
 GUIDANCE = 3.5  # what the pipeline tells weights that were distilled from guided ones
 _MAX_TOKENS = 512
 
@@ -75,10 +79,7 @@ class Encoder(FrameEncoder):
     def encode(self, pictures: Tensor) -> Tensor:
         """(N, 3, H, W) in -1..1 -> (N, n, C)."""
         latents = self.vae.encode(pictures, return_dict=False)[0].mode()
-        latents = (latents - self.vae.config.shift_factor) * self.vae.config.scaling_factor
-        n, channels, height, width = latents.shape
-        patches = latents.reshape(n, channels, height // 2, 2, width // 2, 2).permute(0, 2, 4, 1, 3, 5)
-        return patches.reshape(n, (height // 2) * (width // 2), channels * 4)
+        return to_tokens((latents - self.vae.config.shift_factor) * self.vae.config.scaling_factor)
 
 
 class Denoiser(TokenDenoiser):
@@ -112,29 +113,50 @@ class PictureDecoder(nn.Module):
         self.vae, self.grid = vae, grid
 
     def forward(self, x: Tensor) -> Tensor:
-        (height, width), (n, _, channels) = self.grid, x.shape
-        latents = x.reshape(n, height, width, channels // 4, 2, 2).permute(0, 3, 1, 4, 2, 5)
-        latents = latents.reshape(n, channels // 4, 2 * height, 2 * width)
+        latents = from_tokens(x, self.grid)
         picture = self.vae.decode(latents / self.vae.config.scaling_factor + self.vae.config.shift_factor, return_dict=False)[0]
         return (picture.permute(0, 2, 3, 1) / 2 + 0.5).clamp(0, 1)
 
 
-def encode(path: Path, instructions: list[str], device: str) -> list[dict[str, np.ndarray]]:
-    """Embed instructions: each {"text": (512, D), "summary": (P,)} float32. CLIP reads only the first 77 tokens, as it does in
-    the pipeline; InputError for an instruction that is longer than T5 reads."""
-    from transformers import CLIPTextModel, CLIPTokenizerFast, T5EncoderModel
+class Words:
+    """The two text encoders. path: the folder with text_encoder/, text_encoder_2/ and their tokenizers."""
 
-    tokenizer, padding = read_tokenizer(path / "tokenizer_2")
-    ids = [to_ids(tokenizer, "{}", instruction, _MAX_TOKENS, padding)[0] for instruction in instructions]
-    t5 = T5EncoderModel.from_pretrained(path / "text_encoder_2", dtype="auto", **LOCAL).eval().to(device)
-    with torch.inference_mode():
-        texts = [t5(torch.tensor([numbers], device=device))[0][0].float().cpu().numpy() for numbers in ids]
-    del t5  # 10 GB
-    words = CLIPTokenizerFast.from_pretrained(path / "tokenizer", local_files_only=True)
-    clip = CLIPTextModel.from_pretrained(path / "text_encoder", dtype="auto", **LOCAL).eval().to(device)
-    made = []
-    for instruction, text in zip(instructions, texts, strict=True):
-        given = words(instruction, padding="max_length", max_length=77, truncation=True, return_tensors="pt").input_ids
+    def __init__(self, path: Path, device: str) -> None:
+        self._path, self._device = path, device
+        self._tokenizer, self._padding = read_tokenizer(path / "tokenizer_2")
+
+    def ids(self, instruction: str) -> tuple[list[int], list[int]]:
+        """An instruction's token numbers and their mask. InputError where T5 cannot read it."""
+        return to_ids(self._tokenizer, "{}", instruction, _MAX_TOKENS, self._padding, UNTOLD)
+
+    def encode(self, instructions: Sequence[str]) -> list[Prompt]:
+        """Embed instructions: each {"text": (512, D), "summary": (P,)} float32. CLIP reads only the first 77 tokens, as it does in
+        the pipeline; InputError for an instruction that is longer than T5 reads."""
+        ids = [self.ids(text)[0] for text in instructions]
+        made = []
         with torch.inference_mode():
-            made.append({"text": text, "summary": clip(given.to(device)).pooler_output[0].float().cpu().numpy()})
-    return made
+            for instruction, numbers in zip(instructions, ids, strict=True):
+                text = self._t5(torch.tensor([numbers], device=self._device))[0][0]
+                words, clip = self._clip
+                given = words(instruction, padding="max_length", max_length=77, truncation=True, return_tensors="pt").input_ids
+                summary = clip(given.to(self._device)).pooler_output[0]
+                made.append({"text": text.float().cpu().numpy(), "summary": summary.float().cpu().numpy()})
+        return made
+
+    @cached_property
+    def _t5(self) -> Any:
+        from transformers import T5EncoderModel
+
+        return T5EncoderModel.from_pretrained(self._path / "text_encoder_2", dtype="auto", **LOCAL).eval().to(self._device)
+
+    @cached_property
+    def _clip(self) -> tuple[Any, Any]:
+        from transformers import CLIPTextModel, CLIPTokenizerFast
+
+        words = CLIPTokenizerFast.from_pretrained(self._path / "tokenizer", local_files_only=True)
+        return words, CLIPTextModel.from_pretrained(self._path / "text_encoder", dtype="auto", **LOCAL).eval().to(self._device)
+
+
+def encode(path: Path, instructions: list[str], device: str) -> list[Prompt]:
+    """`Words.encode` once."""
+    return Words(path, device).encode(instructions)

@@ -8,6 +8,7 @@ import numpy as np
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.family import FAMILIES
+from vision_banana_ros.generators.backbones.guidance import Guidance
 from vision_banana_ros.generators.backbones.prompts import Encoding, Prompt, cache_of, command_for
 from vision_banana_ros.generators.backbones.schedule import Step, start_of
 from vision_banana_ros.generators.base import BundleGenerator
@@ -22,7 +23,14 @@ class Runner(Protocol):
 
     name: str
 
-    def paint(self, image: np.ndarray, prompts: Sequence[Prompt], steps: Sequence[Step], start: np.ndarray | None) -> np.ndarray:
+    def paint(
+        self,
+        image: np.ndarray,
+        prompts: Sequence[Prompt],
+        steps: Sequence[Step],
+        start: np.ndarray | None,
+        guidance: Guidance | None = None,
+    ) -> np.ndarray:
         """(H, W, 3) uint8 -> (N, H, W, 3) float32 in 0..1. start: the first latents, None for the frame's own."""
 
 
@@ -36,6 +44,8 @@ class BackboneGenerator(BundleGenerator[Prompt]):
         self._steps = [Step(*map(float, step)) for step in backbone["schedule"]]
         self._start = None if backbone["start"] == "frame" else start_of(backbone["start"], backbone["latents"])
         self._cache = cache_of(bundle)
+        self._family = FAMILIES[backbone["family"]]
+        self._guidance = self._guidance_of(backbone)
         self._encoding: dict[str, Encoding] = {}
         #: How its questions are worded and its answers read: `profile.asked(question)`.
         self.profile: Profile = profile(bundle.manifest.codec, backbone.get("words"))
@@ -62,7 +72,7 @@ class BackboneGenerator(BundleGenerator[Prompt]):
         """
         self._check(image, instructions)
         prompts = [self._prompt(instruction, wait=False) for instruction in instructions]
-        return self._runner.paint(np.ascontiguousarray(image), prompts, self._steps, self._start)
+        return self._runner.paint(np.ascontiguousarray(image), prompts, self._steps, self._start, self._guidance)
 
     def answer(self, image: np.ndarray, questions: Sequence[Question]) -> list[Any]:
         """Ask in the words of the bundle's profile and read by its rules: each task's `Answer`, for depth of a relative profile
@@ -72,14 +82,32 @@ class BackboneGenerator(BundleGenerator[Prompt]):
         return [question.read(rgb) for question, rgb in zip(asked, painted, strict=True)]
 
     def _prompt(self, instruction: str, wait: bool) -> Prompt:
+        if self._family.words and not instruction.strip():
+            raise InputError("The instruction is empty: say in words what to paint.")
         found = self._known(instruction)
         if found is None:
-            found = self._keep(instruction, self._cache.find(instruction) or self._encode(instruction, wait))
+            found = self._keep(instruction, self._find(instruction) or self._encode(instruction, wait))
         return found
 
+    def _find(self, instruction: str) -> Prompt | None:
+        if self._family.encoder_sees_image:
+            return self._runner.tokens(instruction)  # type: ignore[attr-defined]  # of torch, which alone runs these
+        return self._cache.find(instruction)
+
+    def _guidance_of(self, backbone: dict[str, Any]) -> Guidance | None:
+        """InputError where the instruction that says nothing is gone: it was encoded when the model was imported."""
+        scale = float(backbone.get("guidance", 1.0))
+        if scale <= 1:
+            return None
+        untold = self._find(backbone["untold"])
+        if untold is None:
+            raise InputError(
+                f"Bundle '{self._bundle.path}' lacks the empty instruction, encoded, that its guidance needs: copy its folder "
+                "prompts/ again."
+            )
+        return Guidance(scale, untold, bool(backbone["keeps_length"]))
+
     def _encode(self, instruction: str, wait: bool) -> Prompt:
-        if not instruction.strip():
-            raise InputError("The instruction is empty: say in words what to paint.")
         if not self._encodes:
             raise InputError(
                 f"This instruction was not encoded for '{self.name}'. Run: {command_for(self._bundle.path, instruction)}"

@@ -12,6 +12,7 @@ from typing import Any
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.folder import INDEX, Folder, open_folder, read_header, read_json
+from vision_banana_ros.generators.backbones.guidance import LARGEST
 from vision_banana_ros.generators.backbones.prompts import ENCODER, PromptCache, require_packages
 from vision_banana_ros.generators.backbones.schedule import STARTS, Step
 from vision_banana_ros.generators.bundle import Bundle, open_bundle, sha256_of, write_manifest
@@ -25,8 +26,8 @@ class Options:
     """How a model is imported. Empty fields take what its family does.
 
     transformer: a folder whose denoiser takes the place of the model's own. steps, start: of painting; start is one of STARTS.
-    words: instructions of the profile's own. graphs: ONNX graphs in place of the weights. precision: of the denoiser's graph.
-    encoder: whether the text encoder comes along.
+    guidance: classifier-free; 1 is none. words: instructions of the profile's own. graphs: ONNX graphs in place of the weights.
+    precision: of the denoiser's graph. encoder: whether the text encoder comes along.
     """
 
     profile: str
@@ -34,6 +35,7 @@ class Options:
     transformer: Path | None = None
     size: tuple[int, int] | None = None
     steps: int | None = None
+    guidance: float | None = None
     start: str = "noise"
     words: Mapping[str, str] = field(default_factory=dict)
     graphs: bool = False
@@ -67,10 +69,11 @@ def import_model(source: Path, out: Path, options: Options, say: Callable[[str],
         made = {"from": source.name, "pipeline": folder.index["_class_name"], **_copy_painting(folder, options, partial, say)}
         shapes = networks.prompt_shapes(configs)
         encoder = _copy_encoder(folder, options, partial, say)
-        if not family.words:
+        guidance = _guidance(folder, options)
+        constant = "" if not family.words else networks.UNTOLD if guidance > 1 and not family.encoder_sees_image else None
+        if constant is not None:
             say("encoding the constant prompt")
-            prompt = networks.encode(source, [""], "cpu")[0]
-            PromptCache(partial, encoder["digest"], shapes).add("", prompt)
+            PromptCache(partial, encoder["digest"], shapes).add(constant, networks.encode(source, [constant], "cpu")[0])
         if options.graphs:
             _to_graphs(networks, partial, size, latents, shapes, options.precision, say)
         backbone = {
@@ -79,6 +82,9 @@ def import_model(source: Path, out: Path, options: Options, say: Callable[[str],
             "graphs": options.graphs,
             "precision": options.precision if options.graphs else "",
             "start": options.start,
+            "guidance": guidance,
+            "untold": networks.UNTOLD if guidance > 1 else "",
+            "keeps_length": networks.KEEPS_LENGTH if guidance > 1 else False,
             "schedule": [list(asdict(step).values()) for step in steps],
             "latents": list(latents),
             "prompt": shapes,
@@ -93,8 +99,8 @@ def import_model(source: Path, out: Path, options: Options, say: Callable[[str],
             out.rmdir()
         partial.chmod(0o755)
         partial.replace(out)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        if _disk_is_full(error):
             raise InputError(
                 f"The disk of '{out.parent}' is full: nothing was imported. Make room there, or give another --out."
             ) from error
@@ -104,19 +110,29 @@ def import_model(source: Path, out: Path, options: Options, say: Callable[[str],
     return open_bundle(out)
 
 
+def _disk_is_full(error: Exception) -> bool:
+    """safetensors has an exception of its own for whatever the disk says."""
+    codes = (errno.ENOSPC, errno.EDQUOT)
+    return getattr(error, "errno", None) in codes or any(f"(os error {code})" in str(error) for code in codes)
+
+
 def _check(folder: Folder, options: Options) -> Any:
     family = folder.family
     chosen = profile(options.profile, options.words)
     fitting = [name for name in family.profiles if not name.startswith("marigold") or _marigold_task(folder) in name]
     if options.profile not in fitting:
         raise InputError(f"The profile {options.profile} does not fit {folder.index['_class_name']}: give {' or '.join(fitting)}.")
-    if family.encoder_sees_image:
+    if family.encoder_sees_image and (options.graphs or not options.encoder):
         raise InputError(
-            f"The text encoder of {folder.index['_class_name']} looks at every frame, so no instruction can be encoded ahead; "
-            "such models cannot be imported. Choose one whose encoder reads words alone, such as FLUX.2-klein."
+            f"The text encoder of {folder.index['_class_name']} looks at every frame, so the robot needs it, and torch to run it: "
+            "import the model without --graphs and --no-encoder, or choose one whose encoder reads words alone, such as FLUX.2-klein."
         )
     if options.start not in STARTS:
         raise InputError(f"A painting cannot start from '{options.start}': choose one of {', '.join(STARTS)}.")
+    if options.guidance is not None and not 1 <= options.guidance <= LARGEST:
+        raise InputError(f"A guidance of {options.guidance:g} cannot be: give 1 (none) to {LARGEST:g}.")
+    if options.guidance is not None and options.guidance > 1 and not family.words:
+        raise InputError(f"{folder.index['_class_name']} takes no words, so nothing can be guided: leave --guidance away.")
     if options.steps is not None and not 1 <= options.steps <= 100:
         raise InputError(f"{options.steps} steps cannot be: give 1 to 100.")
     if options.precision not in ("fp32", "bf16"):
@@ -152,7 +168,7 @@ def _check_latents(folder: Folder, configs: dict[str, dict[str, Any]]) -> None:
         name: entry["shape"] for file in folder.weights("vae") for name, entry in read_header(file).items() if name != "__metadata__"
     }
     first = shapes.get("decoder.conv_in.weight")
-    wanted = configs["vae"].get("latent_channels")
+    wanted = configs["vae"].get("latent_channels", configs["vae"].get("z_dim"))
     if first is None:
         raise InputError(f"The VAE of '{folder.path}' holds no decoder: download the whole model.")
     if wanted is not None and first[1] != wanted:
@@ -164,8 +180,15 @@ def _check_latents(folder: Folder, configs: dict[str, dict[str, Any]]) -> None:
 def _schedule(folder: Folder, options: Options, latents: tuple[int, ...]) -> list[Step]:
     if options.start == "frame" and options.steps not in (None, 1):
         raise InputError("A painting that starts from the frame takes one step: leave --steps away.")
-    steps = 1 if options.start == "frame" else options.steps or folder.family.steps
+    steps = 1 if options.start == "frame" else options.steps or folder.family.painted(folder.index)[0]
     return folder.family.networks.schedule(folder.config("scheduler"), steps, latents)
+
+
+def _guidance(folder: Folder, options: Options) -> float:
+    """What was asked for; else what the weights were made for, but none where a tuned model paints in one step."""
+    if options.guidance is not None:
+        return options.guidance
+    return 1.0 if options.start == "frame" else folder.family.painted(folder.index)[1]
 
 
 def _needed(folder: Folder, options: Options) -> int:

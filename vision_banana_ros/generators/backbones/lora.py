@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators.backbones.folder import Folder, read_header
+from vision_banana_ros.generators.backbones.folder import Folder, read_header, read_json
 from vision_banana_ros.generators.backbones.prompts import require_packages
+from vision_banana_ros.generators.bundle import sha256_of
+
+COMPARISON = "comparison.json"
 
 
 def fuse(folder: Folder, lora: Path, out: Path) -> int:
@@ -30,9 +33,14 @@ def fuse(folder: Folder, lora: Path, out: Path) -> int:
 
     pipeline = getattr(diffusers, networks.LORA_PIPELINE)
     try:
-        state, metadata = pipeline.lora_state_dict(
-            str(lora.parent), weight_name=lora.name, use_safetensors=True, local_files_only=True, return_lora_metadata=True
-        )[:2]
+        state, *alphas, metadata = pipeline.lora_state_dict(
+            str(lora.parent),
+            weight_name=lora.name,
+            use_safetensors=True,
+            local_files_only=True,
+            return_lora_metadata=True,
+            return_alphas=True,  # which FLUX.1 alone keeps apart
+        )
     except (KeyError, ValueError, RuntimeError, AttributeError) as error:
         raise InputError(
             f"'{lora}' cannot be read as a LoRA ({error}): it was made for another base or by an unknown tool."
@@ -42,11 +50,21 @@ def fuse(folder: Folder, lora: Path, out: Path) -> int:
     denoiser = networks.DENOISER_CLASS.from_pretrained(
         folder.path / networks.DENOISER, torch_dtype=kind, local_files_only=True, use_safetensors=True
     )
-    pipeline.load_lora_into_transformer(state, denoiser, adapter_name="tuned", metadata=metadata)
+    scales = {"network_alphas": alphas[0]} if alphas else {}
+    pipeline.load_lora_into_transformer(state, transformer=denoiser, adapter_name="tuned", metadata=metadata, **scales)
     denoiser.fuse_lora()
     denoiser.unload_lora()
     denoiser.save_pretrained(out, safe_serialization=True)
     return layers
+
+
+def comparison_of(lora: Path) -> dict[str, Any] | None:
+    """What `vision-banana tune` measured of this very file beside its teacher (COMPARISON, next to it); None where it did not."""
+    file = lora.parent / COMPARISON
+    if not file.is_file():
+        return None
+    found = read_json(file)
+    return found if found.pop("lora", None) == sha256_of(lora) else None
 
 
 def _shapes(folder: Folder, component: str) -> dict[str, tuple[int, ...]]:

@@ -23,6 +23,20 @@ def check_patches(channels: int, tokens: int) -> None:
         )
 
 
+def to_tokens(latents: Tensor) -> Tensor:
+    """(N, C, h, w) -> (N, h/2 * w/2, 4 C): 2x2 patches row by row, a patch's channels side by side."""
+    n, channels, height, width = latents.shape
+    patches = latents.reshape(n, channels, height // 2, 2, width // 2, 2).permute(0, 2, 4, 1, 3, 5)
+    return patches.reshape(n, (height // 2) * (width // 2), channels * 4)
+
+
+def from_tokens(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    """The inverse of `to_tokens`; grid: rows and columns of patches."""
+    (height, width), (n, _, channels) = grid, tokens.shape
+    patches = tokens.reshape(n, height, width, channels // 4, 2, 2).permute(0, 3, 1, 4, 2, 5)
+    return patches.reshape(n, channels // 4, 2 * height, 2 * width)
+
+
 class FrameEncoder(nn.Module):
     """(H, W, 3) uint8 -> the frame's float32 latents, by the family's `encode`."""
 

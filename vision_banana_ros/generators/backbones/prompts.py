@@ -6,9 +6,11 @@ instruction it is and by which encoder it was made. Files can be added while a g
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,10 @@ from vision_banana_ros.generators.bundle import Bundle, sha256_of
 
 FOLDER = "prompts"
 ENCODER = "encoder"
+COMMAND = (sys.executable, "-m", "vision_banana_ros.cli.main", "prompts", "encode")
 _PACKAGES = Path(__file__).resolve().parents[3]
 _LONGEST_S = 1800
+_NICE = 10  # of the process that encodes: frames go first
 
 Prompt = dict[str, np.ndarray]
 
@@ -43,11 +47,18 @@ class PromptCache:
     def find(self, instruction: str) -> Prompt | None:
         """The encoded instruction, or None where nobody encoded it. InputError where its file was altered."""
         if instruction not in self._known:
-            self._known = self._scan()
+            self._known = dict(self._stored())
         path = self._known.get(instruction)
         if path is None:
             return None
-        if not path.is_file() or sha256_of(path) != path.stem:
+        try:
+            return self._read(path)
+        except FileNotFoundError:  # it was encoded once more since
+            del self._known[instruction]
+            return self.find(instruction)
+
+    def _read(self, path: Path) -> Prompt:
+        if sha256_of(path) != path.stem:
             raise InputError(f"The encoded prompt {path} was cut off or altered: delete it and encode the instruction again.")
         arrays = read_tensors(path)
         if {name: values.shape for name, values in arrays.items()} != self._shapes:
@@ -67,23 +78,26 @@ class PromptCache:
         except OSError as error:
             partial.unlink(missing_ok=True)
             raise InputError(f"The encoded prompt cannot be stored in {self.folder} ({error.strerror}): make room there.") from error
-        before = self._scan().get(instruction)
-        if before not in (None, path):
-            before.unlink(missing_ok=True)  # type: ignore[union-attr]
+        same = [stored for text, stored in self._stored() if text == instruction]
+        for older in same[: same.index(path)] if path in same else ():
+            older.unlink(missing_ok=True)
         self._known[instruction] = path
         return path
 
     def instructions(self) -> list[str]:
         """What has been encoded by this bundle's encoder."""
-        return sorted(self._scan())
+        return sorted(dict(self._stored()))
 
-    def _scan(self) -> dict[str, Path]:
-        found = {}
-        for path in sorted(self.folder.glob("*.safetensors")):
-            about = read_header(path).get("__metadata__", {})
-            if about.get("encoder") == self._encoder:
-                found[str(about.get("instruction"))] = path
-        return found
+    def _stored(self) -> list[tuple[str, Path]]:
+        """Each instruction of this encoder with its file, what was encoded last at the end."""
+        try:
+            files = (path for path in self.folder.glob("*.safetensors") if not path.is_symlink())  # which might lead elsewhere
+            paths = sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name))
+            abouts = [read_header(path).get("__metadata__", {}) for path in paths]
+        except FileNotFoundError:  # replaced at this moment, by one that the list may not have
+            return self._stored()
+        pairs = zip(abouts, paths, strict=True)
+        return [(str(about.get("instruction")), path) for about, path in pairs if about.get("encoder") == self._encoder]
 
 
 def cache_of(bundle: Bundle) -> PromptCache:
@@ -113,39 +127,51 @@ def encode_here(bundle: Bundle, instructions: list[str], device: str = "auto") -
 
 
 class Encoding:
-    """One instruction being encoded in a process of its own, whose memory is free again when it ends."""
+    """Instructions being encoded in a process of its own, at low priority, whose memory is free again when it ends.
 
-    def __init__(self, path: Path, instruction: str) -> None:
+    device: as of `vision-banana prompts encode`, which it is.
+    """
+
+    def __init__(self, path: Path, *instructions: str, device: str = "auto") -> None:
         paths = [str(_PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])]
-        command = [sys.executable, "-m", "vision_banana_ros.cli.main", "prompts", "encode", str(path), "--", instruction]
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  (a pipe that nobody reads would stop the process)
         self._process = subprocess.Popen(
-            command,
+            [*COMMAND, "--device", device, str(path), "--", *instructions],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
+            stderr=self._said,
         )
+        with suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, max(_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
 
     @property
     def running(self) -> bool:
         return self._process.poll() is None
 
-    def wait(self) -> None:
-        """Wait for its end. InputError with what the process said where it failed."""
+    def wait(self, longest_s: float = _LONGEST_S) -> None:
+        """Wait for its end. InputError with what the process said where it failed, or was ended for it took too long."""
         try:
-            _, said = self._process.communicate(timeout=_LONGEST_S)
+            status = self._process.wait(longest_s)
         except subprocess.TimeoutExpired as error:
-            self._process.kill()
-            raise InputError(f"Encoding an instruction took longer than {_LONGEST_S} s and was ended.") from error
-        if self._process.returncode:
-            lines = [line for line in said.splitlines() if line.strip()] or ["it gave no reason"]
-            raise InputError(f"The instruction was not encoded: {lines[-1].removeprefix('vision-banana: ')}")
+            self.end()
+            raise InputError(f"Encoding an instruction took longer than {longest_s:g} s and was ended.") from error
+        if status:
+            self._said.seek(0)
+            lines = [line for line in self._said.read().decode(errors="replace").splitlines() if line.strip()]
+            why = lines[-1] if lines else "its process was ended, which happens where memory runs out"
+            raise InputError(f"The instruction was not encoded: {why.removeprefix('vision-banana: ')}")
+
+    def end(self) -> None:
+        """End it; what it had stored stays."""
+        self._process.kill()
+        self._process.wait()
 
 
-def command_for(path: Path, instruction: str) -> str:
-    """The command that a user has to run for an instruction."""
-    return f'vision-banana prompts encode {path} "{instruction}"'
+def command_for(path: Path, *instructions: str) -> str:
+    """The command that a user has to run for instructions, as it is typed into a shell."""
+    quoted = (re.sub(r'(["$`\\])', r"\\\1", instruction) for instruction in instructions)
+    return f"vision-banana prompts encode {path} " + " ".join(f'"{text}"' for text in quoted)
 
 
 def require_packages(also: tuple[str, ...] = ()) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators.backbones.guidance import Denoise, Guidance, guided
 from vision_banana_ros.generators.backbones.prompts import Prompt
 from vision_banana_ros.generators.backbones.schedule import Step, walk
 from vision_banana_ros.generators.bundle import Bundle
@@ -36,18 +37,27 @@ class OnnxRunner:
         self._encoder, self._denoiser, self._decoder = sessions
         self.name = f"onnxruntime {where}"
 
-    def paint(self, image: np.ndarray, prompts: Sequence[Prompt], steps: Sequence[Step], start: np.ndarray | None) -> np.ndarray:
+    def paint(
+        self,
+        image: np.ndarray,
+        prompts: Sequence[Prompt],
+        steps: Sequence[Step],
+        start: np.ndarray | None,
+        guidance: Guidance | None = None,
+    ) -> np.ndarray:
         frame = self._encoder.run(None, {"image": image})[0]
         first = frame if start is None else start
-        pictures = []
-        for prompt in prompts:
-            given = {"frame": frame, **{name: values[None] for name, values in prompt.items()}}
+        denoise = guided(guidance, lambda prompt: self._denoise(frame, prompt))
+        latents = [walk(steps, first, denoise(prompt)).astype(np.float32) for prompt in prompts]
+        return np.concatenate([self._decoder.run(None, {"x": x})[0] for x in latents])
 
-            def denoise(x: np.ndarray, time: float, given: dict[str, np.ndarray] = given) -> np.ndarray:
-                return self._denoiser.run(None, {"x": x.astype(np.float32), "time": np.array([time], np.float32), **given})[0]
+    def _denoise(self, frame: np.ndarray, prompt: Prompt) -> Denoise:
+        given = {"frame": frame, **{name: values[None] for name, values in prompt.items()}}
 
-            pictures.append(self._decoder.run(None, {"x": walk(steps, first, denoise).astype(np.float32)})[0])
-        return np.concatenate(pictures)
+        def denoise(x: np.ndarray, time: float) -> np.ndarray:
+            return self._denoiser.run(None, {"x": x.astype(np.float32), "time": np.array([time], np.float32), **given})[0]
+
+        return denoise
 
 
 def load_onnx(bundle: Bundle, options: Sequence[str] = ()) -> OnnxRunner:

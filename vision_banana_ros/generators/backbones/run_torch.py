@@ -5,11 +5,13 @@ The default is bf16 on a GPU and fp32 on a CPU. The VAE is always fp32, for colo
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.family import FAMILIES
+from vision_banana_ros.generators.backbones.guidance import Denoise, Guidance, guided
 from vision_banana_ros.generators.backbones.prompts import Prompt, require_packages
 from vision_banana_ros.generators.backbones.schedule import Step, walk
 from vision_banana_ros.generators.bundle import Bundle
@@ -30,11 +32,15 @@ class TorchRunner:
         if precision == "fp16" and self._device == "cpu":
             raise InputError("fp16 needs a GPU that torch can use: ask for torch:bf16 or torch:fp32 on a CPU.")
         backbone = bundle.manifest.backbone
-        self._names = FAMILIES[backbone["family"]].networks.PROMPT
+        family = FAMILIES[backbone["family"]]
+        self._names = family.networks.PROMPT
+        self._reader = None
         kind = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
         try:
-            networks = FAMILIES[backbone["family"]].networks.networks(bundle.path, bundle.manifest.size, kind)
+            networks = family.networks.networks(bundle.path, bundle.manifest.size, kind)
             self._encoder, self._denoiser, self._decoder = (network.to(self._device).requires_grad_(False) for network in networks)
+            if family.encoder_sees_image:
+                self._reader = family.networks.Reader(bundle.path, bundle.manifest.size, self._device)
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             raise InputError(
@@ -45,20 +51,35 @@ class TorchRunner:
             raise InputError(f"The networks of bundle '{bundle.path}' cannot be loaded ({first}): import the model again.") from error
         self.name = f"torch {self._device} {precision}"
 
-    def paint(self, image: np.ndarray, prompts: Sequence[Prompt], steps: Sequence[Step], start: np.ndarray | None) -> np.ndarray:
+    def tokens(self, instruction: str) -> Prompt:
+        """Of an encoder that looks at every frame: what it needs of an instruction. InputError where it cannot be read."""
+        assert self._reader is not None
+        return self._reader.tokens(instruction)
+
+    def paint(
+        self,
+        image: np.ndarray,
+        prompts: Sequence[Prompt],
+        steps: Sequence[Step],
+        start: np.ndarray | None,
+        guidance: Guidance | None = None,
+    ) -> np.ndarray:
         torch = self._torch
         try:
             with torch.inference_mode():
                 frame = self._encoder(torch.from_numpy(image).to(self._device))
                 first = frame if start is None else torch.from_numpy(start).to(self._device)
-                painted = [self._decoder(walk(steps, first, self._denoise(frame, prompt))).cpu().numpy() for prompt in prompts]
+                denoise = guided(guidance, lambda prompt: self._denoise(image, frame, prompt))
+                painted = [self._decoder(walk(steps, first, denoise(prompt))).cpu().numpy() for prompt in prompts]
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             raise ExecutorLost("The GPU has no memory left to paint: free some of it.") from error
         return np.concatenate(painted)
 
-    def _denoise(self, frame, prompt: Prompt):  # type: ignore[no-untyped-def]  # torch is imported only when it is used
+    def _denoise(self, image: np.ndarray, frame: Any, prompt: Prompt) -> Denoise:
         torch = self._torch
+        if self._reader is not None:
+            prompt = self._reader.read(image, prompt)
         given = [torch.from_numpy(prompt[name])[None].to(self._device) for name in self._names]
         return lambda x, time: self._denoiser(x, frame, torch.full((1,), time, device=self._device), *given)
 

@@ -27,12 +27,13 @@ def read_tokenizer(folder: Path) -> tuple[Any, int]:
     return tokenizer, 0 if padding is None else padding
 
 
-def to_ids(tokenizer: Any, frame: str, instruction: str, most: int, padding: int) -> tuple[list[int], list[int]]:
+def to_ids(tokenizer: Any, frame: str, instruction: str, most: int, padding: int, untold: str) -> tuple[list[int], list[int]]:
     """Token numbers, padded on the right to `most`, and a mask. frame: what stands around the instruction, with {} in its place.
 
-    InputError for an instruction that is empty, too long, or holds the tokenizer's own marks.
+    InputError for an instruction that is empty (but for `untold`, which is meant to say nothing), too long, or holds the
+    tokenizer's own marks.
     """
-    if not instruction.strip():
+    if not instruction.strip() and instruction != untold:
         raise InputError("The instruction is empty: say in words what to paint.")
     if "<|" in instruction or "|>" in instruction:
         raise InputError("The instruction holds '<|' or '|>', which are marks of the text encoder: leave them out.")

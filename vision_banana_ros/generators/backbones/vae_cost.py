@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from vision_banana_ros.evaluation.aligned import depth_in_metres
 from vision_banana_ros.evaluation.scores import DepthScore, NormalsScore, SemanticScore
 from vision_banana_ros.generators.backbones.folder import open_folder
 from vision_banana_ros.generators.backbones.prompts import require_packages
 from vision_banana_ros.scenes import make_world, render, sample_camera
 from vision_banana_ros.tasks.profiles import Profile
-from vision_banana_ros.tasks.profiles_relative import align, metres
 from vision_banana_ros.training.questions import LEGEND
 
 _FIRST_SEED = 900_000  # of worlds that no training draws
@@ -70,13 +70,7 @@ def measure(source: Path, profile: Profile, size: tuple[int, int], views: int, f
 
 def _depth(profile: Profile, painted: np.ndarray, truth_m: np.ndarray, far_m: float) -> np.ndarray:
     answer = profile.decode("depth", painted)
-    if profile.metric:
-        return answer.depth_m
-    measured = np.where((truth_m > 0) & (truth_m <= far_m), truth_m, np.nan)
-    try:
-        return metres(answer.depth_relative, align(answer.depth_relative, measured, profile.depth_kind))
-    except ValueError:  # a VAE that carries nothing leaves nothing to align
-        return np.full(truth_m.shape, np.nan, np.float32)
+    return answer.depth_m if profile.metric else depth_in_metres(answer.depth_relative, truth_m, profile.depth_kind, far_m)
 
 
 def _errors_m(depth_m: np.ndarray, truth_m: np.ndarray, far_m: float) -> np.ndarray:
