@@ -17,7 +17,7 @@ demo: install/.built
 	@$(IN_INSTALL) vision-banana demo --out demo_out
 test: install/.built $(VENV)/.dev $(if $(TORCH),$(VENV)/.train)
 	@$(IN_INSTALL) python -m pytest $(PYTEST)
-# Faults and load, minutes long; hours by PYTEST="--hours 2"
+# Faults and load, 12 minutes; longer and slower by PYTEST="--hours 0.5 --pace 0.1"
 soak: install/.built $(VENV)/.dev
 	@$(IN_INSTALL) python -m pytest test/soak $(PYTEST)
 lint: install/.built $(VENV)/.dev

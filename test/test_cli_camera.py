@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import cv2
 import numpy as np
@@ -38,7 +39,9 @@ def listen(argv: list[str], wanted: int, image_topic: str = "image") -> tuple[li
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     command = [sys.executable, "-m", "vision_banana_ros.cli.main", "camera", *argv]
-    process = subprocess.Popen(command, env=ENV, stderr=subprocess.PIPE, text=True)
+    # Where the tests run in a shell's background, SIGINT is ignored, and that is inherited.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, env=ENV, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     try:
         deadline = time.monotonic() + 60
         while len(images) < wanted and process.poll() is None and time.monotonic() < deadline:

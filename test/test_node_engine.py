@@ -8,7 +8,7 @@ import pytest
 from node_support import new_client, running_node
 
 from vision_banana_ros.node import engine as engine_module
-from vision_banana_ros.node import main as main_module
+from vision_banana_ros.node import run as run_module
 from vision_banana_ros.node.engine import Engine
 from vision_banana_ros.node.faults import say
 
@@ -82,7 +82,7 @@ def test_build_only_ends_with_what_the_build_came_to(engines, monkeypatch, outco
     engines.outcome = outcome
     executor = SimpleNamespace(spin_once=lambda timeout_sec: None)
     with running_node() as (node, _):
-        assert main_module._build(node, executor) == status
+        assert run_module._build(node, executor) == status
 
 
 def test_memory_that_ran_out_is_said_in_words_with_a_cure():

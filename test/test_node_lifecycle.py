@@ -6,12 +6,17 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import weakref
 
+import numpy as np
 import pytest
 from lifecycle_msgs.msg import Transition
-from node_support import BALL, ROOT, Camera, new_client, running_node, stamp_of
+from lifecycle_msgs.srv import ChangeState
+from node_support import BALL, ROOT, Camera, load_oracle, new_client, running_node, stamp_of
+from rcl_interfaces.srv import SetParameters
 from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
 
 from vision_banana_interfaces.srv import Segment
 from vision_banana_ros.node.parameters import PARAMETERS
@@ -64,6 +69,23 @@ def test_every_transition_200_times_leaves_no_thread_no_object_and_no_memory_beh
     assert workers == [] and len(memory) == 200
     assert objects[-1] - objects[0] < 150 * 5, objects
     assert min(memory[150:]) - min(memory[20:70]) < 4, memory
+
+
+def test_diagnostics_go_on_while_the_generator_is_loaded():
+    loaded = threading.Event()
+
+    def slow(bundle, executor):
+        assert loaded.wait(30)
+        return load_oracle(bundle, executor)
+
+    with running_node(loader=slow) as (_, context), new_client(context) as client:
+        request = ChangeState.Request()
+        request.transition.id = UP[0]
+        reply = client.call(ChangeState, "/vision_banana/change_state", request, later=True)
+        for _ in range(2):
+            client.spin_until(lambda: client.statuses and client.status("generator")["state"] == "configuring", "what is being done")
+        loaded.set()
+        assert client.reply(reply).success and client.status("generator")["state"] == "inactive"
 
 
 def test_deactivate_lets_go_of_the_generator_and_activate_loads_it_again(running):
@@ -207,6 +229,21 @@ def test_a_parameter_out_of_range_is_refused_with_a_reason_in_every_state(parame
     result = parameter_client.set_parameters(**{name: value})[0]
     assert not result.successful and words in result.reason
     assert parameter_client.get_parameter_of_node(name) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "read"),
+    [
+        ("max_age", 2, 2.0),
+        ("range_pose", [0, 0, 1, 0, 0, 0], [0.0, 0.0, 1.0, 0.0, 0.0, 0.0]),
+        ("expressions", Parameter.Type.INTEGER_ARRAY, [""]),  # what `ros2 param set` makes of []
+    ],
+)
+def test_numbers_and_lists_may_be_written_as_people_write_them(parameter_client, name, value, read):
+    change = Parameter(name, value, []) if isinstance(value, Parameter.Type) else Parameter(name, value=value)
+    request = SetParameters.Request(parameters=[change.to_parameter_msg()])
+    assert parameter_client.call(SetParameters, "/vision_banana/set_parameters", request).results[0].successful
+    assert list(np.ravel(parameter_client.get_parameter_of_node(name))) == list(np.ravel(read))
 
 
 @pytest.fixture(scope="module", params=["unconfigured", "active"])

@@ -126,11 +126,30 @@ def test_a_signal_ends_a_node_whose_generator_is_busy(context):
         assert child.returncode == 0, output
 
 
-def test_a_parameter_out_of_range_at_the_start_ends_the_process_with_the_reason():
-    with process("max_age:=-3.0") as child:
+@pytest.mark.parametrize(("value", "words"), [("-3.0", "max_age"), ("3", "with a decimal point, as in 2.0")])
+def test_a_parameter_that_cannot_be_used_at_the_start_ends_the_process_with_the_reason(value, words):
+    with process(f"max_age:={value}") as child:
         output, _ = child.communicate(timeout=60)
         assert child.returncode == 1
-        assert "max_age" in output and "Traceback" not in output
+        assert words in output and "Traceback" not in output
+
+
+def test_a_node_that_ends_leaves_the_ros_graph_at_once(context):
+    with process("autostart:=true", domain=context.domain) as child, new_client(context) as client:
+        active(client)
+        assert "vision_banana" in client.get_node_names()
+        child.send_signal(signal.SIGTERM)
+        child.communicate(timeout=END_S)
+        client.spin_until(lambda: "vision_banana" not in client.get_node_names(), "its leaving", END_S)  # by itself after 20 s
+
+
+def test_a_signal_while_the_program_is_imported_ends_it_in_order():
+    program = "import signal, os; from vision_banana_ros.node import main as m; signal.setitimer(signal.ITIMER_REAL, 0.2);"
+    program += "signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT)); m.main()"
+    child = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": _path()}, capture_output=True, text=True, timeout=60
+    )
+    assert child.returncode == 0 and child.stderr == "", child.stderr
 
 
 def test_a_bundle_that_is_not_there_is_named_and_the_node_stays_to_be_configured(context):

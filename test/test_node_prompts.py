@@ -105,6 +105,9 @@ def test_kept_prompts_that_the_bundle_does_not_understand_name_their_file(kept):
     with running_node() as (node, _):
         node.trigger_configure()
         assert "was not told about" in node.failure and str(kept.path) in node.failure
+    with running_node(bundle="missing") as (node, _):
+        node.trigger_configure()
+        assert "There is no bundle" in node.failure and str(kept.path) not in node.failure
 
 
 def test_a_legend_that_changes_while_a_frame_is_answered_does_not_split_it_and_its_labels_come_first():

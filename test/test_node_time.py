@@ -98,30 +98,26 @@ def test_a_driver_that_starts_again_with_another_resolution_is_answered_from_its
         camera.close()
 
 
-def test_connections_that_fail_are_named_within_two_seconds_and_forgotten_when_they_are_mended(running):
+def test_connections_that_fail_are_named_and_forgotten_when_they_are_mended(running):  # how soon: test/soak
     node, client = running
     assert "nobody publishes there: start the camera" in client.wait_for_fault("No image has come on /image")
     camera = Camera(client)
     camera.connect()
     camera.infos.publish(camera_info((10, 10)))  # of another stream; and nobody listens to the outputs
-    started = time.monotonic()
 
     def shown():
         camera.show(10)
         return client._said("CameraInfo is for 10x10 pixels")
 
     client.spin_until(shown, "the fault of CameraInfo")
-    assert time.monotonic() - started < 10  # two seconds, on a free machine
     camera.infos.publish(camera_info())
     client.spin_until(lambda: camera.show(10) and "10x10" not in client.statuses[-1].status[0].message, "the fault to go")
 
     # A publisher that cannot serve the node, and a subscriber that the node cannot serve; both go again.
-    started = time.monotonic()
     wrong = client.create_subscription(
         Image, "depth/color", lambda _: None, QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     )
     client.wait_for_fault("A subscriber to /depth/color asks for a durability")
-    assert time.monotonic() - started < 10
     client.destroy_subscription(wrong)
     client.spin_until(lambda: camera.show(10) and "/depth/color" not in client.statuses[-1].status[0].message, "the fault to go")
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from vision_banana_ros.node.inputs import _TYPES as IMAGES
-from vision_banana_ros.node.messages import TYPES
+from vision_banana_ros.node.messages import OUTPUTS
 from vision_banana_ros.node.outputs import LABELS
 from vision_banana_ros.node.ranges import TYPES as RANGES
 
@@ -41,7 +41,10 @@ def rules(cameras: Sequence[str] = (), remaps: Mapping[str, str] | None = None) 
     known = remaps or {}
     return {
         ("topics", "publish"): sorted(
-            [*of_each_camera([*TYPES, LABELS], cameras, known), "/diagnostics", "/parameter_events", "/rosout", "~/transition_event"]
+            [
+                *of_each_camera([*OUTPUTS, LABELS], cameras, known),
+                *("/diagnostics", "/parameter_events", "/rosout", "~/transition_event"),
+            ]
         ),
         ("topics", "subscribe"): sorted(
             [*of_each_camera([*IMAGES, "camera_info", *RANGES], cameras, known), "/clock", "/parameter_events"]

@@ -29,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=float(os.environ.get("SOAK_HOURS", "0")),
         help="how long the stream runs; 0: a minute and a half",
     )
+    parser.addoption("--pace", type=float, default=1.0, help="part of the full rates, for a machine that has other work too")
     parser.addoption("--soak-json", type=Path, default=HERE.parent.parent / "benchmark" / "soak.json", help="where figures go")
 
 
@@ -55,6 +56,12 @@ def seconds(request: pytest.FixtureRequest) -> float:
     return 3600 * hours if hours else 90.0
 
 
+@pytest.fixture(scope="session")
+def pace(request: pytest.FixtureRequest) -> float:
+    """Part of the full rates of frames and requests."""
+    return request.config.getoption("--pace")
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     if not _noted:
         return
@@ -64,7 +71,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for row in _noted:
         terminalreporter.write_line(f"{row['test']:48}{row['what']:44}{row['measured']!s:>16}   {row['limit']}")
     result = {
-        "command": " ".join(["python -m pytest", *config.args, *_hours(config)]),
+        "command": " ".join(["python -m pytest", *config.args, *_given(config)]),
         "machine": {
             "cores": os.cpu_count(),
             "load average at the end": [round(load, 1) for load in os.getloadavg()],
@@ -78,9 +85,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     config.getoption("--soak-json").write_text(json.dumps(result, indent=2) + "\n")
 
 
-def _hours(config: pytest.Config) -> list[str]:
-    hours = config.getoption("--hours")
-    return [f"--hours {hours:g}"] if hours else []
+def _given(config: pytest.Config) -> list[str]:
+    values = (("--hours", config.getoption("--hours"), 0.0), ("--pace", config.getoption("--pace"), 1.0))
+    return [f"{name} {value:g}" for name, value, default in values if value != default]
 
 
 def _has(distribution: str) -> bool:

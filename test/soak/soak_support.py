@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,16 +30,20 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 TICK = os.sysconf("SC_CLK_TCK")
 
 
-class NodeProcess:
-    """The node, watched from outside."""
+FORGETFUL = (str(HERE / "soak_node.py"),)
+INSTALLED = ("-m", "vision_banana_ros.node.main")
 
-    def __init__(self, domain: int, *parameters: str):
+
+class NodeProcess:
+    """The node, watched from outside. program: FORGETFUL, with the tests' generator, or INSTALLED, with that of the package."""
+
+    def __init__(self, domain: int, *parameters: str, program: Sequence[str] = FORGETFUL, **environment: str):
         arguments = [part for parameter in parameters for part in ("-p", parameter)]
         path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         self.log = open(f"/tmp/soak_node_{os.getpid()}_{domain}.log", "w+")  # noqa: SIM115
         self.child = subprocess.Popen(
-            [sys.executable, str(HERE / "soak_node.py"), "--ros-args", *arguments],
-            env={**os.environ, "ROS_DOMAIN_ID": str(domain), "PYTHONPATH": path},
+            [sys.executable, *program, "--ros-args", *arguments],
+            env={**os.environ, "ROS_DOMAIN_ID": str(domain), "PYTHONPATH": path, **environment},
             cwd=ROOT,
             stdout=self.log,
             stderr=subprocess.STDOUT,
@@ -117,11 +121,11 @@ class Listener:
 
 
 @contextmanager
-def soaked_node(*parameters: str) -> Iterator[tuple[NodeProcess, Client, Camera, Listener]]:
+def soaked_node(*parameters: str, program: Sequence[str] = FORGETFUL) -> Iterator[tuple[NodeProcess, Client, Camera, Listener]]:
     """An active node that somebody listens to, a client and a camera that is connected."""
     carry_large_images()
     domain, context = any_domain(), Context()
-    node = NodeProcess(domain, "autostart:=true", "max_age:=0.0", *parameters)
+    node = NodeProcess(domain, "autostart:=true", "max_age:=0.0", *parameters, program=program)
     rclpy.init(context=context, domain_id=domain, args=[])
     listener = Listener(domain)
     try:

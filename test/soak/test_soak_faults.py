@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Errors at every stage of a frame's way, each of which may cost that frame and nothing else; and signals at any moment."""
+"""Errors at every stage of a frame's way, each of which may cost that frame and nothing else; and connections that fail."""
 
-import random
-import signal
 import time
 
 import pytest
 from lifecycle_msgs.msg import Transition
-from node_support import Camera, any_domain, camera_info, new_client, running_node, stamp_of
-from soak_support import NodeProcess, balanced, settle
+from node_support import Camera, camera_info, new_client, running_node, stamp_of
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image
+from soak_support import balanced, settle
 
 from vision_banana_interfaces.srv import Segment
 from vision_banana_ros.node import stream
@@ -19,8 +19,7 @@ from vision_banana_ros.perception.resample import Guide
 from vision_banana_ros.tasks import depth
 
 FAILURES = 4
-SIGNALS = 10
-LEAVE_S = 2.0
+NAMED_S = 2.0
 ERRORS = (RuntimeError("the accelerator has gone"), MemoryError(), KeyError("nowhere"), ZeroDivisionError("division by zero"))
 
 # Where a frame passes through on the worker's thread.
@@ -74,31 +73,30 @@ def _raising(error):
     return stand_in
 
 
-def test_signals_at_any_moment(note):
-    rng, took, worked, late = random.Random(4), [], [], []
-    begun = time.monotonic()
-    node = NodeProcess(any_domain(), "autostart:=true")
-    while "is ready" not in node.said() and node.alive and time.monotonic() < begun + 120:
-        time.sleep(0.05)
-    ready_s = time.monotonic() - begun
-    node.close()
-    for k in range(SIGNALS):
-        node = NodeProcess(any_domain(), "autostart:=true")
-        time.sleep(rng.uniform(0, 1.3 * ready_s))
-        number = signal.SIGINT if k % 2 else signal.SIGTERM
-        sent = time.monotonic()
-        node.child.send_signal(number)
-        before = after = node.cpu_s()
-        while node.alive and time.monotonic() < sent + 20:
-            after = max(after, node.cpu_s())
-            time.sleep(0.01)
-        took.append(time.monotonic() - sent)
-        worked.append(after - before)
-        if took[-1] > LEAVE_S:
-            late.append(f"{number.name}: {took[-1]:.1f} s\n{node.said()[-1000:]}")
-        node.close()
-    note("starts interrupted by SIGINT or SIGTERM", SIGNALS)
-    note("a start takes (s)", round(ready_s, 1))
-    note("signal to exit, median / worst (s)", f"{sorted(took)[len(took) // 2]:.2f} / {max(took):.2f}", f"{LEAVE_S:g}")
-    note("processor time in between, worst (s)", round(max(worked), 2))
-    assert not late, "\n".join(late)
+def test_faults_of_connections_are_named_in_time(note):
+    options = {"qos_overrides./camera_info.subscription.reliability": "reliable"}
+    with running_node(**options) as (_, context), new_client(context) as client:
+        assert client.transition(Transition.TRANSITION_CONFIGURE)
+        assert client.transition(Transition.TRANSITION_ACTIVATE)
+        camera = Camera(client)
+        camera.connect()
+        weak = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        strict = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        faults = {
+            "CameraInfo of another size": (lambda: camera.infos.publish(camera_info((10, 10))), "CameraInfo is for 10x10 pixels"),
+            "a subscriber's QoS": (
+                lambda: client.create_subscription(Image, "depth/color", print, strict),
+                "A subscriber to /depth/color asks for a durability",
+            ),
+            "a publisher's QoS": (
+                lambda: client.create_publisher(CameraInfo, "camera_info", weak),
+                "A publisher on /camera_info does not offer the reliability",
+            ),
+        }
+        for what, (cause, words) in faults.items():
+            cause()
+            started = time.monotonic()
+            client.spin_until(lambda w=words: camera.show(10) and client._said(w), f"diagnostics that say {words!r}")
+            took = time.monotonic() - started
+            note(f"{what} is in diagnostics after (s)", round(took, 2), f"{NAMED_S:g}")
+            assert took <= NAMED_S

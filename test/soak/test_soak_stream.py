@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A 30 Hz stream beside 100 service calls a second, an idle node, and cameras that are killed."""
 
+import math
 import os
 import signal
 import statistics
@@ -9,14 +10,15 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from lifecycle_msgs.srv import GetState
 from node_support import BALL, MANY_CALLS, NOTHING
-from soak_support import OUTPUTS, balanced, dropped, settle, soaked_node, spin
+from soak_support import FORGETFUL, INSTALLED, OUTPUTS, balanced, dropped, settle, soaked_node, spin
 
 from vision_banana_interfaces.srv import Generate, Segment, SetPrompts
 
 RATE_HZ, CALLS_HZ = 30.0, 100.0
-WARM_UP_S = 20.0
+WARM_UP_S, WARM_UP_PART, WARM_UP_ANSWERS = 20.0, 0.1, 300
 KILLS = 50
 
 
@@ -32,8 +34,11 @@ def requests():
         yield SetPrompts, "set_prompts", SetPrompts.Request(task="telepathy", prompts=["a"] * 50)
 
 
-def test_stream_and_services(note, seconds):
-    with soaked_node() as (node, client, camera, listener):
+@pytest.mark.parametrize("program", [FORGETFUL, INSTALLED], ids=["test generator", "small"])
+def test_stream_and_services(note, seconds, pace, program):
+    rate_hz, calls_hz = pace * RATE_HZ, pace * CALLS_HZ
+    warm_up_s = max(WARM_UP_S, WARM_UP_PART * seconds)
+    with soaked_node("min_readable:=0.0", program=program) as (node, client, camera, listener):  # grey frames
         clients = {
             name: client.create_client(kind, f"/vision_banana/{name}", qos_profile=MANY_CALLS)
             for kind, name in ((Segment, "segment"), (Generate, "generate"), (SetPrompts, "set_prompts"), (GetState, "get_state"))
@@ -42,11 +47,14 @@ def test_stream_and_services(note, seconds):
         started, asking = time.monotonic(), requests()
         frames = calls = replies = failures = 0
         waiting, took, memory = [], [], []
-        while (now := time.monotonic() - started) < WARM_UP_S + seconds:
-            if frames < now * RATE_HZ:
+        warm_s = math.inf  # until all kinds of work were done so often that no buffer grows any more
+        while (now := time.monotonic() - started) < warm_s + seconds:
+            if warm_s == math.inf and now > warm_up_s and listener.count() > WARM_UP_ANSWERS:
+                warm_s = now
+            if frames < now * rate_hz:
                 camera.show(10 + frames % 200)
                 frames += 1
-            if calls < now * CALLS_HZ and len(waiting) < 500:
+            if calls < now * calls_hz and len(waiting) < 500:
                 _, name, request = next(asking)
                 waiting.append((time.monotonic(), clients[name].call_async(request)))
                 calls += 1
@@ -57,7 +65,7 @@ def test_stream_and_services(note, seconds):
                 replies += 1
                 reply = future.result()
                 failures += reply is None or (hasattr(reply, "message") and not reply.message)
-            if now > WARM_UP_S and now - WARM_UP_S > len(memory) * seconds / 120:
+            if now - warm_s > len(memory) * seconds / 120:
                 memory.append(node.memory_mib())
             del client.statuses[:-2]
             assert node.alive, node.said()[-4000:]
@@ -70,8 +78,8 @@ def test_stream_and_services(note, seconds):
         first, last = statistics.mean(memory[:quarter]), statistics.mean(memory[-quarter:])
         growth = last / first - 1
         lost = {topic: int(status["published"]) - listener.count(topic) for topic in OUTPUTS}
-        note("frames sent a second", round(frames / elapsed, 1), f"{RATE_HZ:g}")
-        note("service calls a second", round(calls / elapsed, 1), f"{CALLS_HZ:g}")
+        note("frames sent a second", round(frames / elapsed, 1), f"{rate_hz:g}")
+        note("service calls a second", round(calls / elapsed, 1), f"{calls_hz:g}")
         note("service replies missing or without a sentence", calls - replies - len(waiting) + failures, "0")
         note(
             "service reply p50 / p99 (ms)", f"{1e3 * statistics.median(took):.0f} / {1e3 * statistics.quantiles(took, n=100)[98]:.0f}"
@@ -83,6 +91,7 @@ def test_stream_and_services(note, seconds):
         note("outputs doubled", listener.doubled(), "0")
         note("memory after warm-up (MiB)", round(first, 1))
         note("memory growth", f"{growth:.2%} in {seconds / 60:.1f} min", "1 %")
+        note("processor time of the node", f"{node.cpu_s() / elapsed:.0%} of a core")
         assert failures == 0 and calls == replies + len(waiting)
         assert balanced(status)
         assert not any(lost.values()) and listener.doubled() == 0

@@ -23,7 +23,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from vision_banana_interfaces.srv import Generate, Segment, SetPrompts  # type: ignore[attr-defined]
 from vision_banana_ros.node.inputs import nanoseconds
-from vision_banana_ros.node.messages import TYPES
+from vision_banana_ros.node.messages import OUTPUTS
 from vision_banana_ros.node.readers import read_camera, read_cloud, read_image
 from vision_banana_ros.node.transport import carry_large_images
 
@@ -118,20 +118,20 @@ class VisionBanana:
 
         Only frames that came whole. Refused when none does within the time limit.
         """
-        unknown = [topic for topic in topics if topic not in TYPES]
+        unknown = [topic for topic in topics if topic not in OUTPUTS]
         if unknown or not topics:
-            raise Refused(f"{unknown or 'Nothing'} cannot be subscribed to; the outputs are {', '.join(TYPES)}.")
+            raise Refused(f"{unknown or 'Nothing'} cannot be subscribed to; the outputs are {', '.join(OUTPUTS)}.")
         waiting: dict[int, dict[str, np.ndarray]] = {}
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 
         def listener(topic: str) -> Any:
             def listen(message: Any) -> None:
-                waiting.setdefault(nanoseconds(message.header.stamp), {})[topic] = _READERS[TYPES[topic]](message)
+                waiting.setdefault(nanoseconds(message.header.stamp), {})[topic] = _READERS[OUTPUTS[topic]](message)
 
             return listen
 
         prefix = f"{camera}/" if camera else ""
-        subscriptions = [self._node.create_subscription(TYPES[t], prefix + t, listener(t), qos) for t in topics]
+        subscriptions = [self._node.create_subscription(OUTPUTS[t], prefix + t, listener(t), qos) for t in topics]
         try:
             while True:
                 self._spin_until(lambda: any(len(f) == len(topics) for f in waiting.values()), f"{', '.join(topics)} of one frame")

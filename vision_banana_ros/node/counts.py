@@ -18,6 +18,7 @@ DROPS = {
     "stale": "older than max_age",
     "unusable": "the image cannot be read",
     "unreadable": "too little of an answer can be read",
+    "no metres": "relative depth, and the ranges of scale_check do not fit it",
     "failed": "an error in the generator or the node, such as memory that ran out",
     "inactive": "the node was deactivated",
 }

@@ -23,9 +23,9 @@ class Diagnostics:
         self._node = node
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 1)
         # Not the node's clock: with simulated time paused, the faults must still be seen.
-        node.create_timer(PERIOD_S, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        node.create_timer(PERIOD_S, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
         for stream in self._node.streams:
             stream.inspect()
         message = DiagnosticArray(status=[*map(self._stream, self._node.streams), self._generator()])

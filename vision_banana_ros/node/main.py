@@ -1,82 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the node in a process of its own."""
+"""The node's process: it ends soon after SIGINT or SIGTERM, whatever it is doing."""
 
 import os
 import signal
 import sys
 import threading
-from typing import Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
-import rclpy
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.lifecycle import TransitionCallbackReturn
-
-from vision_banana_ros.errors import InputError
-from vision_banana_ros.node import parameters
-from vision_banana_ros.node.loaded import Loader
-from vision_banana_ros.node.node import VisionBananaNode, load
-from vision_banana_ros.node.transport import carry_large_images
+if TYPE_CHECKING:
+    from vision_banana_ros.node.loaded import Loader
 
 LEAVE_S = 1.5
-"""A generator that is still painting so long after SIGINT or SIGTERM is left behind."""
+"""So long after a signal the process ends, even where something hangs."""
 
 
-def main(args: list[str] | None = None, generator_loader: Loader = load) -> int:
-    """Spins the node until SIGINT or SIGTERM; ends within two seconds then. Returns the exit status."""
-    carry_large_images()
+def main(args: list[str] | None = None, generator_loader: "Loader | None" = None) -> int:
+    """Runs the node until SIGINT or SIGTERM, and ends the process within two seconds then, with status 0.
+
+    Returns the exit status where the node cannot run. generator_loader: None for that of the node.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
-    node = None
-    rclpy.init(args=args)  # its handlers call ours
+    undo = ExitStack()
     try:
-        node = VisionBananaNode(generator_loader)
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        if node.get_parameter("build_only").value:
-            return _build(node, executor)
-        if node.get_parameter("autostart").value:
-            _start(node)
-        executor.spin()
-    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-        print(f"vision_banana_node: {error}", file=sys.stderr)
-        return 1
-    except (ExternalShutdownException, KeyboardInterrupt):
-        pass
-    except Exception:
-        if rclpy.ok():
-            raise
-        # A signal took ROS away while it was being used.
-    finally:
-        if node is not None and not node.close():
-            os._exit(0)  # taking down the interpreter under a thread that computes may crash
-        rclpy.try_shutdown()
-    return 0
+        with undo:
+            from vision_banana_ros.node.run import run  # takes a second or more, in which signals are heard already
 
-
-def _start(node: VisionBananaNode) -> None:
-    """Configures and activates. A node that cannot stays, says why in its diagnostics, and can be configured again."""
-    if node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-        node.trigger_activate()
-
-
-def _build(node: VisionBananaNode, executor: SingleThreadedExecutor) -> int:
-    """Waits for the engine, while services, parameters and diagnostics answer."""
-    values = parameters.current(node)
-    try:
-        node.engine.want(values["bundle"], values["executor"])
-    except InputError as error:
-        node.get_logger().error(str(error))
-        return 1
-    said = ""
-    while True:
-        building, state = node.engine.building, node.engine.state
-        if state != said:
-            node.get_logger().info(f"Engine: {state or 'none is wanted on this machine'}")
-            said = state
-        if not building:
-            return 0 if state in ("", "ready") else 1
-        executor.spin_once(timeout_sec=1.0)
+            if status := run(undo, args, generator_loader):
+                return status
+    except KeyboardInterrupt:
+        undo.close()  # what the signal broke off; it is raised only once
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    # Python takes a second or two to take itself down, and may crash under a thread that still computes.
+    os._exit(0)
 
 
 def _leave(number: int, frame: Any) -> None:

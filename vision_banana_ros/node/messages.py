@@ -29,6 +29,9 @@ _LAYOUTS: dict[str, tuple[Any, int]] = {
     "rgb8": (np.uint8, 3),
 }
 
+RELATIVE = "depth_relative/image_rect"
+"""The depth of a bundle whose depth has no unit. It never goes where others expect metres."""
+
 TASKS: dict[str, str | None] = {
     "depth/image_rect": "depth",
     "depth/camera_info": None,
@@ -42,16 +45,19 @@ TASKS: dict[str, str | None] = {
     "depth/color": "depth",
     "normals/color": "normals",
     "segmentation/overlay": "semantic",
+    RELATIVE: "depth_relative",
 }
 """The outputs of a frame, and the task whose answers each is made of."""
 
 _NOT_IMAGES = {"depth/camera_info": CameraInfo, "points": PointCloud2, "points_obstacles": PointCloud2}
-TYPES: dict[str, type] = {topic: _NOT_IMAGES.get(topic, Image) for topic in TASKS}
+OUTPUTS: dict[str, type] = {topic: _NOT_IMAGES.get(topic, Image) for topic in TASKS}
+TYPES = {topic: kind for topic, kind in OUTPUTS.items() if topic != RELATIVE}
+"""The outputs that a bundle with metric depth can fill."""
 
 
 def group_of(topic: str) -> str:
-    """The group whose rate and priority an output has."""
-    return topic.split("/", 1)[0]
+    """The group whose rate and priority an output has; relative depth goes with depth."""
+    return topic.split("/", 1)[0].removesuffix("_relative")
 
 
 GROUPS = tuple(dict.fromkeys(group_of(topic) for topic in TASKS))
@@ -106,6 +112,7 @@ class Composer:
             "depth/color": self._depth_color,
             "normals/color": self._normals_color,
             "segmentation/overlay": self._overlay,
+            RELATIVE: self._depth_relative,
         }
 
     def compose(self, topic: str, seen: Seen) -> Any:
@@ -126,6 +133,11 @@ class Composer:
     def _depth(self, seen: Seen) -> Image:
         message, pixels = self._image("depth/image_rect", "32FC1", seen)
         pixels[:] = seen.answers["depth"][0].depth_m
+        return message
+
+    def _depth_relative(self, seen: Seen) -> Image:
+        message, pixels = self._image(RELATIVE, "32FC1", seen)
+        pixels[:] = seen.answers["depth_relative"][0].depth_relative
         return message
 
     def _camera_info(self, seen: Seen) -> CameraInfo | None:

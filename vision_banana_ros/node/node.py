@@ -2,7 +2,7 @@
 """/vision_banana: a lifecycle node that asks a generator about the frames of cameras."""
 
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import Generator, default_bundle, load_generator
 from vision_banana_ros.node import parameters
 from vision_banana_ros.node.asking import Asking
-from vision_banana_ros.node.diagnostics import Diagnostics
+from vision_banana_ros.node.diagnostics import PERIOD_S, Diagnostics
 from vision_banana_ros.node.engine import Engine
 from vision_banana_ros.node.faults import Faults, say
 from vision_banana_ros.node.inputs import Frame
@@ -63,6 +63,8 @@ class VisionBananaNode(LifecycleNode):
         self.kept_prompts = KeptPrompts(self.get_fully_qualified_name())
         self._take_up_kept_prompts()
         self.add_on_set_parameters_callback(self._on_parameters)
+        if hasattr(self, "add_pre_set_parameters_callback"):  # Humble has none
+            self.add_pre_set_parameters_callback(parameters.as_declared)
 
     @property
     def state(self) -> str:
@@ -117,11 +119,17 @@ class VisionBananaNode(LifecycleNode):
         self._free()
         return super().on_error(state)
 
-    def close(self) -> bool:
-        """Ends the worker, from any state, before the process ends. Returns False where it is still busy."""
+    def close(self, timeout_s: float = STOP_S) -> bool:
+        """Ends the worker, from any state, before the process ends. Returns False where it is still busy after so long."""
         self._stop()
         self.engine.close()
-        return self._worker is None or self._worker.stop(STOP_S)
+        self._services_offered.close()
+        return self._worker is None or self._worker.stop(timeout_s)
+
+    def destroy_node(self) -> None:
+        """Leaves the ROS graph: rclpy by itself keeps the state machine, and for 20 s others would still see the node."""
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
 
     def _try(self, what: str, transition: Callable[[], object]) -> bool:
         try:
@@ -152,11 +160,11 @@ class VisionBananaNode(LifecycleNode):
             return
         settings = Settings.read(parameters.current(self))
         try:
-            # While this thread waits, signals are heard.
             self._run_in_worker(lambda: self.loaded.load(settings))
         except Exception as error:
+            prompts_may_be_why = self.generator is not None and self.kept_prompts.path.exists()
             self._unload("could not load its generator")
-            if isinstance(error, InputError) and self.kept_prompts.path.exists():
+            if isinstance(error, InputError) and prompts_may_be_why:
                 raise InputError(f"{error} The prompts kept in {self.kept_prompts.path} may be why: delete that file.") from error
             raise
 
@@ -189,6 +197,7 @@ class VisionBananaNode(LifecycleNode):
         self._worker.submit(job)
 
     def _run_in_worker(self, job: Callable[[], Any]) -> Any:
+        """Waits for a job, hears signals meanwhile, and goes on with diagnostics: the very first load takes a minute."""
         done: Future = Future()
 
         def run() -> None:
@@ -198,6 +207,8 @@ class VisionBananaNode(LifecycleNode):
                 done.set_exception(error)
 
         self.submit(run)
+        while wait([done], timeout=PERIOD_S).not_done:
+            self._diagnostics.publish()
         return done.result()
 
     def _hand_over(self, camera: int, frame: Frame) -> Frame | None:

@@ -9,7 +9,7 @@ from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
 from vision_banana_ros.node.faults import Faults
-from vision_banana_ros.node.messages import TYPES
+from vision_banana_ros.node.messages import OUTPUTS
 from vision_banana_ros.node.qos import latched, mismatch, offered, overridable, own_group
 
 try:
@@ -33,7 +33,7 @@ class Outputs:
         self._publishers: dict[str, LifecyclePublisher] = {}
 
     def open(self) -> None:
-        for topic, message_type in TYPES.items():
+        for topic, message_type in OUTPUTS.items():
             self._publishers[topic] = self._create(topic, message_type, offered())
         if LabelInfo is None:
             self._node.get_logger().info(f"vision_msgs is not installed: {LABELS} is not published.")
@@ -47,7 +47,7 @@ class Outputs:
 
     def watched(self) -> set[str]:
         """The outputs that somebody subscribes to. May be used from the worker's thread."""
-        return {topic for topic in TYPES if self._publishers[topic].get_subscription_count() > 0}
+        return {topic for topic in OUTPUTS if self._publishers[topic].get_subscription_count() > 0}
 
     def inspect(self) -> None:
         """Takes back what was said of a subscriber that has gone. To be called every second."""

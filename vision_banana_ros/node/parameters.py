@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.node.messages import GROUPS
@@ -46,6 +47,12 @@ PARAMETERS: dict[str, _Parameter] = {
     ),
     "expressions": _Parameter([""], "What referring/mask looks for; the first expression has the value 1.", constraints="up to 16"),
     "instances_class": _Parameter("box", "The class whose single things instances/mask tells apart; empty: none."),
+    "encode_prompts": _Parameter(
+        False,
+        "What an imported editor does not know yet, because it was not encoded, is encoded when a service asks for it, which takes"
+        " a minute or so: in a process of its own on the CPU, where the bundle has its text encoder. False: the reply names the"
+        " command that does it.",
+    ),
     "max_age": _Parameter(2.0, "Seconds; older frames are dropped and counted. 0: no limit.", (0.0, 3600.0)),
     "min_readable": _Parameter(
         0.05, "A frame is dropped and reported where less than this part of any answer can be read.", (0.0, 1.0)
@@ -111,6 +118,7 @@ class Settings:
     legend: tuple[str, ...]
     expressions: tuple[str, ...]
     instances_class: str
+    encode_prompts: bool
     max_age: float
     min_readable: float
     max_range: float
@@ -145,6 +153,7 @@ class Settings:
             legend=legend,
             expressions=read_expressions([text for text in values["expressions"] if text.strip()]),
             instances_class=clean_text(instances_class, "instances_class") if instances_class.strip() else "",
+            encode_prompts=values["encode_prompts"],
             max_age=values["max_age"],
             min_readable=values["min_readable"],
             max_range=values["max_range"],
@@ -195,6 +204,22 @@ def declare(node: Node) -> None:
             low, high = parameter.range
             descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
         node.declare_parameter(name, parameter.default, descriptor)
+
+
+def as_declared(changes: list[Parameter]) -> list[Parameter]:
+    """Takes 2 for 2.0 and [] for [""] where such a value is declared: so people and tools write them."""
+    return [_as_declared(change, PARAMETERS[change.name].default) if change.name in PARAMETERS else change for change in changes]
+
+
+def _as_declared(change: Parameter, default: Any) -> Parameter:
+    match default, change.type_:
+        case float(), Parameter.Type.INTEGER:
+            return Parameter(change.name, value=float(change.value))
+        case [float(), *_], Parameter.Type.INTEGER_ARRAY:
+            return Parameter(change.name, value=[float(number) for number in change.value])
+        case [str(), *_], _ if isinstance(change.value, Sequence) and len(change.value) == 0:
+            return Parameter(change.name, value=[""])
+    return change
 
 
 def current(node: Node) -> dict[str, Any]:

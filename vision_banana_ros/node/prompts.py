@@ -33,7 +33,7 @@ class Prompts:
     def questions(self, task: str) -> list[Question]:
         """What `task` asks of a frame; nothing where nothing was asked for."""
         match task:
-            case "depth":
+            case "depth" | "depth_relative":
                 return [Question.depth()]
             case "normals":
                 return [Question.normals()]

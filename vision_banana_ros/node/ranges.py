@@ -26,20 +26,20 @@ _OPTICAL_FROM_BODY = np.array([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0
 
 
 class Ranges:
-    """One camera's subscription to a range sensor."""
+    """One camera's subscription to a range sensor. topic: that it listens to, empty for none."""
 
     def __init__(self, node: Node, prefix: str):
         self._node = node
         self._prefix = prefix
-        self._topic = ""
+        self.topic = ""
         self._subscription: Subscription | None = None
         self._newest: Any = None
 
     def listen(self, topic: str) -> None:
         """To one of `TYPES`, or with "" to nothing."""
-        if topic == self._topic:
+        if topic == self.topic:
             return
-        self._topic, self._newest = topic, None
+        self.topic, self._newest = topic, None
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
         self._subscription = None
@@ -60,7 +60,7 @@ class Ranges:
         """
         message = self._newest
         if message is None or abs(nanoseconds(message.header.stamp) - stamp_ns) > MAX_APART_S * 1e9:
-            topic = self._node.resolve_topic_name(self._prefix + self._topic)
+            topic = self._node.resolve_topic_name(self._prefix + self.topic)
             raise InputError(
                 f"no ranges on {topic} are within {MAX_APART_S} s of the image; start the sensor, and compare the clocks"
             )

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sensor_msgs.msg import Image, RegionOfInterest
@@ -12,9 +13,10 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.node.asking import Asking
 from vision_banana_ros.node.camera_info import PinholeCamera
 from vision_banana_ros.node.images import read_image
+from vision_banana_ros.node.inputs import nanoseconds
 from vision_banana_ros.node.messages import image_message
 from vision_banana_ros.node.prompts import Prompts, clean_text, read_expressions, read_legend
-from vision_banana_ros.perception import Perceiver, Question
+from vision_banana_ros.perception import Intrinsics, Perceiver, Question
 from vision_banana_ros.perception.geometry import Letterbox
 from vision_banana_ros.tasks.colors import BLACK, far_apart, write_color
 
@@ -32,17 +34,17 @@ def segment(
     expression: str,
     asking: Asking,
     camera_of: Callable[[tuple[int, int], Perceiver], PinholeCamera | None],
-    scale: float,
+    metres: Callable[[Any, Intrinsics, int, Asking], np.ndarray],
     response: Segment.Response,
 ) -> str:
     """Fills the reply of ~/segment and returns its sentence. InputError where the frame or the answer cannot be read.
 
-    scale: what the generator's depth is multiplied by.
+    metres: depth in metres of the generator's answer, see DepthChain.metres.
     """
     image = read_image(message)
     camera = camera_of(image.shape[:2], asking.perceiver)
-    questions = [Question.referring(expression, far_apart(1, avoid=[BLACK])[0])]
-    if camera is not None and "depth" in asking.generator.tasks:
+    questions = [look_for(expression)]
+    if camera is not None and "depth" in asking.questions:
         questions.append(Question.depth())
     looks = asking.perceiver.look(image, questions)
     if looks.readable[0] < asking.settings.min_readable:
@@ -51,15 +53,25 @@ def segment(
     response.mask, pixels = image_message(message.header, "mono8", *mask.shape)
     pixels[:] = mask * np.uint8(255)
     response.centroid.header = message.header
-    depth_m = looks[1].depth_m * np.float32(scale) if len(questions) > 1 else np.full(mask.shape, np.nan, np.float32)
+    depth_m, without = np.full(mask.shape, np.nan, np.float32), "depth in metres or CameraInfo is missing"
+    if camera is not None and len(questions) > 1:
+        try:
+            depth_m = metres(looks[1], camera.intrinsics, nanoseconds(message.header.stamp), asking)
+        except InputError as error:
+            without = str(error).rstrip(".")
     p = response.centroid.point
     p.x, p.y, p.z = _centroid(mask, depth_m, camera)
     if not mask.any():
         return f"Nothing in the frame fits {expression!r}."
     response.roi = _box(mask)
     response.confidence = float(looks[0].confidence[mask].mean())
-    where = "" if np.isfinite(p.z) else ", without a place: depth or CameraInfo is missing"
+    where = "" if np.isfinite(p.z) else f", without a place: {without}"
     return f"{expression!r} is found on {int(mask.sum())} pixels{where}."
+
+
+def look_for(expression: str) -> Question:
+    """What ~/segment asks."""
+    return Question.referring(expression, far_apart(1, avoid=[BLACK])[0])
 
 
 def _box(mask: np.ndarray) -> RegionOfInterest:

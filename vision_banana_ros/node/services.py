@@ -2,7 +2,7 @@
 """The node's services. A callback hands its job to the worker and waits as a coroutine, so that ROS's executor stays free."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -14,12 +14,14 @@ from sensor_msgs.msg import Image
 
 from vision_banana_interfaces.srv import Generate, Segment, SetPrompts  # type: ignore[attr-defined]
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.node import requests
+from vision_banana_ros.node import encoder, requests
+from vision_banana_ros.node.asking import Asking
 from vision_banana_ros.node.inputs import nanoseconds
 from vision_banana_ros.node.prompts import clean_text
 from vision_banana_ros.node.qos import own_group, requested
 from vision_banana_ros.node.stream import Stream
 from vision_banana_ros.node.understanding import Understood, answer_absent, on_a_thread, understand
+from vision_banana_ros.perception import Question
 from vision_banana_ros.reasoning import PassThrough
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class Services:
         self._clock = Clock(clock_type=ClockType.STEADY_TIME)
         group = ReentrantCallbackGroup()  # a callback that waits must not keep others from starting
         self._waiting: set[Future] = set()
+        self._encoder = encoder.Encoder(lambda error: node.get_logger().error(f"Encoder: {error}"))
         for kind, name, reply in (
             (Segment, "~/segment", self._segment),
             (SetPrompts, "~/set_prompts", self._set_prompts),
@@ -44,9 +47,14 @@ class Services:
             node.create_service(kind, name, self._replying(reply), qos_profile=requested(), callback_group=group)
 
     def cancel(self, reason: str) -> None:
-        """Fails every request that waits for the worker."""
+        """Fails every request that waits."""
+        self._encoder.cancel()
         for future in self._waiting:
             future.set_result((None, InputError(reason)))
+
+    def close(self) -> None:
+        """Before the process ends."""
+        self._encoder.close()
 
     def _replying(self, reply: Callable[[Any, Any], Awaitable[str]]) -> Callable[[Any, Any], Awaitable[Any]]:
         """Turns an error into a reply that says what was wrong."""
@@ -67,24 +75,29 @@ class Services:
     async def _segment(self, request: Segment.Request, response: Segment.Response) -> str:
         query = clean_text(request.expression, "The expression")
         asking, stream = self._node.asking(), self._node.stream(request.camera)
-        message = self._picture(request.image, stream, nanoseconds(request.stamp))
+        stamp_ns = nanoseconds(request.stamp)
+        message = self._picture(request.image, stream, stamp_ns)
         reasoning, meant = asking.settings.reasoning, Understood(query, query)
         end = time.monotonic() + asking.settings.service_timeout
         if not isinstance(reasoning, PassThrough):
-            meant = await self._elsewhere(
-                on_a_thread, lambda: understand(message, query, reasoning), end, "the reasoning model is slow"
-            )
+            late = self._late("the reasoning model is slow")
+            meant = await self._elsewhere(on_a_thread, lambda: understand(message, query, reasoning), end, late)
         if meant.absent:
             return meant.told(answer_absent(message, meant, asking, response))
+        learning = time.monotonic()
+        if await self._learn(asking, questions=[requests.look_for(meant.expression)]):
+            end += time.monotonic() - learning
+            message = message if stamp_ns else self._picture(request.image, stream, 0)  # the newest is another one by now
         return meant.told(
             await self._in_worker(
-                lambda: requests.segment(message, meant.expression, asking, stream.camera, stream.depth.scale, response), end
+                lambda: requests.segment(message, meant.expression, asking, stream.camera, stream.depth.metres, response), end
             )
         )
 
     async def _set_prompts(self, request: SetPrompts.Request, response: SetPrompts.Response) -> str:
         asking = self._node.asking()
         change = requests.prompts(request.task, request.prompts, asking)
+        await self._learn(asking, questions=change.questions)
         await self._in_worker(lambda: self._node.loaded.prepare(change.questions))
         result = self._node.set_parameters([Parameter(change.parameter, value=change.value)])[0]
         if not result.successful:
@@ -96,7 +109,10 @@ class Services:
 
     async def _generate(self, request: Generate.Request, response: Generate.Response) -> str:
         instruction = clean_text(request.instruction, "The instruction", requests.MAX_INSTRUCTION)
-        asking, message = self._node.asking(), self._picture(request.image, self._node.stream(request.camera), 0)
+        asking, stream = self._node.asking(), self._node.stream(request.camera)
+        message = self._picture(request.image, stream, 0)
+        if await self._learn(asking, instructions=[instruction]):
+            message = self._picture(request.image, stream, 0)
         return await self._in_worker(lambda: requests.generate(message, instruction, asking, response))
 
     def _picture(self, image: Image, stream: Stream, stamp_ns: int) -> Any:
@@ -110,14 +126,26 @@ class Services:
             )
         return stream.frame(stamp_ns).message
 
+    async def _learn(self, asking: Asking, questions: Sequence[Question] = (), instructions: Sequence[str] = ()) -> bool:
+        """Has encoded what an imported editor does not know yet; returns whether there was any. InputError where it may not."""
+        if not encoder.reads_ahead(asking):
+            return False
+        wanted = [*instructions, *(asking.generator.asked(q).instruction for q in asking.perceiver.asked(questions))]
+        end, late = time.monotonic() + encoder.LONGEST_S, f"Within {encoder.LONGEST_S:g} s it was not encoded. Ask again."
+        return await self._elsewhere(self._encoder.submit, lambda: self._encoder.encode(wanted, asking), end, late)
+
+    def _late(self, reason: str) -> str:
+        timeout_s = self._node.asking().settings.service_timeout
+        return f"No answer within {timeout_s:g} s (service_timeout): {reason}. Ask again."
+
     async def _in_worker(self, job: Callable[[], T], end: float | None = None) -> T:
         """Runs `job` on the worker's thread and returns its result, or raises its error or InputError when time is up."""
         end = time.monotonic() + self._node.asking().settings.service_timeout if end is None else end
-        return await self._elsewhere(self._node.submit, job, end, "the generator is slow or has too much to do")
+        return await self._elsewhere(self._node.submit, job, end, self._late("the generator is slow or has too much to do"))
 
-    async def _elsewhere(self, submit: Callable[[Callable[[], None]], None], job: Callable[[], T], end: float, reason: str) -> T:
-        """Runs `job` where `submit` does, until `end` (time.monotonic); `reason`: why it may take longer."""
-        executor, timeout_s = self._node.executor, self._node.asking().settings.service_timeout
+    async def _elsewhere(self, submit: Callable[[Callable[[], None]], None], job: Callable[[], T], end: float, late: str) -> T:
+        """Runs `job` where `submit` does, until `end` (time.monotonic); `late`: what is said where it takes longer."""
+        executor = self._node.executor
         assert executor is not None  # or no callback would run
         future: Future[tuple[T | None, Exception | None]] = Future(executor=executor)
 
@@ -131,7 +159,6 @@ class Services:
             executor.wake()
 
         def give_up() -> None:
-            late = f"No answer within {timeout_s:g} s (service_timeout): {reason}. Ask again."
             future.set_result((None, InputError(late)))
 
         left_s = max(end - time.monotonic(), 1e-3)

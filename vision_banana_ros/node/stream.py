@@ -19,12 +19,13 @@ from vision_banana_ros.node.faults import Faults, say
 from vision_banana_ros.node.frames import Frames
 from vision_banana_ros.node.images import read_image
 from vision_banana_ros.node.inputs import Frame, Inputs
-from vision_banana_ros.node.messages import NEEDS_CAMERA, TASKS, Composer, Seen, group_of, picture_range
+from vision_banana_ros.node.messages import NEEDS_CAMERA, RELATIVE, TASKS, Composer, Seen, group_of, picture_range
 from vision_banana_ros.node.outputs import Outputs
 from vision_banana_ros.node.ranges import TYPES as RANGE_TOPICS
 from vision_banana_ros.node.ranges import Ranges
 from vision_banana_ros.node.schedule import Schedule
 from vision_banana_ros.perception import Perceiver, Question
+from vision_banana_ros.tasks.profiles_relative import MEANINGS
 
 
 class Stream:
@@ -70,7 +71,10 @@ class Stream:
     def start(self, asking: Asking) -> None:
         """Lets frames through."""
         self._labelled = None
-        self.depth.reset()
+        self.depth.reset(asking.depth_kind)
+        if asking.depth_kind:
+            told = f"Depth of {asking.generator.name} goes to {RELATIVE}: {MEANINGS[asking.depth_kind]}."
+            self._node.get_logger().info(told)
         self.inputs.waiting_since_now()
         self.active = True
         self.change(asking)
@@ -173,6 +177,8 @@ class Stream:
         if isinstance(seen, str):
             return seen
         messages = {topic: self._composer.compose(topic, seen) for topic in topics}
+        if asking.depth_kind and not any(messages.values()):
+            return "no metres"
         with self._turn:
             if not self.active:
                 return "inactive"
@@ -204,9 +210,13 @@ class Stream:
         answers: dict[str, list] = {}
         for question, answer in zip(questions, looks, strict=True):
             answers.setdefault(question.task, []).append(answer)
-        if "depth" in answers:
+        for answer in answers.pop("depth", []):
+            if asking.depth_kind:
+                answers["depth_relative"] = [answer]
             intrinsics = camera.intrinsics if camera else None
-            answers["depth"] = [self.depth(answer, intrinsics, frame.stamp_ns, asking) for answer in answers["depth"]]
+            metric = self.depth(answer, intrinsics, frame.stamp_ns, asking) if "depth" in tasks & asking.questions.keys() else None
+            if metric is not None:
+                answers["depth"] = [metric]
         return Seen(
             header=frame.message.header,
             image=looks.image,
@@ -218,15 +228,14 @@ class Stream:
         )
 
     def _questions(self, tasks: Collection[str | None], asking: Asking) -> list[Question]:
-        known = asking.questions
         questions: list[Question] = []
         for task in sorted(task for task in tasks if task is not None):
-            asked = known.get(task, [])
+            asked = asking.questions.get(task, [])
             if not asked:
-                cure = f"call ~/set_prompts with the task {task}" if task in known else f"use a bundle that answers {task}"
-                self.faults.report(f"silent {task}", f"A topic of {task} is subscribed to, but nothing is asked: {cure}.")
+                told = f"A topic of {task} is subscribed to, but nothing is asked: {asking.cure(task)}."
+                self.faults.report(f"silent {task}", told)
             questions += asked
-        return questions
+        return list(dict.fromkeys(questions))  # relative depth and its metres are one question
 
     def _label(self, asking: Asking) -> None:
         """Says what the classes are where that has changed. Only between two frames, and while nobody else does."""

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the node, or only builds its engine, until ROS is shut down."""
+
+import sys
+from contextlib import ExitStack
+
+import rclpy
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import TransitionCallbackReturn
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.node import parameters
+from vision_banana_ros.node.loaded import Loader
+from vision_banana_ros.node.node import VisionBananaNode, load
+from vision_banana_ros.node.transport import carry_large_images
+
+LAST_FRAME_S = 0.2
+"""How long the worker is waited for at the end. Longer is of no use: what it does is not published any more."""
+
+
+def run(undo: ExitStack, args: list[str] | None, generator_loader: Loader | None) -> int:
+    """Spins the node until ROS is shut down. Returns the exit status.
+
+    undo: gets what is to be called before the process ends.
+    """
+    carry_large_images()
+    rclpy.init(args=args)  # its signal handlers shut ROS down and call those of before
+    undo.callback(rclpy.try_shutdown)
+    try:
+        node = VisionBananaNode(generator_loader or load)
+        undo.callback(node.destroy_node)
+        undo.callback(node.close, LAST_FRAME_S)
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        if node.get_parameter("build_only").value:
+            return _build(node, executor)
+        if node.get_parameter("autostart").value:
+            _start(node)
+        executor.spin()
+    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+        print(f"vision_banana_node: {error}{_cure(error)}", file=sys.stderr)
+        return 1
+    except ExternalShutdownException:
+        pass
+    except Exception:
+        if rclpy.ok():
+            raise
+        # A signal took ROS away while it was being used.
+    return 0
+
+
+def _cure(error: Exception) -> str:
+    decimals = isinstance(error, InvalidParameterTypeException) and "'INTEGER', expecting type 'DOUBLE'" in str(error)
+    return ". Write the number with a decimal point, as in 2.0." if decimals else ""
+
+
+def _start(node: VisionBananaNode) -> None:
+    """Configures and activates. A node that cannot stays, says why in its diagnostics, and can be configured again."""
+    if node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+        node.trigger_activate()
+
+
+def _build(node: VisionBananaNode, executor: SingleThreadedExecutor) -> int:
+    """Waits for the engine, while services, parameters and diagnostics answer."""
+    values = parameters.current(node)
+    try:
+        node.engine.want(values["bundle"], values["executor"])
+    except InputError as error:
+        node.get_logger().error(str(error))
+        return 1
+    said = ""
+    while True:
+        building, state = node.engine.building, node.engine.state
+        if state != said:
+            node.get_logger().info(f"Engine: {state or 'none is wanted on this machine'}")
+            said = state
+        if not building:
+            return 0 if state in ("", "ready") else 1
+        executor.spin_once(timeout_sec=1.0)
