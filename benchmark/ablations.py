@@ -33,7 +33,7 @@ TAUGHT = 0.25  # the mixture whose network becomes the teacher
 WALK = 4  # steps of an answer of many steps
 SPECIALISTS = ("depth", "normals", "semantic", "referring", "instances")
 #: The same work a question, all of it after the instruction is known: nothing is shared between questions.
-SEPARATE = {"encoder_depth": (0, 0, 0), "answer_depth": (2, 4, 6)}
+SEPARATE = {"encoder_depth": (0, 0, 0), "answer_depth": (4, 4, 6)}
 
 
 def main() -> None:

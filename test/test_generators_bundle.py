@@ -77,6 +77,8 @@ def test_a_graph_that_is_no_graph_is_refused_with_a_sentence(bundle):
         ({"legend": {"a": [0, 0, 0], "b": [1, 0, 0]}}, "too near"),
         ({"files": {"../outside": "0"}}, "outside its folder"),
         ({"files": {}}, "lists no image.onnx"),
+        ({"instance_taus": {"tau": 14}}, "instance_taus are background_tau, merge_tau, region_tau"),
+        ({"instance_taus": {"region_tau": 0}}, "instance_taus are"),
     ],
 )
 def test_a_manifest_that_cannot_be_used_is_refused(bundle, changes, sentence):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A frame of any size, asked of a generator that paints the truth: the truth comes back, on the frame's own grid."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from oracle import Oracle, Truth
@@ -162,3 +164,23 @@ def test_a_question_refuses_what_its_task_refuses():
 def test_questions_with_the_same_words_are_equal():
     assert Question.semantic(LEGEND) == Question.semantic(LEGEND)
     assert len({Question.depth(), Question.depth(), Question.semantic(LEGEND), Question.semantic(LEGEND)}) == 2
+
+
+class Blotchy:
+    """Paints one thing whose halves differ by 20 in each channel: two colours for the paper's tau of 14, one for 40."""
+
+    size = (64, 64)
+
+    def __init__(self, **taus):
+        self.manifest = SimpleNamespace(instance_taus=taus)
+
+    def paint(self, image, instructions):
+        picture = np.zeros((len(instructions), *self.size, 3), np.float32)
+        picture[:, 10:50, 10:30], picture[:, 10:50, 30:50] = 120 / 255, 140 / 255
+        return picture
+
+
+@pytest.mark.parametrize(("taus", "things"), [({}, 2), ({"region_tau": 40}, 1)])
+def test_instances_are_read_as_flatly_as_the_bundle_says_that_it_paints(taus, things):
+    looks = Perceiver(Blotchy(**taus)).look(np.zeros((64, 64, 3), np.uint8), [Question.instances("box")])
+    assert looks.answers[0].labels.max() == things

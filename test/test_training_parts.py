@@ -14,7 +14,7 @@ pytest.importorskip("diffusers", reason="training needs diffusers: make test TOR
 import torch  # noqa: E402
 
 from vision_banana_ros.errors import InputError  # noqa: E402
-from vision_banana_ros.generators.network import VisionBananaUNet  # noqa: E402
+from vision_banana_ros.generators.network import VisionBananaUNet, _finer  # noqa: E402
 from vision_banana_ros.generators.prompt import tokenize  # noqa: E402
 from vision_banana_ros.scenes import CLASSES, make_world, render, sample_camera  # noqa: E402
 from vision_banana_ros.tasks import TASKS, depth, normals  # noqa: E402
@@ -296,6 +296,42 @@ def test_presets_are_of_the_sizes_they_promise():
         with torch.device("meta"):
             counts[name] = sum(value.numel() for value in VisionBananaUNet(channels=channels).parameters())
     assert counts["tiny"] < 2e6 and 12e6 < counts["small"] < 14e6 and 25e6 < counts["large"] < 29e6
+
+
+# ---- edges
+
+
+def test_a_finer_position_is_made_of_the_shares_of_the_nine_around_its_coarse_one():
+    torch.manual_seed(0)
+    x, shares = torch.randn(1, 2, 3, 4), torch.rand(1, 9 * 4, 3, 4)
+    finer = _finer(x, shares, 2)
+    assert finer.shape == (1, 2, 6, 8)
+    for row, column, channel in ((0, 0, 0), (3, 7, 1), (5, 2, 0)):
+        expected = 0.0
+        for k in range(9):
+            near = min(max(row // 2 + k // 3 - 1, 0), 2), min(max(column // 2 + k % 3 - 1, 0), 3)
+            place = 4 * k + 2 * (row % 2) + column % 2
+            expected += float(shares[0, place, row // 2, column // 2] * x[0, channel, near[0], near[1]])
+        assert float(finer[0, channel, row, column]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_shares_of_every_position_sum_to_one(network, asked):
+    with torch.no_grad():
+        features = network.encode_image(pixels(asked.image))
+    for level, channels, side in zip(features, network.config.channels, (4, 2, 2), strict=True):
+        shares = level[:, channels:].unflatten(1, (9, -1))
+        assert shares.shape[2] == side**2 and shares.min() >= 0
+        torch.testing.assert_close(shares.sum(1), torch.ones_like(shares[:, 0]))
+
+
+def test_a_sample_changes_no_edges(network, asked):
+    image = pixels(asked.image)
+    with torch.no_grad():
+        features = network.encode_image(image)
+        added = network.add_sample(features, torch.randn_like(image))
+    for before, after, channels in zip(features, added, network.config.channels, strict=True):
+        assert torch.equal(before[:, channels:], after[:, channels:])
+        assert not torch.equal(before[:, :channels], after[:, :channels])
 
 
 # ---- checkpoints

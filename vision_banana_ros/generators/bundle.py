@@ -19,6 +19,7 @@ METRICS = "metrics.json"
 GRAPHS = ("image.onnx", "text.onnx", "answer.onnx")
 INT8_GRAPHS = {"image.onnx": "image.int8.onnx", "answer.onnx": "answer.int8.onnx"}  # a bundle need not have them
 OPTIONAL = ("encoder", "prompts")  # folders whose files carry their own checksums: a robot need not have them
+TAUS = {"background_tau", "region_tau", "merge_tau"}  # of `instances.decode`
 PRECISION = "precision.json"  # what the int8 graphs' answers lose
 
 
@@ -40,6 +41,7 @@ class Manifest:
     network: dict[str, Any]  # the network's configuration, for the torch executor
     files: dict[str, str]  # name -> SHA-256
     made: dict[str, Any]  # how the weights came to be: commands, commit, counts
+    instance_taus: dict[str, float] = field(default_factory=dict)  # for `instances.decode`, where the paper's are too strict
     backbone: dict[str, Any] = field(default_factory=dict)  # of an imported editor, which has other graphs than GRAPHS
 
 
@@ -138,6 +140,7 @@ def _manifest(path: Path) -> Manifest:
             network=dict(raw.get("network", {})),
             files=dict(raw["files"]),
             made=dict(raw["made"]),
+            instance_taus=_taus(raw.get("instance_taus", {})),
             backbone=dict(raw.get("backbone", {})),
         )
     except (KeyError, TypeError, IndexError, ValueError) as error:
@@ -150,6 +153,13 @@ def _manifest(path: Path) -> Manifest:
     if missing:
         raise InputError(f"Bundle '{path}' lists no {', '.join(missing)}: export it again.")
     return manifest
+
+
+def _taus(raw: dict[str, Any]) -> dict[str, float]:
+    taus = {name: float(value) for name, value in raw.items()}
+    if not set(taus) <= TAUS or not all(0 < value < 442 for value in taus.values()):
+        raise ValueError(f"instance_taus are {', '.join(sorted(TAUS))}, distances of colours in 0-255, not {raw}")
+    return taus
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 
 Three parts, so that a frame is encoded once for any number of questions:
 
-* `encode_image`: the frame -> features at 1/4, 1/8 and 1/16 of its size.
+* `encode_image`: the frame -> features at 1/4, 1/8 and 1/16 of its size, and where its edges lie.
 * `encode_text`: a tokenized instruction -> one vector a token; the first sums the instruction up.
 * `answer`: features, the picture being painted and the instruction -> the picture.
 
@@ -35,6 +35,7 @@ class ConvBlock(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
         self.film = nn.Linear(condition, 2 * channels) if condition else None
         nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         h = self.norm2(self.conv1(F.silu(self.norm1(x))))
@@ -98,6 +99,31 @@ class TextEncoder(nn.Module):
         return self.norm(x) * keep
 
 
+class Edges(nn.Module):
+    """Where a frame's edges lie: for each finer position, the shares of the 3x3 coarser ones around it that it is made of.
+
+    They belong to the frame and not to the question, so they cost once whatever is asked, and answers that are painted
+    coarsely come out with the frame's edges (convex upsampling, after RAFT, arXiv 2003.12039, section 3.3). Features of all
+    levels are joined on the way, from the coarse ones down.
+    """
+
+    def __init__(self, channels: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.up = nn.ModuleList(_without_effect(nn.Conv2d(channels[i + 1], 4 * channels[i], 1)) for i in range(2))
+        self.blocks = nn.ModuleList(ConvBlock(channels[i]) for i in range(2))
+        self.shares = nn.ModuleList(
+            nn.Conv2d(c, n, 3, padding=1) for c, n in zip((channels[0], channels[0], channels[1]), (9 * PATCH**2, 9, 9), strict=True)
+        )
+
+    def forward(self, fine: Tensor, middle: Tensor, coarse: Tensor) -> Features:
+        """Features -> features, with the shares behind their channels: 9 for each finer position of theirs."""
+        middle = self.blocks[1](middle + F.pixel_shuffle(self.up[1](coarse), 2))
+        fine = self.blocks[0](fine + F.pixel_shuffle(self.up[0](middle), 2))
+        shares = self.shares[0](fine), *(F.pixel_unshuffle(self.shares[i + 1](x), 2) for i, x in enumerate((fine, middle)))
+        parts = [s.unflatten(1, (9, -1)).softmax(1).flatten(1, 2) for s in shares]
+        return torch.cat([fine, parts[0]], 1), torch.cat([middle, parts[1]], 1), torch.cat([coarse, parts[2]], 1)
+
+
 class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Saves and loads in diffusers' format (`save_pretrained`, `from_pretrained`)."""
 
@@ -112,8 +138,8 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
     def __init__(
         self,
         channels: tuple[int, int, int] = (48, 128, 256),
-        encoder_depth: tuple[int, int, int] = (1, 2, 3),
-        answer_depth: tuple[int, int, int] = (1, 2, 3),
+        encoder_depth: tuple[int, int, int] = (2, 2, 3),
+        answer_depth: tuple[int, int, int] = (2, 2, 3),
         heads: int = 8,
         text_width: int = 128,
         text_layers: int = 2,
@@ -147,6 +173,9 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.answer_norm = nn.GroupNorm(8, channels[0])
         self.answer_out = nn.Conv2d(channels[0], pixels, 3, padding=1)
 
+        self.image_edges = Edges(channels)
+        self.answer_edged = nn.ModuleList(_without_effect(nn.Conv2d(c, n, 1)) for c, n in zip(channels, (3, *channels), strict=False))
+
     def encode_text(self, pieces: Tensor, colors: Tensor, mask: Tensor) -> Tensor:
         """(N, T, P) hashed words, (N, T, 4) colours, (N, T) mask -> (N, T, text_width)."""
         return self.text(pieces, colors, mask)
@@ -164,33 +193,63 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
             features.append(x)
             if level < 2:
                 x = self.image_down[level](x)
-        return features[0], features[1], features[2]
+        return self.image_edges(*features)
 
     def add_sample(self, features: Features, sample: Tensor) -> Features:
         """Add the picture being painted, (N, 3, H, W) in -1..1: noise on its way, or the frame itself in one step."""
         s0 = self.sample_stem(F.pixel_unshuffle(sample, PATCH))
         s1 = self.sample_down[0](s0)
-        return features[0] + s0, features[1] + s1, features[2] + self.sample_down[1](s1)
+        added = s0, s1, self.sample_down[1](s1)
+        (fine, middle, coarse), shares = self._apart(features)
+        return (
+            torch.cat([fine + added[0], shares[0]], 1),
+            torch.cat([middle + added[1], shares[1]], 1),
+            torch.cat([coarse + added[2], shares[2]], 1),
+        )
 
     def answer(self, features: Features, timestep: Tensor, text: Tensor, mask: Tensor) -> Tensor:
         """Features with the sample in them, (N,) time in 0..1, the instruction -> (N, 3, H, W) clean picture in -1..1."""
         condition = text[:, 0] + self.time(_waves(timestep))
         bias = _bias(mask)
+        features, shares = self._apart(features)
         x = features[2].expand(text.shape[0], -1, -1, -1)
         for block, to_self, to_text in zip(self.answer_blocks[2], self.answer_self, self.answer_text[1], strict=True):
             x = _over_positions(to_self, block(x, condition))
             x = _over_positions(to_text, x, text, bias)
-        x = F.pixel_shuffle(self.answer_up[1](x), 2) + features[1]
+        x = F.pixel_shuffle(self.answer_up[1](x), 2) + features[1] + _finer(self.answer_edged[2](x), shares[2], 2)
         for block, to_text in zip(self.answer_blocks[1], self.answer_text[0], strict=True):
             x = _over_positions(to_text, block(x, condition), text, bias)
-        x = F.pixel_shuffle(self.answer_up[0](x), 2) + features[0]
+        x = F.pixel_shuffle(self.answer_up[0](x), 2) + features[0] + _finer(self.answer_edged[1](x), shares[1], 2)
         for block in self.answer_blocks[0]:
             x = block(x, condition)
-        return F.pixel_shuffle(self.answer_out(F.silu(self.answer_norm(x))), PATCH)
+        x = F.silu(self.answer_norm(x))
+        return F.pixel_shuffle(self.answer_out(x), PATCH) + _finer(self.answer_edged[0](x), shares[0], PATCH)
+
+    def _apart(self, features: Features) -> tuple[Features, Features]:
+        """Features, and the shares behind their channels."""
+        fine, middle, coarse = self.config.channels
+        a, b, c = features
+        return (a[:, :fine], b[:, :middle], c[:, :coarse]), (a[:, fine:], b[:, middle:], c[:, coarse:])
 
     def forward(self, image: Tensor, sample: Tensor, timestep: Tensor, text: Tensor, mask: Tensor) -> Tensor:
         """One denoising step for one question a frame; see the parts for shapes."""
         return self.answer(self.add_sample(self.encode_image(image), sample), timestep, text, mask)
+
+
+def _finer(x: Tensor, shares: Tensor, times: int) -> Tensor:
+    """(N, C, H, W) `times` as fine: each position the shares, (N or 1, 9 * times^2, H, W), of the 3x3 around it."""
+    channels, height, width = x.shape[1:]
+    around = F.unfold(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3).unflatten(1, (channels, 9)).permute(0, 3, 1, 2)
+    shares = shares.to(x.dtype).unflatten(1, (9, -1)).flatten(3).permute(0, 3, 1, 2)
+    finer = around @ shares  # a position at a time: (C, 9) by (9, times^2)
+    return F.pixel_shuffle(finer.permute(0, 2, 3, 1).flatten(1, 2).unflatten(2, (height, width)), times)
+
+
+def _without_effect(layer: nn.Conv2d) -> nn.Conv2d:
+    """Zero, so that what it adds is learnt from nothing."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer
 
 
 def _down(channels: int, wider: int) -> nn.Conv2d:

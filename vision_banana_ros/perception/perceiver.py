@@ -2,7 +2,7 @@
 """One frame and its questions in, answers on one pixel grid out."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Protocol
 
@@ -63,6 +63,7 @@ class Perceiver:
         self.generator = generator
         self.output_size = output_size
         self.passes = check_passes(passes)
+        self._taus: Mapping[str, float] = getattr(getattr(generator, "manifest", None), "instance_taus", {})
 
     def asked(self, questions: Sequence[Question]) -> list[Question]:
         """Every question that the generator gets for these, to prepare it."""
@@ -87,7 +88,7 @@ class Perceiver:
         made = ask_often(self._ask, canvas, questions, self.passes)
         paint_s = time.perf_counter() - paint_started
 
-        answers = [_read(question, answer, box) for question, answer in zip(questions, made, strict=True)]
+        answers = [self._read(question, answer, box) for question, answer in zip(questions, made, strict=True)]
         readable = tuple(np.count_nonzero(a.confidence) / a.confidence.size for a in answers)
         if self.output_size == "generator":
             image = small
@@ -101,12 +102,11 @@ class Perceiver:
         answer = getattr(self.generator, "answer", None)
         return list(answer(canvas, questions) if answer else self.generator.paint(canvas, [q.instruction for q in questions]))
 
-
-def _read(question: Question, made: Any, box: Letterbox) -> Any:
-    """The answer without the bars, from a picture or an answer with them."""
-    if isinstance(made, np.ndarray):
-        return question.read(box.crop(made))
-    return replace(made, **{field.name: box.crop(getattr(made, field.name)) for field in fields(made)})
+    def _read(self, question: Question, made: Any, box: Letterbox) -> Any:
+        """The answer without the bars, from a picture or an answer with them."""
+        if isinstance(made, np.ndarray):
+            return question.read(box.crop(made), self._taus)
+        return replace(made, **{field.name: box.crop(getattr(made, field.name)) for field in fields(made)})
 
 
 def _check(image: np.ndarray) -> None:

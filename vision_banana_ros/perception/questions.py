@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -55,10 +56,15 @@ class Question:
         parsed = colors.parse_color(color)
         return cls("referring", referring.instruction(expression, parsed), color=parsed, expression=expression)
 
-    def read(self, rgb: np.ndarray) -> Any:
-        """Decodes a painted answer, (H, W, 3) float in [0, 1] or uint8, into the task's own `Answer`."""
+    def read(self, rgb: np.ndarray, instance_taus: Mapping[str, float] = MappingProxyType({})) -> Any:
+        """Decodes a painted answer, (H, W, 3) float in [0, 1] or uint8, into the task's own `Answer`.
+
+        instance_taus: thresholds of `instances.decode`, for a generator that paints less flatly than the paper's.
+        """
         if self.legend is not None:
             return semantic.decode(rgb, self.legend)
         if self.color is not None:
-            return instances.decode(rgb, self.color) if self.task == "instances" else referring.decode(rgb, self.color)
+            if self.task == "instances":
+                return instances.decode(rgb, self.color, **instance_taus)
+            return referring.decode(rgb, self.color)
         return depth.decode(rgb) if self.task == "depth" else normals.decode(rgb)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 from torch import Tensor, nn
 
@@ -26,7 +27,7 @@ from vision_banana_ros.perception import Perceiver
 from vision_banana_ros.scenes import make_world, render, sample_camera
 from vision_banana_ros.training.export import LEVELS, write_graph
 from vision_banana_ros.training.questions import draw_samples
-from vision_banana_ros.training.rows import OUT, AnswerRows, ImageRows, Maker, Ranges
+from vision_banana_ros.training.rows import OUT, SIDES, AnswerRows, ImageRows, Maker, Ranges
 
 CALIBRATION_VIEWS = 24
 VIEWS = 100  # of the procedural split, to judge by
@@ -126,8 +127,27 @@ def write_int8(network: VisionBananaUNet, size: tuple[int, int], ranges: Ranges,
         make = Maker(network, size, ranges)
         frame = {"image": torch.zeros(*size, 3, dtype=torch.uint8)}
         write_graph(ImageRows(make), frame, LEVELS, {}, out / INT8_GRAPHS["image.onnx"])
-        levels = zip(LEVELS, make.sizes, config.channels, strict=True)
+        widths = (channels + 9 * side**2 for channels, side in zip(config.channels, SIDES, strict=True))
+        levels = zip(LEVELS, make.sizes, widths, strict=True)
         features = {name: torch.zeros(height * width, channels) for name, (height, width), channels in levels}
         asked = features | {"text": torch.zeros(1, 3, config.text_width)}
         words = {"text": {1: torch.export.Dim("words", min=2, max=config.text_length)}}
         write_graph(AnswerRows(make), asked, ("rgb",), words, out / INT8_GRAPHS["answer.onnx"])
+    for graph in INT8_GRAPHS.values():
+        _keep_once(out / graph)
+
+
+def _keep_once(path: Path) -> None:
+    """Layers of one size gather by the same indexes: keep those once."""
+    model = onnx.load(path)
+    first: dict[tuple[Any, ...], str] = {}
+    same = {}
+    for tensor in list(model.graph.initializer):
+        name = first.setdefault((tensor.data_type, *tensor.dims, tensor.raw_data), tensor.name)
+        if name != tensor.name:
+            same[tensor.name] = name
+            model.graph.initializer.remove(tensor)
+    for node in model.graph.node:
+        for i, name in enumerate(node.input):
+            node.input[i] = same.get(name, name)
+    onnx.save(model, path)

@@ -21,6 +21,7 @@ from vision_banana_ros.generators.network import PATCH, Attention, ConvBlock, Vi
 Ranges = dict[str, tuple[float, float]]  # name of a convolution or linear layer -> least and most of what goes into it
 OUT = ".out"  # after the name, for what comes out of it
 RGB_ZERO = 128  # the byte that stands for nothing beyond the frame's border
+SIDES = (PATCH, 2, 2)  # of the square of finer positions that a position of each level becomes
 WIDE = 384  # columns from which on a row is no longer too short to be worked on at full speed
 
 
@@ -195,7 +196,7 @@ class Maker:
             height, width = self.sizes[level]
             index = F.pad(torch.arange(height * width).reshape(height, width), (1, 1, 1, 1), value=height * width)
             around = index.unfold(0, 3, stride).unfold(1, 3, stride)
-            self._neighbours[level, stride] = around.flatten()
+            self._neighbours[level, stride] = around.flatten().int()
         return self._neighbours[level, stride]
 
     def up(self, layer: Any) -> Linear:
@@ -218,6 +219,22 @@ class Maker:
     def to_text(self, attention: Attention) -> Attend:
         return Attend(attention, [self.linear(attention.query), self.linear(attention.key_value)], self.linear(attention.out))
 
+    def around(self, level: int) -> Tensor:
+        """For each position the nine around it; beyond the border, the one at the border."""
+        height, width = self.sizes[level]
+        index = torch.arange(height * width, dtype=torch.float32).reshape(1, 1, height, width)
+        index = F.pad(index, (1, 1, 1, 1), mode="replicate")[0, 0]
+        return index.unfold(0, 3, 1).unfold(1, 3, 1).flatten().int()
+
+    def shares(self, layer: Any, level: int) -> Conv:
+        """Of the convolution that makes the nine shares of each position in a square: the square comes first."""
+        order = torch.arange(layer.out_channels).reshape(9, -1).T.flatten()
+        return Conv(layer.weight[order], layer.bias[order], *self._step(self._names[layer]), self.neighbours(level, 1))
+
+    def point(self, layer: Any) -> Linear:
+        """Of a 1×1 convolution."""
+        return Linear(layer.weight.flatten(1), layer.bias, *self._step(self._names[layer]))
+
     def _step(self, name: str) -> tuple[float, int]:
         low, high = self.ranges[name]
         low, high = min(low, 0.0), max(high, 1e-6)
@@ -225,8 +242,32 @@ class Maker:
         return scale, round(-low / scale)
 
 
+class EdgesRows(nn.Module):
+    """Edges: features joined from the coarse ones down, and of each level the shares, (positions, 9 × square)."""
+
+    up: Any
+    blocks: Any
+    shares: Any
+
+    def __init__(self, make: Maker) -> None:
+        super().__init__()
+        edges: Any = make.network.image_edges
+        self.sizes = make.sizes
+        self.up = nn.ModuleList(make.up(layer) for layer in edges.up)
+        self.blocks = nn.ModuleList(make.block(block, level) for level, block in enumerate(edges.blocks))
+        self.shares = nn.ModuleList(make.shares(layer, level) for layer, level in zip(edges.shares, (0, 0, 1), strict=True))
+
+    def forward(self, fine: Tensor, middle: Tensor, coarse: Tensor) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+        middle = self.blocks[1](middle + _apart(self.up[1](coarse), self.sizes[2], 2))
+        fine = self.blocks[0](fine + _apart(self.up[0](middle), self.sizes[1], 2))
+        whole, half, quarter = (layer(x) for layer, x in zip(self.shares, (fine, fine, middle), strict=True))
+        shares = whole, _together(half, self.sizes[1], 2), _together(quarter, self.sizes[2], 2)
+        return (fine, middle, coarse), [each.unflatten(1, (-1, 9)).softmax(2).flatten(1) for each in shares]
+
+
 class ImageRows(nn.Module):
-    """(H, W, 3) uint8 frame -> features (positions, channels) at 1/4, 1/8, 1/16, with the frame in them as the sample."""
+    """(H, W, 3) uint8 frame -> features (positions, channels) at 1/4, 1/8, 1/16, with the frame in them as the sample, and
+    the shares behind their channels."""
 
     places: Tensor
     sample_places: Tensor
@@ -234,6 +275,7 @@ class ImageRows(nn.Module):
     attention: Any
     down: Any
     sample_down: Any
+    edges: Any
 
     def __init__(self, make: Maker) -> None:
         super().__init__()
@@ -257,21 +299,25 @@ class ImageRows(nn.Module):
         self.attention = nn.ModuleList(make.to_self(attention) for attention in network.image_attention)
         self.down = nn.ModuleList(make.conv(layer, level) for level, layer in enumerate(network.image_down))
         self.sample_down = nn.ModuleList(make.conv(layer, level) for level, layer in enumerate(network.sample_down))
+        self.edges = EdgesRows(make)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         height, width, _ = image.shape
         rows = image.reshape(height // PATCH, PATCH, width // PATCH, 3 * PATCH).transpose(1, 2).reshape(-1, 3 * PATCH * PATCH)
         x, sample = self.stem.bytes(rows) + self.places, self.sample.bytes(rows) + self.sample_places
-        features = []
+        features, samples = [], []
         for level, blocks in enumerate(self.blocks):
             for i, block in enumerate(blocks):
                 x = block(x)
                 if level == 2:
                     x = self.attention[i](x)
-            features.append(x + sample)
+            features.append(x)
+            samples.append(sample)
             if level < 2:
                 x, sample = self.down[level](x), self.sample_down[level](sample)
-        return features[0], features[1], features[2]
+        joined, shares = self.edges(*features)
+        fine, middle, coarse = (torch.cat([x + sample, each], 1) for x, sample, each in zip(joined, samples, shares, strict=True))
+        return fine, middle, coarse
 
 
 class AnswerRows(nn.Module):
@@ -280,7 +326,14 @@ class AnswerRows(nn.Module):
     kernel: Tensor
     bias: Tensor
     film: Tensor
+    film_steps: Tensor
+    film_zero: Tensor
     film_bias: Tensor
+    edged_kernel: Tensor
+    edged_bias: Tensor
+    around_0: Tensor
+    around_1: Tensor
+    around_2: Tensor
     blocks: Any  # lists of lists, or lists
     to_self: Any
     to_text: Any
@@ -296,36 +349,53 @@ class AnswerRows(nn.Module):
         self.to_self = nn.ModuleList(make.to_self(attention) for attention in network.answer_self)
         self.to_text = nn.ModuleList(nn.ModuleList(make.to_text(attention) for attention in level) for level in network.answer_text)
         self.up = nn.ModuleList(make.up(layer) for layer in network.answer_up)
+        self.channels = network.config.channels
+        edged: Any = network.answer_edged
+        self.edged = nn.ModuleList(make.point(layer) for layer in edged[1:])
+        for level in range(3):
+            self.register_buffer(f"around_{level}", make.around(level))
         self.norm = Norm(network.answer_norm, make.sizes[0][0] * make.sizes[0][1])
         out: Any = network.answer_out
         order = _square_first(out.out_channels, PATCH)
         self.register_buffer("kernel", out.weight[order])  # what paints stays in floats
         self.register_buffer("bias", out.bias[order])
+        self.register_buffer("edged_kernel", edged[0].weight.flatten(1))
+        self.register_buffer("edged_bias", edged[0].bias)
         films = [block.film for blocks in network.answer_blocks for block in blocks]
         self.widths = [width for film in films for width in [film.out_features // 2] * 2]
         factors = torch.cat([torch.ones(width) * (i % 2 == 0) for i, width in enumerate(self.widths)])
-        self.register_buffer("film", torch.cat([film.weight for film in films]))
+        film = torch.cat([film.weight for film in films])
+        steps = film.abs().amax(1).clamp(min=1e-8) / 127
+        self.register_buffer("film", (film / steps[:, None]).round().to(torch.int8))  # kept in 8 bits, counted with in floats
+        self.register_buffer("film_steps", steps)
+        self.register_buffer("film_zero", torch.zeros(len(steps), dtype=torch.int8))
         # The time of the one step is the same each time, and so is what it adds.
         now = network.time(_waves(torch.ones(1)))
-        self.register_buffer("film_bias", F.linear(now, self.film, torch.cat([film.bias for film in films]) + factors)[0])
+        self.register_buffer("film_bias", F.linear(now, film, torch.cat([film.bias for film in films]) + factors)[0])
 
     def forward(self, fine: Tensor, middle: Tensor, coarse: Tensor, text: Tensor) -> Tensor:
         words = text[0]
-        films = F.linear(words[:1], self.film, self.film_bias).split(self.widths, 1)
+        film = _op("::DequantizeLinear", (self.film, self.film_steps, self.film_zero), {"axis": 0}, torch.float32, self.film.shape)
+        films = F.linear(words[:1], film, self.film_bias).split(self.widths, 1)
         pairs = iter(zip(films[::2], films[1::2], strict=True))
-        film = [[next(pairs) for _ in blocks] for blocks in self.blocks]
-        x = coarse
+        film_of = [[next(pairs) for _ in blocks] for blocks in self.blocks]
+        levels = zip((fine, middle, coarse), self.channels, strict=True)
+        (fine, middle, x), shares = zip(*((level[:, :count], level[:, count:]) for level, count in levels), strict=True)
         for i, (to_self, to_text) in enumerate(zip(self.to_self, self.to_text[1], strict=True)):
-            x = to_text(to_self(self.blocks[2][i](x, film[2][i])), words)
-        x = _apart(self.up[1](x), self.sizes[2], 2) + middle
+            x = to_text(to_self(self.blocks[2][i](x, film_of[2][i])), words)
+        edged = _finer(self.edged[1](x), shares[2], self.around_2)
+        x = _apart(self.up[1](x) + edged, self.sizes[2], 2) + middle
         for i, to_text in enumerate(self.to_text[0]):
-            x = to_text(self.blocks[1][i](x, film[1][i]), words)
-        x = _apart(self.up[0](x), self.sizes[1], 2) + fine
+            x = to_text(self.blocks[1][i](x, film_of[1][i]), words)
+        edged = _finer(self.edged[0](x), shares[1], self.around_1)
+        x = _apart(self.up[0](x) + edged, self.sizes[1], 2) + fine
         for i, block in enumerate(self.blocks[0]):
-            x = block(x, film[0][i])
+            x = block(x, film_of[0][i])
         height, width = self.sizes[0]
-        x = self.norm(x).reshape(1, height, width, -1).permute(0, 3, 1, 2)
-        x = F.conv2d(x, self.kernel, self.bias, padding=1).permute(0, 2, 3, 1).reshape(height * width, -1)
+        x = self.norm(x)
+        edged = _finer(F.linear(x, self.edged_kernel, self.edged_bias), shares[0], self.around_0)
+        x = F.conv2d(x.reshape(1, height, width, -1).permute(0, 3, 1, 2), self.kernel, self.bias, padding=1)
+        x = x.permute(0, 2, 3, 1).reshape(height * width, -1) + edged
         painted = _apart(x, self.sizes[0], PATCH).reshape(1, height * PATCH, width * PATCH, 3)
         return (painted / 2 + 0.5).clamp(0, 1)
 
@@ -340,6 +410,18 @@ def _apart(x: Tensor, size: tuple[int, int], side: int) -> Tensor:
     height, width = size
     channels = x.shape[1] // side**2
     return x.reshape(height, width, side, side * channels).transpose(1, 2).reshape(-1, channels)
+
+
+def _together(x: Tensor, size: tuple[int, int], side: int) -> Tensor:
+    """What `_apart` takes apart; size: (height, width) in squares."""
+    height, width = size
+    return x.reshape(height, side, width, -1).transpose(1, 2).reshape(height * width, -1)
+
+
+def _finer(x: Tensor, shares: Tensor, around: Tensor) -> Tensor:
+    """(positions, channels) -> (positions, square × channels): the shares, (positions, square × 9), of the nine around."""
+    nine = x.index_select(0, around).reshape(len(x), 9, -1)
+    return (shares.unflatten(1, (-1, 9)) @ nine).flatten(1)
 
 
 def _op(name: str, given: Sequence[Tensor], how: dict[str, Any], dtype: torch.dtype, shape: Sequence[int | torch.SymInt]) -> Tensor:

@@ -29,6 +29,7 @@ CHANNELS = {"small": (48, 128, 256), "large": (64, 192, 384), "tiny": (16, 32, 6
 MIX = {"base": 0.0, "instruct": 0.25, "distill": 0.85}
 LEARNING_RATE = {"base": 2e-3, "instruct": 1e-3, "distill": 1e-3}
 FROM_CHANCE = 2e-3  # the learning rate of weights that start from chance
+MOST_LIT = 4  # times that a pixel of a mask counts at most as much as one of the background
 WALKED = 0.1  # share of questions that a distilled network still answers from noise, so that it can take more steps
 
 
@@ -46,8 +47,8 @@ class Plan:
     seed: int = 0
     workers: int = 1
     channels: tuple[int, int, int] = CHANNELS["small"]
-    encoder_depth: tuple[int, int, int] = (1, 2, 3)
-    answer_depth: tuple[int, int, int] = (1, 2, 3)
+    encoder_depth: tuple[int, int, int] = (2, 2, 3)
+    answer_depth: tuple[int, int, int] = (2, 2, 3)
     mix: float | None = None  # None: the stage's own, and questions alone for one step without a teacher
     sources: dict[str, float] = field(default_factory=lambda: {"procedural": 1.0})
     random_legends: float = RANDOM_LEGENDS
@@ -158,9 +159,11 @@ def losses(painting: nn.Module, batch: Batch, plan: Plan) -> Tensor:
 
 def _one_step_loss(answer: Tensor, target: Tensor, batch: Batch, guide: float) -> Tensor:
     masks = torch.tensor([task in ("referring", "instances") for task in batch.tasks], device=answer.device)
-    # Thin and small things would be lost among the background: what is not black counts more where most is black.
+    # Small things would be lost among the background: what is to be painted counts as much as all that is to stay black.
     lit = (target.amax(1, keepdim=True) > -1) & masks[:, None, None, None]
-    loss = ((answer - target).abs() * (1 + 2 * lit)).mean((1, 2, 3))
+    share = lit.float().mean((1, 2, 3), keepdim=True)
+    more = (1 / share.clamp(min=0.01) - 2).clamp(2, MOST_LIT - 1)
+    loss = ((answer - target).abs() * (1 + more * lit)).mean((1, 2, 3))
     if not guide:
         return loss
     # A quarter of the pixels, others each time: the guide's gradient is the same on average, at a quarter of its cost.
