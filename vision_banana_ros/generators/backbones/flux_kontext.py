@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
+from diffusers import AutoencoderKL, FluxTransformer2DModel
 from torch import Tensor, nn
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.parts import LOCAL, FrameEncoder, TokenDenoiser, check_patches, from_tokens, to_tokens
 from vision_banana_ros.generators.backbones.prompts import Prompt
-from vision_banana_ros.generators.backbones.schedule import Step, flow_steps
+from vision_banana_ros.generators.backbones.schedule import shifted_schedule
 from vision_banana_ros.generators.backbones.tokens import read_tokenizer, to_ids
 
 DENOISER = "transformer"
@@ -51,13 +51,7 @@ def prompt_shapes(configs: dict[str, dict[str, Any]]) -> dict[str, list[int]]:
     return {"text": [_MAX_TOKENS, int(transformer["joint_attention_dim"])], "summary": [int(transformer["pooled_projection_dim"])]}
 
 
-def schedule(config: dict[str, Any], steps: int, shape: tuple[int, ...]) -> list[Step]:
-    """The steps that the pipeline takes for so many tokens."""
-    from diffusers.pipelines.flux.pipeline_flux_kontext import calculate_shift
-
-    names = ("base_image_seq_len", "max_image_seq_len", "base_shift", "max_shift")
-    given = (config.get(name, usual) for name, usual in zip(names, (256, 4096, 0.5, 1.15), strict=True))
-    return flow_steps(FlowMatchEulerDiscreteScheduler.from_config(config), steps, calculate_shift(shape[0], *given))
+schedule = shifted_schedule
 
 
 def networks(path: Path, size: tuple[int, int], denoiser_type: torch.dtype) -> tuple[nn.Module, nn.Module, nn.Module]:

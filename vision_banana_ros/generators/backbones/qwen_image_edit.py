@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKLQwenImage, FlowMatchEulerDiscreteScheduler, QwenImageTransformer2DModel
+from diffusers import AutoencoderKLQwenImage, QwenImageTransformer2DModel
 from PIL import Image
 from torch import Tensor, nn
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.parts import LOCAL, FrameEncoder, check_patches, from_tokens, to_tokens
 from vision_banana_ros.generators.backbones.prompts import Prompt
-from vision_banana_ros.generators.backbones.schedule import Step, flow_steps
+from vision_banana_ros.generators.backbones.schedule import shifted_schedule
 from vision_banana_ros.generators.backbones.tokens import read_tokenizer, to_ids
 
 DENOISER = "transformer"
@@ -62,13 +62,7 @@ def prompt_shapes(configs: dict[str, dict[str, Any]]) -> dict[str, list[int]]:
     return {}
 
 
-def schedule(config: dict[str, Any], steps: int, shape: tuple[int, ...]) -> list[Step]:
-    """The steps that the pipeline takes for so many tokens."""
-    from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus import calculate_shift
-
-    names = ("base_image_seq_len", "max_image_seq_len", "base_shift", "max_shift")
-    given = (config.get(name, usual) for name, usual in zip(names, (256, 4096, 0.5, 1.15), strict=True))
-    return flow_steps(FlowMatchEulerDiscreteScheduler.from_config(config), steps, calculate_shift(shape[0], *given))
+schedule = shifted_schedule
 
 
 def networks(path: Path, size: tuple[int, int], denoiser_type: torch.dtype) -> tuple[nn.Module, nn.Module, nn.Module]:

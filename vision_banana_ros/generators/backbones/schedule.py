@@ -49,6 +49,16 @@ def flow_steps(scheduler: Any, steps: int, mu: float) -> list[Step]:
     return [Step(time, 1.0, after - now) for time, now, after in zip(times, levels[:-1], levels[1:], strict=True)]
 
 
+def shifted_schedule(config: dict[str, Any], steps: int, shape: tuple[int, ...]) -> list[Step]:
+    """The steps of FLUX.1 and Qwen pipelines: the more tokens a picture has, the longer its noise stays."""
+    from diffusers import FlowMatchEulerDiscreteScheduler
+    from diffusers.pipelines.flux.pipeline_flux_kontext import calculate_shift
+
+    names = ("base_image_seq_len", "max_image_seq_len", "base_shift", "max_shift")
+    given = (config.get(name, usual) for name, usual in zip(names, (256, 4096, 0.5, 1.15), strict=True))
+    return flow_steps(FlowMatchEulerDiscreteScheduler.from_config(config), steps, calculate_shift(shape[0], *given))
+
+
 def linear_steps(scheduler: Any, steps: int) -> list[Step]:
     """Of any scheduler whose step is linear and draws no noise (DDIM, or LCM with one step), found by asking it.
 
