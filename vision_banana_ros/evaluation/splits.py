@@ -2,7 +2,7 @@
 """What bundles are measured on. A split is fixed by its seeds, and nothing in it is ever trained on."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -86,15 +86,20 @@ def _case(split: str, world: World, seed: int) -> Case:
     height, width = SIZE
     rng = np.random.default_rng(seed)
     view = render(world, sample_camera(world, rng, width, height), rng)
+    case = case_of(f"{split} {seed}", view, rng)
+    return replace(case, thing=_thing(view, rng))
+
+
+def case_of(name: str, view: View, rng: np.random.Generator) -> Case:
+    """A rendered view with its truth, and expressions drawn for it; no class whose instances are asked for."""
     return Case(
-        name=f"{split} {seed}",
+        name=name,
         image=view.image,
         depth_m=view.depth_m,
         normals=view.normals,
         labels=view.labels,
         instances=view.instances,
         expressions=tuple((e.text, e.mask) for e in expressions(view, rng, EXPRESSIONS_A_VIEW, NEGATIVES)),
-        thing=_thing(view, rng),
     )
 
 

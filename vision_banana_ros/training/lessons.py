@@ -11,10 +11,10 @@ import numpy as np
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.folder import read_json
-from vision_banana_ros.scenes import CLASSES, View, expressions
+from vision_banana_ros.scenes import CLASSES, View
 from vision_banana_ros.tasks.profiles import Profile
 from vision_banana_ros.training.pictures import draw_pictures
-from vision_banana_ros.training.questions import LEGEND, draw_samples
+from vision_banana_ros.training.questions import LEGEND, draw_expression, draw_samples
 from vision_banana_ros.training.sources import FIRST_TRAINING_SEED, SOURCES, Shot
 
 TASKS = ("depth", "normals", "semantic", "referring", "instances")
@@ -74,8 +74,7 @@ def question(profile: Profile, task: str, view: View, rng: np.random.Generator) 
     if task == "semantic":
         asked = painted = {"legend": LEGEND}
     elif task == "referring":
-        found = expressions(view, rng, 1)
-        text, truth = (found[0].text, found[0].mask) if found else ("the floor", view.labels == CLASSES.index("floor"))
+        text, truth = draw_expression(view, rng)
         asked, painted = {"expression": text, "color": _MASK}, {"color": _MASK}
     elif task == "instances":
         present = np.unique(view.labels[(view.instances > 0) & (view.labels < len(CLASSES))])

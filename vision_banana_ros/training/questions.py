@@ -104,13 +104,18 @@ def _random_colors(n: int, rng: np.random.Generator) -> list[Rgb]:
 
 
 def _referring(view: View, rng: np.random.Generator) -> Sample:
-    found = expressions(view, rng, 1)
-    text, mask = (found[0].text, found[0].mask) if found else ("the floor", view.labels == CLASSES.index("floor"))
+    text, mask = draw_expression(view, rng)
     color = _random_colors(1, rng)[0]
     instruction = referring.instruction(
         text, color, phrasing=_phrasing(referring.PHRASINGS, rng), style=str(rng.choice(_COLOR_STYLES))
     )
     return Sample("referring", instruction, referring.encode(mask, color), (BLACK, color))
+
+
+def draw_expression(view: View, rng: np.random.Generator) -> tuple[str, np.ndarray]:
+    """A referring expression and its mask, (H, W) bool; the floor where a view has nothing to refer to."""
+    found = expressions(view, rng, 1)
+    return (found[0].text, found[0].mask) if found else ("the floor", view.labels == CLASSES.index("floor"))
 
 
 def _instances(view: View, rng: np.random.Generator) -> Sample:

@@ -204,9 +204,10 @@ class Maker:
         order = _square_first(layer.out_channels, 2)
         return Linear(layer.weight.flatten(1)[order], layer.bias[order], *self._step(self._names[layer]))
 
-    def linear(self, *layers: nn.Linear) -> Linear:
-        """Of linear layers that are given the same."""
-        weight, bias = torch.cat([layer.weight for layer in layers]), torch.cat([layer.bias for layer in layers])
+    def linear(self, *layers: Any) -> Linear:
+        """Of linear layers, or 1×1 convolutions, that are given the same."""
+        weight = torch.cat([layer.weight.flatten(1) for layer in layers])
+        bias = torch.cat([layer.bias for layer in layers])
         return Linear(weight, bias, *self._step(self._names[layers[0]]))
 
     def block(self, block: ConvBlock, level: int) -> Block:
@@ -230,10 +231,6 @@ class Maker:
         """Of the convolution that makes the nine shares of each position in a square: the square comes first."""
         order = torch.arange(layer.out_channels).reshape(9, -1).T.flatten()
         return Conv(layer.weight[order], layer.bias[order], *self._step(self._names[layer]), self.neighbours(level, 1))
-
-    def point(self, layer: Any) -> Linear:
-        """Of a 1×1 convolution."""
-        return Linear(layer.weight.flatten(1), layer.bias, *self._step(self._names[layer]))
 
     def _step(self, name: str) -> tuple[float, int]:
         low, high = self.ranges[name]
@@ -351,7 +348,7 @@ class AnswerRows(nn.Module):
         self.up = nn.ModuleList(make.up(layer) for layer in network.answer_up)
         self.channels = network.config.channels
         edged: Any = network.answer_edged
-        self.edged = nn.ModuleList(make.point(layer) for layer in edged[1:])
+        self.edged = nn.ModuleList(make.linear(layer) for layer in edged[1:])
         for level in range(3):
             self.register_buffer(f"around_{level}", make.around(level))
         self.norm = Norm(network.answer_norm, make.sizes[0][0] * make.sizes[0][1])

@@ -3,6 +3,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,20 +14,19 @@ from torch import Tensor
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation.evaluate import ask, evaluate
 from vision_banana_ros.evaluation.figures import tidy
-from vision_banana_ros.evaluation.splits import Case
+from vision_banana_ros.evaluation.splits import Case, case_of
 from vision_banana_ros.generators.backbones.folder import Folder
 from vision_banana_ros.generators.backbones.guidance import Denoise, Guidance, guided
 from vision_banana_ros.generators.backbones.prompts import Prompt
 from vision_banana_ros.generators.backbones.schedule import Step, start_of, walk
 from vision_banana_ros.perception import Perceiver, Question
-from vision_banana_ros.scenes import CLASSES, expressions
+from vision_banana_ros.scenes import CLASSES
 from vision_banana_ros.tasks.profiles import Profile
 from vision_banana_ros.training.lessons import shot
 from vision_banana_ros.training.questions import LEGEND
 from vision_banana_ros.training.sources import FIRST_HELD_OUT_SEED
 
 PROMPTS_KEPT = 64  # an encoded instruction takes 16 MB
-EXPRESSIONS_A_VIEW, NEGATIVES = 2, 0.3
 
 
 class Tuned:
@@ -148,13 +148,5 @@ def held_out_case(seed: int, size: tuple[int, int]) -> Case:
     """A view with its truth. seed: of a world that no training draws."""
     view, rng = shot(seed, size).view, np.random.default_rng(seed)
     things = np.unique(view.labels[(view.instances > 0) & (view.labels < len(CLASSES))])
-    return Case(
-        name=f"held out {seed}",
-        image=view.image,
-        depth_m=view.depth_m,
-        normals=view.normals,
-        labels=view.labels,
-        instances=view.instances,
-        expressions=tuple((e.text, e.mask) for e in expressions(view, rng, EXPRESSIONS_A_VIEW, NEGATIVES)),
-        thing=int(rng.choice(things)) if len(things) else None,
-    )
+    case = case_of(f"held out {seed}", view, rng)
+    return replace(case, thing=int(rng.choice(things)) if len(things) else None)

@@ -15,7 +15,7 @@ from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2
 from torch import Tensor, nn
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators.backbones.parts import LOCAL, FrameEncoder, TokenDenoiser, check_patches
+from vision_banana_ros.generators.backbones.parts import LOCAL, FrameEncoder, TokenDenoiser, TokenEditor, check_patches
 from vision_banana_ros.generators.backbones.prompts import Prompt
 from vision_banana_ros.generators.backbones.schedule import Step, flow_steps
 from vision_banana_ros.generators.backbones.tokens import read_tokenizer, to_ids
@@ -60,20 +60,6 @@ def schedule(config: dict[str, Any], steps: int, shape: tuple[int, ...]) -> list
 
     scheduler = FlowMatchEulerDiscreteScheduler.from_config(config)
     return flow_steps(scheduler, steps, compute_empirical_mu(shape[0], steps))
-
-
-def networks(path: Path, size: tuple[int, int], denoiser_type: torch.dtype) -> tuple[nn.Module, nn.Module, nn.Module]:
-    """Encoder, denoiser and decoder of a bundle's (or a diffusers) folder. The VAE is always float32: bfloat16 has two steps
-    for each 8-bit colour near white."""
-    encoder, decoder = vae_networks(path, size)
-    transformer = Flux2Transformer2DModel.from_pretrained(path / DENOISER, torch_dtype=denoiser_type, **LOCAL).eval()
-    return encoder, Denoiser(transformer, (size[0] // 16, size[1] // 16)), decoder
-
-
-def vae_networks(path: Path, size: tuple[int, int]) -> tuple["Encoder", "PictureDecoder"]:
-    """The first and the last of them."""
-    vae = AutoencoderKLFlux2.from_pretrained(path / "vae", torch_dtype=torch.float32, **LOCAL).eval()
-    return Encoder(vae), PictureDecoder(vae, (size[0] // 16, size[1] // 16))
 
 
 class Encoder(FrameEncoder):
@@ -130,6 +116,10 @@ class PictureDecoder(nn.Module):
         latents = latents.reshape(n, channels // 4, 2 * height, 2 * width)
         picture = self.vae.decode(latents, return_dict=False)[0]
         return (picture.permute(0, 2, 3, 1) / 2 + 0.5).clamp(0, 1)
+
+
+_EDITOR = TokenEditor(DENOISER_CLASS, AutoencoderKLFlux2, Encoder, Denoiser, PictureDecoder)
+networks, vae_networks = _EDITOR.networks, _EDITOR.vae_networks
 
 
 class Words:

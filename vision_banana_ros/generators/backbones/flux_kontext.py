@@ -14,7 +14,15 @@ from diffusers import AutoencoderKL, FluxTransformer2DModel
 from torch import Tensor, nn
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators.backbones.parts import LOCAL, FrameEncoder, TokenDenoiser, check_patches, from_tokens, to_tokens
+from vision_banana_ros.generators.backbones.parts import (
+    LOCAL,
+    FrameEncoder,
+    TokenDenoiser,
+    TokenEditor,
+    check_patches,
+    from_tokens,
+    to_tokens,
+)
 from vision_banana_ros.generators.backbones.prompts import Prompt
 from vision_banana_ros.generators.backbones.schedule import shifted_schedule
 from vision_banana_ros.generators.backbones.tokens import read_tokenizer, to_ids
@@ -52,19 +60,6 @@ def prompt_shapes(configs: dict[str, dict[str, Any]]) -> dict[str, list[int]]:
 
 
 schedule = shifted_schedule
-
-
-def networks(path: Path, size: tuple[int, int], denoiser_type: torch.dtype) -> tuple[nn.Module, nn.Module, nn.Module]:
-    """Encoder, denoiser and decoder of a bundle's (or a diffusers) folder; the VAE is always float32."""
-    encoder, decoder = vae_networks(path, size)
-    transformer = FluxTransformer2DModel.from_pretrained(path / DENOISER, torch_dtype=denoiser_type, **LOCAL).eval()
-    return encoder, Denoiser(transformer, (size[0] // 16, size[1] // 16)), decoder
-
-
-def vae_networks(path: Path, size: tuple[int, int]) -> tuple["Encoder", "PictureDecoder"]:
-    """The first and the last of them."""
-    vae = AutoencoderKL.from_pretrained(path / "vae", torch_dtype=torch.float32, **LOCAL).eval()
-    return Encoder(vae), PictureDecoder(vae, (size[0] // 16, size[1] // 16))
 
 
 class Encoder(FrameEncoder):
@@ -110,6 +105,10 @@ class PictureDecoder(nn.Module):
         latents = from_tokens(x, self.grid)
         picture = self.vae.decode(latents / self.vae.config.scaling_factor + self.vae.config.shift_factor, return_dict=False)[0]
         return (picture.permute(0, 2, 3, 1) / 2 + 0.5).clamp(0, 1)
+
+
+_EDITOR = TokenEditor(DENOISER_CLASS, AutoencoderKL, Encoder, Denoiser, PictureDecoder)
+networks, vae_networks = _EDITOR.networks, _EDITOR.vae_networks
 
 
 class Words:

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the editors' networks have in common. Imports torch."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -35,6 +38,30 @@ def from_tokens(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     (height, width), (n, _, channels) = grid, tokens.shape
     patches = tokens.reshape(n, height, width, channels // 4, 2, 2).permute(0, 3, 1, 4, 2, 5)
     return patches.reshape(n, channels // 4, 2 * height, 2 * width)
+
+
+@dataclass(frozen=True)
+class TokenEditor:
+    """Loads the networks of an editor with a token for 16x16 pixels. transformer, vae: diffusers' classes; the others: the
+    family's own, made of them."""
+
+    transformer: Any
+    vae: Any
+    encoder: Callable[[Any], nn.Module]
+    denoiser: Callable[[Any, tuple[int, int]], nn.Module]
+    decoder: Callable[[Any, tuple[int, int]], nn.Module]
+
+    def networks(self, path: Path, size: tuple[int, int], denoiser_type: torch.dtype) -> tuple[nn.Module, nn.Module, nn.Module]:
+        """Encoder, denoiser and decoder of a bundle's (or a diffusers) folder. The VAE is always float32: bfloat16 has two steps
+        for each 8-bit colour near white."""
+        encoder, decoder = self.vae_networks(path, size)
+        transformer = self.transformer.from_pretrained(path / "transformer", torch_dtype=denoiser_type, **LOCAL).eval()
+        return encoder, self.denoiser(transformer, (size[0] // 16, size[1] // 16)), decoder
+
+    def vae_networks(self, path: Path, size: tuple[int, int]) -> tuple[nn.Module, nn.Module]:
+        """The first and the last of them."""
+        vae = self.vae.from_pretrained(path / "vae", torch_dtype=torch.float32, **LOCAL).eval()
+        return self.encoder(vae), self.decoder(vae, (size[0] // 16, size[1] // 16))
 
 
 class FrameEncoder(nn.Module):
