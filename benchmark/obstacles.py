@@ -188,7 +188,7 @@ def main() -> None:
     rows, times = defaultdict(list), []
     for seed in range(args.views):
         view, camera = scene(seed)
-        (answer,) = perceiver.look(view.image, [Question.depth()])
+        (answer,) = perceiver.look(view.image, [Question.depth()], camera)
         rows[generator.name].append(measure(answer.depth_m, answer.confidence, view, camera))
         noisy = speckled(view.depth_m, rng)
         rows["truth with speckle"].append(measure(noisy, np.ones_like(noisy), view, camera))

@@ -58,7 +58,7 @@ def measure(generator: Any, cases: list[Case], passes: int) -> tuple[dict[str, A
         for question in perceiver.asked(questions):
             generator.prepare(question.instruction)  # prompts are read once, not once a frame
         started = time.process_time()
-        looks = perceiver.look(case.image, questions)
+        looks = perceiver.look(case.image, questions, case.intrinsics)
         spent += time.process_time() - started
         for (question, truth), answer in zip(asked, looks, strict=True):
             certain = () if question.task == "referring" else (answer.confidence,)

@@ -84,6 +84,32 @@ def test_the_truth_comes_back_on_the_frames_own_grid(size):
     assert instances.labels.max() == 1 and semantic.labels.dtype == np.uint8 and referring.mask.dtype == bool
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_depth_painted_for_one_lens_becomes_metres_by_the_focal_length_on_the_canvas(size):
+    """Twice the focal length on the generator's canvas, bars included: the same picture is of things twice as far away."""
+    image, truth = scene(*size)
+    oracle = oracle_for(*size)
+    oracle.manifest.depth_fov_deg = 90.0  # a focal length of half the canvas
+    perceiver = Perceiver(oracle)
+    shrunk = min(CANVAS[0] / size[0], CANVAS[1] / size[1])
+    camera = Intrinsics(size[1], size[0], *(2 * (CANVAS[1] / 2) / shrunk,) * 2, size[1] / 2, size[0] / 2)
+    known, halved, unknown = (
+        perceiver.look(image, QUESTIONS, c)[0].depth_m for c in (camera, camera.scaled(size[1] // 2, size[0] // 2), None)
+    )
+    rounding = 2 / min(Letterbox.fit(size, CANVAS).height, Letterbox.fit(size, CANVAS).width)
+    assert known == pytest.approx(2 * unknown, rel=rounding) and halved == pytest.approx(known, rel=0.04)
+    assert np.median(unknown / truth.depth_m) == pytest.approx(1, abs=0.01)
+    assert perceiver.needs_lens and not Perceiver(oracle_for(*size)).needs_lens
+
+
+def test_metres_as_they_are_painted_do_not_ask_for_the_lens():
+    image, _ = scene(*CANVAS)
+    with_lens, without = (
+        Perceiver(oracle_for(*CANVAS)).look(image, QUESTIONS, c)[0].depth_m for c in (Intrinsics.from_fov(128, 96, 30), None)
+    )
+    assert np.array_equal(with_lens, without)
+
+
 @pytest.mark.parametrize("size", [(480, 640), (97, 401), (500, 131)])
 def test_the_generators_own_grid_has_no_bars_and_its_camera_scales(size):
     image, _ = scene(*size)

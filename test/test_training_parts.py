@@ -4,6 +4,7 @@
 import json
 from dataclasses import replace
 from itertools import islice
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,15 +17,16 @@ import torch  # noqa: E402
 from vision_banana_ros.errors import InputError  # noqa: E402
 from vision_banana_ros.generators.network import VisionBananaUNet, _finer  # noqa: E402
 from vision_banana_ros.generators.prompt import tokenize  # noqa: E402
+from vision_banana_ros.perception import Intrinsics, Perceiver, Question  # noqa: E402
 from vision_banana_ros.scenes import CLASSES, make_world, render, sample_camera  # noqa: E402
-from vision_banana_ros.tasks import TASKS, depth, normals  # noqa: E402
+from vision_banana_ros.tasks import depth, normals  # noqa: E402
 from vision_banana_ros.training import data, flow  # noqa: E402
 from vision_banana_ros.training.checkpoint import Learner, State, join_parts, resume, save, save_parts  # noqa: E402
 from vision_banana_ros.training.data import Feed, Recipe, Stream, pixels  # noqa: E402
-from vision_banana_ros.training.guide import decoded_error  # noqa: E402
+from vision_banana_ros.training.guide import RAREST, decoded_error, rarity  # noqa: E402
 from vision_banana_ros.training.machine import Machine  # noqa: E402
 from vision_banana_ros.training.painter import Painter, batch_of  # noqa: E402
-from vision_banana_ros.training.questions import LEGEND, QUESTIONS_A_VIEW, draw_samples, place_color  # noqa: E402
+from vision_banana_ros.training.questions import FOV_DEG, LEGEND, QUESTIONS_A_VIEW, draw_samples, place_color  # noqa: E402
 from vision_banana_ros.training.sources import FIRST_HELD_OUT_SEED, FIRST_TRAINING_SEED, shots  # noqa: E402
 from vision_banana_ros.training.stages import CHANNELS, Painting, Plan  # noqa: E402
 from vision_banana_ros.training.train import _optimizers  # noqa: E402
@@ -150,6 +152,21 @@ def test_a_right_angle_is_half_an_error():
     assert error_of("normals", normals.encode(up), normals.encode(left)) == pytest.approx(0.5, abs=0.01)
 
 
+def test_a_rare_class_counts_more_by_the_root_of_how_rare_it_is():
+    truth = np.zeros((20, 20, 3), np.float32)
+    truth[:, :] = (0, 0, 1)
+    truth[:3, :4] = (1, 0, 0)  # 12 pixels beside 387
+    truth[19, 19] = (0, 1, 0)
+    palette = torch.full((1, 5, 3), data.NO_COLOR)
+    palette[0, :4] = torch.tensor([(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)])
+    times = rarity(torch.from_numpy(truth).permute(2, 0, 1)[None] * 2 - 1, palette)[0]
+    assert times[10, 10] == 1 and times[0, 0] == pytest.approx((387 / 12) ** 0.5)
+    assert times[19, 19] == RAREST
+    truth[:10] = (1, 0, 0)
+    times = rarity(torch.from_numpy(truth).permute(2, 0, 1)[None] * 2 - 1, palette)[0]
+    assert times[0, 0] == 1 and times[10, 10] == pytest.approx((200 / 199) ** 0.5)
+
+
 def test_half_of_a_small_mask_missed_counts_although_it_is_small():
     truth = np.zeros((40, 40, 3), np.float32)
     truth[:4, :4] = (1, 0, 0)
@@ -228,7 +245,12 @@ def test_samples_decode_back_to_the_truth_of_the_view(seed):
         assert sample.target.max() <= (255 if sample.target.dtype == np.uint8 else 1)
         tokenize(sample.instruction, 128, 4096)
     if samples[0].palette:
-        np.testing.assert_allclose(TASKS["depth"].decode(samples[0].target).depth_m, view.depth_m, rtol=1e-3)
+        c = view.camera
+        once = lambda image, instructions: samples[0].target[None]  # noqa: E731
+        painter = SimpleNamespace(size=(48, 64), manifest=SimpleNamespace(depth_fov_deg=FOV_DEG), paint=once)
+        camera = Intrinsics(c.width, c.height, c.fx, c.fy, c.cx, c.cy)
+        (depth,) = Perceiver(painter).look(view.image, [Question.depth()], camera)
+        np.testing.assert_allclose(depth.depth_m, view.depth_m, rtol=1e-3)
 
 
 def test_legends_are_drawn_anew_and_may_name_every_class():

@@ -25,6 +25,7 @@ def run(args: argparse.Namespace) -> int:
     manifest = bundle.manifest
     height, width = manifest.size
     near, far = manifest.depth_range_m
+    lens = f", painted for a lens of {manifest.depth_fov_deg:g} degrees" if manifest.depth_fov_deg else ""
     rows = {
         "name": manifest.name,
         "": manifest.description,
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         "tasks": ", ".join(manifest.tasks),
         "codec": manifest.codec,
         "size": f"{width}x{height}, {manifest.steps} {'step' if manifest.steps == 1 else 'steps'}",
-        "depth": f"{near:g} to {far:g} m",
+        "depth": f"{near:g} to {far:g} m{lens}",
         "legend": ", ".join(f"{name} {write_color(color)}" for name, color in manifest.legend.items()),
     }
     for name, value in rows.items():

@@ -78,8 +78,8 @@ def run(args: argparse.Namespace) -> int:
         try:
             if isinstance(frame, InputError):
                 raise frame
-            camera, remark = _camera(frame, args.fov, calibration)
-            looks = perceiver.look(frame.image, questions)
+            camera, remark = _camera(frame, args.fov, calibration, "clouds and depth" if perceiver.needs_lens else "clouds")
+            looks = perceiver.look(frame.image, questions, camera)
             report.append(_write(args.out / frame.name, frame, camera, questions, looks))
         except InputError as error:
             failed += 1
@@ -95,8 +95,8 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _camera(frame: "Frame", fov: float | None, calibration: Any) -> "tuple[Intrinsics, str]":
-    """The camera of a frame, and what the user should know about it."""
+def _camera(frame: "Frame", fov: float | None, calibration: Any, what: str) -> "tuple[Intrinsics, str]":
+    """The camera of a frame, and what the user should know about it. what: is made by it."""
     from vision_banana_ros.cli._calibration import fit_camera
     from vision_banana_ros.perception import Intrinsics
 
@@ -105,7 +105,7 @@ def _camera(frame: "Frame", fov: float | None, calibration: Any) -> "tuple[Intri
         return Intrinsics.from_fov(width, height, fov), ""
     camera, distortion = calibration or (frame.intrinsics, frame.distortion)
     if camera is None:
-        remark = f"No camera is known: clouds take {DEFAULT_FOV:g} degrees of view; give --fov or --camera-info."
+        remark = f"No camera is known: {what} take {DEFAULT_FOV:g} degrees of view; give --fov or --camera-info."
         return Intrinsics.from_fov(width, height, DEFAULT_FOV), remark
     remark = "The clouds leave out the lens distortion of the camera; rectify the images for exact ones." if any(distortion) else ""
     return fit_camera(camera, width, height), remark

@@ -79,12 +79,17 @@ def _head(bundle: Bundle) -> str:
         ("steps", str(m.steps)),
         *_guidance(m.backbone),
         ("depths taught", f"{m.depth_range_m[0]:g} to {m.depth_range_m[1]:g} m"),
+        *_lens(m.depth_fov_deg),
         ("classes of its own legend", ", ".join(m.legend)),
         ("weights", f"{graphs / 1e6:.1f} MB"),
         ("licence", m.licence),
     ]
     facts = "\n".join(["| | |", "|-|-|", *(f"| {name} | {value} |" for name, value in rows)])
     return f"# {m.name}\n{m.description}\n\n{facts}"
+
+
+def _lens(fov_deg: float) -> list[tuple[str, str]]:
+    return [("depth is painted for", f"a lens of {fov_deg:g}°; CameraInfo makes metres of it for any other")] if fov_deg else []
 
 
 def _guidance(backbone: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -253,8 +258,12 @@ def _value(form: str, value: float | None) -> str:
 
 
 def _aligned(report: Report) -> str:
-    relative = report.get("depth", {}).get("aligned")
-    return " Depth is relative: before it was measured it was aligned with the truth, picture by picture." if relative else ""
+    depth = report.get("depth", {})
+    if depth.get("aligned"):
+        return " Depth is relative: before it was measured it was aligned with the truth, picture by picture."
+    if taken := depth.get("fov_deg_taken"):
+        return f" The lenses of these pictures are not known: {taken:g}° were taken for all, and depth is off by what they differ."
+    return ""
 
 
 def _generation(report: Report) -> str:

@@ -29,7 +29,8 @@ FIELDS = {"depth": "depth_m", "normals": "normals", "semantic": "labels", "refer
 def evaluate(perceiver: Perceiver, cases: Iterable[Case], progress: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
     """Scores a task, for the tasks that the generator has and the cases have truth for.
 
-    Depth of a relative profile is aligned with the truth first, and its report says so ("aligned"). Returns "views", a report
+    Depth of a relative profile is aligned with the truth first, and its report says so ("aligned"); it also says which field of
+    view was taken where pictures come without their camera's ("fov_deg_taken"). Returns "views", a report
     for each task, and "worst": the cases with the greatest errors, by task.
     """
     manifest = perceiver.generator.manifest  # type: ignore[attr-defined]
@@ -43,10 +44,11 @@ def evaluate(perceiver: Perceiver, cases: Iterable[Case], progress: Callable[[in
     }
     scores: dict[str, Any] = {}
     errors: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    views, aligned = 0, False
+    views, aligned, lens_known = 0, False, True
     for views, case in enumerate(cases, start=1):  # noqa: B007 - the count is used after the loop
         asked = [(question, truth) for question, truth in ask(case, manifest.legend) if question.task in tasks]
-        looks = perceiver.look(case.image, [question for question, _ in asked])
+        looks = perceiver.look(case.image, [question for question, _ in asked], case.intrinsics)
+        lens_known &= case.intrinsics is not None
         for (question, truth), answer in zip(asked, looks, strict=True):
             task = question.task
             if task not in scores:
@@ -60,6 +62,8 @@ def evaluate(perceiver: Perceiver, cases: Iterable[Case], progress: Callable[[in
     results = {task: score.result() for task, score in scores.items()}
     if aligned:
         results["depth"]["aligned"] = True
+    if "depth" in results and not lens_known and perceiver.needs_lens:
+        results["depth"]["fov_deg_taken"] = manifest.depth_fov_deg
     return {"views": views, **results, "worst": worst}
 
 

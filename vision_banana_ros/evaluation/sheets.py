@@ -42,7 +42,7 @@ def _tiles(perceiver: Perceiver, case: Case, task: str) -> list[pictures.Tile]:
     """The image, the truth, and the answer to the question of this task that went worst."""
     legend: Legend = perceiver.generator.manifest.legend  # type: ignore[attr-defined]
     asked = [(question, truth) for question, truth in ask(case, legend) if question.task == task]
-    looks = perceiver.look(case.image, [question for question, _ in asked])
+    looks = perceiver.look(case.image, [question for question, _ in asked], case.intrinsics)
     answers = [compared(perceiver, task, look, truth) for look, (_, truth) in zip(looks, asked, strict=True)]
     wrong = [_wrong(task, answer, truth) for answer, (_, truth) in zip(answers, asked, strict=True)]
     worst = int(np.argmax(wrong))

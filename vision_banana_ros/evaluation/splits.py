@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.perception import Intrinsics
 from vision_banana_ros.scenes import CLASSES, View, World, expressions, make_world, render, sample_camera
 
 VIEWS = 300
@@ -24,6 +25,7 @@ class Case:
     name: str
     image: np.ndarray
     depth_m: np.ndarray
+    intrinsics: Intrinsics | None = None
     normals: np.ndarray | None = None
     labels: np.ndarray | None = None
     instances: np.ndarray | None = None
@@ -92,10 +94,12 @@ def _case(split: str, world: World, seed: int) -> Case:
 
 def case_of(name: str, view: View, rng: np.random.Generator) -> Case:
     """A rendered view with its truth, and expressions drawn for it; no class whose instances are asked for."""
+    c = view.camera
     return Case(
         name=name,
         image=view.image,
         depth_m=view.depth_m,
+        intrinsics=Intrinsics(c.width, c.height, c.fx, c.fy, c.cx, c.cy),
         normals=view.normals,
         labels=view.labels,
         instances=view.instances,

@@ -41,6 +41,7 @@ class Manifest:
     network: dict[str, Any]  # the network's configuration, for the torch executor
     files: dict[str, str]  # name -> SHA-256
     made: dict[str, Any]  # how the weights came to be: commands, commit, counts
+    depth_fov_deg: float = 0.0  # of the lens that depth is painted for (`tasks.lens`); 0: painted as it is, whatever the lens
     instance_taus: dict[str, float] = field(default_factory=dict)  # for `instances.decode`, where the paper's are too strict
     backbone: dict[str, Any] = field(default_factory=dict)  # of an imported editor, which has other graphs than GRAPHS
 
@@ -140,6 +141,7 @@ def _manifest(path: Path) -> Manifest:
             network=dict(raw.get("network", {})),
             files=dict(raw["files"]),
             made=dict(raw["made"]),
+            depth_fov_deg=_angle(raw.get("depth_fov_deg", 0.0)),
             instance_taus=_taus(raw.get("instance_taus", {})),
             backbone=dict(raw.get("backbone", {})),
         )
@@ -153,6 +155,12 @@ def _manifest(path: Path) -> Manifest:
     if missing:
         raise InputError(f"Bundle '{path}' lists no {', '.join(missing)}: export it again.")
     return manifest
+
+
+def _angle(raw: Any) -> float:
+    if not 0 <= float(raw) < 180:
+        raise ValueError(f"depth_fov_deg is between 0 and 180 degrees, not {raw}")
+    return float(raw)
 
 
 def _taus(raw: dict[str, Any]) -> dict[str, float]:

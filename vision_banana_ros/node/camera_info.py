@@ -31,13 +31,13 @@ def pinhole(info: CameraInfo, image_size: tuple[int, int], grid: tuple[int, int]
     height, width = image_size
     if (info.height, info.width) != image_size:
         raise InputError(
-            f"CameraInfo is for {info.width}x{info.height} pixels, the image has {width}x{height}: there is no cloud."
+            f"CameraInfo is for {info.width}x{info.height} pixels, the image has {width}x{height}."
             " Publish the info of the same stream."
         )
     use_p = info.p[0] > 0 and (rectified or not distorted(info))
     fx, fy, cx, cy = (info.p[0], info.p[5], info.p[2], info.p[6]) if use_p else (info.k[0], info.k[4], info.k[2], info.k[5])
     if not (fx > 0 and fy > 0):
-        raise InputError("CameraInfo holds no focal length: there is no cloud. Calibrate the camera and load its calibration.")
+        raise InputError("CameraInfo holds no focal length. Calibrate the camera and load its calibration.")
     intrinsics = Intrinsics(width, height, fx, fy, cx, cy)
     if grid == image_size:
         return PinholeCamera(intrinsics, copy.copy(info))

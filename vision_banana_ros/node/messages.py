@@ -61,8 +61,12 @@ def group_of(topic: str) -> str:
 
 
 GROUPS = tuple(dict.fromkeys(group_of(topic) for topic in TASKS))
-NEEDS_CAMERA = frozenset({"points", "points_obstacles", "depth/camera_info"})
-"""Outputs that there are only with a CameraInfo."""
+_NEED_CAMERA = frozenset({"points", "points_obstacles", "depth/camera_info"})
+
+
+def needs_camera(topic: str, depth_needs_lens: bool) -> bool:
+    """Whether there is an output only with a CameraInfo. depth_needs_lens: as `Perceiver.needs_lens`."""
+    return topic in _NEED_CAMERA or (depth_needs_lens and TASKS[topic] == "depth")
 
 
 @dataclass(frozen=True)

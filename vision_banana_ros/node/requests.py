@@ -46,7 +46,7 @@ def segment(
     questions = [look_for(expression)]
     if camera is not None and "depth" in asking.questions:
         questions.append(Question.depth())
-    looks = asking.perceiver.look(image, questions)
+    looks = asking.perceiver.look(image, questions, camera.intrinsics if camera else None)
     if looks.readable[0] < asking.settings.min_readable:
         raise InputError(f"The generator's answer cannot be read ({looks.readable[0]:.1%} of it). Try other words.")
     mask = looks[0].mask

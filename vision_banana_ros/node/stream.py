@@ -19,7 +19,7 @@ from vision_banana_ros.node.faults import Faults, say
 from vision_banana_ros.node.frames import Frames
 from vision_banana_ros.node.images import read_image
 from vision_banana_ros.node.inputs import Frame, Inputs
-from vision_banana_ros.node.messages import NEEDS_CAMERA, RELATIVE, TASKS, Composer, Seen, group_of, picture_range
+from vision_banana_ros.node.messages import RELATIVE, TASKS, Composer, Seen, group_of, needs_camera, picture_range
 from vision_banana_ros.node.outputs import Outputs
 from vision_banana_ros.node.ranges import TYPES as RANGE_TOPICS
 from vision_banana_ros.node.ranges import Ranges
@@ -111,10 +111,11 @@ class Stream:
         try:
             if self.inputs.info is None:
                 topic = self.inputs.topic("camera_info")
-                raise InputError(f"No CameraInfo has arrived on {topic}: there is no cloud. Remap the topic to the camera's.")
+                raise InputError(f"No CameraInfo has arrived on {topic}. Remap the topic to the camera's.")
             camera = pinhole(self.inputs.info, image_size, perceiver.grid(*image_size), self.inputs.rectified)
         except InputError as error:
-            self.faults.report("camera_info", str(error))
+            lost = "neither depth nor clouds" if perceiver.needs_lens else "no clouds"
+            self.faults.report("camera_info", f"{error} Until then there are {lost}.")
             return None
         self.faults.clear("camera_info")
         return camera
@@ -192,11 +193,11 @@ class Stream:
     def _look(self, frame: Frame, image: np.ndarray, topics: Collection[str], asking: Asking) -> Seen | str:
         """What is seen in the frame as far as `topics` need it, or why it is dropped."""
         camera = self.camera(image.shape[:2], asking.perceiver)
-        tasks = {TASKS[topic] for topic in topics if camera is not None or topic not in NEEDS_CAMERA}
+        tasks = {TASKS[topic] for topic in topics if camera is not None or not needs_camera(topic, asking.perceiver.needs_lens)}
         questions = self._questions(tasks, asking)
         if not questions and None not in tasks:
             return "unanswerable"
-        looks = asking.perceiver.look(image, questions)
+        looks = asking.perceiver.look(image, questions, camera.intrinsics if camera else None)
         # A picture without things to count may read as nothing but stray colours: that is background, not a lost frame.
         judged = [(part, q.task) for part, q in zip(looks.readable, questions, strict=True) if q.task != "instances"]
         if judged and (worst := min(judged))[0] < asking.settings.min_readable:

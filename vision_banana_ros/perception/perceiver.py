@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One frame and its questions in, answers on one pixel grid out."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -9,10 +10,11 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.perception.geometry import Letterbox
+from vision_banana_ros.perception.geometry import Intrinsics, Letterbox
 from vision_banana_ros.perception.passes import ask_often, check_passes, ways
 from vision_banana_ros.perception.questions import Question
 from vision_banana_ros.perception.resample import Guide
+from vision_banana_ros.tasks.lens import metres_per_painted
 
 
 class Painter(Protocol):
@@ -63,7 +65,14 @@ class Perceiver:
         self.generator = generator
         self.output_size = output_size
         self.passes = check_passes(passes)
-        self._taus: Mapping[str, float] = getattr(getattr(generator, "manifest", None), "instance_taus", {})
+        manifest = getattr(generator, "manifest", None)
+        self._taus: Mapping[str, float] = getattr(manifest, "instance_taus", {})
+        self._fov_deg: float = getattr(manifest, "depth_fov_deg", 0.0)
+
+    @property
+    def needs_lens(self) -> bool:
+        """Whether depth is in metres only for those who tell the camera's intrinsics."""
+        return self._fov_deg > 0
 
     def asked(self, questions: Sequence[Question]) -> list[Question]:
         """Every question that the generator gets for these, to prepare it."""
@@ -76,8 +85,12 @@ class Perceiver:
         box = Letterbox.fit((height, width), self.generator.size)
         return box.height, box.width
 
-    def look(self, image: np.ndarray, questions: Sequence[Question]) -> Looks:
-        """Answers the questions about (H, W, 3) uint8 RGB. InputError where the image is something else."""
+    def look(self, image: np.ndarray, questions: Sequence[Question], intrinsics: Intrinsics | None = None) -> Looks:
+        """Answers the questions about (H, W, 3) uint8 RGB. InputError where the image is something else.
+
+        intrinsics: the camera's, on the frame's grid or scaled to another. Where they are missing and `needs_lens`, depth is
+        that behind the lens that the bundle's manifest names, which is right up to one factor.
+        """
         started = time.perf_counter()
         _check(image)
         image = np.ascontiguousarray(image)
@@ -89,6 +102,9 @@ class Perceiver:
         paint_s = time.perf_counter() - paint_started
 
         answers = [self._read(question, answer, box) for question, answer in zip(questions, made, strict=True)]
+        if intrinsics is not None and self.needs_lens:
+            times = np.float32(_metres_per_painted(intrinsics, box, self._fov_deg))
+            answers = [_lengthened(a, times) if q.task == "depth" else a for q, a in zip(questions, answers, strict=True)]
         readable = tuple(np.count_nonzero(a.confidence) / a.confidence.size for a in answers)
         if self.output_size == "generator":
             image = small
@@ -107,6 +123,16 @@ class Perceiver:
         if isinstance(made, np.ndarray):
             return question.read(box.crop(made), self._taus)
         return replace(made, **{field.name: box.crop(getattr(made, field.name)) for field in fields(made)})
+
+
+def _metres_per_painted(intrinsics: Intrinsics, box: Letterbox, fov_deg: float) -> float:
+    """For a frame in its letterbox: the painted lens is that of the whole canvas."""
+    on_canvas = intrinsics.scaled(box.width, box.height)
+    return metres_per_painted(math.sqrt(on_canvas.fx * on_canvas.fy), box.canvas[1], fov_deg)
+
+
+def _lengthened(answer: Any, times: np.float32) -> Any:
+    return replace(answer, depth_m=answer.depth_m * times)
 
 
 def _check(image: np.ndarray) -> None:

@@ -13,15 +13,16 @@ from vision_banana_ros.training.data import NO_COLOR
 from vision_banana_ros.training.questions import CUBE_WALK
 
 SHARPNESS = 30.0  # of the choice: halfway to a colour 80/255 away the loss falls most steeply, and it is 0.05 at the truth
+RAREST = 8.0  # times that a pixel of a rare class counts at most as much as one of the commonest
 NEAR_M, FAR_WALK = 0.05, 0.985  # depth below and walk above (71 m) which differences no longer count
 
 
 def decoded_error(answer: Tensor, target: Tensor, tasks: list[str], palette: Tensor) -> Tensor:
     """(N,) mean decoded error; pictures in -1..1. 0 for captions, edits, and depth along other colour maps."""
     errors = answer.new_zeros(len(tasks))
-    for names, error in ((("depth",), _depth), (("normals",), _normals), (("semantic", "referring", "instances"), _choice)):
-        rows = [i for i, task in enumerate(tasks) if task in names]
-        if rows:
+    kinds = {"depth": _depth, "normals": _normals, "semantic": _class, "referring": _choice, "instances": _choice}
+    for error in dict.fromkeys(kinds.values()):
+        if rows := [i for i, task in enumerate(tasks) if kinds.get(task) is error]:
             index = torch.tensor(rows, device=answer.device)
             errors = errors.index_copy(0, index, error(answer[index], target[index], palette[index]))
     return errors
@@ -57,15 +58,37 @@ def _normals(answer: Tensor, target: Tensor, palette: Tensor) -> Tensor:
     return ((1 - cosine) / 2 * surface).sum((1, 2)) / surface.sum((1, 2)).clamp(min=1)
 
 
+def _class(answer: Tensor, target: Tensor, palette: Tensor) -> Tensor:
+    """Chance of reading another class than the true one; rare classes count more (see `rarity`)."""
+    weight = rarity(target, palette)
+    return (_wrong(answer, target, palette) * weight).sum((1, 2)) / weight.sum((1, 2))
+
+
 def _choice(answer: Tensor, target: Tensor, palette: Tensor) -> Tensor:
     """Chance of reading another colour of the palette than the true one; what is lit counts as much as what is black."""
-    true = _distances(target, palette).argmin(1, keepdim=True)
-    chances = torch.softmax(-SHARPNESS * _distances(answer, palette), 1)
-    wrong = 1 - chances.gather(1, true)[:, 0]
+    wrong = _wrong(answer, target, palette)
     lit = (target.amax(1) > -0.9).float()
     share = lit.mean((1, 2), keepdim=True).clamp(0.005, 0.995)
     weight = lit / share + (1 - lit) / (1 - share)
     return (wrong * weight).sum((1, 2)) / weight.sum((1, 2))
+
+
+def _wrong(answer: Tensor, target: Tensor, palette: Tensor) -> Tensor:
+    """(N, H, W) chance of reading another colour of the palette than the true one."""
+    true = _distances(target, palette).argmin(1, keepdim=True)
+    chances = torch.softmax(-SHARPNESS * _distances(answer, palette), 1)
+    return 1 - chances.gather(1, true)[:, 0]
+
+
+def rarity(target: Tensor, palette: Tensor) -> Tensor:
+    """(N, H, W) how much a pixel counts: 1 for the commonest colour of its picture, more for rarer ones by the root of how rare.
+
+    Every pixel alike, a network learns walls and floors and paints things of a hundredth of the picture as what is behind them.
+    """
+    true = _distances(target, palette).argmin(1).flatten(1)
+    counts = target.new_zeros(palette.shape[:2]).scatter_add_(1, true, torch.ones_like(true, dtype=target.dtype))
+    times = (counts.amax(1, keepdim=True) / counts.clamp(min=1)).sqrt().clamp(max=RAREST)
+    return times.gather(1, true).view(target.shape[0], *target.shape[2:])
 
 
 def _distances(picture: Tensor, palette: Tensor) -> Tensor:

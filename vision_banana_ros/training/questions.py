@@ -8,9 +8,12 @@ import numpy as np
 from vision_banana_ros.scenes import CLASSES, View, expressions
 from vision_banana_ros.tasks import depth, instances, normals, referring, semantic
 from vision_banana_ros.tasks.colors import BLACK, MIN_DISTANCE, Legend, Rgb, far_apart
+from vision_banana_ros.tasks.lens import metres_per_painted
 
 #: The legend that a trained generator knows best; it is the default of the bundle.
 LEGEND: Legend = dict(zip(CLASSES, far_apart(len(CLASSES), [BLACK]), strict=True))
+#: The lens that depth is painted for: in the middle of those that views are taken with.
+FOV_DEG = 70.0
 QUESTIONS_A_VIEW = 5
 RANDOM_LEGENDS = 0.85
 INSTANCES = 0.65  # share of views whose last question is for instances; the others are asked for one thing more
@@ -56,7 +59,8 @@ def _depth(view: View, rng: np.random.Generator) -> Sample:
     colormap = "cube" if rng.random() < 0.85 else str(rng.choice([name for name in depth.COLORMAPS if name != "cube"]))
     text = depth.instruction(colormap, phrasing=_phrasing(depth.PHRASINGS, rng))
     knots = CUBE_WALK if colormap == "cube" else ()
-    return Sample("depth", text, depth.encode(view.depth_m, colormap), knots)
+    painted = view.depth_m / metres_per_painted(view.camera.fx, view.camera.width, FOV_DEG)
+    return Sample("depth", text, depth.encode(painted, colormap), knots)
 
 
 def _normals(view: View, rng: np.random.Generator) -> Sample:

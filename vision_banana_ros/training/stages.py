@@ -18,7 +18,7 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.network import VisionBananaUNet
 from vision_banana_ros.training import flow
 from vision_banana_ros.training.data import Batch, Recipe, pixels
-from vision_banana_ros.training.guide import decoded_error
+from vision_banana_ros.training.guide import decoded_error, rarity
 from vision_banana_ros.training.questions import RANDOM_LEGENDS
 
 STAGES = ("base", "instruct", "distill")
@@ -163,7 +163,12 @@ def _one_step_loss(answer: Tensor, target: Tensor, batch: Batch, guide: float) -
     lit = (target.amax(1, keepdim=True) > -1) & masks[:, None, None, None]
     share = lit.float().mean((1, 2, 3), keepdim=True)
     more = (1 / share.clamp(min=0.01) - 2).clamp(2, MOST_LIT - 1)
-    loss = ((answer - target).abs() * (1 + more * lit)).mean((1, 2, 3))
+    times = 1 + more * lit
+    if classes := [i for i, task in enumerate(batch.tasks) if task == "semantic"]:
+        rows = torch.tensor(classes, device=answer.device)
+        rare = rarity(target[rows], batch.palette[rows])[:, None]
+        times = times.index_copy(0, rows, rare / rare.mean((1, 2, 3), keepdim=True))
+    loss = ((answer - target).abs() * times).mean((1, 2, 3))
     if not guide:
         return loss
     # A quarter of the pixels, others each time: the guide's gradient is the same on average, at a quarter of its cost.
