@@ -102,6 +102,19 @@ def test_depth_painted_for_one_lens_becomes_metres_by_the_focal_length_on_the_ca
     assert perceiver.needs_lens and not Perceiver(oracle_for(*size)).needs_lens
 
 
+def test_beyond_the_range_that_was_taught_depth_is_infinite_and_what_is_unreadable_stays_so():
+    depth_m = np.full(CANVAS, 59.0, np.float32)
+    depth_m[:48], depth_m[90:] = 61.0, np.nan
+    oracle = Oracle(CANVAS, Truth(depth_m=depth_m))
+    assert oracle.manifest.depth_range_m[1] == 60
+    answer = Perceiver(oracle).look(np.zeros((*CANVAS, 3), np.uint8), [Question.depth()])[0]
+    assert np.isposinf(answer.depth_m[:48]).all() and np.isnan(answer.depth_m[90:]).all()
+    assert answer.depth_m[48:90] == pytest.approx(np.full((42, 128), 59.0), rel=1e-4)
+    oracle.manifest.depth_fov_deg = 60.0  # now all of it is behind a lens of 120 degrees, a third as far away
+    wide = Perceiver(oracle).look(np.zeros((*CANVAS, 3), np.uint8), [Question.depth()], Intrinsics.from_fov(128, 96, 120))[0]
+    assert wide.depth_m[:48] == pytest.approx(np.full((48, 128), 61 / 3), rel=1e-4)
+
+
 def test_metres_as_they_are_painted_do_not_ask_for_the_lens():
     image, _ = scene(*CANVAS)
     with_lens, without = (

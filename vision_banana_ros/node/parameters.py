@@ -57,7 +57,7 @@ PARAMETERS: dict[str, _Parameter] = {
     "min_readable": _Parameter(
         0.05, "A frame is dropped and reported where less than this part of any answer can be read.", (0.0, 1.0)
     ),
-    "max_range": _Parameter(0.0, "Metres; depth beyond is +Inf. 0: the bundle's own range.", (0.0, 1000.0)),
+    "max_range": _Parameter(0.0, "Metres; depth beyond is +Inf. 0, or more than it: the bundle's own range.", (0.0, 1000.0)),
     "service_timeout": _Parameter(10.0, "Seconds a service request may take before it is answered with a failure.", (0.1, 600.0)),
     # Read-only: whoever may set parameters shall not send the camera's frames and the key to a server of their own.
     "reasoning_url": _Parameter(

@@ -56,7 +56,8 @@ class Perceiver:
 
     The frame is letterboxed to the generator's size, painted once for all questions, decoded at that size without the
     bars, and the numbers (never the colours) are brought to the output grid: the frame's own ("input") or the
-    generator's without its bars ("generator", see `grid`). passes: how often each question is put, see `passes`.
+    generator's without its bars ("generator", see `grid`). Depth beyond the range that the generator was taught is +inf.
+    passes: how often each question is put, see `passes`.
     """
 
     def __init__(self, generator: Painter, output_size: Literal["input", "generator"] = "input", passes: int = 1):
@@ -68,6 +69,7 @@ class Perceiver:
         manifest = getattr(generator, "manifest", None)
         self._taus: Mapping[str, float] = getattr(manifest, "instance_taus", {})
         self._fov_deg: float = getattr(manifest, "depth_fov_deg", 0.0)
+        self._far_m: float = getattr(manifest, "depth_range_m", (0.0, math.inf))[1]
 
     @property
     def needs_lens(self) -> bool:
@@ -102,9 +104,8 @@ class Perceiver:
         paint_s = time.perf_counter() - paint_started
 
         answers = [self._read(question, answer, box) for question, answer in zip(questions, made, strict=True)]
-        if intrinsics is not None and self.needs_lens:
-            times = np.float32(_metres_per_painted(intrinsics, box, self._fov_deg))
-            answers = [_lengthened(a, times) if q.task == "depth" else a for q, a in zip(questions, answers, strict=True)]
+        times = _metres_per_painted(intrinsics, box, self._fov_deg) if intrinsics is not None and self.needs_lens else 1.0
+        answers = [self._in_range(a, times) if hasattr(a, "depth_m") else a for a in answers]
         readable = tuple(np.count_nonzero(a.confidence) / a.confidence.size for a in answers)
         if self.output_size == "generator":
             image = small
@@ -118,6 +119,11 @@ class Perceiver:
         answer = getattr(self.generator, "answer", None)
         return list(answer(canvas, questions) if answer else self.generator.paint(canvas, [q.instruction for q in questions]))
 
+    def _in_range(self, answer: Any, times: float) -> Any:
+        """Depth in metres from painted depth, +inf beyond what the generator was taught: there it paints noise."""
+        depth_m = answer.depth_m * np.float32(times)
+        return replace(answer, depth_m=np.where(depth_m > self._far_m, np.float32(np.inf), depth_m))
+
     def _read(self, question: Question, made: Any, box: Letterbox) -> Any:
         """The answer without the bars, from a picture or an answer with them."""
         if isinstance(made, np.ndarray):
@@ -129,10 +135,6 @@ def _metres_per_painted(intrinsics: Intrinsics, box: Letterbox, fov_deg: float) 
     """For a frame in its letterbox: the painted lens is that of the whole canvas."""
     on_canvas = intrinsics.scaled(box.width, box.height)
     return metres_per_painted(math.sqrt(on_canvas.fx * on_canvas.fy), box.canvas[1], fov_deg)
-
-
-def _lengthened(answer: Any, times: np.float32) -> Any:
-    return replace(answer, depth_m=answer.depth_m * times)
 
 
 def _check(image: np.ndarray) -> None:

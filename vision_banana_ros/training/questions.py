@@ -15,7 +15,7 @@ LEGEND: Legend = dict(zip(CLASSES, far_apart(len(CLASSES), [BLACK]), strict=True
 #: The lens that depth is painted for: in the middle of those that views are taken with.
 FOV_DEG = 70.0
 QUESTIONS_A_VIEW = 5
-RANDOM_LEGENDS = 0.85
+RANDOM_LEGENDS = 0.6  # else the own one: it is what a robot asks most
 INSTANCES = 0.65  # share of views whose last question is for instances; the others are asked for one thing more
 ALL_CLASSES = 0.4  # share of random legends that name every class: a robot's legend is long, and mostly of what is not there
 CUBE_WALK: tuple[Rgb, ...] = tuple(tuple(round(255 * float(c)) for c in knot) for knot in depth.COLORMAPS["cube"])  # type: ignore[misc]
