@@ -2,7 +2,7 @@
 """How wrong an answer is once it is decoded, softly enough to learn from: a guide beside the loss on the picture.
 
 A picture's error treats all channels alike; a decoder does not. Half a colour off the cube's walk is nothing across it
-and metres along it, and a class is right or wrong. All errors are 0 for the truth and at most about 1.
+and metres along it, and a class is right or wrong. All errors are 0 for the truth and of the order of 1.
 """
 
 import torch
@@ -14,6 +14,7 @@ from vision_banana_ros.training.questions import CUBE_WALK
 
 SHARPNESS = 30.0  # of the choice: halfway to a colour 80/255 away the loss falls most steeply, and it is 0.05 at the truth
 RAREST = 8.0  # times that a pixel of a rare class counts at most as much as one of the commonest
+WORST = 2.0  # log of a factor of depth beyond which it counts no more
 NEAR_M, FAR_WALK = 0.05, 0.985  # depth below and walk above (71 m) which differences no longer count
 
 
@@ -29,11 +30,11 @@ def decoded_error(answer: Tensor, target: Tensor, tasks: list[str], palette: Ten
 
 
 def _depth(answer: Tensor, target: Tensor, palette: Tensor) -> Tensor:
-    """About the relative error of metric depth, where the colours are those of the cube's walk."""
+    """The log of the factor that metric depth is off by, where the colours are those of the cube's walk."""
     on_cube = palette[:, 0, 0] < NO_COLOR
     walk = torch.tensor(CUBE_WALK, device=answer.device) / 255
     ratio = (_log_depth(answer, walk) - _log_depth(target, walk)).abs()
-    return (1 - torch.exp(-ratio)).mean((1, 2)) * on_cube
+    return ratio.clamp(max=WORST).mean((1, 2)) * on_cube
 
 
 def _log_depth(picture: Tensor, corners: Tensor) -> Tensor:
@@ -59,25 +60,25 @@ def _normals(answer: Tensor, target: Tensor, palette: Tensor) -> Tensor:
 
 
 def _class(answer: Tensor, target: Tensor, palette: Tensor) -> Tensor:
-    """Chance of reading another class than the true one; rare classes count more (see `rarity`)."""
+    """How much nearer a colour is to another class's than to that of the true one, squared; rare classes count more (`rarity`).
+
+    It is the cross entropy of the choice, which leads out of a wrong class too: the chance of being wrong is flat there.
+    """
     weight = rarity(target, palette)
-    return (_wrong(answer, target, palette) * weight).sum((1, 2)) / weight.sum((1, 2))
+    true = _distances(target, palette).argmin(1)
+    nearer = F.cross_entropy(-SHARPNESS * _distances(answer, palette), true, reduction="none") / SHARPNESS
+    return (nearer * weight).sum((1, 2)) / weight.sum((1, 2))
 
 
 def _choice(answer: Tensor, target: Tensor, palette: Tensor) -> Tensor:
     """Chance of reading another colour of the palette than the true one; what is lit counts as much as what is black."""
-    wrong = _wrong(answer, target, palette)
+    true = _distances(target, palette).argmin(1, keepdim=True)
+    chances = torch.softmax(-SHARPNESS * _distances(answer, palette), 1)
+    wrong = 1 - chances.gather(1, true)[:, 0]
     lit = (target.amax(1) > -0.9).float()
     share = lit.mean((1, 2), keepdim=True).clamp(0.005, 0.995)
     weight = lit / share + (1 - lit) / (1 - share)
     return (wrong * weight).sum((1, 2)) / weight.sum((1, 2))
-
-
-def _wrong(answer: Tensor, target: Tensor, palette: Tensor) -> Tensor:
-    """(N, H, W) chance of reading another colour of the palette than the true one."""
-    true = _distances(target, palette).argmin(1, keepdim=True)
-    chances = torch.softmax(-SHARPNESS * _distances(answer, palette), 1)
-    return 1 - chances.gather(1, true)[:, 0]
 
 
 def rarity(target: Tensor, palette: Tensor) -> Tensor:
