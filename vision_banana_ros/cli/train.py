@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=size, nargs="+", default=[(96, 128), (144, 192)], metavar="HxW",
                         help="sizes, multiples of 16, an equal share of the time each (default 96x128 144x192)")  # fmt: skip
     parser.add_argument("--channels", nargs="+", default=["small"], metavar="C",
-                        help="small (13 M parameters), large (27 M, for a GPU), tiny, or three numbers")  # fmt: skip
+                        help="small (13.6 M parameters), large (28.6 M, for a GPU), tiny, or three numbers")  # fmt: skip
     parser.add_argument("--views", type=int, default=4, help="frames a batch (default 4)")
     parser.add_argument("--questions", type=int, default=5, help="questions a frame, in fives (default 5)")
     parser.add_argument("--mix", type=float, help="share of batches with vision tasks (default: instruct 0.25, distill 0.85)")

@@ -22,7 +22,7 @@ from vision_banana_ros.training.guide import decoded_error, rarity
 from vision_banana_ros.training.questions import RANDOM_LEGENDS
 
 STAGES = ("base", "instruct", "distill")
-#: Channels at 1/4, 1/8, 1/16 of the picture: 12.9 M parameters for 2 CPU cores, 27 M for a GPU, 1.9 M to try things out.
+#: Channels at 1/4, 1/8, 1/16 of the picture: 13.6 M parameters for 2 CPU cores, 28.6 M for a GPU, 1.9 M to try things out.
 CHANNELS = {"small": (48, 128, 256), "large": (64, 192, 384), "tiny": (16, 32, 64)}
 #: Share of batches that hold questions. The paper says "a very low ratio" and no number; ours is the lowest at which
 #: runs of minutes, not of months, learn the answers.
