@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Splits, and whole reports of generators of which it is known what they must score."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
@@ -9,6 +10,7 @@ import pytest
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation import retention
+from vision_banana_ros.evaluation.card import depth_note
 from vision_banana_ros.evaluation.evaluate import evaluate, in_legend
 from vision_banana_ros.evaluation.figures import compare, report_table, tidy
 from vision_banana_ros.evaluation.legends import measure_legends
@@ -59,15 +61,28 @@ def test_painted_truth_scores_full_marks_and_spoilt_truth_does_not(cases):
     assert worse["depth"]["absrel"] > 0.1 and worse["semantic"]["miou"] < 0.9 and worse["normals"]["mean_deg"] > 5
 
 
-def test_a_specialist_is_asked_for_its_task_alone(cases):
-    class Specialist(Truthful):
-        def paint(self, image, instructions):
-            assert instructions == [depth.instruction()]
-            return depth.encode(self.cases[image.tobytes()].depth_m)[None]
+class Specialist(Truthful):
+    def __init__(self, cases, spoil=lambda rgb: rgb):
+        super().__init__(cases, spoil)
+        self.manifest.tasks = ("depth",)
 
+    def paint(self, image, instructions):
+        assert instructions == [depth.instruction()]
+        return depth.encode(self.cases[image.tobytes()].depth_m)[None]
+
+
+def test_a_specialist_is_asked_for_its_task_alone(cases):
+    assert set(evaluate(Perceiver(Specialist(cases)), cases)) == {"views", "depth", "worst"}
+
+
+def test_the_lens_of_a_case_is_used_and_where_there_is_none_the_report_says_what_was_taken(cases):
     painter = Specialist(cases)
-    painter.manifest.tasks = ("depth",)
-    assert set(evaluate(Perceiver(painter), cases)) == {"views", "depth", "worst"}
+    painter.manifest.depth_fov_deg = 30.0  # all views are wider: what is painted true is too far away for their lenses
+    known = evaluate(Perceiver(painter), cases)["depth"]
+    unknown = evaluate(Perceiver(painter), [replace(case, intrinsics=None) for case in cases])["depth"]
+    assert known["delta1"] < 0.2 and "fov_deg_taken" not in known
+    assert unknown["delta1"] == pytest.approx(1) and unknown["fov_deg_taken"] == 30.0
+    assert "30° were taken for all" in depth_note({"depth": unknown}) and depth_note({"depth": known}) == ""
 
 
 def test_the_worst_cases_are_named(cases):

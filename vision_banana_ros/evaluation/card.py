@@ -105,7 +105,7 @@ def _overview(reports: Mapping[str, Report]) -> str:
         said = f"- **{name}**: {report['views']} views" if "views" in report else f"- **{name}**"
         if referring := report.get("referring"):
             said += f", {referring['expressions']} expressions of which {referring.get('negatives', 0)} fit nothing"
-        lines.append(said + "." + _aligned(report))
+        lines.append(said + "." + depth_note(report))
     lines += [
         "",
         "What cannot be read counts as wrong in every share; means of errors are over what was read. "
@@ -240,7 +240,7 @@ def _one_step(report: Report) -> str:
     header = ("", "student, 1 step", f"teacher, {steps} step{'s' if steps > 1 else ''}", "better by")
     return (
         f"## One step beside its teacher\n{report['student']['views']} rendered views that neither was tuned on. The student was "
-        f"tuned from the teacher by the error of its painted answers.{_aligned(report['student'])}\n\n{table(rows, header)}"
+        f"tuned from the teacher by the error of its painted answers.{depth_note(report['student'])}\n\n{table(rows, header)}"
     )
 
 
@@ -249,7 +249,7 @@ def _vae(report: Report) -> str:
     rows = [(name, _value(form, report[task].get(key))) for task, key, name, form in VAE_FIGURES if task in report]
     return (
         f"## What the VAE alone costs\nTrue answers of {report['views']} rendered views, painted, encoded, decoded and read again: "
-        f"nothing tuned on this VAE can be more exact.{_aligned(report)}\n\n{table(rows, ('', ''))}"
+        f"nothing tuned on this VAE can be more exact.{depth_note(report)}\n\n{table(rows, ('', ''))}"
     )
 
 
@@ -257,7 +257,8 @@ def _value(form: str, value: float | None) -> str:
     return "–" if value is None else form.format(value)
 
 
-def _aligned(report: Report) -> str:
+def depth_note(report: Report) -> str:
+    """What must be known of a report's depth besides its figures; empty where nothing must."""
     depth = report.get("depth", {})
     if depth.get("aligned"):
         return " Depth is relative: before it was measured it was aligned with the truth, picture by picture."
