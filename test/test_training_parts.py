@@ -28,7 +28,7 @@ from vision_banana_ros.training.machine import Machine  # noqa: E402
 from vision_banana_ros.training.painter import Painter, batch_of  # noqa: E402
 from vision_banana_ros.training.questions import FOV_DEG, LEGEND, QUESTIONS_A_VIEW, draw_samples, place_color  # noqa: E402
 from vision_banana_ros.training.sources import FIRST_HELD_OUT_SEED, FIRST_TRAINING_SEED, shots  # noqa: E402
-from vision_banana_ros.training.stages import CHANNELS, Painting, Plan  # noqa: E402
+from vision_banana_ros.training.stages import CHANNELS, Painting, Plan, losses, most_lit  # noqa: E402
 from vision_banana_ros.training.train import _optimizers  # noqa: E402
 
 SIZE = (48, 64)
@@ -166,6 +166,22 @@ def test_a_right_angle_is_half_an_error():
     up, left = np.zeros((8, 8, 3), np.float32), np.zeros((8, 8, 3), np.float32)
     up[..., 1] = left[..., 0] = 1
     assert error_of("normals", normals.encode(up), normals.encode(left)) == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_small_mask_counts_four_times_at_first_and_twice_from_the_middle_of_a_run_on(asked):
+    class Black(torch.nn.Module):
+        def forward(self, image, of, *prompt):
+            return torch.full((len(of), 3, *image.shape[2:]), -1.0)
+
+    early, middle, late = (losses(Black(), asked, Plan("distill", 1, guide=0.0), progress) for progress in (0.0, 0.25, 0.5))
+    assert [most_lit(p) for p in (0, 0.25, 0.5, 1)] == [4, 3, 2, 2]
+    lit = (asked.target.amax(1) > 0).float().mean((1, 2))
+    for task, share, *each in zip(asked.tasks, lit, early, middle, late, strict=True):
+        if task not in ("referring", "instances"):
+            assert each[0] == each[2]
+        elif 0 < share < 0.15:
+            assert float(each[0]) == pytest.approx(2 * float(each[2])) and float(each[1]) == pytest.approx(1.5 * float(each[2]))
+    assert any(0 < s < 0.15 for s, t in zip(lit, asked.tasks, strict=True) if t in ("referring", "instances"))
 
 
 def test_a_rare_class_counts_more_by_the_root_of_how_rare_it_is():

@@ -29,7 +29,9 @@ CHANNELS = {"small": (48, 128, 256), "large": (64, 192, 384), "tiny": (16, 32, 6
 MIX = {"base": 0.0, "instruct": 0.25, "distill": 0.85}
 LEARNING_RATE = {"base": 2e-3, "instruct": 1e-3, "distill": 1e-3}
 FROM_CHANCE = 2e-3  # the learning rate of weights that start from chance
-MOST_LIT = 4  # times that a pixel of a mask counts at most as much as one of the background
+#: Times that a pixel of a mask counts at most as much as one of the background, as a run begins and from its middle on: what is
+#: never painted is not learnt, and what is always painted marks things that are not there.
+MOST_LIT = (4.0, 2.0)
 WALKED = 0.1  # share of questions that a distilled network still answers from noise, so that it can take more steps
 
 
@@ -144,25 +146,32 @@ class Painting(nn.Module):
         return self.network.answer((fine, middle, coarse), time, self.network.encode_text(pieces, colors, mask), mask)
 
 
-def losses(painting: nn.Module, batch: Batch, plan: Plan) -> Tensor:
-    """The losses of a batch's samples, (N,), as the stage has them."""
+def losses(painting: nn.Module, batch: Batch, plan: Plan, progress: float = 1.0) -> Tensor:
+    """The losses of a batch's samples, (N,), as the stage has them when so much of the run is over."""
     image, target = pixels(batch.image), pixels(batch.target)
     prompt = batch.of, batch.pieces, batch.colors, batch.mask
     in_one_step = plan.stage == "distill" and batch.asks and (not plan.teacher or float(torch.rand(())) >= WALKED)
     if in_one_step:
         answer = painting(image, *prompt).float()
-        return _one_step_loss(answer, target, batch, plan.guide)
+        return _one_step_loss(answer, target, batch, plan.guide, most_lit(progress))
     time = flow.draw_times(len(target), target.device)
     answer = painting(image, *prompt, flow.between(target, torch.randn_like(target), time), time).float()
     return flow.loss(answer, target, time)
 
 
-def _one_step_loss(answer: Tensor, target: Tensor, batch: Batch, guide: float) -> Tensor:
+def most_lit(progress: float) -> float:
+    """MOST_LIT when so much of a run, 0..1, is over."""
+    first, last = MOST_LIT
+    return max(last, first + 2 * (last - first) * progress)
+
+
+def _one_step_loss(answer: Tensor, target: Tensor, batch: Batch, guide: float, most: float) -> Tensor:
     masks = torch.tensor([task in ("referring", "instances") for task in batch.tasks], device=answer.device)
-    # Small things would be lost among the background: what is to be painted counts as much as all that is to stay black.
+    # Small things would be lost among the background: what is to be painted counts as much as all that is to stay black, up to
+    # a limit.
     lit = (target.amax(1, keepdim=True) > -1) & masks[:, None, None, None]
     share = lit.float().mean((1, 2, 3), keepdim=True)
-    more = (1 / share.clamp(min=0.01) - 2).clamp(2, MOST_LIT - 1)
+    more = (1 / share.clamp(min=0.01) - 2).clamp(0, most - 1)
     times = 1 + more * lit
     if classes := [i for i, task in enumerate(batch.tasks) if task == "semantic"]:
         rows = torch.tensor(classes, device=answer.device)

@@ -81,7 +81,7 @@ def train(
             )
         batch = next(feed)
         rate = plan.rate * min(1, (state.step - state.warm_from + 1) / warm) * _decay(progress)
-        each = _step(painting, learner, batch, plan, machine, rate)
+        each = _step(painting, learner, batch, plan, machine, rate, progress)
         state.step += 1
         state.frames += len(batch.image) * machine.count
         state.answers += len(batch.tasks) * machine.count
@@ -124,9 +124,11 @@ def _optimizers(network: VisionBananaUNet, learning_rate: float) -> list[torch.o
     ]
 
 
-def _step(painting: torch.nn.Module, learner: Learner, batch: Batch, plan: Plan, machine: Machine, rate: float) -> Tensor:
+def _step(
+    painting: torch.nn.Module, learner: Learner, batch: Batch, plan: Plan, machine: Machine, rate: float, progress: float
+) -> Tensor:
     with machine.computing():
-        each = losses(painting, batch, plan)
+        each = losses(painting, batch, plan, progress)
     learner.network.zero_grad(set_to_none=True)
     each.mean().backward()
     torch.nn.utils.clip_grad_norm_(learner.network.parameters(), 1.0)
