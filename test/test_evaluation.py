@@ -77,12 +77,12 @@ def test_a_specialist_is_asked_for_its_task_alone(cases):
 
 def test_the_lens_of_a_case_is_used_and_where_there_is_none_the_report_says_what_was_taken(cases):
     painter = Specialist(cases)
-    painter.manifest.depth_fov_deg = 30.0  # all views are wider: what is painted true is too far away for their lenses
+    painter.manifest.depth_focal_px = 600.0  # all views are wider: what is painted true is too far away for their lenses
     known = evaluate(Perceiver(painter), cases)["depth"]
     unknown = evaluate(Perceiver(painter), [replace(case, intrinsics=None) for case in cases])["depth"]
-    assert known["delta1"] < 0.2 and "fov_deg_taken" not in known
-    assert unknown["delta1"] == pytest.approx(1) and unknown["fov_deg_taken"] == 30.0
-    assert "30° were taken for all" in depth_note({"depth": unknown}) and depth_note({"depth": known}) == ""
+    assert known["delta1"] < 0.2 and "focal_px_taken" not in known
+    assert unknown["delta1"] == pytest.approx(1) and unknown["focal_px_taken"] == 600.0
+    assert "600 px were taken for all" in depth_note({"depth": unknown}) and depth_note({"depth": known}) == ""
 
 
 def test_the_worst_cases_are_named(cases):

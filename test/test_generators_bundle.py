@@ -79,7 +79,7 @@ def test_a_graph_that_is_no_graph_is_refused_with_a_sentence(bundle):
         ({"files": {}}, "lists no image.onnx"),
         ({"instance_taus": {"tau": 14}}, "instance_taus are background_tau, merge_tau, region_tau"),
         ({"instance_taus": {"region_tau": 0}}, "instance_taus are"),
-        ({"depth_fov_deg": 180}, "depth_fov_deg is between 0 and 180"),
+        ({"depth_focal_px": -1}, "depth_focal_px is a focal length"),
     ],
 )
 def test_a_manifest_that_cannot_be_used_is_refused(bundle, changes, sentence):

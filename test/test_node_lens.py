@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bundle that paints depth for one lens, over DDS: metres follow from CameraInfo, and without one there are none."""
 
-import math
-
 import numpy as np
 import pytest
 from lifecycle_msgs.msg import Transition
@@ -10,13 +8,13 @@ from node_support import BALL, SIZE, Camera, TestGenerator, camera_info, depth_o
 
 from vision_banana_interfaces.srv import Segment
 
-FOV_DEG = 40.0
+FOCAL_PX = 90.0
 DEPTH = ["depth/image_rect", "points"]
 
 
 def load(bundle, executor):
     generator = TestGenerator()
-    generator.manifest.depth_fov_deg = FOV_DEG
+    generator.manifest.depth_focal_px = FOCAL_PX
     return generator
 
 
@@ -43,7 +41,7 @@ def test_without_camera_info_there_is_no_depth_and_all_else_goes_on_with_it_ther
     client.spin_until(lambda: node.streams[0].inputs.info is not None, "the CameraInfo in the node")
     stamp = camera.show(20)
     client.spin_until(lambda: all(client.received[topic] for topic in DEPTH), "depth and its cloud")
-    expected = depth_of(20) * camera_info().k[0] / (SIZE[1] / 2 / math.tan(math.radians(FOV_DEG) / 2))
+    expected = depth_of(20) * camera_info().k[0] / FOCAL_PX
     assert pixels(client.received["depth/image_rect"][0]) == pytest.approx(np.full(SIZE, expected), rel=1e-4)
 
     request = Segment.Request(expression=BALL)

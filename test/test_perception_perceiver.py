@@ -89,7 +89,7 @@ def test_depth_painted_for_one_lens_becomes_metres_by_the_focal_length_on_the_ca
     """Twice the focal length on the generator's canvas, bars included: the same picture is of things twice as far away."""
     image, truth = scene(*size)
     oracle = oracle_for(*size)
-    oracle.manifest.depth_fov_deg = 90.0  # a focal length of half the canvas
+    oracle.manifest.depth_focal_px = CANVAS[1] / 2
     perceiver = Perceiver(oracle)
     shrunk = min(CANVAS[0] / size[0], CANVAS[1] / size[1])
     camera = Intrinsics(size[1], size[0], *(2 * (CANVAS[1] / 2) / shrunk,) * 2, size[1] / 2, size[0] / 2)
@@ -110,7 +110,7 @@ def test_beyond_the_range_that_was_taught_depth_is_infinite_and_what_is_unreadab
     answer = Perceiver(oracle).look(np.zeros((*CANVAS, 3), np.uint8), [Question.depth()])[0]
     assert np.isposinf(answer.depth_m[:48]).all() and np.isnan(answer.depth_m[90:]).all()
     assert answer.depth_m[48:90] == pytest.approx(np.full((42, 128), 59.0), rel=1e-4)
-    oracle.manifest.depth_fov_deg = 60.0  # now all of it is behind a lens of 120 degrees, a third as far away
+    oracle.manifest.depth_focal_px = 64 * 3**0.5  # 60 degrees; behind a lens of 120 all of it is a third as far away
     wide = Perceiver(oracle).look(np.zeros((*CANVAS, 3), np.uint8), [Question.depth()], Intrinsics.from_fov(128, 96, 120))[0]
     assert wide.depth_m[:48] == pytest.approx(np.full((48, 128), 61 / 3), rel=1e-4)
 

@@ -26,7 +26,7 @@ from vision_banana_ros.training.data import Feed, Recipe, Stream, pixels  # noqa
 from vision_banana_ros.training.guide import RAREST, WORST, decoded_error, rarity  # noqa: E402
 from vision_banana_ros.training.machine import Machine  # noqa: E402
 from vision_banana_ros.training.painter import Painter, batch_of  # noqa: E402
-from vision_banana_ros.training.questions import FOV_DEG, LEGEND, QUESTIONS_A_VIEW, draw_samples, place_color  # noqa: E402
+from vision_banana_ros.training.questions import FOCAL_PX, LEGEND, QUESTIONS_A_VIEW, draw_samples, place_color  # noqa: E402
 from vision_banana_ros.training.sources import FIRST_HELD_OUT_SEED, FIRST_TRAINING_SEED, shots  # noqa: E402
 from vision_banana_ros.training.stages import CHANNELS, Painting, Plan, losses, most_lit  # noqa: E402
 from vision_banana_ros.training.train import _optimizers  # noqa: E402
@@ -279,7 +279,7 @@ def test_samples_decode_back_to_the_truth_of_the_view(seed):
     if samples[0].palette:
         c = view.camera
         once = lambda image, instructions: samples[0].target[None]  # noqa: E731
-        painter = SimpleNamespace(size=(48, 64), manifest=SimpleNamespace(depth_fov_deg=FOV_DEG), paint=once)
+        painter = SimpleNamespace(size=(48, 64), manifest=SimpleNamespace(depth_focal_px=FOCAL_PX), paint=once)
         camera = Intrinsics(c.width, c.height, c.fx, c.fy, c.cx, c.cy)
         (depth,) = Perceiver(painter).look(view.image, [Question.depth()], camera)
         np.testing.assert_allclose(depth.depth_m, view.depth_m, rtol=1e-3)

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     manifest = bundle.manifest
     height, width = manifest.size
     near, far = manifest.depth_range_m
-    lens = f", painted for a lens of {manifest.depth_fov_deg:g} degrees" if manifest.depth_fov_deg else ""
+    lens = f", painted for a focal length of {manifest.depth_focal_px:g} px" if manifest.depth_focal_px else ""
     rows = {
         "name": manifest.name,
         "": manifest.description,

@@ -79,7 +79,7 @@ def _head(bundle: Bundle) -> str:
         ("steps", str(m.steps)),
         *_guidance(m.backbone),
         ("depths taught", f"{m.depth_range_m[0]:g} to {m.depth_range_m[1]:g} m"),
-        *_lens(m.depth_fov_deg),
+        *_lens(m.depth_focal_px),
         ("classes of its own legend", ", ".join(m.legend)),
         ("weights", f"{graphs / 1e6:.1f} MB"),
         ("licence", m.licence),
@@ -88,8 +88,9 @@ def _head(bundle: Bundle) -> str:
     return f"# {m.name}\n{m.description}\n\n{facts}"
 
 
-def _lens(fov_deg: float) -> list[tuple[str, str]]:
-    return [("depth is painted for", f"a lens of {fov_deg:g}°; CameraInfo makes metres of it for any other")] if fov_deg else []
+def _lens(focal_px: float) -> list[tuple[str, str]]:
+    said = f"a focal length of {focal_px:g} px of these pictures; CameraInfo makes metres of it for any other"
+    return [("depth is painted for", said)] if focal_px else []
 
 
 def _guidance(backbone: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -262,8 +263,8 @@ def depth_note(report: Report) -> str:
     depth = report.get("depth", {})
     if depth.get("aligned"):
         return " Depth is relative: before it was measured it was aligned with the truth, picture by picture."
-    if taken := depth.get("fov_deg_taken"):
-        return f" The lenses of these pictures are not known: {taken:g}° were taken for all, and depth is off by what they differ."
+    if taken := depth.get("focal_px_taken"):
+        return f" The lenses of these pictures are not known: {taken:g} px were taken for all, and depth is off by what they differ."
     return ""
 
 

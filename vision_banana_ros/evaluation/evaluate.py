@@ -29,8 +29,8 @@ FIELDS = {"depth": "depth_m", "normals": "normals", "semantic": "labels", "refer
 def evaluate(perceiver: Perceiver, cases: Iterable[Case], progress: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
     """Scores a task, for the tasks that the generator has and the cases have truth for.
 
-    Depth of a relative profile is aligned with the truth first, and its report says so ("aligned"); it also says which field of
-    view was taken where pictures come without their camera's ("fov_deg_taken"). Returns "views", a report
+    Depth of a relative profile is aligned with the truth first, and its report says so ("aligned"); it also says which focal
+    length was taken where pictures come without their camera's ("focal_px_taken", of the painted picture). Returns "views", a report
     for each task, and "worst": the cases with the greatest errors, by task.
     """
     manifest = perceiver.generator.manifest  # type: ignore[attr-defined]
@@ -63,7 +63,7 @@ def evaluate(perceiver: Perceiver, cases: Iterable[Case], progress: Callable[[in
     if aligned:
         results["depth"]["aligned"] = True
     if "depth" in results and not lens_known and perceiver.needs_lens:
-        results["depth"]["fov_deg_taken"] = manifest.depth_fov_deg
+        results["depth"]["focal_px_taken"] = manifest.depth_focal_px
     return {"views": views, **results, "worst": worst}
 
 

@@ -6,6 +6,7 @@ Nothing in a bundle is executed by Python: graphs are ONNX, everything else JSON
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -41,7 +42,7 @@ class Manifest:
     network: dict[str, Any]  # the network's configuration, for the torch executor
     files: dict[str, str]  # name -> SHA-256
     made: dict[str, Any]  # how the weights came to be: commands, commit, counts
-    depth_fov_deg: float = 0.0  # of the lens that depth is painted for (`tasks.lens`); 0: painted as it is, whatever the lens
+    depth_focal_px: float = 0.0  # the focal length, of pictures of `size`, that depth is painted for; 0: metres whatever the lens
     instance_taus: dict[str, float] = field(default_factory=dict)  # for `instances.decode`, where the paper's are too strict
     backbone: dict[str, Any] = field(default_factory=dict)  # of an imported editor, which has other graphs than GRAPHS
 
@@ -141,7 +142,7 @@ def _manifest(path: Path) -> Manifest:
             network=dict(raw.get("network", {})),
             files=dict(raw["files"]),
             made=dict(raw["made"]),
-            depth_fov_deg=_angle(raw.get("depth_fov_deg", 0.0)),
+            depth_focal_px=_focal(raw.get("depth_focal_px", 0.0)),
             instance_taus=_taus(raw.get("instance_taus", {})),
             backbone=dict(raw.get("backbone", {})),
         )
@@ -157,9 +158,9 @@ def _manifest(path: Path) -> Manifest:
     return manifest
 
 
-def _angle(raw: Any) -> float:
-    if not 0 <= float(raw) < 180:
-        raise ValueError(f"depth_fov_deg is between 0 and 180 degrees, not {raw}")
+def _focal(raw: Any) -> float:
+    if not 0 <= float(raw) < math.inf:
+        raise ValueError(f"depth_focal_px is a focal length in pixels, or 0, not {raw}")
     return float(raw)
 
 

@@ -14,7 +14,6 @@ from vision_banana_ros.perception.geometry import Intrinsics, Letterbox
 from vision_banana_ros.perception.passes import ask_often, check_passes, ways
 from vision_banana_ros.perception.questions import Question
 from vision_banana_ros.perception.resample import Guide
-from vision_banana_ros.tasks.lens import metres_per_painted
 
 
 class Painter(Protocol):
@@ -68,13 +67,13 @@ class Perceiver:
         self.passes = check_passes(passes)
         manifest = getattr(generator, "manifest", None)
         self._taus: Mapping[str, float] = getattr(manifest, "instance_taus", {})
-        self._fov_deg: float = getattr(manifest, "depth_fov_deg", 0.0)
+        self._focal_px: float = getattr(manifest, "depth_focal_px", 0.0)
         self._far_m: float = getattr(manifest, "depth_range_m", (0.0, math.inf))[1]
 
     @property
     def needs_lens(self) -> bool:
         """Whether depth is in metres only for those who tell the camera's intrinsics."""
-        return self._fov_deg > 0
+        return self._focal_px > 0
 
     def asked(self, questions: Sequence[Question]) -> list[Question]:
         """Every question that the generator gets for these, to prepare it."""
@@ -104,8 +103,7 @@ class Perceiver:
         paint_s = time.perf_counter() - paint_started
 
         answers = [self._read(question, answer, box) for question, answer in zip(questions, made, strict=True)]
-        times = _metres_per_painted(intrinsics, box, self._fov_deg) if intrinsics is not None and self.needs_lens else 1.0
-        answers = [self._in_range(a, times) if hasattr(a, "depth_m") else a for a in answers]
+        answers = [self._in_metres(a, box, intrinsics) if hasattr(a, "depth_m") else a for a in answers]
         readable = tuple(np.count_nonzero(a.confidence) / a.confidence.size for a in answers)
         if self.output_size == "generator":
             image = small
@@ -119,9 +117,13 @@ class Perceiver:
         answer = getattr(self.generator, "answer", None)
         return list(answer(canvas, questions) if answer else self.generator.paint(canvas, [q.instruction for q in questions]))
 
-    def _in_range(self, answer: Any, times: float) -> Any:
-        """Depth in metres from painted depth, +inf beyond what the generator was taught: there it paints noise."""
-        depth_m = answer.depth_m * np.float32(times)
+    def _in_metres(self, answer: Any, box: Letterbox, intrinsics: Intrinsics | None) -> Any:
+        """Depth behind the camera's lens from depth behind the painted one, +inf beyond what the generator was taught: there it
+        paints noise."""
+        depth_m = answer.depth_m
+        if intrinsics is not None and self.needs_lens:
+            on_canvas = intrinsics.scaled(box.width, box.height)
+            depth_m = depth_m * np.float32(math.sqrt(on_canvas.fx * on_canvas.fy) / self._focal_px)
         return replace(answer, depth_m=np.where(depth_m > self._far_m, np.float32(np.inf), depth_m))
 
     def _read(self, question: Question, made: Any, box: Letterbox) -> Any:
@@ -129,12 +131,6 @@ class Perceiver:
         if isinstance(made, np.ndarray):
             return question.read(box.crop(made), self._taus)
         return replace(made, **{field.name: box.crop(getattr(made, field.name)) for field in fields(made)})
-
-
-def _metres_per_painted(intrinsics: Intrinsics, box: Letterbox, fov_deg: float) -> float:
-    """For a frame in its letterbox: the painted lens is that of the whole canvas."""
-    on_canvas = intrinsics.scaled(box.width, box.height)
-    return metres_per_painted(math.sqrt(on_canvas.fx * on_canvas.fy), box.canvas[1], fov_deg)
 
 
 def _check(image: np.ndarray) -> None:

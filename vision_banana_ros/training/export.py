@@ -25,7 +25,7 @@ from vision_banana_ros.generators.weights import SHAPE, TRANSPOSED
 from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.training import decode_graphs
 from vision_banana_ros.training.half import halve
-from vision_banana_ros.training.questions import FOV_DEG, LEGEND
+from vision_banana_ros.training.questions import FOCAL_PX, LEGEND
 
 OPSET = 20
 LEVELS = ("fine", "middle", "coarse")  # of the features
@@ -89,7 +89,7 @@ def export(weights: Path, out: Path, size: tuple[int, int], name: str, descripti
         "size": size,
         "steps": 1,
         "depth_range_m": DEPTH_RANGE_M,
-        "depth_fov_deg": FOV_DEG,
+        "depth_focal_px": FOCAL_PX,
         "legend": LEGEND,
         "instance_taus": INSTANCE_TAUS,
         "text_length": config.text_length,

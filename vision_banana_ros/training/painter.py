@@ -16,7 +16,7 @@ from vision_banana_ros.training import flow
 from vision_banana_ros.training.data import Batch
 from vision_banana_ros.training.machine import Machine
 from vision_banana_ros.training.pictures import ANY_PICTURE
-from vision_banana_ros.training.questions import FOV_DEG, LEGEND
+from vision_banana_ros.training.questions import FOCAL_PX, LEGEND
 
 DEPTH_RANGE_M = (0.1, 100.0)  # what the scenes show
 
@@ -36,7 +36,7 @@ class Painter:
     @property
     def manifest(self) -> SimpleNamespace:
         """What evaluation reads of a bundle's manifest."""
-        return SimpleNamespace(legend=LEGEND, depth_range_m=DEPTH_RANGE_M, depth_fov_deg=FOV_DEG, tasks=self.tasks)
+        return SimpleNamespace(legend=LEGEND, depth_range_m=DEPTH_RANGE_M, depth_focal_px=FOCAL_PX, tasks=self.tasks)
 
     def paint(self, image: np.ndarray, instructions: Sequence[str]) -> np.ndarray:
         """(H, W, 3) uint8 of `size` and N sentences -> (N, H, W, 3) float32 in 0..1. A grey frame (128) is no frame."""

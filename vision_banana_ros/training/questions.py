@@ -8,12 +8,14 @@ import numpy as np
 from vision_banana_ros.scenes import CLASSES, View, expressions
 from vision_banana_ros.tasks import depth, instances, normals, referring, semantic
 from vision_banana_ros.tasks.colors import BLACK, MIN_DISTANCE, Legend, Rgb, far_apart
-from vision_banana_ros.tasks.lens import metres_per_painted
 
 #: The legend that a trained generator knows best; it is the default of the bundle.
 LEGEND: Legend = dict(zip(CLASSES, far_apart(len(CLASSES), [BLACK]), strict=True))
-#: The lens that depth is painted for: in the middle of those that views are taken with.
-FOV_DEG = 70.0
+#: The focal length, in pixels of the painted picture, that depth is painted for. Through a lens of twice the focal length a thing
+#: twice as far away looks the same: a picture tells depth over focal length, and metres are for who knows the lens (the label
+#: transform of Metric3D, arXiv 2307.10984, section 3.2). In pixels, so that what is learnt at a small size holds at a larger
+#: one; of pictures 192 wide it is a lens of 70 degrees, in the middle of those that views are taken with.
+FOCAL_PX = 137.1
 QUESTIONS_A_VIEW = 5
 RANDOM_LEGENDS = 0.6  # else the own one: it is what a robot asks most
 INSTANCES = 0.65  # share of views whose last question is for instances; the others are asked for one thing more
@@ -59,7 +61,7 @@ def _depth(view: View, rng: np.random.Generator) -> Sample:
     colormap = "cube" if rng.random() < 0.85 else str(rng.choice([name for name in depth.COLORMAPS if name != "cube"]))
     text = depth.instruction(colormap, phrasing=_phrasing(depth.PHRASINGS, rng))
     knots = CUBE_WALK if colormap == "cube" else ()
-    painted = view.depth_m / metres_per_painted(view.camera.fx, view.camera.width, FOV_DEG)
+    painted = view.depth_m * np.float32(FOCAL_PX / view.camera.fx)
     return Sample("depth", text, depth.encode(painted, colormap), knots)
 
 
