@@ -121,8 +121,9 @@ def test_times_lie_where_answers_are_decided():
 
 def test_the_truth_has_no_decoded_error_and_its_opposite_has(asked):
     truth = pixels(asked.target)
-    none = decoded_error(truth, truth, asked.tasks, asked.palette)
-    other = decoded_error(-truth, truth, asked.tasks, asked.palette)
+    even = torch.ones_like(truth[:, 0])
+    none = decoded_error(truth, truth, asked.tasks, asked.palette, even)
+    other = decoded_error(-truth, truth, asked.tasks, asked.palette, even)
     for task, right, wrong, palette in zip(asked.tasks, none, other, asked.palette, strict=True):
         if task == "depth" and palette[0, 0] == data.NO_COLOR:
             assert right == wrong == 0
@@ -131,12 +132,13 @@ def test_the_truth_has_no_decoded_error_and_its_opposite_has(asked):
             assert right < (0.3 if task == "instances" else 0.06) and 0.3 < wrong < 3, task
 
 
-def error_of(task, answer, truth, palette=()):
+def error_of(task, answer, truth, palette=(), times=None):
     rows = torch.full((1, 24, 3), data.NO_COLOR)
     if len(palette):
         rows[0, : len(palette)] = torch.tensor(palette) / 255
     answer, truth = (torch.from_numpy(x).permute(2, 0, 1)[None].float() * 2 - 1 for x in (answer, truth))
-    return float(decoded_error(answer, truth, [task], rows)[0])
+    even = np.ones(truth.shape[2:], np.float32)
+    return float(decoded_error(answer, truth, [task], rows, torch.from_numpy(even if times is None else times)[None])[0])
 
 
 def test_a_tenth_too_far_is_an_error_of_a_tenth():
@@ -199,23 +201,26 @@ def test_a_rare_class_counts_more_by_the_root_of_how_rare_it_is():
     assert times[0, 0] == 1 and times[10, 10] == pytest.approx((200 / 199) ** 0.5)
 
 
-def test_half_of_a_small_mask_missed_counts_although_it_is_small():
+def test_half_of_a_small_mask_missed_counts_by_what_its_pixels_count():
     truth = np.zeros((40, 40, 3), np.float32)
     truth[:4, :4] = (1, 0, 0)
     half = truth.copy()
     half[:2, :4] = 0
-    assert 0.2 < error_of("referring", half, truth, [(0, 0, 0), (255, 0, 0)]) < 0.3
+    palette, lit = [(0, 0, 0), (255, 0, 0)], truth[..., 0]
+    assert error_of("referring", half, truth, palette) == pytest.approx(8 / 1600, rel=1e-3)
+    assert error_of("referring", half, truth, palette, 1 + 3 * lit) == pytest.approx(4 * 8 / (1600 + 3 * 16), rel=1e-3)
 
 
 def test_the_guide_leads_downhill(asked):
     torch.manual_seed(0)
     truth = pixels(asked.target)
     answer = (truth + 0.3 * torch.randn_like(truth)).requires_grad_()
-    before = decoded_error(answer, truth, asked.tasks, asked.palette).sum()
+    even = torch.ones_like(truth[:, 0])
+    before = decoded_error(answer, truth, asked.tasks, asked.palette, even).sum()
     (slope,) = torch.autograd.grad(before, answer)
     assert torch.isfinite(slope).all()
     with torch.no_grad():
-        after = decoded_error(answer - 0.5 * slope / slope.abs().max(), truth, asked.tasks, asked.palette).sum()
+        after = decoded_error(answer - 0.5 * slope / slope.abs().max(), truth, asked.tasks, asked.palette, even).sum()
     assert after < before
 
 

@@ -18,18 +18,21 @@ WORST = 2.0  # log of a factor of depth beyond which it counts no more
 NEAR_M, FAR_WALK = 0.05, 0.985  # depth below and walk above (71 m) which differences no longer count
 
 
-def decoded_error(answer: Tensor, target: Tensor, tasks: list[str], palette: Tensor) -> Tensor:
-    """(N,) mean decoded error; pictures in -1..1. 0 for captions, edits, and depth along other colour maps."""
+def decoded_error(answer: Tensor, target: Tensor, tasks: list[str], palette: Tensor, times: Tensor) -> Tensor:
+    """(N,) mean decoded error; pictures in -1..1. 0 for captions, edits, and depth along other colour maps.
+
+    times: (N, H, W), how much a pixel of classes or masks counts.
+    """
     errors = answer.new_zeros(len(tasks))
     kinds = {"depth": _depth, "normals": _normals, "semantic": _class, "referring": _choice, "instances": _choice}
     for error in dict.fromkeys(kinds.values()):
         if rows := [i for i, task in enumerate(tasks) if kinds.get(task) is error]:
             index = torch.tensor(rows, device=answer.device)
-            errors = errors.index_copy(0, index, error(answer[index], target[index], palette[index]))
+            errors = errors.index_copy(0, index, error(answer[index], target[index], palette[index], times[index]))
     return errors
 
 
-def _depth(answer: Tensor, target: Tensor, palette: Tensor) -> Tensor:
+def _depth(answer: Tensor, target: Tensor, palette: Tensor, times: Tensor) -> Tensor:
     """The log of the factor that metric depth is off by, where the colours are those of the cube's walk."""
     on_cube = palette[:, 0, 0] < NO_COLOR
     walk = torch.tensor(CUBE_WALK, device=answer.device) / 255
@@ -52,33 +55,29 @@ def _log_depth(picture: Tensor, corners: Tensor) -> Tensor:
     return torch.log(10 * ((1 - walk) ** -0.5 - 1) + NEAR_M)
 
 
-def _normals(answer: Tensor, target: Tensor, palette: Tensor) -> Tensor:
+def _normals(answer: Tensor, target: Tensor, palette: Tensor, times: Tensor) -> Tensor:
     """(1 - cosine) / 2 where there is a surface."""
     surface = target.square().sum(1) > 0.25
     cosine = F.cosine_similarity(answer, target, dim=1)
     return ((1 - cosine) / 2 * surface).sum((1, 2)) / surface.sum((1, 2)).clamp(min=1)
 
 
-def _class(answer: Tensor, target: Tensor, palette: Tensor) -> Tensor:
-    """How much nearer a colour is to another class's than to that of the true one, squared; rare classes count more (`rarity`).
+def _class(answer: Tensor, target: Tensor, palette: Tensor, times: Tensor) -> Tensor:
+    """How much nearer a colour is to another class's than to that of the true one, squared.
 
     It is the cross entropy of the choice, which leads out of a wrong class too: the chance of being wrong is flat there.
     """
-    weight = rarity(target, palette)
     true = _distances(target, palette).argmin(1)
     nearer = F.cross_entropy(-SHARPNESS * _distances(answer, palette), true, reduction="none") / SHARPNESS
-    return (nearer * weight).sum((1, 2)) / weight.sum((1, 2))
+    return (nearer * times).sum((1, 2)) / times.sum((1, 2))
 
 
-def _choice(answer: Tensor, target: Tensor, palette: Tensor) -> Tensor:
-    """Chance of reading another colour of the palette than the true one; what is lit counts as much as what is black."""
+def _choice(answer: Tensor, target: Tensor, palette: Tensor, times: Tensor) -> Tensor:
+    """Chance of reading another colour of the palette than the true one."""
     true = _distances(target, palette).argmin(1, keepdim=True)
     chances = torch.softmax(-SHARPNESS * _distances(answer, palette), 1)
     wrong = 1 - chances.gather(1, true)[:, 0]
-    lit = (target.amax(1) > -0.9).float()
-    share = lit.mean((1, 2), keepdim=True).clamp(0.005, 0.995)
-    weight = lit / share + (1 - lit) / (1 - share)
-    return (wrong * weight).sum((1, 2)) / weight.sum((1, 2))
+    return (wrong * times).sum((1, 2)) / times.sum((1, 2))
 
 
 def rarity(target: Tensor, palette: Tensor) -> Tensor:

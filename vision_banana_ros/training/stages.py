@@ -168,7 +168,7 @@ def most_lit(progress: float) -> float:
 def _one_step_loss(answer: Tensor, target: Tensor, batch: Batch, guide: float, most: float) -> Tensor:
     masks = torch.tensor([task in ("referring", "instances") for task in batch.tasks], device=answer.device)
     # Small things would be lost among the background: what is to be painted counts as much as all that is to stay black, up to
-    # a limit.
+    # a limit. Without one it would always pay to mark something.
     lit = (target.amax(1, keepdim=True) > -1) & masks[:, None, None, None]
     share = lit.float().mean((1, 2, 3), keepdim=True)
     more = (1 / share.clamp(min=0.01) - 2).clamp(0, most - 1)
@@ -183,4 +183,4 @@ def _one_step_loss(answer: Tensor, target: Tensor, batch: Batch, guide: float, m
     # A quarter of the pixels, others each time: the guide's gradient is the same on average, at a quarter of its cost.
     row, column = torch.randint(2, (2,)).tolist()
     thin = (..., slice(row, None, 2), slice(column, None, 2))
-    return loss + guide * decoded_error(answer[thin], target[thin], batch.tasks, batch.palette)
+    return loss + guide * decoded_error(answer[thin], target[thin], batch.tasks, batch.palette, times[thin][:, 0])
