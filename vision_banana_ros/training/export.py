@@ -32,7 +32,7 @@ LEVELS = ("fine", "middle", "coarse")  # of the features
 DEPTH_RANGE_M = (0.1, 100.0)  # what the scenes show
 #: How flatly a small network paints instances, found on worlds that are neither trained on nor measured on: the paper's 14
 #: would take one thing for many.
-INSTANCE_TAUS = {"background_tau": 120, "region_tau": 40, "merge_tau": 50}
+INSTANCE_TAUS = {"background_tau": 140, "region_tau": 60, "merge_tau": 80}
 
 
 class _Image(nn.Module):
