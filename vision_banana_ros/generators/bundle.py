@@ -44,6 +44,7 @@ class Manifest:
     made: dict[str, Any]  # how the weights came to be: commands, commit, counts
     depth_focal_px: float = 0.0  # the focal length, of pictures of `size`, that depth is painted for; 0: metres whatever the lens
     instance_taus: dict[str, float] = field(default_factory=dict)  # for `instances.decode`, where the paper's are too strict
+    referring_core: float = 0.0  # confidence that a region of a mask must reach somewhere, or it is left out (`perception.sure`)
     backbone: dict[str, Any] = field(default_factory=dict)  # of an imported editor, which has other graphs than GRAPHS
 
 
@@ -144,6 +145,7 @@ def _manifest(path: Path) -> Manifest:
             made=dict(raw["made"]),
             depth_focal_px=_focal(raw.get("depth_focal_px", 0.0)),
             instance_taus=_taus(raw.get("instance_taus", {})),
+            referring_core=_core(raw.get("referring_core", 0.0)),
             backbone=dict(raw.get("backbone", {})),
         )
     except (KeyError, TypeError, IndexError, ValueError) as error:
@@ -156,6 +158,12 @@ def _manifest(path: Path) -> Manifest:
     if missing:
         raise InputError(f"Bundle '{path}' lists no {', '.join(missing)}: export it again.")
     return manifest
+
+
+def _core(raw: Any) -> float:
+    if not 0 <= float(raw) < 1:
+        raise ValueError(f"referring_core is a confidence from 0 up and below 1, not {raw}")
+    return float(raw)
 
 
 def _focal(raw: Any) -> float:

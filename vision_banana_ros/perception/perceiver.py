@@ -14,6 +14,7 @@ from vision_banana_ros.perception.geometry import Intrinsics, Letterbox
 from vision_banana_ros.perception.passes import ask_often, check_passes, ways
 from vision_banana_ros.perception.questions import Question
 from vision_banana_ros.perception.resample import Guide
+from vision_banana_ros.perception.sure import sure_regions
 
 
 class Painter(Protocol):
@@ -67,6 +68,7 @@ class Perceiver:
         self.passes = check_passes(passes)
         manifest = getattr(generator, "manifest", None)
         self._taus: Mapping[str, float] = getattr(manifest, "instance_taus", {})
+        self._core: float = getattr(manifest, "referring_core", 0.0)
         self._focal_px: float = getattr(manifest, "depth_focal_px", 0.0)
         self._far_m: float = getattr(manifest, "depth_range_m", (0.0, math.inf))[1]
 
@@ -103,6 +105,8 @@ class Perceiver:
         paint_s = time.perf_counter() - paint_started
 
         answers = [self._read(question, answer, box) for question, answer in zip(questions, made, strict=True)]
+        if self._core:
+            answers = [sure_regions(a, self._core) if hasattr(a, "mask") else a for a in answers]
         answers = [self._in_metres(a, box, intrinsics) if hasattr(a, "depth_m") else a for a in answers]
         readable = tuple(np.count_nonzero(a.confidence) / a.confidence.size for a in answers)
         if self.output_size == "generator":

@@ -33,6 +33,8 @@ DEPTH_RANGE_M = (0.1, 100.0)  # what the scenes show
 #: How flatly a small network paints instances, found on worlds that are neither trained on nor measured on: the paper's 14
 #: would take one thing for many.
 INSTANCE_TAUS = {"background_tau": 140, "region_tau": 60, "merge_tau": 80}
+#: Confidence that a region of a mask must reach somewhere: below it, more masks of what is not there are left out than true ones.
+REFERRING_CORE = 0.6
 
 
 class _Image(nn.Module):
@@ -92,6 +94,7 @@ def export(weights: Path, out: Path, size: tuple[int, int], name: str, descripti
         "depth_focal_px": FOCAL_PX,
         "legend": LEGEND,
         "instance_taus": INSTANCE_TAUS,
+        "referring_core": REFERRING_CORE,
         "text_length": config.text_length,
         "text_buckets": config.text_buckets,
         "network": {name: config[name] for name in SHAPE},
