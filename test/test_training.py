@@ -72,7 +72,8 @@ def decoded_error_of(network):
     """Mean decoded error of one step on held-out batches."""
     painter = Painter(network, SIZE, from_frame=True)
     batches = compare.held_out(SIZE, network, 4)
-    each = [decoded_error(painter.paint_batch(b), pixels(b.target), b.tasks, b.palette).mean() for b in batches]
+    truths = [(b, pixels(b.target)) for b in batches]
+    each = [decoded_error(painter.paint_batch(b), t, b.tasks, b.palette, torch.ones_like(t[:, 0])).mean() for b, t in truths]
     return float(np.mean(each))
 
 
