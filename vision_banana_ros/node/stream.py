@@ -197,7 +197,8 @@ class Stream:
         questions = self._questions(tasks, asking)
         if not questions and None not in tasks:
             return "unanswerable"
-        looks = asking.perceiver.look(image, questions, camera.intrinsics if camera else None)
+        intrinsics = camera.intrinsics if camera else None
+        looks = asking.perceiver.look(image, questions, intrinsics)
         # A picture without things to count may read as nothing but stray colours: that is background, not a lost frame.
         judged = [(part, q.task) for part, q in zip(looks.readable, questions, strict=True) if q.task != "instances"]
         if judged and (worst := min(judged))[0] < asking.settings.min_readable:
@@ -214,7 +215,6 @@ class Stream:
         for answer in answers.pop("depth", []):
             if asking.depth_kind:
                 answers["depth_relative"] = [answer]
-            intrinsics = camera.intrinsics if camera else None
             metric = self.depth(answer, intrinsics, frame.stamp_ns, asking) if "depth" in tasks & asking.questions.keys() else None
             if metric is not None:
                 answers["depth"] = [metric]

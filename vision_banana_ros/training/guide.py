@@ -67,17 +67,18 @@ def _class(answer: Tensor, target: Tensor, palette: Tensor, times: Tensor) -> Te
 
     It is the cross entropy of the choice, which leads out of a wrong class too: the chance of being wrong is flat there.
     """
-    true = _distances(target, palette).argmin(1)
-    nearer = F.cross_entropy(-SHARPNESS * _distances(answer, palette), true, reduction="none") / SHARPNESS
-    return (nearer * times).sum((1, 2)) / times.sum((1, 2))
+    return (_surprise(answer, target, palette) / SHARPNESS * times).sum((1, 2)) / times.sum((1, 2))
 
 
 def _choice(answer: Tensor, target: Tensor, palette: Tensor, times: Tensor) -> Tensor:
     """Chance of reading another colour of the palette than the true one."""
-    true = _distances(target, palette).argmin(1, keepdim=True)
-    chances = torch.softmax(-SHARPNESS * _distances(answer, palette), 1)
-    wrong = 1 - chances.gather(1, true)[:, 0]
+    wrong = 1 - torch.exp(-_surprise(answer, target, palette))
     return (wrong * times).sum((1, 2)) / times.sum((1, 2))
+
+
+def _surprise(answer: Tensor, target: Tensor, palette: Tensor) -> Tensor:
+    """(N, H, W) cross entropy of the choice among the palette's colours."""
+    return F.cross_entropy(-SHARPNESS * _distances(answer, palette), _true(target, palette), reduction="none")
 
 
 def rarity(target: Tensor, palette: Tensor) -> Tensor:
@@ -85,10 +86,15 @@ def rarity(target: Tensor, palette: Tensor) -> Tensor:
 
     Every pixel alike, a network learns walls and floors and paints things of a hundredth of the picture as what is behind them.
     """
-    true = _distances(target, palette).argmin(1).flatten(1)
+    true = _true(target, palette).flatten(1)
     counts = target.new_zeros(palette.shape[:2]).scatter_add_(1, true, torch.ones_like(true, dtype=target.dtype))
     times = (counts.amax(1, keepdim=True) / counts.clamp(min=1)).sqrt().clamp(max=RAREST)
     return times.gather(1, true).view(target.shape[0], *target.shape[2:])
+
+
+def _true(target: Tensor, palette: Tensor) -> Tensor:
+    """(N, H, W) which of the palette's colours a pixel has."""
+    return _distances(target, palette).argmin(1)
 
 
 def _distances(picture: Tensor, palette: Tensor) -> Tensor:
