@@ -41,15 +41,10 @@ VISIBLE = 0.02
 def anchors(view: View, rng: np.random.Generator) -> np.ndarray:
     """(N, 3) points of the world, metres, seen in a view and within 10 m."""
     c = view.camera
-    xyz = points(view.depth_m, lens(view)).reshape(-1, 3)
+    xyz = points(view.depth_m, Intrinsics.of(view.camera)).reshape(-1, 3)
     xyz = xyz[xyz[:, 2] < 10]
     xyz = xyz[rng.choice(len(xyz), min(POINTS, len(xyz)), replace=False)]
     return xyz @ c.pose[:3, :3].T + c.pose[:3, 3]
-
-
-def lens(view: View) -> Intrinsics:
-    c = view.camera
-    return Intrinsics(WIDTH, HEIGHT, c.fx, c.fy, c.cx, c.cy)
 
 
 def look_up(depth_m: np.ndarray, view: View, where: np.ndarray) -> np.ndarray:
@@ -74,7 +69,7 @@ def run(kind: str, seed: int, frames: int, perceiver: Perceiver, rate_hz: float)
     ratios: dict[str, list[np.ndarray]] = {}
     for k in range(frames):
         view = camera.view(k / rate_hz)
-        (answer,) = perceiver.look(view.image, [Question.depth()], lens(view))
+        (answer,) = perceiver.look(view.image, [Question.depth()], Intrinsics.of(view.camera))
         noisy = (view.depth_m * (1 + rng.normal(0, 0.02, view.depth_m.shape))).astype(np.float32)
         for name, depth_m, confidence in (
             ("bundle", answer.depth_m, answer.confidence),

@@ -76,8 +76,7 @@ def scene(seed: int) -> tuple[View, Intrinsics]:
     """A view of a world that nothing was trained on, and its camera."""
     world, rng = make_world(seed), np.random.default_rng(seed)
     view = render(world, sample_camera(world, rng, WIDTH, HEIGHT), rng)
-    c = view.camera
-    return view, Intrinsics(WIDTH, HEIGHT, c.fx, c.fy, c.cx, c.cy)
+    return view, Intrinsics.of(view.camera)
 
 
 def speckled(depth_m: np.ndarray, rng: np.random.Generator) -> np.ndarray:

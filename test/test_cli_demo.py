@@ -13,11 +13,10 @@ import pytest
 
 from vision_banana_ros.cli import _demo, demo
 from vision_banana_ros.cli._demo import Scene, score, write_results
-from vision_banana_ros.cli._frames import intrinsics_of
 from vision_banana_ros.cli.main import main
 from vision_banana_ros.generators.bundle import write_manifest
 from vision_banana_ros.node.demo import READERS, Heard
-from vision_banana_ros.perception import points
+from vision_banana_ros.perception import Intrinsics, points
 from vision_banana_ros.scenes import CLASSES
 from vision_banana_ros.tasks.colors import far_apart
 
@@ -44,7 +43,7 @@ class Listener:
     @staticmethod
     def outputs(scene: Scene, stamp: int) -> dict[str, np.ndarray]:
         view = scene.truth(stamp)
-        camera = intrinsics_of(view.camera)
+        camera = Intrinsics.of(view.camera)
         names = {o.instance for o in scene.camera.world.objects if o.name == scene.kind}
         target = view.instances == scene.target.instance
         return {

@@ -282,11 +282,9 @@ def test_samples_decode_back_to_the_truth_of_the_view(seed):
         assert sample.target.max() <= (255 if sample.target.dtype == np.uint8 else 1)
         tokenize(sample.instruction, 128, 4096)
     if samples[0].palette:
-        c = view.camera
         once = lambda image, instructions: samples[0].target[None]  # noqa: E731
         painter = SimpleNamespace(size=(48, 64), manifest=SimpleNamespace(depth_focal_px=FOCAL_PX), paint=once)
-        camera = Intrinsics(c.width, c.height, c.fx, c.fy, c.cx, c.cy)
-        (depth,) = Perceiver(painter).look(view.image, [Question.depth()], camera)
+        (depth,) = Perceiver(painter).look(view.image, [Question.depth()], Intrinsics.of(view.camera))
         np.testing.assert_allclose(depth.depth_m, view.depth_m, rtol=1e-3)
 
 

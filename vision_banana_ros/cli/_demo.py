@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from vision_banana_ros.cli._frames import intrinsics_of
 from vision_banana_ros.cli._write import write_sheet
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation.scores import DepthScore, InstancesScore, NormalsScore, ReferringScore, SemanticScore
 from vision_banana_ros.node.camera import CameraPublisher
 from vision_banana_ros.node.demo import READERS, Client
-from vision_banana_ros.perception import pictures, points
+from vision_banana_ros.perception import Intrinsics, pictures, points
 from vision_banana_ros.perception.cloud import write_ply
 from vision_banana_ros.perception.questions import RGB
 from vision_banana_ros.scenes import CLASSES, SimulatedCamera, View, WorldObject
@@ -93,7 +92,7 @@ class Scene:
                 stop.wait(max(0.0, started + index / self.rate_hz - time.monotonic()))
                 stamp = publisher.now_ns()
                 self.indices[stamp] = index
-                publisher.publish(view.image, intrinsics_of(view.camera), stamp)
+                publisher.publish(view.image, Intrinsics.of(view.camera), stamp)
 
 
 def _shares(camera: SimulatedCamera) -> np.ndarray:
@@ -207,7 +206,7 @@ def _compare(
         referring.add(mask, view.instances == scene.target.instance)
         instances.add(heard["instances/mask"], np.where(np.isin(view.instances, kind), view.instances, 0))
         confidence.append(float(heard["segmentation/confidence"].mean()) / 255)
-        camera = intrinsics_of(view.camera)
+        camera = Intrinsics.of(view.camera)
         off = np.linalg.norm(heard["points"] - points(view.depth_m, camera), axis=2)
         distances.append(float(np.nanmedian(off)))
         expected = [camera.width, camera.height, camera.fx, 0, camera.cx, 0, camera.fy, camera.cy, 0, 0, 1]

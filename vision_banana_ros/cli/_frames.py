@@ -74,15 +74,10 @@ def simulated_frames(seed: int, width: int, height: int, rate_hz: float) -> Fram
         k = 0
         while True:
             view = camera.view(k / rate_hz)
-            yield Frame(f"{k:06d}", view.image, intrinsics_of(view.camera))
+            yield Frame(f"{k:06d}", view.image, Intrinsics.of(view.camera))
             k += 1
 
     return Frames(None, read)
-
-
-def intrinsics_of(camera: Any) -> Intrinsics:
-    """Of a scene's camera."""
-    return Intrinsics(camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy)
 
 
 def webcam_frames(number: int, width: int, height: int) -> Frames:

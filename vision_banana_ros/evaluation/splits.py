@@ -94,12 +94,11 @@ def _case(split: str, world: World, seed: int) -> Case:
 
 def case_of(name: str, view: View, rng: np.random.Generator) -> Case:
     """A rendered view with its truth, and expressions drawn for it; no class whose instances are asked for."""
-    c = view.camera
     return Case(
         name=name,
         image=view.image,
         depth_m=view.depth_m,
-        intrinsics=Intrinsics(c.width, c.height, c.fx, c.fy, c.cx, c.cy),
+        intrinsics=Intrinsics.of(view.camera),
         normals=view.normals,
         labels=view.labels,
         instances=view.instances,

@@ -6,6 +6,7 @@ A pixel's integer coordinates name its centre, as in CameraInfo and OpenCV: the 
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -39,6 +40,11 @@ class Intrinsics:
             raise InputError(f"The horizontal field of view must lie between 0 and 180 degrees; it is {fov_deg:g}.")
         focal = width / 2 / math.tan(math.radians(fov_deg) / 2)
         return cls(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
+
+    @classmethod
+    def of(cls, camera: Any) -> "Intrinsics":
+        """Of a rendered scene's camera."""
+        return cls(camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy)
 
     def scaled(self, width: int, height: int) -> "Intrinsics":
         """The same camera with its image resized to width x height: c' = (c + 0.5) s - 0.5.
