@@ -52,8 +52,7 @@ class Watcher:
         view = SimulatedCamera(SEED, WIDTH, HEIGHT, RATE_HZ).view(0.0)
         self._image = Image(height=HEIGHT, width=WIDTH, encoding="rgb8", step=3 * WIDTH)
         self._image.data = array("B", view.image.tobytes())
-        c = view.camera
-        self._info = camera_info(Intrinsics(WIDTH, HEIGHT, c.fx, c.fy, c.cx, c.cy), (), "plumb_bob")
+        self._info = camera_info(Intrinsics.of(view.camera), (), "plumb_bob")
         self._images = self._node.create_publisher(Image, "image", qos_profile_sensor_data)
         self._infos = self._node.create_publisher(CameraInfo, "camera_info", qos_profile_sensor_data)
         self._node.create_timer(1 / RATE_HZ, self._publish)

@@ -106,8 +106,7 @@ def publish_frames(node: Node) -> None:
     view = SimulatedCamera(SEED, WIDTH, HEIGHT, RATE_HZ).view(0.0)
     message = Image(height=HEIGHT, width=WIDTH, encoding="rgb8", step=3 * WIDTH)
     message.data = array("B", view.image.tobytes())
-    c = view.camera
-    info = camera_info(Intrinsics(WIDTH, HEIGHT, c.fx, c.fy, c.cx, c.cy), (), "plumb_bob")
+    info = camera_info(Intrinsics.of(view.camera), (), "plumb_bob")
 
     def publish() -> None:
         message.header.stamp = info.header.stamp = node.get_clock().now().to_msg()

@@ -48,7 +48,6 @@ def recorded(tmp_path_factory):
     world, rng = scene(), np.random.default_rng(0)
     sideways = np.linspace(-0.25, 0.25, 10)
     views = [render(world, pinhole(SIZE[1], SIZE[0], radians(70), look_from(0, y, 0, 0, 0, 0)), 0) for y in sideways]
-    c = views[0].camera
     store = get_typestore(Stores.ROS2_KILTED if hasattr(Stores, "ROS2_KILTED") else Stores.LATEST)
     kinds = store.types
     truth = {}
@@ -63,7 +62,7 @@ def recorded(tmp_path_factory):
                 stamp=kinds["builtin_interfaces/msg/Time"](sec=100, nanosec=10_000_000 * i), frame_id="camera"
             )
             message = kinds["sensor_msgs/msg/Image"](header, SIZE[0], SIZE[1], "rgb8", 0, 3 * SIZE[1], image.reshape(-1))
-            plain = info_of(Intrinsics(SIZE[1], SIZE[0], c.fx, c.fy, c.cx, c.cy), (), "plumb_bob")
+            plain = info_of(Intrinsics.of(views[0].camera), (), "plumb_bob")
             region = kinds["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
             info = kinds["sensor_msgs/msg/CameraInfo"](
                 header,

@@ -61,8 +61,7 @@ def test_in_rendered_worlds_a_level_laser_gives_metres_or_none(code, bend):
     for kind in KINDS:
         for seed in range(3):
             view = SimulatedCamera(seed, 160, 120, 10.0, kind).view(0.0)
-            c, depth_m = view.camera, np.minimum(view.depth_m, 60.0)
-            camera = Intrinsics(160, 120, c.fx, c.fy, c.cx, c.cy)
+            depth_m, camera = np.minimum(view.depth_m, 60.0), Intrinsics.of(view.camera)
             row = points(view.depth_m, camera)[65]
             try:
                 found = fitted(relative(depth_m, code, noise=0.005, bend=bend), row[np.isfinite(row).all(axis=1)], code, camera)

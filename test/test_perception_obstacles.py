@@ -67,8 +67,7 @@ def test_nothing_at_all_gives_an_empty_cloud():
 
 def test_speckle_in_the_air_is_dropped_and_surfaces_stay():
     view = SimulatedCamera(3, 320, 240, 10.0).view(0.0)
-    c = view.camera
-    camera = Intrinsics(320, 240, c.fx, c.fy, c.cx, c.cy)
+    camera = Intrinsics.of(view.camera)
     rng = np.random.default_rng(0)
     speckled = view.depth_m.copy()
     struck = (rng.random(speckled.shape) < 0.003) & (view.depth_m > 2)
@@ -144,8 +143,7 @@ def test_sizes_that_differ_are_refused():
 def test_open3d_drops_the_same_outliers():
     open3d = pytest.importorskip("open3d", exc_type=ImportError)
     view = SimulatedCamera(3, 320, 240, 10.0).view(0.0)
-    c = view.camera
-    cloud = points(view.depth_m, Intrinsics(320, 240, c.fx, c.fy, c.cx, c.cy)).reshape(-1, 3)
+    cloud = points(view.depth_m, Intrinsics.of(view.camera)).reshape(-1, 3)
     cloud = voxels(cloud[np.isfinite(cloud).all(axis=1)], 0.05)
     theirs, _ = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(cloud.astype(np.float64))).remove_statistical_outlier(9, 1.0)
     expected = {point.tobytes() for point in np.asarray(theirs.points).astype(np.float32)}

@@ -62,8 +62,8 @@ def test_the_height_is_found_in_rendered_worlds(kind):
     found = 0
     for seed in range(6):
         view = SimulatedCamera(seed, 160, 120, 10.0, kind).view(0.0)
-        c = view.camera
-        evidence = from_camera_height(view.depth_m, Intrinsics(160, 120, c.fx, c.fy, c.cx, c.cy), float(c.pose[2, 3]))
+        height_m = float(view.camera.pose[2, 3])
+        evidence = from_camera_height(view.depth_m, Intrinsics.of(view.camera), height_m)
         if math.isfinite(evidence.scale):
             found += 1
             assert evidence.scale == pytest.approx(1.0, rel=0.1), (kind, seed)
