@@ -41,7 +41,7 @@ VISIBLE = 0.02
 def anchors(view: View, rng: np.random.Generator) -> np.ndarray:
     """(N, 3) points of the world, metres, seen in a view and within 10 m."""
     c = view.camera
-    xyz = points(view.depth_m, Intrinsics.of(view.camera)).reshape(-1, 3)
+    xyz = points(view.depth_m, Intrinsics.of(c)).reshape(-1, 3)
     xyz = xyz[xyz[:, 2] < 10]
     xyz = xyz[rng.choice(len(xyz), min(POINTS, len(xyz)), replace=False)]
     return xyz @ c.pose[:3, :3].T + c.pose[:3, 3]

@@ -35,12 +35,12 @@ def decoded_error(answer: Tensor, target: Tensor, tasks: list[str], palette: Ten
 def _depth(answer: Tensor, target: Tensor, palette: Tensor, times: Tensor) -> Tensor:
     """Metric depth's error over the true depth (AbsRel), where the colours are those of the cube's walk.
 
-    The walk's own error weighs a metre nearby and a metre at 5 m about the same; relative to depth, what is near counts.
+    Along the walk, a factor at 0.3 m is a fifth of the way that it is at 5 m; over depth, what is near counts as much.
     """
     on_cube = palette[:, 0, 0] < NO_COLOR
     walk = torch.tensor(CUBE_WALK, device=answer.device) / 255
-    factor = (_log_depth(answer, walk) - _log_depth(target, walk)).clamp(-WORST, WORST)
-    return torch.expm1(factor).abs().mean((1, 2)) * on_cube
+    log_factor = (_log_depth(answer, walk) - _log_depth(target, walk)).clamp(-WORST, WORST)
+    return torch.expm1(log_factor).abs().mean((1, 2)) * on_cube
 
 
 def _log_depth(picture: Tensor, corners: Tensor) -> Tensor:
