@@ -14,7 +14,7 @@ from vision_banana_ros.training.questions import CUBE_WALK
 
 SHARPNESS = 30.0  # of the choice: halfway to a colour 80/255 away the loss falls most steeply, and it is 0.05 at the truth
 RAREST = 8.0  # times that a pixel of a rare class counts at most as much as one of the commonest
-WORST = 2.0  # log of a factor of depth beyond which it counts no more
+WORST = 7.4  # factor of depth, either way, beyond which it counts no more
 NEAR_M, FAR_WALK = 0.05, 0.985  # depth below and walk above (71 m) which differences no longer count
 
 
@@ -39,12 +39,12 @@ def _depth(answer: Tensor, target: Tensor, palette: Tensor, times: Tensor) -> Te
     """
     on_cube = palette[:, 0, 0] < NO_COLOR
     walk = torch.tensor(CUBE_WALK, device=answer.device) / 255
-    log_factor = (_log_depth(answer, walk) - _log_depth(target, walk)).clamp(-WORST, WORST)
-    return torch.expm1(log_factor).abs().mean((1, 2)) * on_cube
+    factor = (_depth_m(answer, walk) / _depth_m(target, walk)).clamp(1 / WORST, WORST)
+    return (factor - 1).abs().mean((1, 2)) * on_cube
 
 
-def _log_depth(picture: Tensor, corners: Tensor) -> Tensor:
-    """Log of depth in metres at the nearest point of the walk along the `corners`, (8, 3)."""
+def _depth_m(picture: Tensor, corners: Tensor) -> Tensor:
+    """Depth in metres, NEAR_M more than it is, at the nearest point of the walk along the `corners`, (8, 3)."""
     color = (picture / 2 + 0.5).clamp(0, 1)
     walks, distances = [], []
     for k in range(7):
@@ -55,7 +55,7 @@ def _log_depth(picture: Tensor, corners: Tensor) -> Tensor:
         walks.append((k + along[:, 0]) / 7)
     nearest = torch.stack(distances).argmin(0, keepdim=True)
     walk = torch.stack(walks).gather(0, nearest)[0].clamp(0, FAR_WALK)
-    return torch.log(10 * ((1 - walk) ** -0.5 - 1) + NEAR_M)
+    return 10 * ((1 - walk) ** -0.5 - 1) + NEAR_M
 
 
 def _normals(answer: Tensor, target: Tensor, palette: Tensor, times: Tensor) -> Tensor:
