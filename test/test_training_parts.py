@@ -129,7 +129,7 @@ def test_the_truth_has_no_decoded_error_and_its_opposite_has(asked):
             assert right == wrong == 0
         else:
             # Things side by side have colours that are near, so even the truth could be read as the neighbour's.
-            assert right < (0.3 if task == "instances" else 0.06) and 0.3 < wrong < 3, task
+            assert right < (0.3 if task == "instances" else 0.06) and 0.3 < wrong < 4, task
 
 
 def error_of(task, answer, truth, palette=(), times=None):
@@ -418,7 +418,7 @@ CPU = torch.device("cpu")
 def test_a_checkpoint_brings_back_everything(learner, tmp_path):
     save(learner, tmp_path, FACTS)
     again = fresh()
-    resume(again, tmp_path, CPU)
+    resume(again, tmp_path)
     assert again.state == learner.state
     for name, value in learner.tensors().items():
         torch.testing.assert_close(again.tensors()[name], value, rtol=0, atol=0)
@@ -439,7 +439,7 @@ def test_a_checkpoint_of_another_network_is_refused(learner, tmp_path):
     save(learner, tmp_path, FACTS)
     other = VisionBananaUNet(channels=(24, 32, 64))
     with pytest.raises(InputError, match="another network"):
-        resume(Learner(other, [], dict(other.state_dict())), tmp_path, CPU)
+        resume(Learner(other, [], dict(other.state_dict())), tmp_path)
 
 
 def test_parts_are_small_and_make_a_run_again(learner, tmp_path):
@@ -448,7 +448,7 @@ def test_parts_are_small_and_make_a_run_again(learner, tmp_path):
     assert len(parts) > 2 and all(part.stat().st_size <= (4 << 20) + (64 << 10) for part in parts)
     assert join_parts(tmp_path / "parts", tmp_path / "run") == "base"
     again = fresh()
-    resume(again, tmp_path / "run" / "base", CPU)
+    resume(again, tmp_path / "run" / "base")
     assert again.state.step == 7 and again.state.warm_from == 0
     for name, value in learner.tensors().items():
         torch.testing.assert_close(again.tensors()[name], value, rtol=1e-2, atol=1e-3)
@@ -460,7 +460,7 @@ def test_what_does_not_fit_is_left_out_and_made_anew(learner, tmp_path):
     assert sum(part.stat().st_size for part in (tmp_path / "parts").glob("part_*")) <= 1.2 * half
     join_parts(tmp_path / "parts", tmp_path / "run")
     again = fresh()
-    resume(again, tmp_path / "run" / "base", CPU)
+    resume(again, tmp_path / "run" / "base")
     assert again.state.warm_from == 7  # the learning rate warms up once more
     for name, value in learner.average.items():
         torch.testing.assert_close(again.network.state_dict()[name], value, rtol=1e-3, atol=1e-3)
@@ -469,7 +469,7 @@ def test_what_does_not_fit_is_left_out_and_made_anew(learner, tmp_path):
         if "average" not in file.name:
             file.unlink()
     join_parts(tmp_path / "all", tmp_path / "light")
-    resume(again, tmp_path / "light" / "base", CPU)
+    resume(again, tmp_path / "light" / "base")
     with pytest.raises(InputError, match="half precision"):
         save_parts(learner, tmp_path / "parts", FACTS, budget=half // 2)
 

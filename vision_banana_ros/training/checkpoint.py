@@ -90,13 +90,13 @@ def save(learner: Learner, out: Path, facts: dict[str, Any]) -> None:
     _replace(out / STATE, lambda file: file.write_text(text))
 
 
-def resume(learner: Learner, out: Path, device: torch.device) -> None:
+def resume(learner: Learner, out: Path) -> None:
     """Take up the checkpoint of `out`; where there is none, nothing happens."""
     if not (out / STATE).is_file():
         return
     learner.state = State(**json.loads((out / STATE).read_text())["state"])
     try:
-        learner.load(load_file(out / CHECKPOINT, device=str(device)))
+        learner.load(load_file(out / CHECKPOINT))
     except RuntimeError as error:
         raise InputError(f"The checkpoint in '{out}' is of another network: train into a new folder.") from error
 

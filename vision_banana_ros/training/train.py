@@ -55,7 +55,7 @@ def train(
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
     prepare(plan.recipe(plan.sizes[0], network, plan.seed))
     learner = Learner(network, _optimizers(network, plan.rate), average)
-    resume(learner, out, machine.device)
+    resume(learner, out)
     torch.manual_seed(plan.seed + machine.rank + learner.state.step)
     painting = machine.ready(Painting(network), plan.compiled)
     facts = {"plan": asdict(plan), "method": plan.method}
