@@ -66,11 +66,14 @@ def _normals(answer: Tensor, target: Tensor, palette: Tensor, times: Tensor) -> 
 
 
 def _class(answer: Tensor, target: Tensor, palette: Tensor, times: Tensor) -> Tensor:
-    """How much nearer a colour is to another class's than to that of the true one, squared.
+    """How much nearer a colour is to another class's than to that of the true one, squared, and the chance of reading another.
 
-    It is the cross entropy of the choice, which leads out of a wrong class too: the chance of being wrong is flat there.
+    The first, the cross entropy of the choice, leads out of a wrong class too, where the chance is flat; alone it pays for colours
+    between those of likely classes, which are a third class's or none. The chance pays for the likeliest class itself.
     """
-    return (_surprise(answer, target, palette) / SHARPNESS * times).sum((1, 2)) / times.sum((1, 2))
+    surprise = _surprise(answer, target, palette)
+    wrong = surprise / SHARPNESS + 1 - torch.exp(-surprise)
+    return (wrong * times).sum((1, 2)) / times.sum((1, 2))
 
 
 def _choice(answer: Tensor, target: Tensor, palette: Tensor, times: Tensor) -> Tensor:
