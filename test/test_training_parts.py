@@ -15,7 +15,7 @@ pytest.importorskip("diffusers", reason="training needs diffusers: make test TOR
 import torch  # noqa: E402
 
 from vision_banana_ros.errors import InputError  # noqa: E402
-from vision_banana_ros.generators.network import VisionBananaUNet, _finer  # noqa: E402
+from vision_banana_ros.generators.network import COLOR, KEY, VisionBananaUNet, _finer  # noqa: E402
 from vision_banana_ros.generators.prompt import tokenize  # noqa: E402
 from vision_banana_ros.perception import Intrinsics, Perceiver, Question  # noqa: E402
 from vision_banana_ros.scenes import CLASSES, make_world, render, sample_camera  # noqa: E402
@@ -23,7 +23,7 @@ from vision_banana_ros.tasks import depth, normals  # noqa: E402
 from vision_banana_ros.training import data, flow  # noqa: E402
 from vision_banana_ros.training.checkpoint import Learner, State, join_parts, resume, save, save_parts  # noqa: E402
 from vision_banana_ros.training.data import Feed, Recipe, Stream, pixels  # noqa: E402
-from vision_banana_ros.training.guide import RAREST, WORST, decoded_error, rarity  # noqa: E402
+from vision_banana_ros.training.guide import RAREST, WORST, copied_wrongly, decoded_error, rarity  # noqa: E402
 from vision_banana_ros.training.machine import Machine  # noqa: E402
 from vision_banana_ros.training.painter import Painter, batch_of  # noqa: E402
 from vision_banana_ros.training.questions import FOCAL_PX, LEGEND, QUESTIONS_A_VIEW, draw_samples, place_color  # noqa: E402
@@ -154,14 +154,28 @@ def test_a_depth_that_is_far_off_still_leads_back_and_one_beyond_all_bounds_coun
     assert off[:4] == pytest.approx([0.5, 0.5, 2, 5], rel=0.05) and off[4] == pytest.approx(WORST - 1)
 
 
-def test_a_wrong_class_leads_to_the_true_one_from_wherever_it_is():
-    palette = [(0, 0, 0), (255, 0, 0), (0, 0, 255)]
-    truth = np.zeros((4, 4, 3), np.float32)
-    truth[..., 0] = 1
-    steps = [
-        error_of("semantic", np.float32([1 - t, 0, t]) * np.ones((4, 4, 1), np.float32), truth, palette) for t in np.linspace(0, 1, 6)
-    ]
-    assert steps[0] < 1e-3 and np.all(np.diff(steps[2:]) > 0.3)  # a slope from the middle on, and no plateau at the end
+def copied(scores, truth, times=(1, 1)):
+    """Of a picture of two pixels, and a prompt of a word without a colour, red, and blue twice."""
+    colors = torch.tensor([[(0, 0, 0, 0), (1, 0, 0, 1), (0, 0, 1, 1), (0, 0, 1, 1)]]).float()
+    pictures = torch.tensor(truth).T[None, :, None].float() / 127.5 - 1
+    return copied_wrongly(torch.tensor(scores).float().T[None, :, None], pictures, colors, torch.tensor(times)[None, None].float())
+
+
+def test_a_colour_is_copied_from_any_word_that_has_it_and_another_one_is_painted_freely():
+    sure, guess = [(0, -1e4, 50, 0, 0), (50, -1e4, 0, 0, 0)], [(0, -1e4, 0, 0, 0)] * 2
+    assert copied(sure, [(255, 0, 0), (0, 255, 0)]) == pytest.approx(0, abs=1e-6)
+    assert copied(sure, [(255, 0, 0), (0, 0, 255)]) == pytest.approx((50 - np.log(2)) / 2, rel=1e-3)
+    assert copied(guess, [(0, 0, 255)] * 2) == pytest.approx(np.log(2), rel=1e-3)
+    assert copied(guess, [(0, 0, 0)] * 2) == pytest.approx(np.log(4), rel=1e-3)  # black is nobody's: the word has no colour
+    assert copied(sure, [(0, 255, 0), (0, 255, 0)], (0, 1)) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_colour_that_is_never_chosen_still_leads_to_itself():
+    colors = torch.tensor([[(1, 0, 0, 1), (0, 0, 1, 1)]]).float()
+    scores = torch.tensor([0.0, 9, -9])[None, :, None, None].requires_grad_()
+    blue = torch.tensor([-1.0, -1, 1])[None, :, None, None]
+    (slope,) = torch.autograd.grad(copied_wrongly(scores, blue, colors, torch.ones(1, 1, 1)).sum(), scores)
+    np.testing.assert_allclose(slope.flatten(), [0, 1, -1], atol=1e-3)
 
 
 def test_a_right_angle_is_half_an_error():
@@ -173,7 +187,7 @@ def test_a_right_angle_is_half_an_error():
 def test_a_small_mask_counts_four_times_at_first_and_twice_from_the_middle_of_a_run_on(asked):
     class Black(torch.nn.Module):
         def forward(self, image, of, *prompt):
-            return torch.full((len(of), 3, *image.shape[2:]), -1.0)
+            return torch.full((len(of), 3, *image.shape[2:]), -1.0), None
 
     early, middle, late = (losses(Black(), asked, Plan("distill", 1, guide=0.0), progress) for progress in (0.0, 0.25, 0.5))
     assert [most_lit(p) for p in (0, 0.25, 0.5, 1)] == [4, 3, 2, 2]
@@ -318,12 +332,53 @@ def test_things_take_the_colours_of_their_palette():
 def test_one_call_paints_what_the_parts_paint(network, asked):
     with torch.no_grad():
         image = pixels(asked.image)
-        painted = Painting(network)(image, asked.of, asked.pieces, asked.colors, asked.mask)
+        painted, scores = Painting(network)(image, asked.of, asked.pieces, asked.colors, asked.mask)
         features = network.add_sample(network.encode_image(image), image)
         features = tuple(level.repeat_interleave(QUESTIONS_A_VIEW, 0) for level in features)
         text = network.encode_text(asked.pieces, asked.colors, asked.mask)
         expected = network.answer(features, torch.ones(len(text)), text, asked.mask)
     torch.testing.assert_close(painted, expected)
+    assert scores.shape == (len(asked.tasks), 1 + asked.colors.shape[1], SIZE[0] // 4, SIZE[1] // 4)
+
+
+def prompt_of(network, text):
+    made = tokenize(text, 128, 4096)
+    pieces, colors, mask = (torch.from_numpy(a)[None, :12] for a in (made.pieces, made.colors, made.mask))
+    return network.encode_text(pieces, colors, mask), mask, colors[0, :, 3].nonzero()[:, 0].tolist()
+
+
+@torch.no_grad()
+def test_a_position_has_exactly_the_colour_that_it_copies_or_is_painted_freely(network, asked, monkeypatch):
+    image = pixels(asked.image[:1])
+    features, now = network.add_sample(network.encode_image(image), image), torch.ones(1)
+    text, mask, (red, blue) = prompt_of(network, "the ball: #ff0000, the wall: #0000ff")
+
+    def paint(*chosen):
+        scores = torch.zeros(1, 1 + text.shape[1], SIZE[0] // 4, SIZE[1] // 4)
+        for word in chosen:
+            scores[:, word] = 20
+        monkeypatch.setattr(network.answer_copies, "forward", lambda x, words, named: scores)
+        return network.answer(features, now, text, mask)
+
+    for word, color in ((red, (1, -1, -1)), (blue, (-1, -1, 1))):
+        torch.testing.assert_close(
+            paint(1 + word), torch.tensor(color).float()[None, :, None, None].expand_as(image), atol=1e-4, rtol=0
+        )
+    torch.testing.assert_close(paint(1 + red, 1 + blue).mean((0, 2, 3)), torch.tensor([0.0, -1, 0]), atol=1e-4, rtol=0)
+    freely = paint(0)
+    assert freely.std() > 0.01
+    text[..., -COLOR:-1] = 0.5  # other colours: nothing of them is in what is painted freely
+    torch.testing.assert_close(paint(0), freely)
+
+
+@torch.no_grad()
+def test_only_words_that_are_colours_are_copied(network):
+    text, _, colors = prompt_of(network, "the ball: #ff0000, the wall: blue")
+    keys, values = text.split([network.config.text_width, KEY, COLOR], 2)[1:]
+    scores = network.answer_copies(torch.randn(1, network.config.channels[0], 3, 4), keys, values[..., 3])
+    others = [i for i in range(text.shape[1]) if i not in colors]
+    assert len(colors) == 2 and not scores[:, 0].any()
+    assert scores[:, 1:][:, others].max() < -1e3 and scores[:, 1:][:, colors].min() > -1e3
 
 
 def test_a_painter_answers_like_a_generator(network):

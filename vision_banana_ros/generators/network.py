@@ -5,7 +5,8 @@ Three parts, so that a frame is encoded once for any number of questions:
 
 * `encode_image`: the frame -> features at 1/4, 1/8 and 1/16 of its size, and where its edges lie.
 * `encode_text`: a tokenized instruction -> one vector a token; the first sums the instruction up.
-* `answer`: features, the picture being painted and the instruction -> the picture.
+* `answer`: features, the picture being painted and the instruction -> the picture. A position is painted freely or in a colour
+  that the instruction names, whichever is likelier: what is to have exactly that colour is a choice, not a mixture.
 
 Pixels enter and leave through pixel (un)shuffling by 4, so no convolution runs at full resolution. In one step the frame
 itself stands in place of the noise, so its share of `answer` can be computed once with the features.
@@ -21,6 +22,9 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 PATCH = 4
+KEY = 64  # numbers behind a word's vector: what a position that is to have its colour looks like
+COLOR = 4  # and behind those its colour: red, green, blue, and whether it is one
+DECIDED = 2.0  # times the scores of colours count in the picture: nearer the likeliest than their mean, and confidence still tells
 Features = tuple[Tensor, Tensor, Tensor]
 
 
@@ -69,7 +73,7 @@ class Attention(nn.Module):
 
 
 class TextEncoder(nn.Module):
-    """Hashed words and colour values -> contextual vectors, by a small transformer."""
+    """Hashed words and colour values -> contextual vectors, by a small transformer, and behind them the keys of Copies."""
 
     def __init__(self, width: int, layers: int, length: int, buckets: int) -> None:
         super().__init__()
@@ -84,6 +88,11 @@ class TextEncoder(nn.Module):
             for _ in range(layers)
         )
         self.norm = nn.LayerNorm(width)
+        self.key = nn.Linear(width, KEY)
+        # What a colour is for mostly stands before it ("barrel: red"). Taken as it is written, classes have keys of their own
+        # from the first step on; in vectors that have learnt to tell walls from floors, rare ones lie close together.
+        self.before = nn.Conv1d(width, KEY, 3)
+        nn.init.normal_(self.before.weight, std=0.1)
         nn.init.normal_(self.pieces.weight, std=0.3)
         with torch.no_grad():
             self.pieces.weight[0] = 0
@@ -91,12 +100,14 @@ class TextEncoder(nn.Module):
     def forward(self, pieces: Tensor, colors: Tensor, mask: Tensor) -> Tensor:
         keep = mask[:, :, None]
         x = (self.pieces(pieces).sum(2) + self.color(colors) + self.position[: pieces.shape[1]]) * keep
+        written = self.before(F.pad(x.transpose(1, 2), (2, 0))).transpose(1, 2)
         bias = _bias(mask)
         for neighbours, attention, mix in zip(self.neighbours, self.attention, self.mix, strict=True):
             x = x + F.silu(neighbours(x.transpose(1, 2))).transpose(1, 2) * keep
             x = attention(x, bias=bias)
             x = x + mix(x)
-        return self.norm(x) * keep
+        x = self.norm(x)
+        return torch.cat([x, self.key(x) + written], 2) * keep
 
 
 class Edges(nn.Module):
@@ -122,6 +133,23 @@ class Edges(nn.Module):
         shares = self.shares[0](fine), *(F.pixel_unshuffle(self.shares[i + 1](x), 2) for i, x in enumerate((fine, middle)))
         parts = [s.unflatten(1, (9, -1)).softmax(1).flatten(1, 2) for s in shares]
         return torch.cat([fine, parts[0]], 1), torch.cat([middle, parts[1]], 1), torch.cat([coarse, parts[2]], 1)
+
+
+class Copies(nn.Module):
+    """Scores of painting a position freely, and in the colour of each word: a pointer to the instruction (arXiv 1506.03134).
+
+    Three numbers a pixel cannot say "one of these two": what is unclear would be painted in the mean of all colours, and what
+    decides between rare ones would not be learnt.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.query = nn.Conv2d(channels, KEY, 1)
+
+    def forward(self, x: Tensor, keys: Tensor, named: Tensor) -> Tensor:
+        """(N, C, h, w), (N, T, KEY) and (N, T), 1 where a word is a colour -> (N, 1 + T, h, w), painting freely first: 0."""
+        scores = keys @ self.query(x).flatten(2) * KEY**-0.5 + (named - 1)[:, :, None] * 1e4
+        return F.pad(scores.float(), (0, 0, 1, 0)).unflatten(2, x.shape[-2:])
 
 
 class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
@@ -175,10 +203,11 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
         self.image_edges = Edges(channels)
         self.answer_edged = nn.ModuleList(_without_effect(nn.Conv2d(c, n, 1)) for c, n in zip(channels, (3, *channels), strict=False))
+        self.answer_copies = Copies(channels[0])
 
     def encode_text(self, pieces: Tensor, colors: Tensor, mask: Tensor) -> Tensor:
-        """(N, T, P) hashed words, (N, T, 4) colours, (N, T) mask -> (N, T, text_width)."""
-        return self.text(pieces, colors, mask)
+        """(N, T, P) hashed words, (N, T, 4) colours, (N, T) mask -> (N, T, text_width + KEY + COLOR)."""
+        return torch.cat([self.text(pieces, colors, mask), colors], 2)
 
     def encode_image(self, image: Tensor) -> Features:
         """(B, 3, H, W) in -1..1, H and W multiples of 16 -> features at 1/4, 1/8, 1/16."""
@@ -209,6 +238,12 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     def answer(self, features: Features, timestep: Tensor, text: Tensor, mask: Tensor) -> Tensor:
         """Features with the sample in them, (N,) time in 0..1, the instruction -> (N, 3, H, W) clean picture in -1..1."""
+        return self.paint(features, timestep, text, mask)[0]
+
+    def paint(self, features: Features, timestep: Tensor, text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """`answer`, and the scores of Copies at 1/4 of the picture that it is painted by."""
+        text, keys, colors = text.split([self.config.text_width, KEY, COLOR], 2)
+        colors = colors.float()
         condition = text[:, 0] + self.time(_waves(timestep))
         bias = _bias(mask)
         features, shares = self._apart(features)
@@ -223,7 +258,12 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         for block in self.answer_blocks[0]:
             x = block(x, condition)
         x = F.silu(self.answer_norm(x))
-        return F.pixel_shuffle(self.answer_out(x), PATCH) + _finer(self.answer_edged[0](x), shares[0], PATCH)
+        scores = self.answer_copies(x, keys, colors[..., 3])
+        chances = (scores * DECIDED).softmax(1)
+        copied = ((colors[..., :3] * 2 - 1).transpose(1, 2) @ chances[:, 1:].flatten(2)).unflatten(2, x.shape[-2:])
+        edged = _finer(torch.cat([self.answer_edged[0](x), copied, chances[:, :1]], 1), shares[0], PATCH)
+        painted = F.pixel_shuffle(self.answer_out(x), PATCH) + edged[:, :3]
+        return painted * edged[:, 6:] + edged[:, 3:6], scores
 
     def _apart(self, features: Features) -> tuple[Features, Features]:
         """Features, and the shares behind their channels."""

@@ -5,6 +5,8 @@ A picture's error treats all channels alike; a decoder does not. Half a colour o
 and metres along it, and a class is right or wrong. All errors are 0 for the truth and of the order of 1.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,6 +17,7 @@ from vision_banana_ros.training.questions import CUBE_WALK
 SHARPNESS = 30.0  # of the choice: halfway to a colour 80/255 away the loss falls most steeply, and it is 0.05 at the truth
 RAREST = 8.0  # times that a pixel of a rare class counts at most as much as one of the commonest
 WORST = 7.4  # factor of depth, either way, beyond which it counts no more
+SAME = 1e-4  # squared distance, 0..3, of colours that are one: 2.5 of 255
 NEAR_M, FAR_WALK = 0.05, 0.985  # depth below and walk above (71 m) which differences no longer count
 
 
@@ -24,7 +27,7 @@ def decoded_error(answer: Tensor, target: Tensor, tasks: list[str], palette: Ten
     times: (N, H, W), how much a pixel of classes or masks counts.
     """
     errors = answer.new_zeros(len(tasks))
-    kinds = {"depth": _depth, "normals": _normals, "semantic": _class, "referring": _choice, "instances": _choice}
+    kinds = {"depth": _depth, "normals": _normals, "semantic": _choice, "referring": _choice, "instances": _choice}
     for error in dict.fromkeys(kinds.values()):
         if rows := [i for i, task in enumerate(tasks) if kinds.get(task) is error]:
             index = torch.tensor(rows, device=answer.device)
@@ -65,26 +68,27 @@ def _normals(answer: Tensor, target: Tensor, palette: Tensor, times: Tensor) -> 
     return ((1 - cosine) / 2 * surface).sum((1, 2)) / surface.sum((1, 2)).clamp(min=1)
 
 
-def _class(answer: Tensor, target: Tensor, palette: Tensor, times: Tensor) -> Tensor:
-    """How much nearer a colour is to another class's than to that of the true one, squared, and the chance of reading another.
-
-    The first, the cross entropy of the choice, leads out of a wrong class too, where the chance is flat; alone it pays for colours
-    between those of likely classes, which are a third class's or none. The chance pays for the likeliest class itself.
-    """
-    surprise = _surprise(answer, target, palette)
-    wrong = surprise / SHARPNESS + 1 - torch.exp(-surprise)
-    return (wrong * times).sum((1, 2)) / times.sum((1, 2))
-
-
 def _choice(answer: Tensor, target: Tensor, palette: Tensor, times: Tensor) -> Tensor:
     """Chance of reading another colour of the palette than the true one."""
-    wrong = 1 - torch.exp(-_surprise(answer, target, palette))
+    scores = -SHARPNESS * _distances(answer, palette)
+    wrong = 1 - torch.exp(-F.cross_entropy(scores, _true(target, palette), reduction="none"))
     return (wrong * times).sum((1, 2)) / times.sum((1, 2))
 
 
-def _surprise(answer: Tensor, target: Tensor, palette: Tensor) -> Tensor:
-    """(N, H, W) cross entropy of the choice among the palette's colours."""
-    return F.cross_entropy(-SHARPNESS * _distances(answer, palette), _true(target, palette), reduction="none")
+def copied_wrongly(scores: Tensor, target: Tensor, colors: Tensor, times: Tensor) -> Tensor:
+    """(N,) how unlikely the true picture is to be copied, its cross entropy; 0 where no colour is named.
+
+    A colour's error alone starves what is rare: between many colours it is painted in their mean, where nothing that tells it
+    from its like makes the picture better. Choosing among the colours themselves does.
+
+    scores: (N, 1 + T, h, w) as the network paints by; target: (N, 3, h, w), -1..1; colors: (N, T, 4), 0..1 and whether a word
+    is one; times: (N, h, w), how much a pixel counts.
+    """
+    named = colors[:, :, 3] > 0
+    same = (_distances(target, colors[:, :, :3]) < SAME) & named[:, :, None, None]
+    true = torch.cat([~same.any(1, keepdim=True), same], 1)
+    surprise = scores.logsumexp(1) - scores.masked_fill(~true, -math.inf).logsumexp(1)
+    return (surprise * times).sum((1, 2)) / times.sum((1, 2))
 
 
 def rarity(target: Tensor, palette: Tensor) -> Tensor:
@@ -106,5 +110,6 @@ def _true(target: Tensor, palette: Tensor) -> Tensor:
 def _distances(picture: Tensor, palette: Tensor) -> Tensor:
     """(N, K, H, W) squared RGB distances, 0..3, of the pixels to K colours."""
     color = picture / 2 + 0.5
-    product = torch.einsum("nchw,nkc->nkhw", color, palette)
+    with torch.autocast(color.device.type, enabled=False):  # in bfloat16, near colours would be taken for one another
+        product = torch.einsum("nchw,nkc->nkhw", color, palette)
     return color.square().sum(1, keepdim=True) - 2 * product + palette.square().sum(2)[:, :, None, None]

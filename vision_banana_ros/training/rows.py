@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vision_banana_ros.generators.network import PATCH, Attention, ConvBlock, VisionBananaUNet, _places, _waves
+from vision_banana_ros.generators.network import COLOR, DECIDED, KEY, PATCH, Attention, ConvBlock, VisionBananaUNet, _places, _waves
 
 Ranges = dict[str, tuple[float, float]]  # name of a convolution or linear layer -> least and most of what goes into it
 OUT = ".out"  # after the name, for what comes out of it
@@ -328,6 +328,8 @@ class AnswerRows(nn.Module):
     film_bias: Tensor
     edged_kernel: Tensor
     edged_bias: Tensor
+    query: Tensor
+    query_bias: Tensor
     around_0: Tensor
     around_1: Tensor
     around_2: Tensor
@@ -346,7 +348,7 @@ class AnswerRows(nn.Module):
         self.to_self = nn.ModuleList(make.to_self(attention) for attention in network.answer_self)
         self.to_text = nn.ModuleList(nn.ModuleList(make.to_text(attention) for attention in level) for level in network.answer_text)
         self.up = nn.ModuleList(make.up(layer) for layer in network.answer_up)
-        self.channels = network.config.channels
+        self.channels, self.text_width = network.config.channels, network.config.text_width
         edged: Any = network.answer_edged
         self.edged = nn.ModuleList(make.linear(layer) for layer in edged[1:])
         for level in range(3):
@@ -358,6 +360,9 @@ class AnswerRows(nn.Module):
         self.register_buffer("bias", out.bias[order])
         self.register_buffer("edged_kernel", edged[0].weight.flatten(1))
         self.register_buffer("edged_bias", edged[0].bias)
+        copies: Any = network.answer_copies
+        self.register_buffer("query", copies.query.weight.flatten(1))
+        self.register_buffer("query_bias", copies.query.bias)
         films = [block.film for blocks in network.answer_blocks for block in blocks]
         self.widths = [width for film in films for width in [film.out_features // 2] * 2]
         factors = torch.cat([torch.ones(width) * (i % 2 == 0) for i, width in enumerate(self.widths)])
@@ -371,7 +376,7 @@ class AnswerRows(nn.Module):
         self.register_buffer("film_bias", F.linear(now, film, torch.cat([film.bias for film in films]) + factors)[0])
 
     def forward(self, fine: Tensor, middle: Tensor, coarse: Tensor, text: Tensor) -> Tensor:
-        words = text[0]
+        words, keys, colors = text[0].split([self.text_width, KEY, COLOR], 1)
         film = _op("::DequantizeLinear", (self.film, self.film_steps, self.film_zero), {"axis": 0}, torch.float32, self.film.shape)
         films = F.linear(words[:1], film, self.film_bias).split(self.widths, 1)
         pairs = iter(zip(films[::2], films[1::2], strict=True))
@@ -390,11 +395,21 @@ class AnswerRows(nn.Module):
             x = block(x, film_of[0][i])
         height, width = self.sizes[0]
         x = self.norm(x)
-        edged = _finer(F.linear(x, self.edged_kernel, self.edged_bias), shares[0], self.around_0)
+        coarse = torch.cat([F.linear(x, self.edged_kernel, self.edged_bias), self._copied(x, keys, colors)], 1)
+        edged = _finer(coarse, shares[0], self.around_0).unflatten(1, (PATCH**2, -1))
         x = F.conv2d(x.reshape(1, height, width, -1).permute(0, 3, 1, 2), self.kernel, self.bias, padding=1)
-        x = x.permute(0, 2, 3, 1).reshape(height * width, -1) + edged
-        painted = _apart(x, self.sizes[0], PATCH).reshape(1, height * PATCH, width * PATCH, 3)
+        painted = x.permute(0, 2, 3, 1).reshape(height * width, PATCH**2, 3) + edged[:, :, :3]
+        painted = (painted * edged[:, :, 6:] + edged[:, :, 3:6]).flatten(1)
+        painted = _apart(painted, self.sizes[0], PATCH).reshape(1, height * PATCH, width * PATCH, 3)
         return (painted / 2 + 0.5).clamp(0, 1)
+
+    def _copied(self, x: Tensor, keys: Tensor, colors: Tensor) -> Tensor:
+        """What positions have of the colours that the instruction names, -1..1, and how much of them is painted freely."""
+        keys = keys * (DECIDED * KEY**-0.5)
+        # The keys are brought to the positions' channels, of which there are fewer.
+        scores = F.linear(x, keys @ self.query, keys @ self.query_bias + (colors[:, 3] - 1) * 1e4)
+        chances = torch.cat([torch.zeros_like(x[:, :1]), scores], 1).softmax(1)
+        return torch.cat([chances[:, 1:] @ (colors[:, :3] * 2 - 1), chances[:, :1]], 1)
 
 
 def _square_first(channels: int, side: int) -> Tensor:

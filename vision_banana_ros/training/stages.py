@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators.network import VisionBananaUNet
+from vision_banana_ros.generators.network import PATCH, VisionBananaUNet
 from vision_banana_ros.training import flow
 from vision_banana_ros.training.data import Batch, Recipe, pixels
-from vision_banana_ros.training.guide import decoded_error, rarity
+from vision_banana_ros.training.guide import copied_wrongly, decoded_error, rarity
 from vision_banana_ros.training.questions import RANDOM_LEGENDS
 
 STAGES = ("base", "instruct", "distill")
@@ -133,8 +133,10 @@ class Painting(nn.Module):
         mask: Tensor,
         sample: Tensor | None = None,
         time: Tensor | None = None,
-    ) -> Tensor:
-        """F frames and N prompts -> N pictures, (N, 3, H, W) in -1..1. Without a sample: in one step from the frame."""
+    ) -> tuple[Tensor, Tensor]:
+        """F frames and N prompts -> N pictures, (N, 3, H, W) in -1..1, and the scores of the colours that they are copied from.
+
+        Without a sample: in one step from the frame."""
         features = self.network.encode_image(image)
         if sample is None:
             features = self.network.add_sample(features, image)
@@ -143,7 +145,7 @@ class Painting(nn.Module):
             fine, middle, coarse = self.network.add_sample((fine, middle, coarse), sample)
         if time is None:
             time = torch.ones(len(of), device=image.device)
-        return self.network.answer((fine, middle, coarse), time, self.network.encode_text(pieces, colors, mask), mask)
+        return self.network.paint((fine, middle, coarse), time, self.network.encode_text(pieces, colors, mask), mask)
 
 
 def losses(painting: nn.Module, batch: Batch, plan: Plan, progress: float = 1.0) -> Tensor:
@@ -152,11 +154,11 @@ def losses(painting: nn.Module, batch: Batch, plan: Plan, progress: float = 1.0)
     prompt = batch.of, batch.pieces, batch.colors, batch.mask
     in_one_step = plan.stage == "distill" and batch.asks and (not plan.teacher or float(torch.rand(())) >= WALKED)
     if in_one_step:
-        answer = painting(image, *prompt).float()
-        return _one_step_loss(answer, target, batch, plan.guide, most_lit(progress))
+        answer, scores = painting(image, *prompt)
+        return _one_step_loss(answer.float(), scores, target, batch, plan.guide, most_lit(progress))
     time = flow.draw_times(len(target), target.device)
-    answer = painting(image, *prompt, flow.between(target, torch.randn_like(target), time), time).float()
-    return flow.loss(answer, target, time)
+    answer, _ = painting(image, *prompt, flow.between(target, torch.randn_like(target), time), time)
+    return flow.loss(answer.float(), target, time)
 
 
 def most_lit(progress: float) -> float:
@@ -165,7 +167,7 @@ def most_lit(progress: float) -> float:
     return max(last, first + 2 * (last - first) * progress)
 
 
-def _one_step_loss(answer: Tensor, target: Tensor, batch: Batch, guide: float, most: float) -> Tensor:
+def _one_step_loss(answer: Tensor, scores: Tensor, target: Tensor, batch: Batch, guide: float, most: float) -> Tensor:
     masks = torch.tensor([task in ("referring", "instances") for task in batch.tasks], device=answer.device)
     # Small things would be lost among the background: what is to be painted counts as much as all that is to stay black, up to
     # a limit. Without one it would always pay to mark something.
@@ -183,4 +185,7 @@ def _one_step_loss(answer: Tensor, target: Tensor, batch: Batch, guide: float, m
     # A quarter of the pixels, others each time: the guide's gradient is the same on average, at a quarter of its cost.
     row, column = torch.randint(2, (2,)).tolist()
     thin = (..., slice(row, None, 2), slice(column, None, 2))
-    return loss + guide * decoded_error(answer[thin], target[thin], batch.tasks, batch.palette, times[thin][:, 0])
+    wrong = decoded_error(answer[thin], target[thin], batch.tasks, batch.palette, times[thin][:, 0])
+    row, column = torch.randint(PATCH, (2,)).tolist()
+    thin = (..., slice(row, None, PATCH), slice(column, None, PATCH))
+    return loss + guide * (wrong + copied_wrongly(scores, target[thin], batch.colors, times[thin][:, 0]))

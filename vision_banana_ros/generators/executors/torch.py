@@ -152,6 +152,6 @@ def network_of(bundle: Bundle, dtype: Any = None) -> Any:
     torch.nn.Module.to(network, dtype)  # diffusers' own warns of parts that this network does not have
     if dtype != torch.float32:
         network.time.register_forward_pre_hook(lambda _, given: (given[0].to(dtype),))
-        for part in (network.answer_norm.float(), network.answer_out.float(), network.answer_edged[0].float()):
-            part.register_forward_pre_hook(lambda _, given: (given[0].float(),))
+        for part in (network.answer_norm, network.answer_out, network.answer_edged[0], network.answer_copies):
+            part.float().register_forward_pre_hook(lambda _, given: tuple(values.float() for values in given))
     return network
