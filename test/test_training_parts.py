@@ -154,6 +154,16 @@ def test_a_depth_that_is_far_off_still_leads_back_and_one_beyond_all_bounds_coun
     assert off[:4] == pytest.approx([0.5, 0.5, 2, 5], rel=0.05) and off[4] == pytest.approx(WORST - 1)
 
 
+def test_a_wrong_class_leads_to_the_true_one_from_wherever_it_is():
+    palette = [(0, 0, 0), (255, 0, 0), (0, 0, 255)]
+    truth = np.zeros((4, 4, 3), np.float32)
+    truth[..., 0] = 1
+    steps = [
+        error_of("semantic", np.float32([1 - t, 0, t]) * np.ones((4, 4, 1), np.float32), truth, palette) for t in np.linspace(0, 1, 6)
+    ]
+    assert steps[0] < 1e-3 and np.all(np.diff(steps[2:]) > 0.3)  # a slope from the middle on, and no plateau at the end
+
+
 def copied(scores, truth, times=(1, 1)):
     """Of a picture of two pixels, and a prompt of a word without a colour, red, and blue twice."""
     colors = torch.tensor([[(0, 0, 0, 0), (1, 0, 0, 1), (0, 0, 1, 1), (0, 0, 1, 1)]]).float()

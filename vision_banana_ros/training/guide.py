@@ -27,7 +27,7 @@ def decoded_error(answer: Tensor, target: Tensor, tasks: list[str], palette: Ten
     times: (N, H, W), how much a pixel of classes or masks counts.
     """
     errors = answer.new_zeros(len(tasks))
-    kinds = {"depth": _depth, "normals": _normals, "semantic": _choice, "referring": _choice, "instances": _choice}
+    kinds = {"depth": _depth, "normals": _normals, "semantic": _class, "referring": _choice, "instances": _choice}
     for error in dict.fromkeys(kinds.values()):
         if rows := [i for i, task in enumerate(tasks) if kinds.get(task) is error]:
             index = torch.tensor(rows, device=answer.device)
@@ -68,11 +68,26 @@ def _normals(answer: Tensor, target: Tensor, palette: Tensor, times: Tensor) -> 
     return ((1 - cosine) / 2 * surface).sum((1, 2)) / surface.sum((1, 2)).clamp(min=1)
 
 
+def _class(answer: Tensor, target: Tensor, palette: Tensor, times: Tensor) -> Tensor:
+    """How much nearer a colour is to another class's than to that of the true one, squared, and the chance of reading another.
+
+    The first, the cross entropy of the choice, leads out of a wrong class too, where the chance is flat; alone it pays for colours
+    between those of likely classes, which are a third class's or none. The chance pays for the likeliest class itself.
+    """
+    surprise = _surprise(answer, target, palette)
+    wrong = surprise / SHARPNESS + 1 - torch.exp(-surprise)
+    return (wrong * times).sum((1, 2)) / times.sum((1, 2))
+
+
 def _choice(answer: Tensor, target: Tensor, palette: Tensor, times: Tensor) -> Tensor:
     """Chance of reading another colour of the palette than the true one."""
-    scores = -SHARPNESS * _distances(answer, palette)
-    wrong = 1 - torch.exp(-F.cross_entropy(scores, _true(target, palette), reduction="none"))
+    wrong = 1 - torch.exp(-_surprise(answer, target, palette))
     return (wrong * times).sum((1, 2)) / times.sum((1, 2))
+
+
+def _surprise(answer: Tensor, target: Tensor, palette: Tensor) -> Tensor:
+    """(N, H, W) cross entropy of the choice among the palette's colours."""
+    return F.cross_entropy(-SHARPNESS * _distances(answer, palette), _true(target, palette), reduction="none")
 
 
 def copied_wrongly(scores: Tensor, target: Tensor, colors: Tensor, times: Tensor) -> Tensor:
