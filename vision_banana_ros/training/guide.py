@@ -100,7 +100,8 @@ def copied_wrongly(scores: Tensor, target: Tensor, colors: Tensor, times: Tensor
     is one; times: (N, h, w), how much a pixel counts.
     """
     named = colors[:, :, 3] > 0
-    same = (_distances(target, colors[:, :, :3]) < SAME) & named[:, :, None, None]
+    with torch.autocast(target.device.type, enabled=False):  # in bfloat16, near colours would be taken for one another
+        same = (_distances(target, colors[:, :, :3]) < SAME) & named[:, :, None, None]
     true = torch.cat([~same.any(1, keepdim=True), same], 1)
     surprise = scores.logsumexp(1) - scores.masked_fill(~true, -math.inf).logsumexp(1)
     return (surprise * times).sum((1, 2)) / times.sum((1, 2))
@@ -125,6 +126,5 @@ def _true(target: Tensor, palette: Tensor) -> Tensor:
 def _distances(picture: Tensor, palette: Tensor) -> Tensor:
     """(N, K, H, W) squared RGB distances, 0..3, of the pixels to K colours."""
     color = picture / 2 + 0.5
-    with torch.autocast(color.device.type, enabled=False):  # in bfloat16, near colours would be taken for one another
-        product = torch.einsum("nchw,nkc->nkhw", color, palette)
+    product = torch.einsum("nchw,nkc->nkhw", color, palette)
     return color.square().sum(1, keepdim=True) - 2 * product + palette.square().sum(2)[:, :, None, None]
