@@ -47,7 +47,7 @@ def tuned(model, tmp_path_factory):
     """A teacher of many steps, and the student of one step that was tuned from it: the whole way, on few weights."""
     runs, told = tmp_path_factory.mktemp("runs"), []
     teacher = tune(model, runs / "teacher", VISION, Plan(SIZE, steps=60, start="noise", rate=5e-3, **FEW), told.append)
-    plan = Plan(SIZE, steps=250, begin=runs / "teacher", rate=2e-2, keep=0.1, **FEW)
+    plan = Plan(SIZE, steps=500, begin=runs / "teacher", rate=1e-2, keep=0.1, **FEW)
     return runs, teacher, tune(model, runs / "student", VISION, plan, told.append), told
 
 
@@ -60,7 +60,7 @@ def test_loss_and_decoded_error_go_down(tuned):
     assert after["normals"]["mean_deg"] < before["normals"]["mean_deg"] - 5
     assert {"views", *LEARNT} < set(after) and after["views"] == 2
     assert student["teacher"] == teacher["after"]  # the teacher in its four steps, as it was left
-    assert told[0].startswith("step 60 of 60") and told[-1].startswith("step 250 of 250")
+    assert told[0].startswith("step 60 of 60") and told[-1].startswith("step 500 of 500")
 
 
 def test_the_bundle_of_a_student_shows_it_beside_its_teacher(model, tuned, tmp_path):
