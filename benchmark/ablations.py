@@ -2,8 +2,9 @@
 """What each choice of the training is worth: one thing changed at a time, everything else and the budget the same.
 
 `python benchmark/ablations.py --steps 4000` trains the variants into runs/ablations (stopped, it goes on there), measures
-each on the procedural split and writes ablations.json next to itself. With so few steps all figures are low: read rows
-against one another, and not as what the generator reaches.
+each on the procedural split and writes ablations.json next to itself; `--write FILE` makes a table of that, between the lines
+`<!-- ablations -->` and `<!-- /ablations -->` of the file. With so few steps all figures are low: read rows against one another,
+and not as what the generator reaches.
 """
 
 import argparse
@@ -16,11 +17,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from bench_table import replaced
 
 from vision_banana_ros.cli.train import size
 from vision_banana_ros.evaluation.evaluate import evaluate
 from vision_banana_ros.evaluation.legends import measure_legends
+from vision_banana_ros.evaluation.retention import measure_retention
 from vision_banana_ros.evaluation.splits import open_split
+from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.perception import Perceiver
 from vision_banana_ros.training.chain import run_stage
 from vision_banana_ros.training.data import Recipe, Stream
@@ -31,6 +35,7 @@ from vision_banana_ros.training.train import load_network
 MIXES = (0.1, 0.25, 0.5)
 TAUGHT = 0.25  # the mixture whose network becomes the teacher
 WALK = 4  # steps of an answer of many steps
+PAINTED = 8  # steps of a picture from words
 SPECIALISTS = ("depth", "normals", "semantic", "referring", "instances")
 #: The same work a question, all of it after the instruction is known: nothing is shared between questions.
 SEPARATE = {"encoder_depth": (0, 0, 0), "answer_depth": (4, 4, 6)}
@@ -47,7 +52,12 @@ def main() -> None:
     parser.add_argument("--specialists", action="store_true", help="also one network a task, for the same number of steps")
     parser.add_argument("--work", type=Path, default=Path("runs/ablations"))
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    parser.add_argument("--write", type=Path, metavar="FILE", help="train nothing: put the table of --out into this file")
     args = parser.parse_args()
+    if args.write is not None:
+        report = json.loads(args.out.read_text())
+        args.write.write_text(replaced(args.write.read_text(), table(report["runs"]), "ablations"))
+        return
     plan = Plan(
         "distill",
         minutes=1,
@@ -84,7 +94,7 @@ def main() -> None:
     for task in SPECIALISTS if args.specialists else ():
         run = bench.train(f"specialist {task}", replace(plan, tasks=(task,)))
         bench.measure(f"specialist {task}", run, 1, from_frame=True, tasks=(task,))
-    settings = {name: value for name, value in vars(args).items() if name not in ("work", "out")}
+    settings = {name: value for name, value in vars(args).items() if name not in ("work", "out", "write")}
     args.out.write_text(json.dumps(_plain({"settings": settings, "runs": bench.reports}), indent=2, allow_nan=False) + "\n")
     print(table(bench.reports))
 
@@ -94,6 +104,7 @@ class Bench:
 
     def __init__(self, work: Path, size: tuple[int, int], cases: int) -> None:
         self.work, self.size, self.cases, self.reports = work, size, cases, dict[str, dict[str, Any]]()
+        self.judge = Perceiver(load_generator(default_bundle()))  # sees what is in a picture that was painted from words
 
     def train(self, name: str, plan: Plan, start: Path | None = None) -> Path:
         out = self.work / name.replace(" ", "-")
@@ -107,13 +118,14 @@ class Bench:
         self.reports.setdefault(name, {}).update({key: value for key, value in report.items() if key != "worst"})
 
     def measure_pictures(self, name: str, run: Path) -> None:
-        """The flow's loss on captions and edits of held-out worlds: what is left of the generator."""
+        """The flow's loss on captions and edits of held-out worlds, and how well they are painted: what is left of the generator."""
         network, plan = load_network(run), Plan("base", minutes=1)
         torch.manual_seed(0)
         batches = islice(Stream(Recipe(self.size, mix=0.0, held_out=True)), 12)
         with torch.no_grad():
             loss = float(np.mean([losses(Painting(network), batch, plan).mean() for batch in batches]))
-        self.reports.setdefault(name, {})["pictures_loss"] = round(loss, 4)
+        generation = measure_retention(Painter(network, self.size, PAINTED), self.judge)
+        self.reports.setdefault(name, {}).update({"pictures_loss": round(loss, 4), "generation": generation})
 
     def measure_legends(self, name: str, run: Path) -> None:
         painter = Painter(load_network(run), self.size, 1, True)
@@ -143,8 +155,10 @@ COLUMNS = {
     "mIoU": ("semantic", "miou"),
     "other legends": ("legends", "miou_others"),
     "cIoU": ("referring", "ciou"),
+    "FP": ("referring", "false_positive"),
     "pmF1": ("instances", "pmf1"),
-    "pictures": ("pictures_loss",),
+    "pictures, loss": ("pictures_loss",),
+    "pictures, score": ("generation", "score"),
     "1 q, ms": ("ms_for_1",),
     "5 q, ms": ("ms_for_5",),
 }

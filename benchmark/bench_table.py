@@ -11,7 +11,6 @@ from pathlib import Path
 
 from vision_banana_ros.cli.bench import table
 
-START, END = "<!-- bench -->", "<!-- /bench -->"
 SHOWN = (1, 3, 8)  # questions
 
 
@@ -48,13 +47,13 @@ def short_table(file: Path) -> str:
     return "\n".join(lines)
 
 
-def replaced(text: str, new: str) -> str:
-    """`text` with what stands between the markers replaced. ValueError where they are not there."""
-    before, start, rest = text.partition(START)
-    _, end, after = rest.partition(END)
+def replaced(text: str, new: str, name: str = "bench") -> str:
+    """`text` with what stands between the lines `<!-- name -->` and `<!-- /name -->` replaced. ValueError where they are not."""
+    before, start, rest = text.partition(f"<!-- {name} -->")
+    _, end, after = rest.partition(f"<!-- /{name} -->")
     if not (start and end):
-        raise ValueError(f"there are no lines {START} and {END}")
-    return f"{before}{START}\n{new}\n{END}{after}"
+        raise ValueError(f"there are no lines <!-- {name} --> and <!-- /{name} -->")
+    return f"{before}{start}\n{new}\n{end}{after}"
 
 
 if __name__ == "__main__":

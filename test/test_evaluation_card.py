@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 from vision_banana_ros.cli.main import main
-from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation.card import card, write_card
-from vision_banana_ros.evaluation.report import origin, write_against
+from vision_banana_ros.evaluation.report import origin
 from vision_banana_ros.generators import default_bundle, open_bundle
-from vision_banana_ros.generators.bundle import renew_manifest
+from vision_banana_ros.generators.bundle import add_metrics, renew_manifest
 
 GRAPHS = ("image.onnx", "text.onnx", "answer.onnx", "manifest.json")
 
@@ -171,11 +170,10 @@ def test_a_bundle_against_another(measured, capsys):
 
 def test_a_teacher_beside_its_student(bundle):
     report = open_bundle(bundle).metrics["procedural"]
-    write_against(bundle, "procedural", "the teacher, 8 steps", {"normals": {"mean_deg": report["normals"]["mean_deg"] * 2}})
-    text = (bundle / "README.md").read_text()
+    theirs = {"the teacher, 8 steps": {"normals": {"mean_deg": report["normals"]["mean_deg"] * 2}}}
+    add_metrics(bundle, "procedural", report | {"against": theirs})
+    text = write_card(bundle).read_text()
     assert re.search(r"## Against the teacher, 8 steps, procedural\n.*\n.*\n\| normals mean .*\+50\.0 % \|", text)
-    with pytest.raises(InputError, match="not measured on furnished"):
-        write_against(bundle, "furnished", "the teacher", {})
 
 
 def test_pictures_that_are_not_ours_are_not_shown(bundle, tmp_path):

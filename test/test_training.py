@@ -14,7 +14,8 @@ pytest.importorskip("diffusers", reason="training needs diffusers: make test TOR
 import torch  # noqa: E402
 
 from vision_banana_ros.cli.main import main  # noqa: E402
-from vision_banana_ros.generators import load_generator  # noqa: E402
+from vision_banana_ros.evaluation.retention import measure_retention  # noqa: E402
+from vision_banana_ros.generators import load_generator, open_bundle  # noqa: E402
 from vision_banana_ros.tasks import TASKS, depth, referring, semantic  # noqa: E402
 from vision_banana_ros.training import compare  # noqa: E402
 from vision_banana_ros.training.data import Recipe, Stream, pixels  # noqa: E402
@@ -125,6 +126,30 @@ def test_the_bundle_answers_as_the_network_does_and_says_how_it_was_made(chain, 
     painted, expected = generator.paint(image, asked), Painter(network, SIZE, from_frame=True).paint(image, asked)
     # the bundle keeps weights in half precision, and the network computes in bfloat16 here
     assert np.abs(painted - expected).mean() < 0.01 and np.abs(painted - expected).max() < 0.15
+
+
+def test_a_bundle_beside_its_teacher_a_specialist_and_what_it_could_paint_before(chain, bundle, tmp_path, monkeypatch, capsys):
+    train("distill", tmp_path / "normals", "--steps", 2, "--tasks", "normals")
+    monkeypatch.setattr(measure_retention, "__defaults__", (3,))
+    others = ["--against", chain / "instruct", "--against", tmp_path / "normals", "--base", chain / "base", "--steps", 2]
+    capsys.readouterr()
+    assert main(["evaluate", str(bundle), "--count", "2", "--write", *map(str, others)]) == 0
+    assert "## Generation" in capsys.readouterr().out
+    metrics = open_bundle(bundle).metrics
+    teacher, specialist = (metrics["procedural"]["against"][name] for name in ("instruct, 2 steps", "normals"))
+    assert {"depth", "semantic"} <= teacher.keys() and "normals" in specialist and "depth" not in specialist
+    before = metrics["generation"]["against"]["the base"]
+    assert before["edits"]["trials"] == metrics["generation"]["edits"]["trials"] > 0
+    assert metrics["generation"]["command"].endswith("--against instruct --against normals --base base --steps 2")
+    text = (bundle / "README.md").read_text()
+    assert "## Against instruct, 2 steps, procedural" in text and "## Against normals, procedural" in text and "## Generation" in text
+    for option, value, sentence in (
+        ("--against", tmp_path, "is not a bundle"),
+        ("--base", tmp_path, "holds no trained weights"),
+        ("--steps", 0, "1 or more"),
+    ):
+        assert main(["evaluate", str(bundle), "--count", "1", option, str(value)]) == 2
+        assert sentence in capsys.readouterr().err
 
 
 def test_a_run_goes_on_where_it_stopped_and_a_finished_one_does_nothing(tmp_path, capsys):

@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure a bundle on a fixed split with exact truth; with --write, put figures, pictures and the card into the bundle."""
 
+from __future__ import annotations
+
 import argparse
 import json
 import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vision_banana_ros.cli._torch import needs_torch
+from vision_banana_ros.errors import InputError
+
+if TYPE_CHECKING:
+    from vision_banana_ros.perception import Perceiver
+    from vision_banana_ros.training.painter import Painter
 
 NAME = "evaluate"
 HELP = "measure a bundle against exact truth"
@@ -21,7 +31,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="procedural (default); furnished, of models kept from training; or a folder of pictures NAME.png with NAME_depth.npz",
     )
     parser.add_argument("--count", type=int, metavar="N", help="only the first N views of the split")
-    parser.add_argument("--against", type=Path, metavar="BUNDLE", help="measure this one too, and say how much better ours is")
+    parser.add_argument(
+        "--against",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="OTHER",
+        help="a bundle or a training run (a teacher, a specialist) to measure too; repeatable",
+    )
+    parser.add_argument(
+        "--base", type=Path, metavar="RUN", help="measure captions and edits too, beside the run that the bundle was tuned from"
+    )
+    parser.add_argument("--steps", type=int, default=8, metavar="N", help="steps of a teacher's answers, and of pictures (default 8)")
     parser.add_argument("--executor", default="auto")
     parser.add_argument(
         "--passes", type=int, default=1, metavar="N", help="ask each question N times, of the mirrored frame too, and vote"
@@ -32,31 +53,80 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from vision_banana_ros.evaluation.ahead import encode_ahead
+    from vision_banana_ros.evaluation.card import generation_section
     from vision_banana_ros.evaluation.figures import report_table
-    from vision_banana_ros.evaluation.report import measure, origin, write_report
+    from vision_banana_ros.evaluation.report import measure, measure_generation, origin, write_generation, write_report
     from vision_banana_ros.evaluation.splits import open_split
     from vision_banana_ros.generators import default_bundle, load_generator
     from vision_banana_ros.perception import Perceiver
 
+    if args.steps < 1:
+        raise InputError("--steps must be 1 or more.")
     path = args.bundle or default_bundle()
     split = open_split(args.split, args.count)
     generator = load_generator(path, args.executor)
     perceiver = Perceiver(generator, passes=args.passes)
+    others = [
+        (against, *_other(against, args)) for against in args.against
+    ]  # what cannot be opened is said before anything is measured
+    painters = _before_and_after(path, args) if args.base else None
     encode_ahead(path, perceiver, split, _say)
     report = {**measure(perceiver, split, _progress(split.name, len(split))), "command": _command(args, path)}
     report |= {**origin(), "executor": generator.executor}
-    if args.against:
-        other = load_generator(args.against, args.executor)
-        theirs = Perceiver(other, passes=args.passes)
-        encode_ahead(args.against, theirs, split, _say)
-        report["against"] = {other.name: measure(theirs, split, _progress(other.name, len(split)))}
+    for against, name, theirs in others:
+        if not _is_run(against):
+            encode_ahead(against, theirs, split, _say)
+        report.setdefault("against", {})[name] = measure(theirs, split, _progress(name, len(split)))
+    generation = measure_generation(*painters, perceiver) if painters else None
     if args.write:
         write_report(path, split, report, perceiver)
+        if generation:
+            write_generation(path, generation | {"command": report["command"], **origin()})
+    if generation:
+        report["generation"] = generation
     if args.json:
         print(json.dumps(report, indent=2))
     else:
         print(report_table({split.name: report, **report.get("against", {})}))
+        if generation:
+            print(f"\n{generation_section(generation)}")
     return 0
+
+
+def _is_run(path: Path) -> bool:
+    """Whether a folder was filled by `vision-banana train`, and not by `export`."""
+    return (path / "network").is_dir()
+
+
+def _other(path: Path, args: argparse.Namespace) -> tuple[str, Perceiver]:
+    """A bundle, or a run of training as it answers."""
+    from vision_banana_ros.generators import load_generator
+    from vision_banana_ros.perception import Perceiver
+
+    if not _is_run(path):
+        generator = load_generator(path, args.executor)
+        return generator.name, Perceiver(generator, passes=args.passes)
+    needs_torch()
+    from vision_banana_ros.training.chain import open_painter
+
+    painter = open_painter(path, args.steps)
+    name = path.resolve().name
+    return name if painter.from_frame else f"{name}, {painter.steps} steps", Perceiver(painter, passes=args.passes)
+
+
+def _before_and_after(path: Path, args: argparse.Namespace) -> tuple[Painter, Painter]:
+    """The base that a bundle was tuned from and the bundle's own network, painting in many steps."""
+    needs_torch()
+    from vision_banana_ros.generators import open_bundle
+    from vision_banana_ros.generators.executors.torch import network_of
+    from vision_banana_ros.training.chain import run_folder
+    from vision_banana_ros.training.painter import Painter
+    from vision_banana_ros.training.train import load_network
+
+    bundle = open_bundle(path)
+    networks = load_network(run_folder(args.base)), network_of(bundle)
+    before, after = (Painter(network, bundle.manifest.size, args.steps) for network in networks)
+    return before, after
 
 
 def _say(what: str) -> None:
@@ -81,5 +151,7 @@ def _command(args: argparse.Namespace, path: Path) -> str:
     words = ["vision-banana", "evaluate", path.resolve().name, "--split", split]
     words += ["--count", str(args.count)] if args.count else []
     words += ["--passes", str(args.passes)] if args.passes > 1 else []
-    words += ["--against", args.against.resolve().name] if args.against else []
+    for option, runs in (("--against", args.against), ("--base", [args.base] if args.base else [])):
+        words += [word for run in runs for word in (option, run.resolve().name)]
+    words += ["--steps", str(args.steps)] if args.steps != 8 else []
     return shlex.join(words)

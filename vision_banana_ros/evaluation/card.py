@@ -60,7 +60,7 @@ def card(bundle: Bundle) -> str:
     if VAE in metrics:
         parts.append(_vae(metrics[VAE]))
     if GENERATION in metrics:
-        parts.append(_generation(metrics[GENERATION]))
+        parts.append(generation_section(metrics[GENERATION]))
     if ABLATIONS in metrics:
         parts.append(_ablations(metrics[ABLATIONS]))
     if metrics:
@@ -268,7 +268,8 @@ def depth_note(report: Report) -> str:
     return ""
 
 
-def _generation(report: Report) -> str:
+def generation_section(report: Report) -> str:
+    """What is left of the generator: the report of `measure_generation` in words and a table."""
     rows = []
     for name, figures in (("this generator", report), *report.get("against", {}).items()):
         edits, captions = figures["edits"], figures["captions"]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from vision_banana_ros import __version__
-from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation import legends
 from vision_banana_ros.evaluation.card import GENERATION, write_card
 from vision_banana_ros.evaluation.evaluate import evaluate
@@ -15,7 +14,7 @@ from vision_banana_ros.evaluation.figures import tidy
 from vision_banana_ros.evaluation.retention import measure_retention
 from vision_banana_ros.evaluation.sheets import write_sheets
 from vision_banana_ros.evaluation.splits import Case, Split
-from vision_banana_ros.generators.bundle import add_metrics, open_bundle, renew_manifest
+from vision_banana_ros.generators.bundle import add_metrics, renew_manifest
 from vision_banana_ros.perception import Perceiver
 from vision_banana_ros.perception.perceiver import Painter
 
@@ -45,19 +44,14 @@ def write_report(path: Path, split: Split, report: dict[str, Any], perceiver: Pe
     write_card(path)
 
 
-def write_against(path: Path, split: str, other: str, report: dict[str, Any]) -> None:
-    """Put the report of another generator on the same split (a teacher, a specialist) beside a bundle's own."""
-    ours = open_bundle(path).metrics.get(split)
-    if ours is None:
-        raise InputError(f"Bundle '{path}' was not measured on {split}: run `vision-banana evaluate {path} --split {split} --write`.")
-    add_metrics(path, split, {**ours, "against": {**ours.get("against", {}), other: tidy(report)}})
-    write_card(path)
+def measure_generation(before: Painter, after: Painter, judge: Perceiver) -> dict[str, Any]:
+    """What a generator can still paint after tuning, beside what it could before, ready for JSON."""
+    return tidy({**measure_retention(after, judge), "against": {"the base": measure_retention(before, judge)}})
 
 
-def write_generation(path: Path, tuned: Painter, base: Painter, judge: Perceiver, command: str) -> None:
-    """Measure what a generator can still paint after tuning, beside what it could before, and put it into a bundle."""
-    after, before = measure_retention(tuned, judge), measure_retention(base, judge)
-    add_metrics(path, GENERATION, tidy({**after, "against": {"the base": before}, "command": command, **origin()}))
+def write_generation(path: Path, report: dict[str, Any]) -> None:
+    """Put a report of generation into a bundle: metrics.json, the card, checksums."""
+    add_metrics(path, GENERATION, report)
     write_card(path)
 
 

@@ -205,8 +205,13 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.answer_edged = nn.ModuleList(_without_effect(nn.Conv2d(c, n, 1)) for c, n in zip(channels, (3, *channels), strict=False))
         self.answer_copies = Copies(channels[0])
 
+    @property
+    def word(self) -> int:
+        """Numbers a word of an encoded instruction: its vector, its key and its colour."""
+        return int(self.config.text_width) + KEY + COLOR
+
     def encode_text(self, pieces: Tensor, colors: Tensor, mask: Tensor) -> Tensor:
-        """(N, T, P) hashed words, (N, T, 4) colours, (N, T) mask -> (N, T, text_width + KEY + COLOR)."""
+        """(N, T, P) hashed words, (N, T, 4) colours, (N, T) mask -> (N, T, word)."""
         return torch.cat([self.text(pieces, colors, mask), colors], 2)
 
     def encode_image(self, image: Tensor) -> Features:

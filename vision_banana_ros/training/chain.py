@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.training.checkpoint import NETWORK, STATE, join_parts
 from vision_banana_ros.training.compare import FILE, PICTURE, compare, has
 from vision_banana_ros.training.machine import Machine, find_machine
+from vision_banana_ros.training.painter import Painter
 from vision_banana_ros.training.stages import STAGES, Plan
 from vision_banana_ros.training.train import load_network, train
 
@@ -79,6 +81,20 @@ def run_folder(path: Path) -> Path:
     if not (folder / NETWORK).is_dir():
         raise InputError(f"'{path}' holds no trained weights: give the folder of `vision-banana train --out`.")
     return folder
+
+
+def open_painter(run: Path, steps: int) -> Painter:
+    """A run as it answers: a distilled one in one step from the frame, others in `steps` from noise; a specialist its tasks alone.
+
+    Raises InputError where the folder holds no run.
+    """
+    folder = run_folder(run)
+    if not (folder / STATE).is_file():
+        raise InputError(f"'{run}' has no {STATE}, which says how it answers: give the folder of `vision-banana train --out`.")
+    plan = json.loads((folder / STATE).read_text())["plan"]
+    size, in_one = plan["sizes"][-1], plan["stage"] == "distill"
+    asked = tuple(dict.fromkeys(plan["tasks"] or TASKS))
+    return Painter(load_network(folder), (size[0], size[1]), 1 if in_one else steps, from_frame=in_one, tasks=asked)
 
 
 def _teacher(run: Path) -> str | None:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from vision_banana_ros import generators
 from vision_banana_ros.generators.bundle import METRICS, PRECISION, write_manifest
 from vision_banana_ros.generators.decode import DECODE_GRAPHS, MAX_COLORS, OUTPUTS
-from vision_banana_ros.generators.network import COLOR, KEY, VisionBananaUNet
+from vision_banana_ros.generators.network import VisionBananaUNet
 from vision_banana_ros.generators.prompt import PIECES
 from vision_banana_ros.generators.weights import SHAPE, TRANSPOSED
 from vision_banana_ros.tasks import TASKS
@@ -141,7 +141,7 @@ def write_graphs(network: VisionBananaUNet, size: tuple[int, int], out: Path) ->
         out / "text.onnx",
     )
     # Two questions of three words: numbers that the exporter does not take for constants.
-    asked = {"text": torch.zeros(2, 3, config.text_width + KEY + COLOR), "mask": torch.ones(2, 3)}
+    asked = {"text": torch.zeros(2, 3, network.word), "mask": torch.ones(2, 3)}
     write_graph(
         _Answer(network),
         dict(zip(LEVELS, features, strict=True)) | asked,

@@ -21,7 +21,7 @@ from vision_banana_ros.evaluation.splits import procedural
 from vision_banana_ros.generators import load_generator, open_bundle
 from vision_banana_ros.generators.bundle import INT8_GRAPHS, PRECISION, Bundle, renew_manifest
 from vision_banana_ros.generators.executors.torch import network_of
-from vision_banana_ros.generators.network import COLOR, KEY, VisionBananaUNet
+from vision_banana_ros.generators.network import VisionBananaUNet
 from vision_banana_ros.generators.prompt import tokenize
 from vision_banana_ros.perception import Perceiver
 from vision_banana_ros.scenes import make_world, render, sample_camera
@@ -130,7 +130,7 @@ def write_int8(network: VisionBananaUNet, size: tuple[int, int], ranges: Ranges,
         widths = (channels + 9 * side**2 for channels, side in zip(config.channels, SIDES, strict=True))
         levels = zip(LEVELS, make.sizes, widths, strict=True)
         features = {name: torch.zeros(height * width, channels) for name, (height, width), channels in levels}
-        asked = features | {"text": torch.zeros(1, 3, config.text_width + KEY + COLOR)}
+        asked = features | {"text": torch.zeros(1, 3, network.word)}
         words = {"text": {1: torch.export.Dim("words", min=2, max=config.text_length)}}
         write_graph(AnswerRows(make), asked, ("rgb",), words, out / INT8_GRAPHS["answer.onnx"])
     for graph in INT8_GRAPHS.values():
