@@ -32,6 +32,9 @@ FROM_CHANCE = 2e-3  # the learning rate of weights that start from chance
 #: Times that a pixel of a mask counts at most as much as one of the background, as a run begins and from its middle on: what is
 #: never painted is not learnt, and what is always painted marks things that are not there.
 MOST_LIT = (4.0, 2.0)
+#: Times that copying counts in the guide beside what is decoded. The picture's own error pays for the mean of likely colours; the
+#: choice between them has to outweigh it.
+COPYING = 2.0
 WALKED = 0.1  # share of questions that a distilled network still answers from noise, so that it can take more steps
 
 
@@ -188,4 +191,4 @@ def _one_step_loss(answer: Tensor, scores: Tensor, target: Tensor, batch: Batch,
     wrong = decoded_error(answer[thin], target[thin], batch.tasks, batch.palette, times[thin][:, 0])
     row, column = torch.randint(PATCH, (2,)).tolist()
     thin = (..., slice(row, None, PATCH), slice(column, None, PATCH))
-    return loss + guide * (wrong + copied_wrongly(scores, target[thin], batch.colors, times[thin][:, 0]))
+    return loss + guide * (wrong + COPYING * copied_wrongly(scores, target[thin], batch.colors, times[thin][:, 0]))
