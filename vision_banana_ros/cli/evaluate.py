@@ -15,6 +15,7 @@ from vision_banana_ros.cli._torch import needs_torch
 from vision_banana_ros.errors import InputError
 
 if TYPE_CHECKING:
+    from vision_banana_ros.evaluation.splits import Split
     from vision_banana_ros.perception import Perceiver
     from vision_banana_ros.training.painter import Painter
 
@@ -66,22 +67,19 @@ def run(args: argparse.Namespace) -> int:
     split = open_split(args.split, args.count)
     generator = load_generator(path, args.executor)
     perceiver = Perceiver(generator, passes=args.passes)
-    others = [
-        (against, *_other(against, args)) for against in args.against
-    ]  # what cannot be opened is said before anything is measured
+    # What cannot be opened is said before anything is measured.
+    others = [_other(other, split, args) for other in args.against]
     painters = _before_and_after(path, args) if args.base else None
     encode_ahead(path, perceiver, split, _say)
-    report = {**measure(perceiver, split, _progress(split.name, len(split))), "command": _command(args, path)}
-    report |= {**origin(), "executor": generator.executor}
-    for against, name, theirs in others:
-        if not _is_run(against):
-            encode_ahead(against, theirs, split, _say)
+    made = {"command": _command(args, path), **origin()}
+    report = {**measure(perceiver, split, _progress(split.name, len(split))), **made, "executor": generator.executor}
+    for name, theirs in others:
         report.setdefault("against", {})[name] = measure(theirs, split, _progress(name, len(split)))
-    generation = measure_generation(*painters, perceiver) if painters else None
+    generation = {**measure_generation(*painters, perceiver), **made} if painters else None
     if args.write:
         write_report(path, split, report, perceiver)
         if generation:
-            write_generation(path, generation | {"command": report["command"], **origin()})
+            write_generation(path, generation)
     if generation:
         report["generation"] = generation
     if args.json:
@@ -93,19 +91,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _is_run(path: Path) -> bool:
-    """Whether a folder was filled by `vision-banana train`, and not by `export`."""
-    return (path / "network").is_dir()
-
-
-def _other(path: Path, args: argparse.Namespace) -> tuple[str, Perceiver]:
-    """A bundle, or a run of training as it answers."""
+def _other(path: Path, split: Split, args: argparse.Namespace) -> tuple[str, Perceiver]:
+    """A bundle, or a run of training as it answers, and what it is called."""
+    from vision_banana_ros.evaluation.ahead import encode_ahead
     from vision_banana_ros.generators import load_generator
     from vision_banana_ros.perception import Perceiver
 
-    if not _is_run(path):
+    if not (path / "network").is_dir():  # which a run has and a bundle has not
         generator = load_generator(path, args.executor)
-        return generator.name, Perceiver(generator, passes=args.passes)
+        perceiver = Perceiver(generator, passes=args.passes)
+        encode_ahead(path, perceiver, split, _say)
+        return generator.name, perceiver
     needs_torch()
     from vision_banana_ros.training.chain import open_painter
 

@@ -6,6 +6,7 @@ import math
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.tasks import TASKS
@@ -65,7 +66,7 @@ def run_all(plan: Plan, out: Path, *, until: float = math.inf, parts: Path | Non
         if plan.steps:
             part = replace(part, steps=max(1, round(plan.steps * SHARES[stage])))
         if stage in begun:  # where it came from is written there, and need not be there any more
-            known = json.loads((out / stage / STATE).read_text())["plan"]
+            known = _plan(out / stage)
             part, start_from = replace(part, start=known["start"], teacher=known["teacher"]), None
         print(f"{stage}: {part.steps} steps" if part.steps else f"{stage}: {part.minutes:.1f} minutes", flush=True)
         if not run_stage(part, out / stage, start_from, until=until, parts=parts, machine=machine):
@@ -91,17 +92,23 @@ def open_painter(run: Path, steps: int) -> Painter:
     folder = run_folder(run)
     if not (folder / STATE).is_file():
         raise InputError(f"'{run}' has no {STATE}, which says how it answers: give the folder of `vision-banana train --out`.")
-    plan = json.loads((folder / STATE).read_text())["plan"]
+    plan = _plan(folder)
     size, in_one = plan["sizes"][-1], plan["stage"] == "distill"
     asked = tuple(dict.fromkeys(plan["tasks"] or TASKS))
     return Painter(load_network(folder), (size[0], size[1]), 1 if in_one else steps, from_frame=in_one, tasks=asked)
+
+
+def _plan(run: Path) -> dict[str, Any]:
+    """What a run was to do, as its state says."""
+    plan: dict[str, Any] = json.loads((run / STATE).read_text())["plan"]
+    return plan
 
 
 def _teacher(run: Path) -> str | None:
     """The run of many steps that the weights of `run` come from: itself, or its own teacher."""
     if not (run / STATE).is_file():
         return None
-    plan = json.loads((run / STATE).read_text())["plan"]
+    plan = _plan(run)
     return run.name if plan.get("stage") in ("base", "instruct") else plan.get("teacher")
 
 
