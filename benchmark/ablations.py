@@ -21,16 +21,16 @@ from bench_table import replaced
 
 from vision_banana_ros.cli.train import size
 from vision_banana_ros.evaluation.evaluate import evaluate
-from vision_banana_ros.evaluation.legends import measure_legends
+from vision_banana_ros.evaluation.legend_permutations import measure_legends
 from vision_banana_ros.evaluation.retention import measure_retention
 from vision_banana_ros.evaluation.splits import open_split
 from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.perception import Perceiver
-from vision_banana_ros.training.chain import run_stage
-from vision_banana_ros.training.data import Recipe, Stream
-from vision_banana_ros.training.painter import Painter
-from vision_banana_ros.training.stages import CHANNELS, Painting, Plan, losses
-from vision_banana_ros.training.train import load_network
+from vision_banana_ros.training.data.batches import Recipe, Stream
+from vision_banana_ros.training.own.loop import load_network
+from vision_banana_ros.training.own.run_stages import run_stage
+from vision_banana_ros.training.own.sampler import Painter
+from vision_banana_ros.training.own.stages import CHANNELS, Painting, Plan, losses
 
 MIXES = (0.1, 0.25, 0.5)
 TAUGHT = 0.25  # the mixture whose network becomes the teacher

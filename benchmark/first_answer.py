@@ -30,8 +30,8 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
 from vision_banana_ros.cli.bench import cpu_name
-from vision_banana_ros.node.camera import camera_info
-from vision_banana_ros.node.transport import carry_large_images
+from vision_banana_ros.node.client.camera_publisher import camera_info
+from vision_banana_ros.node.topics.fastdds import carry_large_images
 from vision_banana_ros.perception import Intrinsics
 from vision_banana_ros.scenes import SimulatedCamera
 

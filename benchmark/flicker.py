@@ -27,7 +27,7 @@ import numpy as np
 
 from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.perception import Intrinsics, Perceiver, Question, points
-from vision_banana_ros.perception.steady import GATE, SteadyDepth
+from vision_banana_ros.perception.temporal_filter import GATE, SteadyDepth
 from vision_banana_ros.scenes import KINDS, SimulatedCamera, View
 
 HEIGHT, WIDTH = 240, 320

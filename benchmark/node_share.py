@@ -38,11 +38,11 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
 from vision_banana_ros.cli.bench import cpu_name
-from vision_banana_ros.node.camera import camera_info
-from vision_banana_ros.node.messages import TYPES, Composer, Seen
+from vision_banana_ros.node.client.camera_publisher import camera_info
 from vision_banana_ros.node.node import VisionBananaNode
-from vision_banana_ros.node.transport import carry_large_images
-from vision_banana_ros.perception import Intrinsics, Question, pictures, points
+from vision_banana_ros.node.topics.fastdds import carry_large_images
+from vision_banana_ros.node.topics.messages import TYPES, Composer, Seen
+from vision_banana_ros.perception import Intrinsics, Question, points, visualization
 from vision_banana_ros.scenes import CLASSES, SimulatedCamera
 from vision_banana_ros.tasks import depth, instances, normals, referring, semantic
 from vision_banana_ros.tasks.colors import far_apart
@@ -224,9 +224,9 @@ def plain_messages(seen: Seen, checked: bool) -> list:
         image(instance.labels, "16UC1"),
         image(np.where(found.mask, np.uint8(1), np.uint8(0)), "mono8"),
         cloud,
-        image(pictures.depth_picture(d.depth_m, *seen.depth_range), "rgb8"),
-        image(pictures.normals_picture(n.normals), "rgb8"),
-        image(pictures.labels_overlay(seen.image, s.labels, seen.legend), "rgb8"),
+        image(visualization.depth_picture(d.depth_m, *seen.depth_range), "rgb8"),
+        image(visualization.normals_picture(n.normals), "rgb8"),
+        image(visualization.labels_overlay(seen.image, s.labels, seen.legend), "rgb8"),
     ]
 
 

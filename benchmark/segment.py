@@ -26,9 +26,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
 from vision_banana_interfaces.srv import Segment
-from vision_banana_ros.node.messages import TYPES
 from vision_banana_ros.node.node import VisionBananaNode
-from vision_banana_ros.node.transport import carry_large_images
+from vision_banana_ros.node.topics.fastdds import carry_large_images
+from vision_banana_ros.node.topics.messages import TYPES
 
 STREAMED = ("depth/image_rect", "segmentation/mask")
 

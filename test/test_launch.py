@@ -10,10 +10,10 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from vision_banana_ros.node.inputs import _TYPES as INPUTS
-from vision_banana_ros.node.messages import TYPES
 from vision_banana_ros.node.parameters import PARAMETERS
-from vision_banana_ros.node.transport import PROFILES
+from vision_banana_ros.node.topics.fastdds import PROFILES
+from vision_banana_ros.node.topics.inputs import _TYPES as INPUTS
+from vision_banana_ros.node.topics.messages import TYPES
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = yaml.safe_load((ROOT / "config" / "vision_banana.yaml").read_text())
@@ -110,7 +110,7 @@ def test_what_the_package_declares_is_what_its_files_import():
     package = ElementTree.parse(ROOT / "package.xml").getroot()
     declared = {element.text for element in package.findall("exec_depend")}
     needed = {"rclpy", "launch", "launch_ros", "ament_index_python", "vision_banana_interfaces"}
-    for path in (ROOT / "vision_banana_ros" / "node").glob("*.py"):
+    for path in (ROOT / "vision_banana_ros" / "node").rglob("*.py"):
         for line in path.read_text().splitlines():
             words = line.split()
             if words[:1] == ["from"] and words[1].endswith((".msg", ".srv")):

@@ -18,11 +18,11 @@ from sensor_msgs.msg import CompressedImage
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import default_bundle
 from vision_banana_ros.generators.bundle import open_bundle
-from vision_banana_ros.node import requests
-from vision_banana_ros.node.images import read_image
+from vision_banana_ros.node.pipeline.worker import MAX_JOBS
 from vision_banana_ros.node.prompts import MAX_CHARACTERS, MAX_EXPRESSIONS, clean_text, read_expressions
-from vision_banana_ros.node.worker import MAX_JOBS
-from vision_banana_ros.perception.encodings import MAX_PIXELS
+from vision_banana_ros.node.services import handlers
+from vision_banana_ros.node.topics.image_input import read_image
+from vision_banana_ros.perception.image_encodings import MAX_PIXELS
 
 ROOT = Path(__file__).resolve().parent.parent
 SROS2 = ROOT / "config" / "sros2"
@@ -188,7 +188,7 @@ def test_texts_lists_and_queues_have_largest_sizes():
     with pytest.raises(InputError, match="at most"):
         clean_text("x" * (MAX_CHARACTERS + 1), "The expression")
     with pytest.raises(InputError, match="at most"):
-        clean_text("x" * (requests.MAX_INSTRUCTION + 1), "The instruction", requests.MAX_INSTRUCTION)
+        clean_text("x" * (handlers.MAX_INSTRUCTION + 1), "The instruction", handlers.MAX_INSTRUCTION)
     with pytest.raises(InputError, match="too many"):
         read_expressions([f"thing {i}" for i in range(MAX_EXPRESSIONS + 1)])
     assert 0 < MAX_JOBS <= 100

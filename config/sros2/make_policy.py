@@ -12,10 +12,10 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from vision_banana_ros.node.inputs import _TYPES as IMAGES
-from vision_banana_ros.node.messages import OUTPUTS
-from vision_banana_ros.node.outputs import LABELS
-from vision_banana_ros.node.ranges import TYPES as RANGES
+from vision_banana_ros.node.topics.inputs import _TYPES as IMAGES
+from vision_banana_ros.node.topics.messages import OUTPUTS
+from vision_banana_ros.node.topics.outputs import LABELS
+from vision_banana_ros.node.topics.range_sensor import TYPES as RANGES
 
 NODE = "vision_banana"
 SERVICES = ("~/segment", "~/set_prompts", "~/generate")

@@ -7,7 +7,6 @@ Each test notes what it measured; the end is a table, and benchmark/soak.json.
 import json
 import os
 import platform
-import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -17,7 +16,6 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))  # node_support and oracle
 _noted: list[dict[str, Any]] = []
 _started = time.monotonic()
 

@@ -13,7 +13,7 @@ from array import array
 import rclpy
 from sensor_msgs.msg import CameraInfo, Image
 
-from vision_banana_ros.node.transport import carry_large_images
+from vision_banana_ros.node.topics.fastdds import carry_large_images
 
 HEIGHT, WIDTH, LEVEL = 48, 64, 60
 

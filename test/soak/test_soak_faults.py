@@ -11,9 +11,9 @@ from sensor_msgs.msg import CameraInfo, Image
 from soak_support import balanced, settle
 
 from vision_banana_interfaces.srv import Segment
-from vision_banana_ros.node import stream
-from vision_banana_ros.node.messages import Composer
-from vision_banana_ros.node.outputs import Outputs
+from vision_banana_ros.node.pipeline import camera_stream
+from vision_banana_ros.node.topics.messages import Composer
+from vision_banana_ros.node.topics.outputs import Outputs
 from vision_banana_ros.perception import Perceiver
 from vision_banana_ros.perception.resample import Guide
 from vision_banana_ros.tasks import depth
@@ -24,7 +24,7 @@ ERRORS = (RuntimeError("the accelerator has gone"), MemoryError(), KeyError("now
 
 # Where a frame passes through on the worker's thread.
 STAGES = {
-    "decoding the image": (stream, "read_image"),
+    "decoding the image": (camera_stream, "read_image"),
     "looking": (Perceiver, "look"),
     "decoding depth": (depth, "decode"),
     "resampling": (Guide, "of"),
@@ -96,7 +96,7 @@ def test_faults_of_connections_are_named_in_time(note):
         for what, (cause, words) in faults.items():
             cause()
             started = time.monotonic()
-            client.spin_until(lambda w=words: camera.show(10) and client._said(w), f"diagnostics that say {words!r}")
+            client.spin_until(lambda w=words: camera.show(10) and client.said(w), f"diagnostics that say {words!r}")
             took = time.monotonic() - started
             note(f"{what} is in diagnostics after (s)", round(took, 2), f"{NAMED_S:g}")
             assert took <= NAMED_S

@@ -15,7 +15,7 @@ from rclpy.context import Context
 from soak_support import INSTALLED, START_S, NodeProcess, spin
 
 from vision_banana_interfaces.srv import Segment
-from vision_banana_ros.node.transport import carry_large_images
+from vision_banana_ros.node.topics.fastdds import carry_large_images
 
 LEAVE_S = 2.0
 GONE_S = 5.0

@@ -58,7 +58,7 @@ def test_stream_and_services(note, seconds, pace, program):
                 _, name, request = next(asking)
                 waiting.append((time.monotonic(), clients[name].call_async(request)))
                 calls += 1
-            client._executor_of_mine.spin_once(timeout_sec=0.002)
+            client.own_executor.spin_once(timeout_sec=0.002)
             for begun, future in [pair for pair in waiting if pair[1].done()]:
                 waiting.remove((begun, future))
                 took.append(time.monotonic() - begun)

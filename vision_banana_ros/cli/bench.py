@@ -47,8 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from vision_banana_ros.cli._bench import MOST_QUESTIONS, measure
     from vision_banana_ros.errors import InputError
+    from vision_banana_ros.evaluation.speed import MOST_QUESTIONS, measure
     from vision_banana_ros.generators import default_bundle, open_bundle
 
     if not all(1 <= n <= MOST_QUESTIONS for n in args.questions):
@@ -103,8 +103,8 @@ def _ratios(times: dict[str, float] | None) -> str:
 
 def _executors(asked: list[str] | None, bundle: Path) -> list[str]:
     """What to measure, the two runs to compare with first where they can be had."""
-    from vision_banana_ros.cli._plain import PACKAGES as NEEDED
-    from vision_banana_ros.cli._plain import PLAIN
+    from vision_banana_ros.evaluation.plain_torch import PACKAGES as NEEDED
+    from vision_banana_ros.evaluation.plain_torch import PLAIN
     from vision_banana_ros.generators.bundle import INT8_GRAPHS
 
     if asked is None:
@@ -121,10 +121,10 @@ def _bundles(path: Path, sizes: list[tuple[int, int]]) -> Iterator[list[Path]]:
     if not sizes:
         yield [path]
         return
-    from vision_banana_ros.cli._torch import needs_torch
+    from vision_banana_ros.cli.shared.torch_installed import needs_torch
 
     needs_torch()
-    from vision_banana_ros.training.export import export_random
+    from vision_banana_ros.training.export.bundle import export_random
 
     with tempfile.TemporaryDirectory() as folder:
         yield [export_random(path, Path(folder) / f"random {height}x{width}", (height, width)) for height, width in sizes]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from vision_banana_ros.errors import InputError
 
 if TYPE_CHECKING:
-    from vision_banana_ros.cli._frames import Frames
-    from vision_banana_ros.node.camera import CameraPublisher
+    from vision_banana_ros.cli.shared.frame_sources import Frames
+    from vision_banana_ros.node.client.camera_publisher import CameraPublisher
 
 NAME = "camera"
 HELP = "publish a simulated camera, pictures, a bag or a webcam"
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"The rate must lie between 0.01 and 1000 Hz; it is {args.rate:g}.")
     frames = _open(args)
     try:
-        from vision_banana_ros.node.camera import CameraPublisher
+        from vision_banana_ros.node.client.camera_publisher import CameraPublisher
     except ImportError as error:
         raise InputError(f"Publishing needs ROS 2 (rclpy, sensor_msgs): {error}. Source its setup.bash first.") from None
     ros_args = ["--ros-args", *args.ros_args] if args.ros_args else []
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _open(args: argparse.Namespace) -> "Frames":
-    from vision_banana_ros.cli._frames import open_frames, simulated_frames, webcam_frames
+    from vision_banana_ros.cli.shared.frame_sources import open_frames, simulated_frames, webcam_frames
 
     width, height = _size(args.size)
     if args.source.isdecimal():
@@ -80,7 +80,7 @@ def _size(text: str) -> tuple[int, int]:
 
 def _publish(camera: "CameraPublisher", frames: "Frames", args: argparse.Namespace) -> int:
     """Frames at the wanted rate until they or the time are over. Returns how many were published."""
-    from vision_banana_ros.cli._calibration import fit_camera
+    from vision_banana_ros.cli.shared.calibration import fit_camera
     from vision_banana_ros.perception import Intrinsics
 
     started = due = told = 0.0

@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import numpy as np
 
-    from vision_banana_ros.cli._frames import read_picture
-    from vision_banana_ros.cli._write import stems, tile, write_answer, write_legend, write_sheet
+    from vision_banana_ros.cli.shared.answer_files import stems, tile, write_answer, write_legend, write_sheet
+    from vision_banana_ros.cli.shared.frame_sources import read_picture
 
     question = _question(args)
     painted = read_picture(args.answer)
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _question(args: argparse.Namespace) -> "Question":
-    from vision_banana_ros.cli._ask import parse_legend_arguments
+    from vision_banana_ros.cli.shared.question_arguments import parse_legend_arguments
     from vision_banana_ros.perception import Question
 
     if args.legend and args.task != "semantic" or args.color and args.task not in ("referring", "instances"):

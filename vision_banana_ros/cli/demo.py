@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from vision_banana_ros.errors import InputError
 
 if TYPE_CHECKING:
-    from vision_banana_ros.cli._demo import Scene
+    from vision_banana_ros.cli.shared.demo_scene import Scene
 
 NAME = "demo"
 HELP = "a simulated camera, the node and a client, for 20 seconds"
@@ -41,8 +41,8 @@ def run(args: argparse.Namespace) -> int:
     if args.seconds < 1 or not 1 <= args.rate <= 60:
         raise InputError("The demo needs at least 1 second and a rate from 1 to 60 Hz.")
     try:
-        from vision_banana_ros.cli._demo import Scene, score, write_results
-        from vision_banana_ros.node.demo import Client, Failure
+        from vision_banana_ros.cli.shared.demo_scene import Scene, score, write_results
+        from vision_banana_ros.node.client.demo import Client, Failure
     except ImportError as error:
         raise InputError(f"The demo needs ROS 2 and the built packages ({error}); source install/setup.bash.") from None
     from vision_banana_ros.generators import default_bundle, open_bundle
@@ -81,7 +81,7 @@ def say(sentence: str) -> None:
 
 def _measure(client: Any, scene: "Scene", seconds: float) -> None:
     """Waits for the first output, forgets the start, and listens for so long."""
-    from vision_banana_ros.node.demo import Failure
+    from vision_banana_ros.node.client.demo import Failure
 
     deadline = time.monotonic() + FIRST_OUTPUT_S
     while not client.heard["depth/image_rect"].stamps:

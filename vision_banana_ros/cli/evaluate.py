@@ -11,13 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vision_banana_ros.cli._torch import needs_torch
+from vision_banana_ros.cli.shared.torch_installed import needs_torch
 from vision_banana_ros.errors import InputError
 
 if TYPE_CHECKING:
     from vision_banana_ros.evaluation.splits import Split
     from vision_banana_ros.perception import Perceiver
-    from vision_banana_ros.training.painter import Painter
+    from vision_banana_ros.training.own.sampler import Painter
 
 NAME = "evaluate"
 HELP = "measure a bundle against exact truth"
@@ -53,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from vision_banana_ros.evaluation.ahead import encode_ahead
     from vision_banana_ros.evaluation.card import generation_section
+    from vision_banana_ros.evaluation.encode_prompts import encode_ahead
     from vision_banana_ros.evaluation.figures import report_table
     from vision_banana_ros.evaluation.report import measure, measure_generation, origin, write_generation, write_report
     from vision_banana_ros.evaluation.splits import open_split
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _other(path: Path, split: Split, args: argparse.Namespace) -> tuple[str, Perceiver]:
     """A bundle, or a run of training as it answers, and what it is called."""
-    from vision_banana_ros.evaluation.ahead import encode_ahead
+    from vision_banana_ros.evaluation.encode_prompts import encode_ahead
     from vision_banana_ros.generators import load_generator
     from vision_banana_ros.perception import Perceiver
 
@@ -103,7 +103,7 @@ def _other(path: Path, split: Split, args: argparse.Namespace) -> tuple[str, Per
         encode_ahead(path, perceiver, split, _say)
         return generator.name, perceiver
     needs_torch()
-    from vision_banana_ros.training.chain import open_painter
+    from vision_banana_ros.training.own.run_stages import open_painter
 
     painter = open_painter(path, args.steps)
     name = path.resolve().name
@@ -115,9 +115,9 @@ def _before_and_after(path: Path, args: argparse.Namespace) -> tuple[Painter, Pa
     needs_torch()
     from vision_banana_ros.generators import open_bundle
     from vision_banana_ros.generators.executors.torch import network_of
-    from vision_banana_ros.training.chain import run_folder
-    from vision_banana_ros.training.painter import Painter
-    from vision_banana_ros.training.train import load_network
+    from vision_banana_ros.training.own.loop import load_network
+    from vision_banana_ros.training.own.run_stages import run_folder
+    from vision_banana_ros.training.own.sampler import Painter
 
     bundle = open_bundle(path)
     networks = load_network(run_folder(args.base)), network_of(bundle)

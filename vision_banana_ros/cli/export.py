@@ -5,7 +5,7 @@ import argparse
 import json
 from pathlib import Path
 
-from vision_banana_ros.cli._torch import needs_torch
+from vision_banana_ros.cli.shared.torch_installed import needs_torch
 from vision_banana_ros.cli.train import size
 
 NAME = "export"
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     needs_torch()
     from vision_banana_ros.errors import InputError
-    from vision_banana_ros.training.export import export
+    from vision_banana_ros.training.export.bundle import export
 
     state_file = args.run_dir / "state.json"
     if not state_file.is_file():
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     last = made["plan"]["sizes"][-1]
     export(args.run_dir / "network", args.out, args.size or (last[0], last[1]), args.out.name, args.description, made)
     if args.int8:
-        from vision_banana_ros.training.quantize import add_int8
+        from vision_banana_ros.training.export.int8 import add_int8
 
         report = add_int8(args.out)
         print(" ".join(["int8 is refused:", *report["refused"]]) if report["refused"] else "int8 answers as well: kept.")

@@ -48,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
     from vision_banana_ros.errors import InputError
     from vision_banana_ros.evaluation.card import ONE_STEP, VAE, write_card
     from vision_banana_ros.evaluation.figures import tidy
+    from vision_banana_ros.generators.backbones.diffusers_folder import open_folder, read_json
     from vision_banana_ros.generators.backbones.family import FAMILIES
-    from vision_banana_ros.generators.backbones.folder import open_folder, read_json
     from vision_banana_ros.generators.backbones.importing import Options, import_model
     from vision_banana_ros.generators.backbones.lora import comparison_of
     from vision_banana_ros.generators.bundle import add_metrics
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         bundle = import_model(args.source, args.out, options, lambda what: print(f"{what} ...", flush=True))
         print(f"The bundle is in {args.out}.")
     if views > 0:
-        from vision_banana_ros.generators.backbones.vae_cost import measure
+        from vision_banana_ros.evaluation.vae_cost import measure
 
         painted = args.size or (bundle.manifest.size if bundle else open_folder(args.source).family.size)
         figures = measure(args.source, profile(args.profile, words), painted, views)

@@ -14,7 +14,7 @@ from vision_banana_ros.errors import InputError
 
 def verbs() -> list[ModuleType]:
     """Every module of this package that has a NAME. They import what they need only when they run."""
-    names = sorted(m.name for m in pkgutil.iter_modules(cli.__path__) if m.name != "main" and not m.name.startswith("_"))
+    names = sorted(m.name for m in pkgutil.iter_modules(cli.__path__) if m.name != "main" and not m.ispkg)
     return [importlib.import_module(f"{cli.__name__}.{name}") for name in names]
 
 

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from vision_banana_ros.generators.backbones.prompts import cache_of, encode_here
+    from vision_banana_ros.generators.backbones.prompt_cache import cache_of, encode_here
     from vision_banana_ros.generators.bundle import open_bundle
 
     bundle = open_bundle(args.bundle)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vision_banana_ros.errors import InputError
 
 if TYPE_CHECKING:
-    from vision_banana_ros.cli._frames import Frame
+    from vision_banana_ros.cli.shared.frame_sources import Frame
     from vision_banana_ros.perception import Intrinsics, Looks, Question
 
 NAME = "run"
@@ -20,7 +20,7 @@ DEFAULT_FOV = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from vision_banana_ros.cli._ask import add_question_arguments
+    from vision_banana_ros.cli.shared.question_arguments import add_question_arguments
 
     parser.add_argument("input", type=Path, metavar="IMAGE|FOLDER|BAG")
     parser.add_argument(
@@ -48,10 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from vision_banana_ros.cli._ask import questions_for
-    from vision_banana_ros.cli._calibration import read_camera_info
-    from vision_banana_ros.cli._frames import open_frames
-    from vision_banana_ros.cli._write import write_legend
+    from vision_banana_ros.cli.shared.answer_files import write_legend
+    from vision_banana_ros.cli.shared.calibration import read_camera_info
+    from vision_banana_ros.cli.shared.frame_sources import open_frames
+    from vision_banana_ros.cli.shared.question_arguments import questions_for
     from vision_banana_ros.generators import default_bundle, load_generator
     from vision_banana_ros.perception import Intrinsics, Perceiver
 
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _camera(frame: "Frame", fov: float | None, calibration: Any, what: str) -> "tuple[Intrinsics, str]":
     """The camera of a frame, and what the user should know about it. what: is made by it."""
-    from vision_banana_ros.cli._calibration import fit_camera
+    from vision_banana_ros.cli.shared.calibration import fit_camera
     from vision_banana_ros.perception import Intrinsics
 
     height, width = frame.image.shape[:2]
@@ -112,10 +112,10 @@ def _camera(frame: "Frame", fov: float | None, calibration: Any, what: str) -> "
 
 
 def _write(folder: Path, frame: "Frame", camera: "Intrinsics", questions: "list[Question]", looks: "Looks") -> dict[str, Any]:
-    from vision_banana_ros.cli._write import stems, tile, write_answer, write_sheet
+    from vision_banana_ros.cli.shared.answer_files import stems, tile, write_answer, write_sheet
     from vision_banana_ros.perception import points
-    from vision_banana_ros.perception.cloud import write_ply
-    from vision_banana_ros.perception.pictures import Tile
+    from vision_banana_ros.perception.ply import write_ply
+    from vision_banana_ros.perception.visualization import Tile
 
     started = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)

@@ -52,10 +52,10 @@ def _authors(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     import numpy as np
 
-    from vision_banana_ros.cli._write import write_sheet
+    from vision_banana_ros.cli.shared.answer_files import write_sheet
     from vision_banana_ros.errors import InputError
-    from vision_banana_ros.perception import pictures
-    from vision_banana_ros.perception.pictures import Tile
+    from vision_banana_ros.perception import visualization
+    from vision_banana_ros.perception.visualization import Tile
     from vision_banana_ros.scenes import CLASSES, caption, expressions, make_world, render, sample_camera
     from vision_banana_ros.scenes.furnished import make_furnished_world
     from vision_banana_ros.tasks.colors import far_apart
@@ -70,15 +70,15 @@ def _show(args: argparse.Namespace) -> int:
     text, mask = (said[0].text, said[0].mask) if said else ("nothing to point at", np.zeros((height, width), bool))
     legend = dict(zip(CLASSES, far_apart(len(CLASSES), ["black"]), strict=True))
     present = {name: color for k, (name, color) in enumerate(legend.items()) if (view.labels == k).any()}
-    near, far = pictures.depth_range(view.depth_m)
+    near, far = visualization.depth_range(view.depth_m)
     words = caption(view, rng)
     tiles = [
         Tile("image", view.image, words),
-        Tile("depth", pictures.depth_picture(view.depth_m, near, far), legend=pictures.color_bar(near, far)),
-        Tile("normals", pictures.normals_picture(view.normals)),
-        Tile("labels", pictures.labels_overlay(view.image, view.labels, legend, 0.85), legend=present),
-        Tile("instances", pictures.instances_overlay(view.image, view.instances), ", ".join(o.name for o in view.visible())),
-        Tile(text, pictures.mask_overlay(view.image, mask, (255, 60, 60))),
+        Tile("depth", visualization.depth_picture(view.depth_m, near, far), legend=visualization.color_bar(near, far)),
+        Tile("normals", visualization.normals_picture(view.normals)),
+        Tile("labels", visualization.labels_overlay(view.image, view.labels, legend, 0.85), legend=present),
+        Tile("instances", visualization.instances_overlay(view.image, view.instances), ", ".join(o.name for o in view.visible())),
+        Tile(text, visualization.mask_overlay(view.image, mask, (255, 60, 60))),
     ]
     write_sheet(args.out, tiles, f"{world.kind}, seed {args.seed}")
     print(f"{args.out}: {words}")

@@ -8,7 +8,7 @@ import os
 import time
 from pathlib import Path
 
-from vision_banana_ros.cli._torch import needs_torch
+from vision_banana_ros.cli.shared.torch_installed import needs_torch
 
 TASKS = ("depth", "normals", "semantic", "instances", "referring")  # written out: the module of tasks takes long to load
 
@@ -58,8 +58,8 @@ def size(text: str) -> tuple[int, int]:
 def run(args: argparse.Namespace) -> int:
     until = time.monotonic() + 60 * args.stop_after if args.stop_after else math.inf
     needs_torch()
-    from vision_banana_ros.training.chain import run_all, run_folder, run_stage
-    from vision_banana_ros.training.checkpoint import join_parts
+    from vision_banana_ros.training.own.checkpoint import join_parts
+    from vision_banana_ros.training.own.run_stages import run_all, run_folder, run_stage
 
     plan = _plan(args)
     if args.stage == "all":
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _plan(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # training's Plan, which needs torch
     from vision_banana_ros.errors import InputError
-    from vision_banana_ros.training.stages import CHANNELS, Plan
+    from vision_banana_ros.training.own.stages import CHANNELS, Plan
 
     if args.questions < 5 or args.questions % 5:
         raise InputError(f"--questions is a multiple of five, not {args.questions}: each frame gets one of each kind.")

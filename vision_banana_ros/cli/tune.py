@@ -45,12 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from vision_banana_ros.evaluation.figures import report_table
-    from vision_banana_ros.generators.backbones.folder import open_folder
-    from vision_banana_ros.generators.backbones.prompts import require_packages
+    from vision_banana_ros.generators.backbones.diffusers_folder import open_folder
+    from vision_banana_ros.generators.backbones.prompt_cache import require_packages
     from vision_banana_ros.tasks.profiles import profile
 
     require_packages(("peft", "accelerate"))
-    from vision_banana_ros.training.tune import LORA, Plan, tune
+    from vision_banana_ros.training.editors.tune import LORA, Plan, tune
 
     names = ("steps", "start", "begin", "rank", "rate", "batch", "views", "save_every", "precision", "pairs", "keep", "seed")
     size = args.size or open_folder(args.source).family.size

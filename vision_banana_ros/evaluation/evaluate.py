@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vision_banana_ros.evaluation.aligned import depth_in_metres
+from vision_banana_ros.evaluation.depth_alignment import depth_in_metres
 from vision_banana_ros.evaluation.scores import (
     DepthScore,
     InstancesScore,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vision_banana_ros import __version__
-from vision_banana_ros.evaluation import legends
+from vision_banana_ros.evaluation import legend_permutations
 from vision_banana_ros.evaluation.card import GENERATION, write_card
 from vision_banana_ros.evaluation.evaluate import evaluate
 from vision_banana_ros.evaluation.figures import tidy
@@ -25,13 +25,13 @@ def measure(perceiver: Perceiver, split: Split, progress: Callable[[int], None] 
 
     def cases() -> Iterator[Case]:
         for case in split:
-            if len(first) < legends.VIEWS:
+            if len(first) < legend_permutations.VIEWS:
                 first.append(case)
             yield case
 
     report = evaluate(perceiver, cases(), progress)
     if "semantic" in report:
-        report["legends"] = legends.measure_legends(perceiver, first)
+        report["legends"] = legend_permutations.measure_legends(perceiver, first)
     return tidy(report)
 
 

@@ -24,8 +24,8 @@ from vision_banana_ros.evaluation.scores import EMPTY_SHARE
 from vision_banana_ros.perception import Perceiver, Question
 from vision_banana_ros.perception.perceiver import Painter
 from vision_banana_ros.scenes import View, caption, make_world, render, sample_camera
-from vision_banana_ros.scenes.edits import draw_edit
-from vision_banana_ros.scenes.expressions import PLURALS
+from vision_banana_ros.scenes.language.edits import draw_edit
+from vision_banana_ros.scenes.language.expressions import PLURALS
 from vision_banana_ros.tasks.colors import Legend
 
 VIEWS = 60

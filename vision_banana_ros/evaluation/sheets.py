@@ -10,7 +10,7 @@ import numpy as np
 
 from vision_banana_ros.evaluation.evaluate import REFERRING_COLOR, ask, compared
 from vision_banana_ros.evaluation.splits import Case, Split
-from vision_banana_ros.perception import Perceiver, Question, pictures
+from vision_banana_ros.perception import Perceiver, Question, visualization
 from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.tasks.colors import Legend
 
@@ -30,7 +30,7 @@ def write_sheets(perceiver: Perceiver, split: Split, worst: Mapping[str, Sequenc
     for name, chosen in ((SAMPLES, fixed), (WORST, poor)):
         tiles = [tile for task in tasks for number in chosen[task] for tile in _tiles(perceiver, split.case(number), task)]
         files.append(out / name.format(split=split.name))
-        _write_jpeg(files[-1], pictures.sheet(tiles, columns=3 * A_ROW, tile_width=TILE_WIDTH))
+        _write_jpeg(files[-1], visualization.sheet(tiles, columns=3 * A_ROW, tile_width=TILE_WIDTH))
     return files
 
 
@@ -38,7 +38,7 @@ def _number(name: str) -> int:
     return int(name.rsplit(" ", 1)[1])  # a case of ours is called SPLIT NUMBER
 
 
-def _tiles(perceiver: Perceiver, case: Case, task: str) -> list[pictures.Tile]:
+def _tiles(perceiver: Perceiver, case: Case, task: str) -> list[visualization.Tile]:
     """The image, the truth, and the answer to the question of this task that went worst."""
     legend: Legend = perceiver.generator.manifest.legend  # type: ignore[attr-defined]
     asked = [(question, truth) for question, truth in ask(case, legend) if question.task == task]
@@ -49,9 +49,9 @@ def _tiles(perceiver: Perceiver, case: Case, task: str) -> list[pictures.Tile]:
     (question, truth), answer = asked[worst], answers[worst]
     true, answered = _pictures(question, case.image, truth, answer)
     return [
-        pictures.Tile(task, case.image, case.name),
-        pictures.Tile("truth", true, question.expression or ""),
-        pictures.Tile("answer", answered),
+        visualization.Tile(task, case.image, case.name),
+        visualization.Tile("truth", true, question.expression or ""),
+        visualization.Tile("answer", answered),
     ]
 
 
@@ -65,15 +65,15 @@ def _wrong(task: str, answer: np.ndarray, truth: np.ndarray) -> float:
 
 def _pictures(question: Question, image: np.ndarray, truth: np.ndarray, answer: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if question.task == "depth":
-        near, far = pictures.depth_range(truth)
-        return pictures.depth_picture(truth, near, far), pictures.depth_picture(answer, near, far)
+        near, far = visualization.depth_range(truth)
+        return visualization.depth_picture(truth, near, far), visualization.depth_picture(answer, near, far)
     if question.task == "normals":
-        return pictures.normals_picture(truth), pictures.normals_picture(answer)
+        return visualization.normals_picture(truth), visualization.normals_picture(answer)
     if question.legend is not None:
-        return tuple(pictures.labels_overlay(image, x, question.legend, 0.85) for x in (truth, answer))  # type: ignore[return-value]
+        return tuple(visualization.labels_overlay(image, x, question.legend, 0.85) for x in (truth, answer))  # type: ignore[return-value]
     if question.task == "instances":
-        return tuple(pictures.instances_overlay(image // 2, x, 0.85) for x in (truth, answer))  # type: ignore[return-value]
-    return tuple(pictures.mask_overlay(image, x, REFERRING_COLOR) for x in (truth, answer))  # type: ignore[return-value]
+        return tuple(visualization.instances_overlay(image // 2, x, 0.85) for x in (truth, answer))  # type: ignore[return-value]
+    return tuple(visualization.mask_overlay(image, x, REFERRING_COLOR) for x in (truth, answer))  # type: ignore[return-value]
 
 
 def _write_jpeg(path: Path, picture: np.ndarray) -> None:

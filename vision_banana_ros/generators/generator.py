@@ -9,9 +9,9 @@ import numpy as np
 
 from vision_banana_ros.generators.base import BundleGenerator
 from vision_banana_ros.generators.bundle import Bundle, open_bundle
-from vision_banana_ros.generators.decode import as_answer, decode_inputs
 from vision_banana_ros.generators.executors import Executor, Features, load_executor
-from vision_banana_ros.generators.prompt import tokenize
+from vision_banana_ros.generators.own.device_decode import as_answer, decode_inputs
+from vision_banana_ros.generators.own.tokenizer import tokenize
 from vision_banana_ros.tasks.colors import Rgb
 
 PROMPTS_KEPT = 256  # encoded instructions kept in memory

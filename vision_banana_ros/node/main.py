@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vision_banana_ros.node.loaded import Loader
+    from vision_banana_ros.node.pipeline.generator_slot import Loader
 
 LEAVE_S = 1.5
 """So long after a signal the process ends, even where something hangs."""

@@ -14,18 +14,18 @@ from rclpy.parameter import Parameter
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import Generator, default_bundle, load_generator
 from vision_banana_ros.node import parameters
-from vision_banana_ros.node.asking import Asking
-from vision_banana_ros.node.diagnostics import PERIOD_S, Diagnostics
-from vision_banana_ros.node.engine import Engine
-from vision_banana_ros.node.faults import Faults, say
-from vision_banana_ros.node.inputs import Frame
-from vision_banana_ros.node.kept import KeptPrompts
-from vision_banana_ros.node.loaded import Loaded, Loader
+from vision_banana_ros.node.health.diagnostics import PERIOD_S, Diagnostics
+from vision_banana_ros.node.health.engine_monitor import Engine
+from vision_banana_ros.node.health.faults import Faults, say
 from vision_banana_ros.node.parameters import Settings
-from vision_banana_ros.node.services import Services
-from vision_banana_ros.node.stream import Stream
-from vision_banana_ros.node.warmup import warm_up
-from vision_banana_ros.node.worker import Worker
+from vision_banana_ros.node.pipeline.camera_stream import Stream
+from vision_banana_ros.node.pipeline.generator_slot import Loaded, Loader
+from vision_banana_ros.node.pipeline.inference_config import Asking
+from vision_banana_ros.node.pipeline.warmup import warm_up
+from vision_banana_ros.node.pipeline.worker import Worker
+from vision_banana_ros.node.services.prompt_store import KeptPrompts
+from vision_banana_ros.node.services.server import Services
+from vision_banana_ros.node.topics.inputs import Frame
 
 NAME = "vision_banana"
 STOP_S = 1.0

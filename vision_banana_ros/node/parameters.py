@@ -12,9 +12,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.node.messages import GROUPS
+from vision_banana_ros.node.pipeline.output_schedule import Pacing
 from vision_banana_ros.node.prompts import clean_text, read_expressions, read_legend
-from vision_banana_ros.node.schedule import Pacing
+from vision_banana_ros.node.topics.messages import GROUPS
 from vision_banana_ros.perception.obstacles import ObstacleFilter
 from vision_banana_ros.reasoning import Rewriter, open_rewriter
 

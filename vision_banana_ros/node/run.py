@@ -11,9 +11,9 @@ from rclpy.lifecycle import TransitionCallbackReturn
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.node import parameters
-from vision_banana_ros.node.loaded import Loader
 from vision_banana_ros.node.node import VisionBananaNode, load
-from vision_banana_ros.node.transport import carry_large_images
+from vision_banana_ros.node.pipeline.generator_slot import Loader
+from vision_banana_ros.node.topics.fastdds import carry_large_images
 
 LAST_FRAME_S = 0.2
 """How long the worker is waited for at the end. Longer is of no use: what it does is not published any more."""

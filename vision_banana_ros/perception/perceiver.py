@@ -10,11 +10,11 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.perception.ensemble import ask_often, check_passes, ways
 from vision_banana_ros.perception.geometry import Intrinsics, Letterbox
-from vision_banana_ros.perception.passes import ask_often, check_passes, ways
+from vision_banana_ros.perception.mask_hysteresis import sure_regions
 from vision_banana_ros.perception.questions import Question
 from vision_banana_ros.perception.resample import Guide
-from vision_banana_ros.perception.sure import sure_regions
 
 
 class Painter(Protocol):

@@ -2,9 +2,9 @@
 """Rendered worlds with exact truth: training data, simulated camera and test bench. Needs no assets."""
 
 from vision_banana_ros.scenes.cameras import Camera, sample_camera
-from vision_banana_ros.scenes.captions import caption
-from vision_banana_ros.scenes.expressions import Expression, expressions
-from vision_banana_ros.scenes.simulated import SimulatedCamera
+from vision_banana_ros.scenes.language.captions import caption
+from vision_banana_ros.scenes.language.expressions import Expression, expressions
+from vision_banana_ros.scenes.simulated_camera import SimulatedCamera
 from vision_banana_ros.scenes.solids import CLASSES, World, WorldObject
 from vision_banana_ros.scenes.views import View, render
 from vision_banana_ros.scenes.worlds import KINDS, make_world

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from vision_banana_ros.scenes import kernel
-from vision_banana_ros.scenes.looks import RGB, Look
+from vision_banana_ros.scenes.materials import RGB, Look
 
 if TYPE_CHECKING:
     from vision_banana_ros.scenes.cameras import Camera

@@ -54,7 +54,7 @@ def render(
     if world.caster is not None:
         rgb, depth_m, normals, labels, instances = world.caster.cast(camera, device)
     elif device == "cuda":
-        from vision_banana_ros.scenes.cuda import cast
+        from vision_banana_ros.scenes.kernel_cuda import cast
 
         rgb, depth_m, normals, labels, instances = cast(world, camera)
     else:

@@ -12,8 +12,8 @@ from random import Random
 import numpy as np
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.scenes import kernel, looks, things
-from vision_banana_ros.scenes.looks import Look
+from vision_banana_ros.scenes import kernel, materials, objects
+from vision_banana_ros.scenes.materials import Look
 from vision_banana_ros.scenes.solids import IDENTITY, STRUCTURE, Placed, Thing, World, assemble
 
 KINDS = ("room", "corridor", "warehouse", "yard")
@@ -213,19 +213,19 @@ class Site:
 def enclose(site: Site, height: float) -> Look:
     """Floor, four walls and ceiling of a rectangular hall; the paint of its walls."""
     rng, w, d = site.rng, site.width, site.depth
-    paint, floor = looks.wall_look(rng, site.kind), looks.floor_look(rng, site.kind)
-    tone = looks.near(rng, (232, 232, 228) if site.kind != "warehouse" else (150, 152, 154))
+    paint, floor = materials.wall_look(rng, site.kind), materials.floor_look(rng, site.kind)
+    tone = materials.near(rng, (232, 232, 228) if site.kind != "warehouse" else (150, 152, 154))
     ceiling = Look(
         "paint",
         "white",
         tone,
-        looks.scaled(tone, 0.96),
+        materials.scaled(tone, 0.96),
         rng.choice((kernel.CLOUDY, kernel.TILES)),
         scale=0.6,
         aspect=0.02,
     )
     site.structure(Thing("floor").box((0, 0, -0.1), (w + 0.4, d + 0.4, 0.2), floor))
-    other = looks.wall_look(rng, site.kind) if rng.random() < 0.25 else paint
+    other = materials.wall_look(rng, site.kind) if rng.random() < 0.25 else paint
     for k, (x, y, length) in enumerate(((0.0, 0.5 * d, w), (-0.5 * w, 0.0, d), (0.0, -0.5 * d, w), (0.5 * w, 0.0, d))):
         yaw = k * 0.5 * pi
         wall = Wall(x, y, yaw, length)
@@ -242,7 +242,7 @@ def lamps(site: Site, height: float, count_x: int, count_y: int, power: float) -
     rng = site.rng
     warm = rng.uniform(0.0, 1.0)
     color = (1.0, 0.96 - 0.12 * warm, 0.9 - 0.3 * warm)
-    panel = looks.glowing((255, round(255 - 16 * warm), round(250 - 46 * warm)), 2.5)
+    panel = materials.glowing((255, round(255 - 16 * warm), round(250 - 46 * warm)), 2.5)
     round_ = rng.random() < 0.4
     size = (rng.uniform(0.25, 0.6), rng.uniform(0.25, 1.2))
     spots = [
@@ -266,7 +266,7 @@ def lamps(site: Site, height: float, count_x: int, count_y: int, power: float) -
 def decorate(site: Site, height: float) -> None:
     """Skirting between the doors, and pictures: structure, like the walls that they are on."""
     rng = site.rng
-    skirting = looks.painted(rng, rng.choice(("white", "white", "brown", "gray")), "wood")
+    skirting = materials.painted(rng, rng.choice(("white", "white", "brown", "gray")), "wood")
     for wall in site.walls:
         start = -0.5 * wall.length
         for a, b in (*sorted(wall.doors), (0.5 * wall.length, 0.0)):
@@ -276,9 +276,9 @@ def decorate(site: Site, height: float) -> None:
             start = b
     for _ in range(rng.randint(0, 3)):
         w, h = rng.uniform(0.3, 1.1), rng.uniform(0.3, 0.8)
-        first, second = (looks.near(rng, looks.COLORS[rng.choice(looks.BRIGHT)]) for _ in range(2))
+        first, second = (materials.near(rng, materials.COLORS[rng.choice(materials.BRIGHT)]) for _ in range(2))
         art = Look("paper", "white", first, second, kernel.PICTURE, scale=rng.uniform(0.1, 0.3))
-        frame = looks.painted(rng, rng.choice(("black", "white", "brown")), "wood")
+        frame = materials.painted(rng, rng.choice(("black", "white", "brown")), "wood")
         thing = Thing("wall").box((0, -0.01, 0), (w, 0.02, h), frame).box((0, -0.012, 0), (w - 0.06, 0.022, h - 0.06), art)
         site.hang(thing, rng.uniform(1.3, min(1.8, height - 0.6)), solid=False)
 
@@ -286,14 +286,14 @@ def decorate(site: Site, height: float) -> None:
 def small_things(rng: Random) -> list[Callable[[], Thing]]:
     """What stands on tables."""
     return [
-        lambda: things.cup(rng), lambda: things.cup(rng), lambda: things.box(rng, 0.32), lambda: things.ball(rng),
+        lambda: objects.cup(rng), lambda: objects.cup(rng), lambda: objects.box(rng, 0.32), lambda: objects.ball(rng),
         lambda: small_plant(rng),
     ]  # fmt: skip
 
 
 def small_plant(rng: Random) -> Thing:
     """A plant of half its size, for a table."""
-    thing = things.plant(rng)
+    thing = objects.plant(rng)
     for part in thing.parts:
         x, y, z = part.center
         part.center = (0.45 * x, 0.45 * y, 0.45 * z)
@@ -306,7 +306,7 @@ def set_tables(site: Site, count: int) -> None:
     """Tables with things on them and chairs around them."""
     rng = site.rng
     for _ in range(count):
-        table = things.table(rng)
+        table = objects.table(rng)
         place = site.lean(table, gap=rng.uniform(0.02, 0.1)) if table.name == "desk" else site.scatter(table, square=0.8)
         if place is None:
             continue
@@ -318,7 +318,7 @@ def set_tables(site: Site, count: int) -> None:
         style = rng.getrandbits(32)
         sides = rng.sample(range(4), rng.randint(0, 4)) if table.name != "desk" else [0]
         for k in sides:
-            chair = things.chair(Random(style))  # the chairs of one table are alike
+            chair = objects.chair(Random(style))  # the chairs of one table are alike
             v, e, _ = extent(chair)
             reach = (d if k % 2 == 0 else w) + e + rng.uniform(0.03, 0.25)
             yaw = base.yaw + pi + k * 0.5 * pi
@@ -333,7 +333,7 @@ def set_tables(site: Site, count: int) -> None:
 def stack(site: Site, base: int, largest: float, more: float = 0.5) -> None:
     """Boxes on a thing, and smaller ones on those."""
     rng = site.rng
-    for place in site.load(base, [lambda: things.box(rng, largest)], rng.randint(1, 3)):
+    for place in site.load(base, [lambda: objects.box(rng, largest)], rng.randint(1, 3)):
         if rng.random() < more and largest > 0.35:
             stack(site, place, 0.7 * largest, 0.4)
 
@@ -343,34 +343,34 @@ def furnish_room(site: Site, height: float) -> None:
     rng = site.rng
     area = site.width * site.depth
     for _ in range(rng.randint(1, 2)):
-        site.hang(things.door(rng))
+        site.hang(objects.door(rng))
     for _ in range(rng.randint(0, 3)):
-        site.hang(things.window(rng), rng.uniform(0.85, 1.0))
+        site.hang(objects.window(rng), rng.uniform(0.85, 1.0))
     if rng.random() < 0.35:
-        site.hang(things.mirror(rng), rng.uniform(0.3, 0.9))
+        site.hang(objects.mirror(rng), rng.uniform(0.3, 0.9))
     for _ in range(rng.randint(0, 2)):
-        maker = rng.choice((things.shelf, things.shelf, things.cupboard))
+        maker = rng.choice((objects.shelf, objects.shelf, objects.cupboard))
         place = site.lean(maker(rng))
         if place is not None and (site.placed[place].thing.top or (0, 0, 9))[2] < height - 0.7 and rng.random() < 0.7:
             site.load(place, small_things(rng), rng.randint(1, 3))
     for _ in range(rng.randint(0, 2) if area > 14 else rng.randint(0, 1)):
-        site.lean(things.sofa(rng), gap=rng.uniform(0.03, 0.3))
+        site.lean(objects.sofa(rng), gap=rng.uniform(0.03, 0.3))
     decorate(site, height)
     set_tables(site, rng.choice((0, 1, 1, 2)) if area > 12 else rng.choice((0, 1)))
     makers: list[Callable[[], Thing]] = [
-        lambda: things.chair(rng), lambda: things.ball(rng), lambda: things.ball(rng), lambda: things.box(rng),
-        lambda: things.box(rng, 0.6), lambda: things.plant(rng), lambda: things.person(rng), lambda: things.barrel(rng),
-        lambda: things.cone(rng), lambda: things.cable(rng), lambda: things.table(rng),
+        lambda: objects.chair(rng), lambda: objects.ball(rng), lambda: objects.ball(rng), lambda: objects.box(rng),
+        lambda: objects.box(rng, 0.6), lambda: objects.plant(rng), lambda: objects.person(rng), lambda: objects.barrel(rng),
+        lambda: objects.cone(rng), lambda: objects.cable(rng), lambda: objects.table(rng),
     ]  # fmt: skip
     chosen = rng.sample(makers, 6)
     if rng.random() < 0.3:
-        site.scatter(things.glass(rng))
+        site.scatter(objects.glass(rng))
     for _ in range(round(area * rng.uniform(0.15, 0.55))):
         place = site.scatter(rng.choice(chosen)())
         if place is not None and site.placed[place].thing.class_name == "box" and rng.random() < 0.35:
             stack(site, place, 0.4)
         elif place is not None and rng.random() < 0.12:
-            site.beside(things.ball(rng), place)
+            site.beside(objects.ball(rng), place)
 
 
 def room(rng: Random) -> tuple[Site, float]:
@@ -398,36 +398,36 @@ def corridor(rng: Random) -> tuple[Site, float]:
     enclose(site, height)
     lamps(site, height, 1, max(2, round(depth / rng.uniform(2.5, 4.5))), rng.uniform(1.2, 2.5))
     for _ in range(rng.randint(3, 8)):
-        site.hang(things.door(rng))
+        site.hang(objects.door(rng))
     for _ in range(rng.randint(0, 3)):
-        site.hang(things.window(rng), rng.uniform(0.85, 1.0))
+        site.hang(objects.window(rng), rng.uniform(0.85, 1.0))
     if rng.random() < 0.2:
-        site.hang(things.mirror(rng), rng.uniform(0.3, 0.9))
+        site.hang(objects.mirror(rng), rng.uniform(0.3, 0.9))
     decorate(site, height)
     if rng.random() < 0.3:
-        flight = things.stairs(rng, width - 0.05)
+        flight = objects.stairs(rng, width - 0.05)
         w, d, _ = extent(flight)
         y = 0.5 * depth - d - 0.015
         if site.fits((0.0, y, w, d, 0.0)):
             site.taken.append((0.0, y, w, d, 0.0))
             site.put(flight, 0.0, y, 0.0)
     for _ in range(rng.randint(1, 4)):
-        maker = rng.choice((things.shelf, things.cupboard, things.chair, things.plant, things.chair, things.barrel))
+        maker = rng.choice((objects.shelf, objects.cupboard, objects.chair, objects.plant, objects.chair, objects.barrel))
         thing = maker(rng)
         if extent(thing)[1] * 2 < 0.4 * width:
             place = site.lean(thing)
             if place is not None and rng.random() < 0.5 and thing.top and thing.top[2] < 1.5:
                 site.load(place, small_things(rng), 2)
     makers = (
-        things.box,
-        things.ball,
-        things.person,
-        things.cone,
-        things.cable,
-        things.plant,
-        things.chair,
-        things.cart,
-        things.barrel,
+        objects.box,
+        objects.ball,
+        objects.person,
+        objects.cone,
+        objects.cable,
+        objects.plant,
+        objects.chair,
+        objects.cart,
+        objects.barrel,
     )
     for _ in range(rng.randint(3, 9)):
         place = site.scatter(rng.choice(makers)(rng))
@@ -442,18 +442,18 @@ def warehouse(rng: Random) -> tuple[Site, float]:
     enclose(site, height)
     lamps(site, height, rng.randint(2, 3), rng.randint(3, 4), rng.uniform(1.5, 2.5))
     for _ in range(rng.randint(1, 2)):
-        site.hang(things.gate(rng))
+        site.hang(objects.gate(rng))
     for _ in range(rng.randint(0, 2)):
-        site.hang(things.door(rng))
+        site.hang(objects.door(rng))
     for _ in range(rng.randint(0, 4)):
-        site.hang(things.window(rng), rng.uniform(1.6, 2.8))
+        site.hang(objects.window(rng), rng.uniform(1.6, 2.8))
     style = rng.getrandbits(32)
     y = -0.5 * depth + rng.uniform(2.0, 4.0)
     while y < 0.5 * depth - 3.0:  # rows of racks with aisles between them
         x = -0.5 * width + rng.uniform(0.6, 3.0)
         while x < 0.5 * width - 3.0:
             if rng.random() < 0.75:
-                thing = things.rack(Random(style + rng.randint(0, 2)))
+                thing = objects.rack(Random(style + rng.randint(0, 2)))
                 w, d, high = extent(thing)
                 spot = (x + w, y, w + 0.01, d + 0.01, 0.0)
                 if high < height - 0.3 and site.fits(spot):
@@ -462,24 +462,24 @@ def warehouse(rng: Random) -> tuple[Site, float]:
             x += 2.9
         y += rng.uniform(2.8, 4.5)
     for _ in range(rng.randint(0, 2)):
-        site.scatter(things.forklift(rng))
+        site.scatter(objects.forklift(rng))
     for _ in range(rng.randint(2, 6)):
-        place = site.scatter(things.pallet(rng), square=0.8)
+        place = site.scatter(objects.pallet(rng), square=0.8)
         if place is not None and rng.random() < 0.75:
             if rng.random() < 0.3:
-                site.load(place, [lambda: things.barrel(rng)], 2)
+                site.load(place, [lambda: objects.barrel(rng)], 2)
             else:
                 stack(site, place, 0.75)
     makers = (
-        things.box,
-        things.barrel,
-        things.cone,
-        things.person,
-        things.cart,
-        things.ball,
-        things.cable,
-        things.barrel,
-        things.box,
+        objects.box,
+        objects.barrel,
+        objects.cone,
+        objects.person,
+        objects.cart,
+        objects.ball,
+        objects.cable,
+        objects.barrel,
+        objects.box,
     )
     for _ in range(rng.randint(6, 20)):
         place = site.scatter(rng.choice(makers)(rng))
@@ -488,18 +488,18 @@ def warehouse(rng: Random) -> tuple[Site, float]:
         if site.placed[place].thing.class_name == "box" and rng.random() < 0.35:
             stack(site, place, 0.5)
         elif rng.random() < 0.2:
-            site.beside(rng.choice((things.box, things.barrel, things.cone))(rng), place)
+            site.beside(rng.choice((objects.box, objects.barrel, objects.cone))(rng), place)
     return site, height
 
 
 def house(site: Site, x: float, y: float, w: float, d: float, h: float) -> None:
     """A building of one material with doors and windows on its four sides."""
     rng = site.rng
-    look = looks.wall_look(rng, "yard")
+    look = materials.wall_look(rng, "yard")
     roof = Look(
         "tile",
         "red",
-        looks.near(rng, rng.choice([(120, 60, 48), (76, 78, 84), (96, 80, 70)])),
+        materials.near(rng, rng.choice([(120, 60, 48), (76, 78, 84), (96, 80, 70)])),
         (60, 60, 60),
         kernel.TILES,
         scale=0.3,
@@ -519,7 +519,7 @@ def house(site: Site, x: float, y: float, w: float, d: float, h: float) -> None:
         for low in range(int(h / 2.8)):
             for _ in range(rng.randint(1, max(1, round(length / 3)))):
                 ground = low == 0 and rng.random() < 0.3
-                piece = (things.door(rng) if rng.random() < 0.7 or h < 4 else things.gate(rng)) if ground else things.window(rng)
+                piece = (objects.door(rng) if rng.random() < 0.7 or h < 4 else objects.gate(rng)) if ground else objects.window(rng)
                 half = extent(piece)[0]
                 s = wall.find(rng, half)
                 if s is None:
@@ -533,7 +533,7 @@ def house(site: Site, x: float, y: float, w: float, d: float, h: float) -> None:
 def yard(rng: Random) -> tuple[Site, float]:
     width, depth = rng.uniform(12.0, 28.0), rng.uniform(14.0, 36.0)
     site = Site(rng, "yard", width, depth)
-    site.structure(Thing("ground").box((0, 0, -0.1), (300.0, 300.0, 0.2), looks.ground_look(rng)))
+    site.structure(Thing("ground").box((0, 0, -0.1), (300.0, 300.0, 0.2), materials.ground_look(rng)))
     for k in range(rng.randint(1, 3)):
         w, d, h = rng.uniform(7, 16), rng.uniform(6, 10), rng.choice((3.2, 5.8, 8.6))
         side = rng.choice((-1, 1))
@@ -545,7 +545,7 @@ def yard(rng: Random) -> tuple[Site, float]:
             house(site, x, y, w, d, h)
     if rng.random() < 0.6:  # a fence or wall around
         h = rng.uniform(0.9, 2.2)
-        look = rng.choice((looks.wall_look(rng, "yard"), looks.wood(rng), looks.wall_look(rng, "warehouse")))
+        look = rng.choice((materials.wall_look(rng, "yard"), materials.wood(rng), materials.wall_look(rng, "warehouse")))
         for sx, sy, w, d in ((0, 1, width, 0.14), (0, -1, width, 0.14), (1, 0, 0.14, depth), (-1, 0, 0.14, depth)):
             if rng.random() < 0.7:
                 x, y = sx * 0.5 * (width + 1.0), sy * 0.5 * (depth + 1.0)
@@ -553,27 +553,27 @@ def yard(rng: Random) -> tuple[Site, float]:
                     site.structure(Thing("wall").box((x, y, 0.5 * h), (w, d, h), look), casts=True)
                     site.taken.append((x, y, 0.5 * w, 0.5 * d, 0.0))
     for _ in range(rng.randint(1, 4)):
-        site.scatter(rng.choice((things.car, things.car, things.forklift))(rng), square=0.7, margin=0.3)
+        site.scatter(rng.choice((objects.car, objects.car, objects.forklift))(rng), square=0.7, margin=0.3)
     for _ in range(rng.randint(1, 8)):
-        site.scatter(rng.choice((things.tree, things.bush, things.bush))(rng), margin=0.2)
+        site.scatter(rng.choice((objects.tree, objects.bush, objects.bush))(rng), margin=0.2)
     for _ in range(rng.randint(0, 3)):
-        place = site.scatter(things.pallet(rng))
+        place = site.scatter(objects.pallet(rng))
         if place is not None and rng.random() < 0.6:
             stack(site, place, 0.7)
     if rng.random() < 0.25:
-        site.scatter(things.stairs(rng, rng.uniform(1.0, 2.0)))
+        site.scatter(objects.stairs(rng, rng.uniform(1.0, 2.0)))
     makers = (
-        things.person,
-        things.person,
-        things.cone,
-        things.cone,
-        things.barrel,
-        things.box,
-        things.ball,
-        things.cable,
-        things.table,
-        things.chair,
-        things.cart,
+        objects.person,
+        objects.person,
+        objects.cone,
+        objects.cone,
+        objects.barrel,
+        objects.box,
+        objects.ball,
+        objects.cable,
+        objects.table,
+        objects.chair,
+        objects.cart,
     )
     for _ in range(rng.randint(6, 22)):
         place = site.scatter(rng.choice(makers)(rng))
@@ -585,7 +585,7 @@ def yard(rng: Random) -> tuple[Site, float]:
         elif name == "box" and rng.random() < 0.35:
             stack(site, place, 0.5)
         elif rng.random() < 0.2:
-            site.beside(rng.choice((things.ball, things.cone, things.box))(rng), place)
+            site.beside(rng.choice((objects.ball, objects.cone, objects.box))(rng), place)
     return site, 0.0
 
 

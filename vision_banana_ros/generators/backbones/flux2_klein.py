@@ -15,10 +15,10 @@ from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2
 from torch import Tensor, nn
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators.backbones.parts import LOCAL, FrameEncoder, TokenDenoiser, TokenEditor, check_patches
-from vision_banana_ros.generators.backbones.prompts import Prompt
-from vision_banana_ros.generators.backbones.schedule import Step, flow_steps
-from vision_banana_ros.generators.backbones.tokens import read_tokenizer, to_ids
+from vision_banana_ros.generators.backbones.noise_schedule import Step, flow_steps
+from vision_banana_ros.generators.backbones.prompt_cache import Prompt
+from vision_banana_ros.generators.backbones.shared_networks import LOCAL, FrameEncoder, TokenDenoiser, TokenEditor, check_patches
+from vision_banana_ros.generators.backbones.tokenizer import read_tokenizer, to_ids
 
 DENOISER = "transformer"
 DENOISER_CLASS = Flux2Transformer2DModel

@@ -14,7 +14,9 @@ from diffusers import AutoencoderKL, FluxTransformer2DModel
 from torch import Tensor, nn
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators.backbones.parts import (
+from vision_banana_ros.generators.backbones.noise_schedule import shifted_schedule
+from vision_banana_ros.generators.backbones.prompt_cache import Prompt
+from vision_banana_ros.generators.backbones.shared_networks import (
     LOCAL,
     FrameEncoder,
     TokenDenoiser,
@@ -23,9 +25,7 @@ from vision_banana_ros.generators.backbones.parts import (
     from_tokens,
     to_tokens,
 )
-from vision_banana_ros.generators.backbones.prompts import Prompt
-from vision_banana_ros.generators.backbones.schedule import shifted_schedule
-from vision_banana_ros.generators.backbones.tokens import read_tokenizer, to_ids
+from vision_banana_ros.generators.backbones.tokenizer import read_tokenizer, to_ids
 
 DENOISER = "transformer"
 DENOISER_CLASS = FluxTransformer2DModel

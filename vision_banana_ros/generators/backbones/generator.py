@@ -9,8 +9,8 @@ import numpy as np
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.family import FAMILIES
 from vision_banana_ros.generators.backbones.guidance import Guidance
-from vision_banana_ros.generators.backbones.prompts import Encoding, Prompt, cache_of, command_for
-from vision_banana_ros.generators.backbones.schedule import Step, start_of
+from vision_banana_ros.generators.backbones.noise_schedule import Step, start_of
+from vision_banana_ros.generators.backbones.prompt_cache import Encoding, Prompt, cache_of, command_for
 from vision_banana_ros.generators.base import BundleGenerator
 from vision_banana_ros.generators.bundle import Bundle
 from vision_banana_ros.tasks.profiles import Asked, Profile, Question, profile

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from vision_banana_ros.generators.backbones.prompts import Prompt
+from vision_banana_ros.generators.backbones.prompt_cache import Prompt
 
 LARGEST = 20.0
 Denoise = Callable[[Any, float], Any]  # the picture so far and the time -> the denoiser's answer, of any kind of array

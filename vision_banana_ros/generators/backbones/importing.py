@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators.backbones.folder import INDEX, Folder, open_folder, read_header, read_json
+from vision_banana_ros.generators.backbones.diffusers_folder import INDEX, Folder, open_folder, read_header, read_json
 from vision_banana_ros.generators.backbones.guidance import LARGEST
-from vision_banana_ros.generators.backbones.prompts import ENCODER, PromptCache, require_packages
-from vision_banana_ros.generators.backbones.schedule import STARTS, Step
+from vision_banana_ros.generators.backbones.noise_schedule import STARTS, Step
+from vision_banana_ros.generators.backbones.prompt_cache import ENCODER, PromptCache, require_packages
 from vision_banana_ros.generators.bundle import Bundle, open_bundle, sha256_of, write_manifest
 from vision_banana_ros.tasks.profiles import profile
 
@@ -265,7 +265,7 @@ def _to_graphs(
 ) -> None:
     import torch
 
-    from vision_banana_ros.generators.backbones.graphs import write_graphs
+    from vision_banana_ros.generators.backbones.onnx_graphs import write_graphs
 
     say("exporting graphs")
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
@@ -276,7 +276,7 @@ def _to_graphs(
 
 
 def _fields(name: str, folder: Folder, options: Options, tasks: tuple[str, ...], size: tuple[int, int], steps: int) -> dict[str, Any]:
-    from vision_banana_ros.training.questions import LEGEND
+    from vision_banana_ros.training.data.questions import LEGEND
 
     return {
         "name": name,

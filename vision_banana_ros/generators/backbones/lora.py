@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators.backbones.folder import Folder, read_header, read_json
-from vision_banana_ros.generators.backbones.prompts import require_packages
+from vision_banana_ros.generators.backbones.diffusers_folder import Folder, read_header, read_json
+from vision_banana_ros.generators.backbones.prompt_cache import require_packages
 from vision_banana_ros.generators.bundle import sha256_of
 
 COMPARISON = "comparison.json"

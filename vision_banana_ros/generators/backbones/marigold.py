@@ -14,9 +14,9 @@ from diffusers import AutoencoderKL, DDIMScheduler, LCMScheduler, UNet2DConditio
 from torch import Tensor, nn
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators.backbones.folder import INDEX, read_json
-from vision_banana_ros.generators.backbones.parts import LOCAL, FrameEncoder
-from vision_banana_ros.generators.backbones.schedule import Step, linear_steps
+from vision_banana_ros.generators.backbones.diffusers_folder import INDEX, read_json
+from vision_banana_ros.generators.backbones.noise_schedule import Step, linear_steps
+from vision_banana_ros.generators.backbones.shared_networks import LOCAL, FrameEncoder
 
 DENOISER = "unet"
 DENOISER_CLASS = UNet2DConditionModel

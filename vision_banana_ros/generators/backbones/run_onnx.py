@@ -9,8 +9,8 @@ import onnxruntime
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.guidance import Denoise, Guidance, guided
-from vision_banana_ros.generators.backbones.prompts import Prompt
-from vision_banana_ros.generators.backbones.schedule import Step, walk
+from vision_banana_ros.generators.backbones.noise_schedule import Step, walk
+from vision_banana_ros.generators.backbones.prompt_cache import Prompt
 from vision_banana_ros.generators.bundle import Bundle
 
 GRAPHS = ("frame_encoder.onnx", "denoiser.onnx", "picture_decoder.onnx")

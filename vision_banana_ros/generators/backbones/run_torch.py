@@ -12,8 +12,8 @@ import numpy as np
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.family import FAMILIES
 from vision_banana_ros.generators.backbones.guidance import Denoise, Guidance, guided
-from vision_banana_ros.generators.backbones.prompts import Prompt, require_packages
-from vision_banana_ros.generators.backbones.schedule import Step, walk
+from vision_banana_ros.generators.backbones.noise_schedule import Step, walk
+from vision_banana_ros.generators.backbones.prompt_cache import Prompt, require_packages
 from vision_banana_ros.generators.bundle import Bundle
 from vision_banana_ros.generators.engines.errors import ExecutorLost
 

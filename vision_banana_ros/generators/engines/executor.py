@@ -8,13 +8,13 @@ import numpy as np
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.bundle import GRAPHS, Bundle
-from vision_banana_ros.generators.decode import DECODE_GRAPHS, OUTPUTS
 from vision_banana_ros.generators.engines.cache import EngineCache
-from vision_banana_ros.generators.engines.chain import PICTURES, Chain, Engine, EngineError, Ticket
 from vision_banana_ros.generators.engines.cuda import CudaError, Stream, find_device
+from vision_banana_ros.generators.engines.cuda_graph import PICTURES, Chain, Engine, EngineError, Ticket
 from vision_banana_ros.generators.engines.errors import EngineMissing, ExecutorLost
 from vision_banana_ros.generators.engines.library import open_library
 from vision_banana_ros.generators.engines.recipe import COLORS, PRECISIONS, QUESTIONS, recipes
+from vision_banana_ros.generators.own.device_decode import DECODE_GRAPHS, OUTPUTS
 
 MOST = QUESTIONS[-1]
 
@@ -76,7 +76,7 @@ class EngineExecutor:
     ) -> list[list[np.ndarray]]:
         """As `answer`, but decoded on the GPU, so that numbers leave it instead of pictures.
 
-        asked: for each question its task and what `generators.decode.decode_inputs` gives for it. Returns for each question
+        asked: for each question its task and what `device_decode.decode_inputs` gives for it. Returns for each question
         what `decode.OUTPUTS` names, or the picture alone where the task is not one of `decodes` or its legend is too long.
         """
         answers: list[list[np.ndarray]] = []

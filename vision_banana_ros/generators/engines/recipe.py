@@ -9,9 +9,9 @@ from typing import Any
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.bundle import GRAPHS, Bundle
-from vision_banana_ros.generators.decode import DECODE_GRAPHS
 from vision_banana_ros.generators.engines.cuda import find_device
 from vision_banana_ros.generators.engines.library import Library, open_library, options
+from vision_banana_ros.generators.own.device_decode import DECODE_GRAPHS
 
 PRECISIONS = ("fp32", "tf32")
 QUESTIONS = (1, 3, 8)  # at least, mostly and at most in one run of an engine

@@ -136,8 +136,8 @@ def network_of(bundle: Bundle, dtype: Any = None) -> Any:
     """The bundle's network with the weights of its graphs, frozen, on the CPU; dtype: torch's, float32 where none is given."""
     import torch
 
-    from vision_banana_ros.generators.network import VisionBananaUNet
-    from vision_banana_ros.generators.weights import read_weights
+    from vision_banana_ros.generators.own.network import VisionBananaUNet
+    from vision_banana_ros.generators.own.weights import read_weights
 
     if not bundle.manifest.network:
         raise InputError(f"Bundle '{bundle.path}' does not describe its network: export it again to run it with torch.")

@@ -19,7 +19,7 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.scenes.furnished.catalogue import held_out, read_furniture, read_textures
 from vision_banana_ros.scenes.furnished.models import Model, convert, decode, mips
 from vision_banana_ros.scenes.furnished.naming import name_of
-from vision_banana_ros.scenes.looks import RGB
+from vision_banana_ros.scenes.materials import RGB
 
 Split = Literal["train", "test"]
 INDEX = "index.json"

@@ -13,7 +13,7 @@ from numba import njit
 
 from vision_banana_ros.scenes.furnished.catalogue import Entry
 from vision_banana_ros.scenes.furnished.obj import Material, read_mesh
-from vision_banana_ros.scenes.looks import RGB
+from vision_banana_ros.scenes.materials import RGB
 
 TEXTURE_SIZE = 256
 MOST_TRIANGLES = 40000

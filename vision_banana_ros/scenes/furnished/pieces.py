@@ -20,7 +20,7 @@ from vision_banana_ros.scenes.furnished.models import (
 )
 from vision_banana_ros.scenes.furnished.naming import UNLABELLED
 from vision_banana_ros.scenes.furnished.shading import Soup
-from vision_banana_ros.scenes.looks import RGB, Look
+from vision_banana_ros.scenes.materials import RGB, Look
 from vision_banana_ros.scenes.solids import CLASSES, Placed, Thing, WorldObject
 
 

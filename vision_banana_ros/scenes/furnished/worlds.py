@@ -14,11 +14,11 @@ from random import Random
 import numpy as np
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.scenes import kernel, looks
+from vision_banana_ros.scenes import kernel, materials
 from vision_banana_ros.scenes.furnished.embree import EmbreeCaster
 from vision_banana_ros.scenes.furnished.library import Item, Library, Split, Surface, default_folder, library_at
 from vision_banana_ros.scenes.furnished.pieces import Finish, Flats, Piece, assemble, piece_of
-from vision_banana_ros.scenes.looks import RGB
+from vision_banana_ros.scenes.materials import RGB
 from vision_banana_ros.scenes.solids import World
 from vision_banana_ros.scenes.worlds import Site, Wall, atmosphere, extent, overlap
 
@@ -182,7 +182,7 @@ def floor_finish(rng: Random, library: Library, kind: str) -> Finish:
     if kind in ("kitchen", "bathroom"):
         found = [s for s in found if "tile" in s.name.lower()] or found
     if rng.random() < 0.12 or not found:
-        look = looks.ground_look(rng) if outdoor else looks.floor_look(rng, "room")
+        look = materials.ground_look(rng) if outdoor else materials.floor_look(rng, "room")
         return Finish(look.material, look.rgb, gloss=0.05)
     s = rng.choice(found)
     words = GROUND.get(s.name) or next((word for key, word in FLOOR_WORDS.items() if key in s.name.lower()), "tile")
@@ -198,8 +198,8 @@ def wall_finish(rng: Random, library: Library, kind: str) -> Finish:
         s = rng.choice([s for s in found if s not in tiles] or found)
         word = "brick" if "brick" in s.name.lower() else "stone" if "Stone" in s.name else "paint"
         return Finish(word, tinted(rng), s, rng.uniform(0.9, 1.7))
-    look = looks.wall_look(rng, "room")
-    tone = look.rgb if rng.random() < 0.75 else looks.near(rng, looks.COLORS[rng.choice(looks.BRIGHT)])
+    look = materials.wall_look(rng, "room")
+    tone = look.rgb if rng.random() < 0.75 else materials.near(rng, materials.COLORS[rng.choice(materials.BRIGHT)])
     r, g, b = ((2 * c + 200) // 3 for c in tone)
     return Finish("paint", (r, g, b))
 
@@ -240,7 +240,7 @@ def enclose(home: Home) -> None:
         floor_finish(rng, library, home.kind), wall_finish(rng, library, home.kind), wall_finish(rng, library, home.kind),
     )  # fmt: skip
     flat(home, "floor", floor, w, d, 0.0)
-    ceiling = Finish("paint", looks.near(rng, (236, 236, 232)))
+    ceiling = Finish("paint", materials.near(rng, (236, 236, 232)))
     flat(home, "ceiling", ceiling, w, d, home.height)
     accent = rng.random() < 0.3
     for k, stretch in enumerate(home.walls):

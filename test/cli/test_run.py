@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`vision-banana run` and `decode`: what they write from pictures, folders and bags, and how they take bad input."""
+
+import json
+from argparse import Namespace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from bag_support import camera_info, compressed_image, picture, raw_image, write_bag
+from oracle import Oracle, Truth
+from rosbags.rosbag2 import StoragePlugin
+from rosbags.typesys import Stores, get_typestore
+
+import vision_banana_ros.generators
+from vision_banana_ros.cli.main import main
+from vision_banana_ros.cli.shared.question_arguments import parse_legend_arguments, questions_for
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.perception import Intrinsics, Question, points
+from vision_banana_ros.tasks import depth, normals, referring, semantic
+
+SIZE = (48, 64)
+LEGEND = {"floor": (200, 30, 30), "box": (30, 200, 30)}
+EXPRESSIONS = ["the box", "the floor beside the box"]
+STORE = get_typestore(Stores.ROS2_JAZZY)
+
+
+@pytest.fixture
+def oracle(monkeypatch):
+    """Answers every run with two surfaces: the box 1.5 m away on the left, the floor 4 m away on the right."""
+    box = np.zeros(SIZE, bool)
+    box[:, : SIZE[1] // 2] = True
+    truth = Truth(
+        depth_m=np.where(box, 1.5, 4).astype(np.float32),
+        normals=np.where(box[..., None], (0, 0, 1), (0, 1, 0)).astype(np.float32),
+        labels=box.astype(np.uint8),
+        instances=box.astype(np.uint16),
+        masks=dict(zip(EXPRESSIONS, [box, ~box], strict=True)),
+    )
+    asked = Namespace(legend=None, expression=EXPRESSIONS, instances="box")
+    found = Oracle(SIZE, truth, questions_for(Oracle.tasks, LEGEND, asked))
+    monkeypatch.setattr(vision_banana_ros.generators, "load_generator", lambda bundle, executor="auto": found)
+    monkeypatch.setattr(vision_banana_ros.generators, "default_bundle", lambda: Path("nowhere"))
+    return found
+
+
+def save(path: Path, image: np.ndarray) -> Path:
+    assert cv2.imwrite(str(path), image[..., ::-1])
+    return path
+
+
+def load(path: Path) -> np.ndarray:
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert image is not None, path
+    return image
+
+
+def test_every_answer_of_a_picture_becomes_a_file(oracle, tmp_path, capsys):
+    image = save(tmp_path / "kitchen.png", picture())
+    asked = ["--expression", *EXPRESSIONS, "--instances", "box", "--fov", "90"]
+    assert main(["run", str(image), "--out", str(tmp_path / "out"), *asked]) == 0
+    out = tmp_path / "out" / "kitchen"
+    left = np.arange(128) < 64
+
+    metres = np.load(out / "depth.npy")
+    np.testing.assert_allclose(metres, np.broadcast_to(np.where(left, 1.5, 4), (96, 128)), rtol=1e-3)
+    millimetres = load(out / "depth.png")
+    assert millimetres.dtype == np.uint16
+    np.testing.assert_allclose(millimetres, metres * 1000, atol=0.51)
+    assert load(out / "depth_confidence.png").min() > 240
+
+    facing = np.load(out / "normals.npy")
+    np.testing.assert_allclose(facing[:, :60], np.broadcast_to([0, 0, 1], (96, 60, 3)), atol=1e-5)
+    assert load(out / "normals.png").shape == (96, 128, 3)
+    np.testing.assert_array_equal(load(out / "labels.png"), np.broadcast_to(left, (96, 128)))
+    np.testing.assert_array_equal(load(out / "instances.png") == 1, np.broadcast_to(left, (96, 128)))
+    np.testing.assert_array_equal(load(out / "mask_1.png"), np.broadcast_to(left * 255, (96, 128)))
+    np.testing.assert_array_equal(load(out / "mask_2.png"), np.broadcast_to(~left * 255, (96, 128)))
+
+    # The cloud has every pixel, by the camera that was named.
+    body = (out / "points.ply").read_bytes().partition(b"end_header\n")[2]
+    cloud = np.frombuffer(body, [("xyz", "<f4", 3), ("rgb", "u1", 3)])
+    expected = points(metres, Intrinsics.from_fov(128, 96, 90)).reshape(-1, 3)
+    np.testing.assert_allclose(cloud["xyz"], expected, rtol=1e-6)
+    np.testing.assert_array_equal(cloud["rgb"].reshape(96, 128, 3), picture())
+    sheet = load(out / "sheet.png")
+    assert sheet.shape[1] > 3 * 480
+
+    legend = json.loads((tmp_path / "out" / "legend.json").read_text())
+    assert [c["name"] for c in legend["classes"]] == ["floor", "box"] and legend["classes"][0]["color"] == "#c81e1e"
+    assert [m["expression"] for m in legend["masks"]] == EXPRESSIONS
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["bundle"] == "oracle" and summary["frames"][0]["points"] == 96 * 128
+    assert summary["frames"][0]["readable"]["depth"] == 1
+    said = capsys.readouterr()
+    assert "1 frames answered, 0 not" in said.out and "[1/1] kitchen" in said.err
+
+
+def test_a_folder_is_answered_in_order_and_a_broken_picture_does_not_stop_it(oracle, tmp_path, capsys):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    save(folder / "b.png", picture())
+    save(folder / "a.jpg", picture(33, 77))
+    (folder / "c.png").write_bytes(b"\x89PNG\r\n\x1a\n cut off")
+    (folder / "notes.txt").write_text("not a picture")
+    assert main(["run", str(folder), "--out", str(tmp_path / "out")]) == 1
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert [f["name"] for f in summary["frames"]] == ["a", "b"] and summary["not_answered"] == 1
+    assert np.load(tmp_path / "out" / "a" / "depth.npy").shape == (33, 77)
+    said = capsys.readouterr()
+    assert "[3/3] not answered" in said.err and "c.png" in said.err
+    assert "give --fov" in said.err and said.err.count("give --fov") == 1
+
+
+@pytest.mark.parametrize("plugin", StoragePlugin)
+@pytest.mark.parametrize("kind", ["rgb8", "bgr8", "padded", "compressed"])
+def test_a_bag_is_answered_with_its_own_camera(oracle, tmp_path, plugin, kind):
+    messages = {
+        "rgb8": lambda k: raw_image(k, "rgb8"),
+        "bgr8": lambda k: raw_image(k, "bgr8"),
+        "padded": lambda k: raw_image(k, "rgb8", padding=7),
+        "compressed": compressed_image,
+    }[kind]
+    topic = "/cam/image_raw" + ("/compressed" if kind == "compressed" else "")
+    topics = {topic: [messages(k) for k in range(3)], "/cam/camera_info": [camera_info(100)]}
+    topics["/other/camera_info"] = [camera_info(999)]
+    bag = write_bag(tmp_path / "bag", plugin, topics)
+    assert main(["run", str(bag), "--out", str(tmp_path / "out")]) == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    stamps = [7_000_000_000 + k for k in range(3)]
+    assert [f["stamp_ns"] for f in summary["frames"]] == stamps
+    frame = tmp_path / "out" / str(stamps[2])
+    cloud = np.frombuffer((frame / "points.ply").read_bytes().partition(b"end_header\n")[2], "<f4, <f4, <f4, 3u1")
+    # The top left pixel, 1.5 m away: x = (0 - cx) / fx z with the camera beside the image.
+    assert cloud[0]["f0"] == pytest.approx(-63.5 / 100 * 1.5, rel=1e-3)
+    assert cloud[0]["f2"] == pytest.approx(1.5, rel=1e-3)
+
+
+@pytest.mark.parametrize("plugin", StoragePlugin)
+def test_the_file_of_a_bag_is_as_good_as_its_folder(oracle, tmp_path, plugin):
+    bag = write_bag(tmp_path / "bag", plugin, {"/image": [raw_image(0, "rgb8")]})
+    (file,) = (f for f in bag.iterdir() if f.suffix != ".yaml")
+    assert main(["run", str(file), "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "7000000000" / "sheet.png").is_file()
+
+
+def test_a_rectified_topic_takes_p_and_a_raw_one_warns_of_distortion(oracle, tmp_path, capsys):
+    for name, focal in (("image_rect", 50), ("image_raw", 100)):
+        topics = {f"/cam/{name}": [raw_image(0, "rgb8")], "/cam/camera_info": [camera_info(100, d=-0.3)]}
+        bag = write_bag(tmp_path / name, StoragePlugin.SQLITE3, topics)
+        assert main(["run", str(bag), "--out", str(tmp_path / "out" / name)]) == 0
+        frame = tmp_path / "out" / name / "7000000000"
+        cloud = np.frombuffer((frame / "points.ply").read_bytes().partition(b"end_header\n")[2], "<f4, <f4, <f4, 3u1")
+        assert cloud[0]["f0"] == pytest.approx(-63.5 / focal * 1.5, rel=1e-3)
+        assert ("distortion" in capsys.readouterr().err) == (name == "image_raw")
+
+
+def test_a_bag_with_several_image_topics_asks_which(oracle, tmp_path, capsys):
+    topics = {"/left/image": [raw_image(0, "rgb8")], "/right/image": [raw_image(1, "rgb8")]}
+    bag = write_bag(tmp_path / "bag", StoragePlugin.MCAP, topics)
+    assert main(["run", str(bag), "--out", str(tmp_path / "out")]) == 2
+    assert one_line(capsys).endswith("choose one with --topic: /left/image, /right/image.")
+    assert main(["run", str(bag), "--out", str(tmp_path / "out"), "--topic", "/up/image"]) == 2
+    assert "/left/image, /right/image" in one_line(capsys)
+    assert main(["run", str(bag), "--out", str(tmp_path / "out"), "--topic", "/right/image"]) == 0
+    assert (tmp_path / "out" / "7000000001").is_dir()
+
+
+def test_a_message_that_cannot_be_read_does_not_stop_the_bag(oracle, tmp_path, capsys):
+    wrong = raw_image(1, "rgb8")
+    wrong.encoding = "32FC1"
+    bag = write_bag(tmp_path / "bag", StoragePlugin.SQLITE3, {"/image": [raw_image(0, "rgb8"), wrong]})
+    assert main(["run", str(bag), "--out", str(tmp_path / "out")]) == 1
+    assert "[2/2] not answered: The encoding '32FC1' is not known" in capsys.readouterr().err
+
+
+CALIBRATION = """
+image_width: 256
+image_height: 192
+camera_name: test
+camera_matrix: {rows: 3, cols: 3, data: [200.0, 0, 127.5, 0, 200.0, 95.5, 0, 0, 1]}
+distortion_coefficients: {rows: 1, cols: 5, data: [0.0, 0, 0, 0, 0]}
+"""
+ECHO = """header:
+  frame_id: camera
+height: 96
+width: 128
+distortion_model: plumb_bob
+d: []
+k:
+- 100.0
+- 0.0
+- 63.5
+- 0.0
+- 100.0
+- 47.5
+- 0.0
+- 0.0
+- 1.0
+---
+"""
+
+
+@pytest.mark.parametrize("text", [CALIBRATION, ECHO])
+def test_a_calibration_file_gives_the_camera_for_any_size_of_image(oracle, tmp_path, text):
+    yaml = tmp_path / "camera.yaml"
+    yaml.write_text(text)
+    image = save(tmp_path / "a.png", picture())
+    assert main(["run", str(image), "--out", str(tmp_path), "--camera-info", str(yaml)]) == 0
+    cloud = np.frombuffer((tmp_path / "a" / "points.ply").read_bytes().partition(b"end_header\n")[2], "<f4, <f4, <f4, 3u1")
+    assert cloud[0]["f0"] == pytest.approx(-63.5 / 100 * 1.5, rel=1e-3)
+
+
+def one_line(capsys) -> str:
+    """What was said of a mistake: a single line, and no traceback."""
+    said = capsys.readouterr().err
+    lines = [line for line in said.splitlines() if line.startswith("vision-banana: ")]
+    assert len(lines) == 1 and "Traceback" not in said
+    return lines[0]
+
+
+def test_mistakes_get_one_sentence_and_status_2(oracle, tmp_path, capsys):
+    image = str(save(tmp_path / "a.png", picture()))
+    text = tmp_path / "a.txt"
+    text.write_text("words")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bag").mkdir()
+    (tmp_path / "bag" / "metadata.yaml").write_text("nonsense: [")
+    (tmp_path / "cut.mcap").write_bytes(b"\x89MCAP0\r\n cut")
+    (tmp_path / "camera.yaml").write_text("width: 3\n")
+    (tmp_path / "zero.yaml").write_text(ECHO.replace("100.0", "0.0"))
+    out = ["--out", str(tmp_path / "out")]
+    mistakes = {
+        "nothing at": ["run", str(tmp_path / "missing.png"), *out],
+        "not a picture": ["run", str(text), *out],
+        "holds no picture": ["run", str(tmp_path / "empty"), *out],
+        "cannot be read": ["run", str(tmp_path / "bag"), *out],
+        "Copy it again": ["run", str(tmp_path / "cut.mcap"), *out],
+        "only be chosen in a bag": ["run", image, *out, "--topic", "/image"],
+        "is no camera": ["run", image, *out, "--camera-info", str(tmp_path / "camera.yaml")],
+        "above zero": ["run", image, *out, "--camera-info", str(tmp_path / "zero.yaml")],
+        "between 0 and 180": ["run", image, *out, "--fov", "180"],
+        "No such file": ["run", image, *out, "--camera-info", str(tmp_path / "gone.yaml")],
+        "File exists": ["run", image, "--out", str(text)],
+        "each name once": ["run", image, *out, "--legend", "floor", "floor=red"],
+        "not a colour": ["run", image, *out, "--legend", "floor=no such colour"],
+        "too near": ["run", image, *out, "--legend", "floor=red", "wall=#fe0000"],
+    }
+    for word, argv in mistakes.items():
+        assert main(argv) == 2, word
+        assert word in one_line(capsys), word
+
+
+def test_a_camera_that_does_not_fit_leaves_the_frame_unanswered(oracle, tmp_path, capsys):
+    image = str(save(tmp_path / "a.png", picture()))
+    (tmp_path / "tall.yaml").write_text(ECHO.replace("height: 96", "height: 512"))
+    assert main(["run", image, "--out", str(tmp_path / "out"), "--camera-info", str(tmp_path / "tall.yaml")]) == 1
+    assert "no resize explains" in capsys.readouterr().err
+
+
+def test_a_task_that_the_bundle_was_not_taught_is_refused():
+    asked = Namespace(legend=None, expression=["the box"], instances=None)
+    with pytest.raises(InputError, match="not taught referring"):
+        questions_for(("depth",), {}, asked)
+
+
+def test_classes_without_a_colour_get_one_far_from_the_others():
+    legend = parse_legend_arguments(["floor=red", "wall", "a=b=#00ff00", "box"])
+    assert list(legend) == ["floor", "wall", "a=b", "box"]
+    assert legend["floor"] == (255, 0, 0) and legend["a=b"] == (0, 255, 0)
+    colors = np.array([(0, 0, 0), *legend.values()], float)
+    apart = np.linalg.norm(colors[:, None] - colors[None], axis=2)[np.triu_indices(5, 1)]
+    assert apart.min() >= 128
+
+
+def test_decode_reads_an_answer_of_another_generator(tmp_path, capsys):
+    truth = np.linspace(0.5, 20, 60 * 80, dtype=np.float32).reshape(60, 80)
+    painted = save(tmp_path / "answer.png", (depth.encode(truth) * 255).round().astype(np.uint8))
+    assert main(["decode", "depth", str(painted), "--out", str(tmp_path)]) == 0
+    np.testing.assert_allclose(np.load(tmp_path / "depth.npy"), truth, rtol=0.01)
+    assert "100.0% readable" in capsys.readouterr().out
+    assert load(tmp_path / "sheet.png").ndim == 3
+
+    facing = np.zeros((60, 80, 3), np.float32)
+    facing[..., 1] = 1
+    painted = save(tmp_path / "answer.png", (normals.encode(facing) * 255).round().astype(np.uint8))
+    assert main(["decode", "normals", str(painted), "--out", str(tmp_path)]) == 0
+    np.testing.assert_allclose(np.load(tmp_path / "normals.npy"), facing, atol=0.01)
+
+    labels = np.arange(4800).reshape(60, 80).astype(np.uint8) % 2
+    painted = save(tmp_path / "answer.png", (semantic.encode(labels, LEGEND) * 255).round().astype(np.uint8))
+    legend = ["--legend", "floor=#c81e1e", "box=#1ec81e"]
+    assert main(["decode", "semantic", str(painted), "--out", str(tmp_path), *legend]) == 0
+    np.testing.assert_array_equal(load(tmp_path / "labels.png"), labels)
+
+    mask = labels == 1
+    painted = save(tmp_path / "answer.png", (referring.encode(mask, "cyan") * 255).round().astype(np.uint8))
+    assert main(["decode", "referring", str(painted), "--out", str(tmp_path), "--color", "cyan"]) == 0
+    np.testing.assert_array_equal(load(tmp_path / "mask_1.png") == 255, mask)
+
+    painted = np.zeros((60, 80, 3), np.uint8)
+    painted[5:30, 5:30], painted[35:55, 40:70] = (255, 0, 0), (0, 0, 255)
+    save(tmp_path / "answer.png", painted)
+    assert main(["decode", "instances", str(tmp_path / "answer.png"), "--out", str(tmp_path)]) == 0
+    assert load(tmp_path / "instances.png").max() == 2
+
+
+def test_decode_says_what_it_lacks(tmp_path, capsys):
+    answer = str(save(tmp_path / "answer.png", picture()))
+    out = ["--out", str(tmp_path / "out")]
+    mistakes = {
+        "give --legend": ["decode", "semantic", answer, *out],
+        "colours must be known": ["decode", "semantic", answer, *out, "--legend", "floor"],
+        "give --color": ["decode", "referring", answer, *out],
+        "leave out the other": ["decode", "depth", answer, *out, "--color", "red"],
+        "No such file": ["decode", "depth", str(tmp_path / "gone.png"), *out],
+    }
+    for word, argv in mistakes.items():
+        assert main(argv) == 2, word
+        assert word in one_line(capsys), word
+
+
+def test_depth_beyond_16_bits_is_invalid_and_not_near():
+    from vision_banana_ros.cli.shared.answer_files import millimetres
+
+    metres = np.array([[0.0004, 0.001, 65.535, 65.5356, np.inf, np.nan, 0.0]], np.float32)
+    np.testing.assert_array_equal(millimetres(metres), [[0, 1, 65535, 0, 0, 0, 0]])
+
+
+def test_a_question_a_task_is_asked_of_a_generator_of_all_tasks():
+    asked = Namespace(legend=["floor", "wall"], expression=["a", "b"], instances="cup")
+    questions = questions_for(Oracle.tasks, LEGEND, asked)
+    assert [q.task for q in questions] == ["depth", "normals", "semantic", "instances", "referring", "referring"]
+    assert list(questions[2].legend) == ["floor", "wall"] and questions[4].color != questions[5].color
+    assert all(isinstance(q, Question) for q in questions)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine's state in diagnostics and its build beside the node, with engines that are not there."""
+
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from node_support import new_client, running_node
+
+from vision_banana_ros.node import run as run_module
+from vision_banana_ros.node.health import engine_monitor as engine_module
+from vision_banana_ros.node.health.engine_monitor import Engine
+from vision_banana_ros.node.health.faults import say
+
+
+class State(SimpleNamespace):
+    def __str__(self):
+        return self.text
+
+
+class Build:
+    """One that is done after it was looked at a few times."""
+
+    def __init__(self, engines):
+        self.engines, self.looks, self.cancelled = engines, 0, False
+
+    @property
+    def ended(self):
+        return self.cancelled or self.looks > 3
+
+    def poll(self):
+        self.looks += 1
+        self.engines.now = State(name="ready", text=self.engines.outcome) if self.ended else self.engines.now
+        return self.engines.now if self.ended else State(name="building", text=f"building {10 * self.looks} %")
+
+    def cancel(self):
+        self.cancelled = True
+
+
+@pytest.fixture
+def engines(monkeypatch):
+    """Stands for the engines of a machine with a GPU."""
+    module = ModuleType("vision_banana_ros.generators.engines")
+    module.now, module.outcome, module.builds = State(name="missing", text="missing (none was built)"), "ready", []
+    module.engine_wanted = lambda executor: ("tensorrt", "fp32")
+    module.engine_state = lambda *wanted: module.now
+    module.start_build = lambda *wanted: module.builds.append(Build(module)) or module.builds[-1]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(engine_module, "has_gpu", lambda: True)
+    return module
+
+
+def test_a_missing_engine_is_built_beside_the_node_and_seen_in_diagnostics(engines):
+    with running_node() as (node, context), new_client(context) as client:
+        node.trigger_configure()
+        assert node.state == "inactive" and len(engines.builds) == 1  # configure did not wait
+        seen = [client.spin_until(lambda: client.status("generator").get("engine"), "the engine's state")]
+        client.spin_until(lambda: seen.append(client.status("generator")["engine"]) or seen[-1] == "ready", "the engine")
+        assert any(text.startswith("building") for text in seen)
+        assert client.get_parameter_of_node("build_only") is False
+        node.trigger_activate(), node.trigger_deactivate(), node.trigger_activate()
+        assert len(engines.builds) == 1  # nothing is built by activate
+
+
+def test_a_build_ends_with_its_node(engines):
+    with running_node() as (node, _):
+        node.trigger_configure()
+        assert node.engine.building
+    assert engines.builds[0].cancelled
+
+
+def test_where_no_engine_can_be_had_nothing_is_looked_for(engines, monkeypatch):
+    monkeypatch.setattr(engine_module, "has_gpu", lambda: False)
+    engine = Engine(print)
+    for executor in ("auto", "onnxruntime", "torch:graph-fp16"):
+        engine.want("", executor)
+        assert engine.state == "" and not engine.building
+
+
+@pytest.mark.parametrize(("outcome", "status"), [("ready", 0), ("refused (no memory)", 1)])
+def test_build_only_ends_with_what_the_build_came_to(engines, monkeypatch, outcome, status):
+    engines.outcome = outcome
+    executor = SimpleNamespace(spin_once=lambda timeout_sec: None)
+    with running_node() as (node, _):
+        assert run_module._build(node, executor) == status
+
+
+def test_memory_that_ran_out_is_said_in_words_with_a_cure():
+    for error in (MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), RuntimeError("std::bad_alloc")):
+        assert "choose a smaller bundle" in say(error)
+    assert say(RuntimeError("odd")) == "RuntimeError: odd"

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node as a process of its own: one answer or one counted drop for each frame, and how it starts and ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pytest
+import rclpy
+from node_support import BREAKS, ROOT, STUCK, UNREADABLE, Camera, any_domain, camera_info, new_client, picture, stamps
+from rclpy.context import Context
+
+from vision_banana_ros.node.topics.fastdds import carry_large_images
+from vision_banana_ros.node.topics.messages import TYPES
+
+TOPICS = [topic for topic in TYPES if topic != "referring/mask"]
+END_S = 10.0  # for the process to be gone; the node itself promises 2 s on a free machine
+
+
+@contextmanager
+def process(*parameters, domain=None):
+    """The node with the tests' generator, started as a user would start it."""
+    arguments = [part for parameter in parameters for part in ("-p", parameter)]
+    environment = {**os.environ, "ROS_DOMAIN_ID": str(domain or any_domain()), "PYTHONPATH": _path()}
+    program = [sys.executable, str(ROOT / "test" / "support" / "node_support.py"), "--ros-args", *arguments]
+    child = subprocess.Popen(program, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def _path():
+    return os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+
+
+@pytest.fixture
+def context():
+    carry_large_images()
+    context = Context()
+    context.domain = any_domain()
+    rclpy.init(context=context, domain_id=context.domain, args=[])
+    yield context
+    rclpy.try_shutdown(context=context)
+
+
+def test_each_stamp_gives_exactly_one_message_a_topic_or_one_counted_drop(context):
+    # The middleware may lose nothing here, so that every frame sent is a frame received.
+    reliable = ["reliability:=reliable", "depth:=100"]
+    parameters = [
+        "autostart:=true",
+        "bundle:=slow",
+        *(f"qos_overrides./image.subscription.{part}" for part in reliable),
+    ]
+    with process(*parameters, domain=context.domain), new_client(context, TOPICS) as client:
+        camera = Camera(client)
+        camera.connect()
+        active(client)
+        camera.infos.publish(camera_info())
+        sent: list[int] = []
+
+        def connected() -> bool:
+            sent.append(camera.show(1))
+            answered = int(client.status()["published"])
+            return answered > 0 and all(client.received[topic] for topic in TOPICS)
+
+        client.spin_until(connected, "a first answer on every topic")
+        first = max(stamps(client.received[topic])[0] for topic in TOPICS)  # from here on everybody hears everything
+        for number in range(40):
+            sent.append(camera.show({10: UNREADABLE, 20: BREAKS}.get(number, number)))
+            if number == 30:
+                sent.append(client.next_stamp())
+                broken = picture(1, sent[-1])
+                broken.encoding = "purple8"
+                camera.images.publish(broken)
+            pause(client, 0.05)
+        client.spin_until(lambda: client.status()["received"] == str(len(sent)), "all frames in the node")
+        client.spin_until(lambda: client.status()["waiting"] == "0", "the last frame to be done")
+        status = client.status()
+        dropped = sum(int(value) for key, value in status.items() if key.startswith("dropped"))
+        assert len(sent) == int(status["published"]) + dropped
+        assert int(status["dropped: replaced"]) > 0
+        answered = stamps(client.received["depth/image_rect"])
+        assert len(answered) == len(set(answered)) and set(answered) <= set(sent)
+        for topic in TOPICS:
+            later = [stamp for stamp in answered if stamp >= first]
+            client.spin_until(
+                lambda t=topic, n=later: [s for s in stamps(client.received[t]) if s >= first] == n,
+                f"the same stamps, each once, on {topic}",
+            )
+
+
+def active(client):
+    client.spin_until(lambda: client.statuses and client.status("generator")["state"] == "active", "an active node", 60)
+
+
+def pause(client, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        client.own_executor.spin_once(timeout_sec=0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_an_active_node_with_status_zero(context, number):
+    with process("autostart:=true", domain=context.domain) as child, new_client(context) as client:
+        active(client)
+        child.send_signal(number)
+        output, _ = child.communicate(timeout=END_S)
+        assert child.returncode == 0, output
+        assert "Traceback" not in output
+
+
+def test_a_signal_ends_a_node_whose_generator_is_busy(context):
+    with process("autostart:=true", domain=context.domain) as child, new_client(context) as client:
+        camera = Camera(client)
+        client.listen("depth/image_rect")
+        active(client)
+        camera.connect()
+        client.spin_until(lambda: camera.show(STUCK) and int(client.status()["dropped: replaced"]) > 0, "the worker to be stuck")
+        child.send_signal(signal.SIGTERM)
+        output, _ = child.communicate(timeout=END_S)
+        assert child.returncode == 0, output
+
+
+@pytest.mark.parametrize(("value", "words"), [("-3.0", "max_age"), ("3", "with a decimal point, as in 2.0")])
+def test_a_parameter_that_cannot_be_used_at_the_start_ends_the_process_with_the_reason(value, words):
+    with process(f"max_age:={value}") as child:
+        output, _ = child.communicate(timeout=60)
+        assert child.returncode == 1
+        assert words in output and "Traceback" not in output
+
+
+def test_a_node_that_ends_leaves_the_ros_graph_at_once(context):
+    with process("autostart:=true", domain=context.domain) as child, new_client(context) as client:
+        active(client)
+        assert "vision_banana" in client.get_node_names()
+        child.send_signal(signal.SIGTERM)
+        child.communicate(timeout=END_S)
+        client.spin_until(lambda: "vision_banana" not in client.get_node_names(), "its leaving", END_S)  # by itself after 20 s
+
+
+def test_a_signal_while_the_program_is_imported_ends_it_in_order():
+    program = "import signal, os; from vision_banana_ros.node import main as m; signal.setitimer(signal.ITIMER_REAL, 0.2);"
+    program += "signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT)); m.main()"
+    child = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": _path()}, capture_output=True, text=True, timeout=60
+    )
+    assert child.returncode == 0 and child.stderr == "", child.stderr
+
+
+def test_a_bundle_that_is_not_there_is_named_and_the_node_stays_to_be_configured(context):
+    with process("autostart:=true", "bundle:=missing", domain=context.domain) as child, new_client(context) as client:
+        client.spin_until(lambda: client.statuses, "diagnostics")
+        assert "There is no bundle at 'missing'" in client.status("generator")["message"]
+        assert client.state() == "unconfigured" and child.poll() is None

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tuning a tiny editor on rendered scenes and on pairs: a teacher, its student, and the bundle that is made of it."""
+
+import json
+import shutil
+from itertools import islice
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+for package in ("diffusers", "transformers", "tokenizers", "peft", "accelerate"):
+    pytest.importorskip(package)
+
+import tiny_editors as tiny  # noqa: E402
+
+from vision_banana_ros.cli.main import main  # noqa: E402
+from vision_banana_ros.errors import InputError  # noqa: E402
+from vision_banana_ros.evaluation.evaluate import ask  # noqa: E402
+from vision_banana_ros.generators import load_generator, open_bundle  # noqa: E402
+from vision_banana_ros.generators.backbones.importing import Options, import_model  # noqa: E402
+from vision_banana_ros.generators.backbones.lora import comparison_of  # noqa: E402
+from vision_banana_ros.generators.backbones.prompt_cache import encode_here  # noqa: E402
+from vision_banana_ros.tasks.profiles import PROFILES  # noqa: E402
+from vision_banana_ros.training.data.questions import LEGEND  # noqa: E402
+from vision_banana_ros.training.data.sources import FIRST_HELD_OUT_SEED, FIRST_TRAINING_SEED  # noqa: E402
+from vision_banana_ros.training.editors.editor import held_out_case  # noqa: E402
+from vision_banana_ros.training.editors.examples import TASKS, lessons, question, read_pairs, shot  # noqa: E402
+from vision_banana_ros.training.editors.tune import Plan, tune  # noqa: E402
+
+SIZE = (32, 48)
+VISION, OPEN = PROFILES["vision_banana"], PROFILES["open_vision_banana"]
+LEARNT = ("normals", "referring")
+FEW = {"tasks": LEARNT, "views": 4, "held_out": 2, "save_every": 100}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tune") / "klein"
+    tiny.flux2_klein(folder, vivid=8)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tuned(model, tmp_path_factory):
+    """A teacher of many steps, and the student of one step that was tuned from it: the whole way, on few weights."""
+    runs, told = tmp_path_factory.mktemp("runs"), []
+    teacher = tune(model, runs / "teacher", VISION, Plan(SIZE, steps=60, start="noise", rate=5e-3, **FEW), told.append)
+    plan = Plan(SIZE, steps=500, begin=runs / "teacher", rate=1e-2, keep=0.1, **FEW)
+    return runs, teacher, tune(model, runs / "student", VISION, plan, told.append), told
+
+
+def test_loss_and_decoded_error_go_down(tuned):
+    _, teacher, student, told = tuned
+    assert np.mean(teacher["losses"][-30:]) < 0.8 * np.mean(teacher["losses"][:30])
+    assert np.mean(student["losses"][-50:]) < 0.95 * np.mean(student["losses"][:50])
+    before, after = student["before"], student["after"]
+    assert after["picture"] < 0.95 * before["picture"]
+    assert after["normals"]["mean_deg"] < before["normals"]["mean_deg"] - 5
+    assert {"views", *LEARNT} < set(after) and after["views"] == 2
+    assert student["teacher"] == teacher["after"]  # the teacher in its four steps, as it was left
+    assert told[0].startswith("step 60 of 60") and told[-1].startswith("step 500 of 500")
+
+
+def test_the_bundle_of_a_student_shows_it_beside_its_teacher(model, tuned, tmp_path):
+    runs, _, student, _ = tuned
+    lora, out = runs / "student" / "lora.safetensors", tmp_path / "bundle"
+    given = [str(model), "--profile", "vision_banana", "--size", "32x48", "--lora", str(lora), "--start", "frame", "--out", str(out)]
+    assert main(["import", *given, "--measure-vae", "1"]) == 0
+    one_step = open_bundle(out).metrics["one_step"]
+    assert one_step == {"steps": 4, "teacher": student["teacher"], "student": student["after"]}
+    card = (out / "README.md").read_text()
+    assert "## One step beside its teacher" in card and "| student, 1 step | teacher, 4 steps |" in card
+    assert f"{student['after']['normals']['mean_deg']:.1f}°" in card and "## What the VAE alone costs" in card
+    assert "## How good it is" not in card  # neither is a split that the bundle was measured on
+    cases = [held_out_case(FIRST_HELD_OUT_SEED + i, SIZE) for i in range(FEW["held_out"])]
+    asked = [(case, *pair) for case in cases for pair in ask(case, LEGEND) if pair[0].task in LEARNT]
+    encode_here(open_bundle(out), [asking.instruction for _, asking, _ in asked], "cpu")
+    generator = load_generator(out)
+    errors = [
+        np.abs(generator.paint(case.image, [asking.instruction])[0] - VISION.encode(asking.task, truth, color=asking.color)).mean()
+        for case, asking, truth in asked
+    ]
+    assert np.mean(errors) == pytest.approx(student["after"]["picture"], abs=1e-3)  # it paints what the tuned editor painted
+
+
+def test_a_comparison_is_of_one_file_alone(tuned, tmp_path):
+    runs = tuned[0]
+    assert comparison_of(runs / "teacher" / "lora.safetensors") is None
+    shutil.copytree(runs / "student", tmp_path / "copy")
+    assert comparison_of(tmp_path / "copy" / "lora.safetensors")["steps"] == 4
+    shutil.copyfile(runs / "teacher" / "lora.safetensors", tmp_path / "copy" / "lora.safetensors")
+    assert comparison_of(tmp_path / "copy" / "lora.safetensors") is None
+
+
+def test_a_run_goes_on_where_it_was_left_by_the_command(model, tmp_path, capsys):
+    given = [str(model), "--out", str(tmp_path / "run"), "--size", "32x48", "--batch", "1", "--views", "2", "--start", "noise"]
+    given += ["--tasks", "depth", "instances"]
+    assert main(["tune", *given, "--steps", "2"]) == 0
+    learnt = (tmp_path / "run" / "lora.safetensors").read_bytes()
+    assert main(["tune", *given, "--steps", "3"]) == 0
+    state = json.loads((tmp_path / "run" / "state.json").read_text())
+    assert state["step"] == 3 and len(state["losses"]) == 3
+    assert (tmp_path / "run" / "lora.safetensors").read_bytes() != learnt
+    said = capsys.readouterr().out
+    assert "lora.safetensors" in said and "depth within 1.25" in said and "mean error of a painted colour" in said
+    assert main(["tune", *given, "--steps", "3", "--rank", "4"]) == 2
+    assert "has another rank, 16, not 4" in capsys.readouterr().err
+    assert main(["tune", str(model), "--out", str(tmp_path / "new"), "--from", str(tmp_path), "--size", "32x48"]) == 2
+    assert "holds no lora.safetensors" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("profile", [VISION, OPEN])
+def test_every_task_is_taught_in_the_words_and_colours_of_the_profile(profile):
+    rng, view = np.random.default_rng(0), shot(FIRST_TRAINING_SEED, (48, 64)).view
+    for task in TASKS:
+        example = question(profile, task, view, rng)
+        assert example.answer.shape == (48, 64, 3) and example.answer.dtype == np.float32
+        assert 0 <= example.answer.min() <= example.answer.max() <= 1
+        assert example.instruction and example.frame is view.image
+    if profile is OPEN:
+        assert "greyscale" in question(OPEN, "depth", view, rng).instruction
+        grey = question(OPEN, "depth", view, rng).answer[np.isfinite(view.depth_m)]
+        assert np.ptp(grey, axis=-1).max() < 1e-6
+
+
+def test_the_editors_own_work_comes_at_its_share():
+    plan = Plan(SIZE, steps=1, tasks=("normals",), views=3, keep=0.5)
+    drawn = list(islice(lessons(VISION, plan, []), 60))
+    edits = [example for example in drawn if "normal" not in example.instruction.lower()]
+    assert 15 < len(edits) < 45
+    assert all(np.abs(edit.answer - edit.frame / 255).max() > 0 for edit in edits)  # something was edited
+    same = islice(lessons(VISION, plan, []), 60)
+    assert [example.instruction for example in drawn] == [example.instruction for example in same]
+
+
+def test_pairs_of_ones_own(model, tmp_path):
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    with pytest.raises(InputError, match="holds no pairs.json"):
+        read_pairs(folder, SIZE)
+    rng = np.random.default_rng(0)
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(folder / name), rng.integers(0, 256, (40, 50, 3), dtype=np.uint8))
+    pair = {"image": "a.png", "answer": "b.png", "instruction": "Make it so."}
+    (folder / "pairs.json").write_text(json.dumps({"pairs": [pair]}))
+    plan = Plan(SIZE, steps=2, tasks=("normals",), pairs=folder, held_out=1)
+    assert {example.instruction for example in islice(lessons(VISION, plan, read_pairs(folder, SIZE)), 9)} == {"Make it so."}
+    state = tune(model, tmp_path / "run", VISION, plan, lambda _: None)
+    assert len(state["losses"]) == 2
+    (folder / "pairs.json").write_text(json.dumps({"pairs": [pair | {"instruction": "a very long one " * 60}]}))
+    with pytest.raises(InputError, match="'a very long one.* cannot be read by this model's text encoder"):
+        tune(model, tmp_path / "long", VISION, plan, lambda _: None)
+    for wrong, said in (({"answer": "c.png"}, "not there or cannot be read"), ({"instruction": " "}, "no instruction")):
+        (folder / "pairs.json").write_text(json.dumps({"pairs": [pair | wrong]}))
+        with pytest.raises(InputError, match=said):
+            read_pairs(folder, SIZE)
+
+
+def test_a_guided_model_of_relative_depth_is_tuned_too(tmp_path):
+    """Weights that were not distilled are measured with their guidance, and relative depth beside the truth."""
+    tiny.flux2_klein(tmp_path / "base", distilled=False)
+    index = tmp_path / "base" / "model_index.json"
+    plan = Plan(SIZE, steps=1, tasks=("depth",), start="noise", views=2, held_out=1)
+    state = tune(tmp_path / "base", tmp_path / "run", OPEN, plan, lambda _: None)
+    assert state["after"]["depth"]["aligned"] is True and not json.loads(index.read_text())["is_distilled"]
+
+
+def test_a_kontext_is_tuned_and_imported(tmp_path):
+    tiny.flux_kontext(tmp_path / "kontext")
+    plan = Plan(SIZE, steps=1, tasks=("normals",), views=2, held_out=1)
+    state = tune(tmp_path / "kontext", tmp_path / "run", VISION, plan, lambda _: None)
+    options = Options("vision_banana", size=SIZE, lora=tmp_path / "run" / "lora.safetensors", start="frame")
+    assert import_model(tmp_path / "kontext", tmp_path / "bundle", options).manifest.made["lora_layers"] > 0
+    assert comparison_of(options.lora)["steps"] == 28 and state["step"] == 1
+
+
+def test_what_cannot_be_tuned(model, tmp_path):
+    for plan, said in (
+        (Plan(SIZE, steps=1, start="zeros"), "noise or frame"),
+        (Plan(SIZE, steps=1, tasks=("edges",)), "knows the tasks"),
+        (Plan(SIZE, steps=1, tasks=()), "knows the tasks"),
+        (Plan(SIZE, steps=1, keep=1.5), "A share of 1.5"),
+        (Plan((30, 48), steps=1), "multiples of 16"),
+    ):
+        with pytest.raises(InputError, match=said):
+            tune(model, tmp_path / "run", VISION, plan)
+    tiny.marigold(tmp_path / "marigold", "depth")
+    with pytest.raises(InputError, match="takes no LoRA"):
+        tune(tmp_path / "marigold", tmp_path / "run", VISION, Plan(SIZE, steps=1))
+    tiny.qwen_image_edit(tmp_path / "qwen")
+    with pytest.raises(InputError, match="looks at every frame: choose another"):
+        tune(tmp_path / "qwen", tmp_path / "run", VISION, Plan(SIZE, steps=1))

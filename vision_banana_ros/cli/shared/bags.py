@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames out of ROS 2 bags (sqlite and MCAP), without ROS, by `rosbags`."""
+
+import posixpath
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from vision_banana_ros.cli.shared.frame_sources import Frame, Frames, attempt
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.perception.geometry import Intrinsics
+from vision_banana_ros.perception.image_encodings import compressed_to_rgb, to_rgb
+
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+
+
+def is_bag(path: Path) -> bool:
+    """A bag's folder (it holds metadata.yaml), or one of its files."""
+    return path.suffix in (".mcap", ".db3") or (path / "metadata.yaml").is_file()
+
+
+def bag_frames(path: Path, topic: str | None) -> Frames:
+    """The frames of one image topic, with the camera of the CameraInfo topic beside it.
+
+    Without `topic` the bag must hold one image topic only. InputError where the bag or the topic cannot be read.
+    """
+    with _opened(path) as reader:
+        chosen = _image_connection(path, reader.connections, topic)
+        info = _camera_info(reader, chosen.topic)
+    return Frames(chosen.msgcount, lambda: _read(path, chosen.topic, info))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        from rosbags.highlevel import AnyReader, AnyReaderError
+        from rosbags.typesys import Stores, get_typestore
+    except ImportError:
+        raise InputError("Reading bags needs the package rosbags; install it with `pip install rosbags`.") from None
+    try:
+        with AnyReader([path], default_typestore=get_typestore(Stores.LATEST)) as reader:
+            yield reader
+    except AnyReaderError as error:
+        raise InputError(f"The bag '{path}' cannot be read: {error} Copy it again, or run `ros2 bag reindex`.") from None
+
+
+def _image_connection(path: Path, connections: list[Any], topic: str | None) -> Any:
+    images = [c for c in connections if c.msgtype in (IMAGE, COMPRESSED) and c.msgcount]
+    names = sorted({c.topic for c in images})
+    if not names:
+        raise InputError(f"The bag '{path}' holds no images; record a topic of {IMAGE} or {COMPRESSED}.")
+    if topic is None and len(names) > 1:
+        raise InputError(f"The bag '{path}' holds several image topics; choose one with --topic: {', '.join(names)}.")
+    for connection in images:
+        if connection.topic == (topic or names[0]):
+            return connection
+    raise InputError(f"The bag '{path}' has no images on {topic}; it has them on {', '.join(names)}.")
+
+
+def _camera_info(reader: Any, image_topic: str) -> Any:
+    """The first CameraInfo of the image's own camera: beside its topic, or the only one of the bag; else None."""
+    base = posixpath.dirname(image_topic.removesuffix("/compressed"))
+    infos = [c for c in reader.connections if c.msgtype == CAMERA_INFO and c.msgcount]
+    beside = [c for c in infos if c.topic == posixpath.join(base, "camera_info")]
+    for connection in beside or (infos if len(infos) == 1 else []):
+        for _, _, raw in reader.messages([connection]):
+            return reader.deserialize(raw, CAMERA_INFO)
+    return None
+
+
+def _read(path: Path, topic: str, info: Any) -> Iterator[Frame | InputError]:
+    with _opened(path) as reader:
+        connections = [c for c in reader.connections if c.topic == topic]
+        for connection, _, raw in reader.messages(connections):
+            message = reader.deserialize(raw, connection.msgtype)
+            yield attempt(_frame, message, info, "rect" in posixpath.basename(topic))
+
+
+def _frame(message: Any, info: Any, rectified: bool) -> Frame:
+    if hasattr(message, "encoding"):
+        m = message
+        image = to_rgb(m.data, m.encoding, m.height, m.width, m.step, bool(m.is_bigendian))
+    else:
+        image = compressed_to_rgb(message.data)
+    stamp_ns = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
+    intrinsics, distortion = _camera(info, rectified) if info is not None else (None, ())
+    model = info.distortion_model if distortion else "plumb_bob"
+    return Frame(str(stamp_ns), image, intrinsics, distortion, model, stamp_ns)
+
+
+def _camera(info: Any, rectified: bool) -> tuple[Intrinsics | None, tuple[float, ...]]:
+    """K and D of a CameraInfo; of a rectified image P and no D. None where it was never calibrated (K all zero)."""
+    if not info.k[0] > 0:
+        return None, ()
+    if rectified and info.p[0] > 0:
+        return Intrinsics(info.width, info.height, info.p[0], info.p[5], info.p[2], info.p[6]), ()
+    k = Intrinsics(info.width, info.height, info.k[0], info.k[4], info.k[2], info.k[5])
+    return k, tuple(float(d) for d in info.d)

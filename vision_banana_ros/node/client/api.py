@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node from a Python program, without the boilerplate of ROS.
+
+>>> with VisionBanana() as banana:
+...     found = banana.segment("the red ball left of the box")
+...     if found:
+...         print(found.place)
+"""
+
+import time
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+
+from vision_banana_interfaces.srv import Generate, Segment, SetPrompts  # type: ignore[attr-defined]
+from vision_banana_ros.node.client.message_readers import read_camera, read_cloud, read_image
+from vision_banana_ros.node.topics.fastdds import carry_large_images
+from vision_banana_ros.node.topics.inputs import nanoseconds
+from vision_banana_ros.node.topics.messages import OUTPUTS
+
+_READERS: dict[type, Any] = {Image: read_image, CameraInfo: read_camera, PointCloud2: read_cloud}
+_FRAMES_AWAITED = 30
+
+
+class Refused(RuntimeError):
+    """The node did not do it, or did not answer. The message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an expression fits in one frame. False where it fits nothing.
+
+    mask: (H, W) bool. box: left, top, width, height in pixels. confidence: 0..1. place: metres in the camera's optical
+    frame (x right, y down, z forward), None where depth or CameraInfo is missing.
+    """
+
+    message: str
+    stamp_ns: int
+    mask: np.ndarray
+    box: tuple[int, int, int, int]
+    confidence: float
+    place: tuple[float, float, float] | None
+
+    def __bool__(self) -> bool:
+        return self.box[2] > 0
+
+
+class VisionBanana:
+    """A running node. Use it in a `with`, from one thread. Its calls wait, at most `timeout_s`, and raise `Refused`.
+
+    It has a ROS context of its own, so that it works beside other nodes of the program and without rclpy.init.
+    """
+
+    def __init__(self, node: str = "/vision_banana", timeout_s: float = 15.0):
+        carry_large_images()
+        self._name, self._timeout_s = node, timeout_s
+        self._context = Context()
+        rclpy.init(context=self._context)
+        namespace = node.rpartition("/")[0] or "/"
+        self._node = rclpy.create_node("vision_banana_client", namespace=namespace, context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._clients: dict[type, Any] = {
+            kind: self._node.create_client(kind, f"{node}/{service}")
+            for kind, service in ((Segment, "segment"), (SetPrompts, "set_prompts"), (Generate, "generate"))
+        }
+
+    def __enter__(self) -> "VisionBanana":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._executor.shutdown()
+        self._node.destroy_node()
+        self._context.try_shutdown()
+
+    def segment(self, expression: str, stamp_ns: int = 0, image: np.ndarray | None = None, camera: str = "") -> Found:
+        """Finds what an expression describes: in the newest frame, in that of a stamp, or in an image (H, W, 3) uint8 RGB."""
+        request = Segment.Request(expression=expression, stamp=Time(nanoseconds=stamp_ns).to_msg(), camera=camera)
+        if image is not None:
+            request.image = _message(image)
+        reply = self._call(Segment, request)
+        point, roi = reply.centroid.point, reply.roi
+        place = (point.x, point.y, point.z)
+        return Found(
+            message=reply.message,
+            stamp_ns=nanoseconds(reply.mask.header.stamp),
+            mask=read_image(reply.mask) > 0,
+            box=(roi.x_offset, roi.y_offset, roi.width, roi.height),
+            confidence=reply.confidence,
+            place=place if all(np.isfinite(place)) else None,
+        )
+
+    def set_prompts(self, task: str, prompts: Sequence[str], persist: bool = False) -> dict[str, tuple[int, str]]:
+        """Says what the live stream is asked from the next frame on: "semantic" classes, "referring" expressions, or the
+        class of "instances". Returns for each its value in the mask and its colour, "#rrggbb". persist: after a restart too.
+        """
+        reply = self._call(SetPrompts, SetPrompts.Request(task=task, prompts=list(prompts), persist=persist))
+        return dict(zip(prompts, zip(reply.ids, reply.colors, strict=True), strict=False))
+
+    def generate(self, instruction: str, image: np.ndarray | None = None, camera: str = "") -> np.ndarray:
+        """What the generator paints, (h, w, 3) uint8 RGB, of the newest frame or of an image."""
+        request = Generate.Request(instruction=instruction, camera=camera)
+        if image is not None:
+            request.image = _message(image)
+        return read_image(self._call(Generate, request).image)
+
+    def frames(self, *topics: str, camera: str = "") -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        """Frame after frame the stamp (ns) and these outputs of it by topic, such as "depth/image_rect" and "points".
+
+        Only frames that came whole. Refused when none does within the time limit.
+        """
+        unknown = [topic for topic in topics if topic not in OUTPUTS]
+        if unknown or not topics:
+            raise Refused(f"{unknown or 'Nothing'} cannot be subscribed to; the outputs are {', '.join(OUTPUTS)}.")
+        waiting: dict[int, dict[str, np.ndarray]] = {}
+        qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+
+        def listener(topic: str) -> Any:
+            def listen(message: Any) -> None:
+                waiting.setdefault(nanoseconds(message.header.stamp), {})[topic] = _READERS[OUTPUTS[topic]](message)
+
+            return listen
+
+        prefix = f"{camera}/" if camera else ""
+        subscriptions = [self._node.create_subscription(OUTPUTS[t], prefix + t, listener(t), qos) for t in topics]
+        try:
+            while True:
+                self._spin_until(lambda: any(len(f) == len(topics) for f in waiting.values()), f"{', '.join(topics)} of one frame")
+                stamp = next(s for s, f in waiting.items() if len(f) == len(topics))
+                yield stamp, waiting.pop(stamp)
+                for old in list(waiting)[:-_FRAMES_AWAITED]:  # parts of frames that will not come whole any more
+                    del waiting[old]
+        finally:
+            for subscription in subscriptions:
+                self._node.destroy_subscription(subscription)
+
+    def _call(self, kind: type, request: Any) -> Any:
+        client = self._clients[kind]
+        self._spin_until(client.service_is_ready, f"the service {client.srv_name}; is the node running, in this ROS domain?")
+        future = client.call_async(request)
+        self._spin_until(future.done, f"an answer of {client.srv_name}")
+        reply: Any = future.result()
+        if not reply.success:
+            raise Refused(reply.message)
+        return reply
+
+    def _spin_until(self, done: Any, what: str) -> None:
+        end = time.monotonic() + self._timeout_s
+        while not done():
+            left = end - time.monotonic()
+            if left <= 0:
+                raise Refused(f"{self._timeout_s:g} s were waited in vain for {what}")
+            self._executor.spin_once(timeout_sec=min(left, 0.1))
+
+
+def _message(image: np.ndarray) -> Image:
+    height, width = image.shape[:2]
+    message = Image(height=height, width=width, encoding="rgb8", step=3 * width)
+    message.data = array("B", np.ascontiguousarray(image, np.uint8).tobytes())
+    return message

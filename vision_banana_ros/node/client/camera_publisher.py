@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A camera for those who have none: publishes pictures as Image with their CameraInfo."""
+
+from array import array
+from collections.abc import Sequence
+
+import numpy as np
+import rclpy
+from rclpy.context import Context
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, Image
+
+from vision_banana_ros.node.topics.fastdds import carry_large_images
+from vision_banana_ros.perception.geometry import Intrinsics
+
+# Offered reliably, so that reliable and best-effort subscribers both receive; only the newest frame matters.
+QOS = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.VOLATILE,
+)
+
+
+class CameraPublisher:
+    """The node `camera`, with the topics `image` and `camera_info` (relative: remap them with `--ros-args -r`).
+
+    Use it in a `with`: leaving it ends the node and its context.
+    """
+
+    def __init__(self, frame_id: str = "camera_optical_frame", ros_args: Sequence[str] = ()):
+        self.frame_id = frame_id
+        carry_large_images()
+        self.context = Context()
+        rclpy.init(args=["camera", *ros_args], context=self.context)
+        self.node = rclpy.create_node("camera", context=self.context)
+        overridable = QoSOverridingOptions.with_default_policies()
+        self.images = self.node.create_publisher(Image, "image", QOS, qos_overriding_options=overridable)
+        self.infos = self.node.create_publisher(CameraInfo, "camera_info", QOS, qos_overriding_options=overridable)
+
+    def __enter__(self) -> "CameraPublisher":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+    @property
+    def subscribers(self) -> int:
+        """How many subscriptions receive the images."""
+        return int(self.images.get_subscription_count())
+
+    def now_ns(self) -> int:
+        """The node's clock, nanoseconds."""
+        return int(self.node.get_clock().now().nanoseconds)
+
+    def publish(
+        self,
+        image: np.ndarray,
+        intrinsics: Intrinsics,
+        stamp_ns: int,
+        distortion: Sequence[float] = (),
+        distortion_model: str = "plumb_bob",
+    ) -> None:
+        """One frame, (H, W, 3) uint8 RGB, and its camera under one stamp (nanoseconds)."""
+        message = Image(height=image.shape[0], width=image.shape[1], encoding="rgb8", step=image.shape[1] * 3)
+        message.header.frame_id = self.frame_id
+        message.header.stamp = Time(nanoseconds=stamp_ns).to_msg()
+        # An array.array passes the setter without a look at every byte, which for a ndarray takes a second.
+        data = array("B")
+        data.frombytes(np.ascontiguousarray(image).data)
+        message.data = data
+        info = camera_info(intrinsics, distortion, distortion_model)
+        info.header = message.header
+        # The camera first: who waits for both has it when the image comes.
+        self.infos.publish(info)
+        self.images.publish(message)
+
+
+def camera_info(intrinsics: Intrinsics, distortion: Sequence[float], distortion_model: str) -> CameraInfo:
+    """K, P and D of a camera whose image is not rectified further (R is the identity); the header is left empty."""
+    k = intrinsics
+    return CameraInfo(
+        height=k.height,
+        width=k.width,
+        distortion_model=distortion_model,
+        d=[float(d) for d in distortion] or [0.0] * 5,
+        k=[k.fx, 0.0, k.cx, 0.0, k.fy, k.cy, 0.0, 0.0, 1.0],
+        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        p=[k.fx, 0.0, k.cx, 0.0, 0.0, k.fy, k.cy, 0.0, 0.0, 0.0, 1.0, 0.0],
+    )

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One camera: the way of its frames from the topics in, past the worker, to the topics out."""
+
+import threading
+import time
+from collections.abc import Callable, Collection
+
+import numpy as np
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import Image
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.node.health.faults import Faults, say
+from vision_banana_ros.node.pipeline.depth_postprocess import DepthChain
+from vision_banana_ros.node.pipeline.frame_age import Ages
+from vision_banana_ros.node.pipeline.frame_history import Frames
+from vision_banana_ros.node.pipeline.frame_statistics import Counts
+from vision_banana_ros.node.pipeline.inference_config import Asking
+from vision_banana_ros.node.pipeline.output_schedule import Schedule
+from vision_banana_ros.node.topics.camera_info import PinholeCamera, pinhole
+from vision_banana_ros.node.topics.image_input import read_image
+from vision_banana_ros.node.topics.inputs import Frame, Inputs
+from vision_banana_ros.node.topics.messages import RELATIVE, TASKS, Composer, Seen, group_of, needs_camera, picture_range
+from vision_banana_ros.node.topics.outputs import Outputs
+from vision_banana_ros.node.topics.range_sensor import TYPES as RANGE_TOPICS
+from vision_banana_ros.node.topics.range_sensor import Ranges
+from vision_banana_ros.perception import Perceiver, Question
+from vision_banana_ros.tasks.profiles_relative import MEANINGS
+
+
+class Stream:
+    """A camera's frames. `answer` runs on the worker's thread, everything else on that of ROS's executor.
+
+    name: of the camera, "" for the only one; its topics begin with it. hand_over: gives a frame to the worker and returns
+    the one that it pushed out.
+    """
+
+    def __init__(self, node: LifecycleNode, name: str, hand_over: Callable[[Frame], Frame | None]):
+        self._node = node
+        self.name = name
+        self._hand_over = hand_over
+        prefix = f"{name}/" if name else ""
+        self.counts = Counts()
+        self.faults = Faults(node.get_logger().warning)
+        self.inputs = Inputs(node, prefix, self._receive, self.faults)
+        self.outputs = Outputs(node, prefix, self.faults)
+        self.frames = Frames()
+        self._ages = Ages(node, self.faults)
+        self.schedule = Schedule()
+        self._ranges = Ranges(node, prefix)
+        self.depth = DepthChain(self._ranges, self.faults)
+        self.asking: Asking | None = None
+        self._composer = Composer()
+        self.active = False
+        # Guards what must not happen while a frame is begun or published.
+        self._turn = threading.Lock()
+        self._busy = False
+        self._labelled: list[str] | None = None
+
+    def open(self) -> None:
+        """Makes the topics."""
+        self.outputs.open()
+        self.inputs.open()
+
+    def close(self) -> None:
+        """Destroys the topics. The worker must have stopped."""
+        self.inputs.close()
+        self.outputs.close()
+        self.faults.clear_all()
+
+    def start(self, asking: Asking) -> None:
+        """Lets frames through."""
+        self._labelled = None
+        self.depth.reset(asking.depth_kind)
+        if asking.depth_kind:
+            told = f"Depth of {asking.generator.name} goes to {RELATIVE}: {MEANINGS[asking.depth_kind]}."
+            self._node.get_logger().info(told)
+        self.inputs.waiting_since_now()
+        self.active = True
+        self.change(asking)
+
+    def stop(self, waiting: Frame | None) -> None:
+        """Lets no frame through any more, and forgets those it had. `waiting`: the frame taken back from the worker."""
+        with self._turn:
+            self.active = False
+            self.asking = None
+        if waiting is not None:
+            self.counts.drop("inactive")
+        self._ranges.listen("")
+        self.frames.clear()
+        self._composer = Composer()  # its buffers go, also where a frame is still being written into them
+
+    def change(self, asking: Asking) -> None:
+        """Asks the frames that the worker has not begun with something else."""
+        check = asking.settings.scale_check
+        self._ranges.listen(check if check in RANGE_TOPICS else "")
+        with self._turn:
+            self.asking = asking
+            if not self._busy:  # else after the frame: what is published till then has the labels of before
+                self._label(asking)
+
+    def frame(self, stamp_ns: int) -> Frame:
+        """The newest frame (0), or the one with this stamp. InputError where it is not there."""
+        frame = self.frames.find(stamp_ns)
+        if frame is None:
+            raise InputError(f"No image has arrived yet on {self.inputs.topic('image')}. Start the camera, or remap the topic to it.")
+        return frame
+
+    def camera(self, image_size: tuple[int, int], perceiver: Perceiver) -> PinholeCamera | None:
+        """The camera on the grid of the answers for images of (height, width), or None, which is reported."""
+        try:
+            if self.inputs.info is None:
+                topic = self.inputs.topic("camera_info")
+                raise InputError(f"No CameraInfo has arrived on {topic}. Remap the topic to the camera's.")
+            camera = pinhole(self.inputs.info, image_size, perceiver.grid(*image_size), self.inputs.rectified)
+        except InputError as error:
+            lost = "neither depth nor clouds" if perceiver.needs_lens else "no clouds"
+            self.faults.report("camera_info", f"{error} Until then there are {lost}.")
+            return None
+        self.faults.clear("camera_info")
+        return camera
+
+    def inspect(self) -> None:
+        """Looks after the connections, also while no frame is answered. To be called every second."""
+        self.inputs.adapt()
+        self.outputs.inspect()
+        asking, frame = self.asking, self.frames.newest
+        if not self.active or asking is None:
+            return
+        self.inputs.inspect()
+        if frame is not None and isinstance(frame.message, Image) and frame.message.height and frame.message.width:
+            self.camera((frame.message.height, frame.message.width), asking.perceiver)
+
+    def _receive(self, frame: Frame) -> None:
+        if not self.active or self.frames.came_otherwise(frame):
+            return
+        self.counts.receive(jumped_back=self.frames.add(frame))
+        if self._hand_over(frame) is not None:
+            self.counts.drop("replaced")
+
+    def answer(self, frame: Frame) -> None:
+        """Answers a frame and publishes, or drops and counts it."""
+        with self._turn:
+            asking, self._busy = self.asking, True
+        try:
+            reason = self._answer(frame, asking) if asking is not None else "inactive"
+        except Exception as error:
+            reason = "failed"
+            self.faults.report("failed", f"A frame could not be answered: {say(error)}")
+        with self._turn:
+            self._busy = False
+            if self.asking is not None:
+                self._label(self.asking)
+        if reason:
+            self.counts.drop(reason)
+
+    def _answer(self, frame: Frame, asking: Asking) -> str:
+        """Returns why the frame is dropped; nothing when it was published."""
+        started = time.perf_counter()
+        watched = self.outputs.watched()
+        if not watched:
+            return "unwatched"
+        if self._ages.too_old(frame, asking.settings.max_age):
+            return "stale"
+        try:
+            image = read_image(frame.message)
+        except InputError as error:
+            self.faults.report("image", f"An image on {self.inputs.topic('image')} was dropped: {error}")
+            return "unusable"
+        pacing = asking.settings.pacing
+        groups = self.schedule.plan({group_of(topic) for topic in watched}, frame.stamp_ns, pacing)
+        if not groups:
+            return "not due"
+        self._say_what_is_skipped(asking)
+        self.frames.answered(frame)
+        topics = {topic for topic in watched if group_of(topic) in groups}
+        seen = self._look(frame, image, topics, asking)
+        if isinstance(seen, str):
+            return seen
+        messages = {topic: self._composer.compose(topic, seen) for topic in topics}
+        if asking.depth_kind and not any(messages.values()):
+            return "no metres"
+        with self._turn:
+            if not self.active:
+                return "inactive"
+            for topic, message in messages.items():
+                if message is not None:
+                    self.outputs.publish(topic, message)
+        self.schedule.took(groups, time.perf_counter() - started)
+        self.counts.publish(self._ages.of(frame))
+        return ""
+
+    def _look(self, frame: Frame, image: np.ndarray, topics: Collection[str], asking: Asking) -> Seen | str:
+        """What is seen in the frame as far as `topics` need it, or why it is dropped."""
+        camera = self.camera(image.shape[:2], asking.perceiver)
+        tasks = {TASKS[topic] for topic in topics if camera is not None or not needs_camera(topic, asking.perceiver.needs_lens)}
+        questions = self._questions(tasks, asking)
+        if not questions and None not in tasks:
+            return "unanswerable"
+        intrinsics = camera.intrinsics if camera else None
+        looks = asking.perceiver.look(image, questions, intrinsics)
+        # A picture without things to count may read as nothing but stray colours: that is background, not a lost frame.
+        judged = [(part, q.task) for part, q in zip(looks.readable, questions, strict=True) if q.task != "instances"]
+        if judged and (worst := min(judged))[0] < asking.settings.min_readable:
+            readable, task = worst
+            self.faults.report(
+                "unreadable",
+                f"A frame was dropped: of the answer about {task} {readable:.1%} can be read. Does the bundle know such"
+                " pictures? min_readable sets the limit.",
+            )
+            return "unreadable"
+        answers: dict[str, list] = {}
+        for question, answer in zip(questions, looks, strict=True):
+            answers.setdefault(question.task, []).append(answer)
+        for answer in answers.pop("depth", []):
+            if asking.depth_kind:
+                answers["depth_relative"] = [answer]
+            metric = self.depth(answer, intrinsics, frame.stamp_ns, asking) if "depth" in tasks & asking.questions.keys() else None
+            if metric is not None:
+                answers["depth"] = [metric]
+        return Seen(
+            header=frame.message.header,
+            image=looks.image,
+            answers=answers,
+            legend=asking.prompts.legend,
+            depth_range=picture_range(asking.generator.manifest.depth_range_m, asking.max_range),
+            camera=camera,
+            obstacles=asking.settings.obstacles,
+        )
+
+    def _questions(self, tasks: Collection[str | None], asking: Asking) -> list[Question]:
+        questions: list[Question] = []
+        for task in sorted(task for task in tasks if task is not None):
+            asked = asking.questions.get(task, [])
+            if not asked:
+                told = f"A topic of {task} is subscribed to, but nothing is asked: {asking.cure(task)}."
+                self.faults.report(f"silent {task}", told)
+            questions += asked
+        return list(dict.fromkeys(questions))  # relative depth and its metres are one question
+
+    def _label(self, asking: Asking) -> None:
+        """Says what the classes are where that has changed. Only between two frames, and while nobody else does."""
+        names = list(asking.prompts.legend)
+        if self.active and names != self._labelled:
+            self.outputs.publish_labels(names)
+            self._labelled = names
+
+    def _say_what_is_skipped(self, asking: Asking) -> None:
+        skipped = self.schedule.skipped
+        if not skipped:
+            self.faults.clear("budget")
+            return
+        self.faults.report(
+            "budget",
+            f"The machine cannot keep up: {', '.join(skipped)} left out of frames, the last of priority, because all takes longer"
+            f" than the budget of {asking.settings.pacing.budget_s:g} s. Raise budget, lower rates, or unsubscribe.",
+        )

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The last frames of a camera: those that a service request may name by their stamps."""
+
+from collections import deque
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.node.topics.inputs import Frame
+
+KEPT = 8
+"""Of the newest frames, and of the last answered ones."""
+
+
+class Frames:
+    """Added to by ROS's thread and the worker's, read by ROS's."""
+
+    def __init__(self) -> None:
+        self._newest: deque[Frame] = deque(maxlen=KEPT)
+        self._answered: deque[Frame] = deque(maxlen=KEPT)
+
+    def add(self, frame: Frame) -> bool:
+        """A frame that has just come. Returns whether its stamp lies before that of the frame before."""
+        jumped_back = bool(self._newest) and frame.stamp_ns < self._newest[-1].stamp_ns
+        self._newest.append(frame)
+        return jumped_back
+
+    def answered(self, frame: Frame) -> None:
+        """This one was answered, so it is asked about more likely than others of its age."""
+        self._answered.append(frame)
+
+    def came_otherwise(self, frame: Frame) -> bool:
+        """Whether this frame came by another subscription already."""
+        return any(known.stamp_ns == frame.stamp_ns and known.way != frame.way for known in self._newest)
+
+    @property
+    def newest(self) -> Frame | None:
+        return self._newest[-1] if self._newest else None
+
+    def find(self, stamp_ns: int) -> Frame | None:
+        """The newest frame (0), or the one with this stamp; None before the first. InputError where it is not kept."""
+        if stamp_ns == 0 or not self._newest:
+            return self.newest
+        for frame in (*reversed(self._newest), *reversed(self._answered)):
+            if frame.stamp_ns == stamp_ns:
+                return frame
+        raise InputError(
+            f"No frame with the stamp {stamp_ns / 1e9:.9f} is kept, only the newest {KEPT} and the last {KEPT} that were"
+            " answered. Ask sooner, or leave the stamp zero for the newest."
+        )
+
+    def clear(self) -> None:
+        self._newest.clear()
+        self._answered.clear()

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""With what a frame is asked: one value that follows from generator and parameters, and is only ever replaced whole."""
+
+from dataclasses import dataclass
+
+from vision_banana_ros.generators import Generator
+from vision_banana_ros.node.parameters import Settings
+from vision_banana_ros.node.prompts import Prompts, read_legend
+from vision_banana_ros.node.topics.messages import RELATIVE
+from vision_banana_ros.node.topics.range_sensor import TYPES as RANGE_TOPICS
+from vision_banana_ros.perception import Perceiver, Question
+from vision_banana_ros.tasks import TASKS
+from vision_banana_ros.tasks.profiles import profile
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Taken once a frame, so that a change never splits one.
+
+    questions: those that follow from the prompts, by task; only tasks that the generator answers. Where its depth has no unit,
+    the task of that is depth_relative, and depth is asked only where ranges may give it metres.
+    """
+
+    generator: Generator
+    perceiver: Perceiver
+    prompts: Prompts
+    questions: dict[str, list[Question]]
+    settings: Settings
+
+    @classmethod
+    def of(cls, settings: Settings, generator: Generator) -> "Asking":
+        own = generator.manifest.legend
+        legend = read_legend(settings.legend, own) if settings.legend else own
+        prompts = Prompts(legend, settings.expressions, settings.instances_class)
+        tasks = [task for task in TASKS if task in generator.tasks]
+        if "depth" in tasks and not profile(generator.manifest.codec).metric:
+            tasks.append("depth_relative")
+            if settings.scale_check not in RANGE_TOPICS:
+                tasks.remove("depth")
+        questions = {task: prompts.questions(task) for task in tasks}
+        return cls(generator, Perceiver(generator, settings.output_size), prompts, questions, settings)
+
+    @property
+    def depth_kind(self) -> str:
+        """Of `profiles_relative.KINDS` where depth has no unit, else empty."""
+        return profile(self.generator.manifest.codec).depth_kind if "depth_relative" in self.questions else ""
+
+    @property
+    def max_range(self) -> float:
+        """Metres; depth beyond is +inf."""
+        return self.settings.max_range or self.generator.manifest.depth_range_m[1]
+
+    def all_questions(self) -> list[Question]:
+        """All that a frame may be asked."""
+        return [question for questions in self.questions.values() for question in questions]
+
+    def cure(self, task: str) -> str:
+        """What to do to have a task answered that is not asked."""
+        if task in self.questions:
+            return f"call ~/set_prompts with the task {task}"
+        if task == "depth" and self.depth_kind:
+            lacking = "camera_height tells one of the two numbers that metres need; " if self.settings.scale_check else ""
+            return f"this bundle's is relative; {lacking}take {RELATIVE}, or set scale_check to {' or '.join(RANGE_TOPICS)}"
+        if task == "depth_relative" and "depth" in self.questions:
+            return "this bundle's depth is in metres; take depth/image_rect"
+        return f"use a bundle that answers {task.removesuffix('_relative')}"

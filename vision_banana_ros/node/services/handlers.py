@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the services do, without their ROS plumbing. `segment` and `generate` run on the worker's thread."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sensor_msgs.msg import Image, RegionOfInterest
+
+from vision_banana_interfaces.srv import Generate, Segment  # type: ignore[attr-defined]
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.node.pipeline.inference_config import Asking
+from vision_banana_ros.node.prompts import Prompts, clean_text, read_expressions, read_legend
+from vision_banana_ros.node.topics.camera_info import PinholeCamera
+from vision_banana_ros.node.topics.image_input import read_image
+from vision_banana_ros.node.topics.inputs import nanoseconds
+from vision_banana_ros.node.topics.messages import image_message
+from vision_banana_ros.perception import Intrinsics, Perceiver, Question
+from vision_banana_ros.perception.geometry import Letterbox
+from vision_banana_ros.tasks.colors import BLACK, far_apart, write_color
+
+MAX_INSTRUCTION = 4000
+"""Characters of ~/generate's instruction."""
+
+ENOUGH_POINTS = 10_000
+"""More do not move a median."""
+
+NOWHERE = (float("nan"),) * 3
+
+
+def segment(
+    message: Image,
+    expression: str,
+    asking: Asking,
+    camera_of: Callable[[tuple[int, int], Perceiver], PinholeCamera | None],
+    metres: Callable[[Any, Intrinsics, int, Asking], np.ndarray],
+    response: Segment.Response,
+) -> str:
+    """Fills the reply of ~/segment and returns its sentence. InputError where the frame or the answer cannot be read.
+
+    metres: depth in metres of the generator's answer, see DepthChain.metres.
+    """
+    image = read_image(message)
+    camera = camera_of(image.shape[:2], asking.perceiver)
+    questions = [look_for(expression)]
+    if camera is not None and "depth" in asking.questions:
+        questions.append(Question.depth())
+    looks = asking.perceiver.look(image, questions, camera.intrinsics if camera else None)
+    if looks.readable[0] < asking.settings.min_readable:
+        raise InputError(f"The generator's answer cannot be read ({looks.readable[0]:.1%} of it). Try other words.")
+    mask = looks[0].mask
+    response.mask, pixels = image_message(message.header, "mono8", *mask.shape)
+    pixels[:] = mask * np.uint8(255)
+    response.centroid.header = message.header
+    depth_m, without = np.full(mask.shape, np.nan, np.float32), "depth in metres or CameraInfo is missing"
+    if camera is not None and len(questions) > 1:
+        try:
+            depth_m = metres(looks[1], camera.intrinsics, nanoseconds(message.header.stamp), asking)
+        except InputError as error:
+            without = str(error).rstrip(".")
+    p = response.centroid.point
+    p.x, p.y, p.z = _centroid(mask, depth_m, camera)
+    if not mask.any():
+        return f"Nothing in the frame fits {expression!r}."
+    response.roi = _box(mask)
+    response.confidence = float(looks[0].confidence[mask].mean())
+    where = "" if np.isfinite(p.z) else f", without a place: {without}"
+    return f"{expression!r} is found on {int(mask.sum())} pixels{where}."
+
+
+def look_for(expression: str) -> Question:
+    """What ~/segment asks."""
+    return Question.referring(expression, far_apart(1, avoid=[BLACK])[0])
+
+
+def _box(mask: np.ndarray) -> RegionOfInterest:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    top, left = int(rows[0]), int(columns[0])
+    return RegionOfInterest(x_offset=left, y_offset=top, width=int(columns[-1]) - left + 1, height=int(rows[-1]) - top + 1)
+
+
+def _centroid(mask: np.ndarray, depth_m: np.ndarray, camera: PinholeCamera | None) -> tuple[float, ...]:
+    """Median of x, y and z over the masked points, metres in the optical frame: a few pixels beside the edge do not move it."""
+    rows, columns = np.nonzero(mask & np.isfinite(depth_m))
+    if camera is None or rows.size == 0:
+        return NOWHERE
+    step = 1 + rows.size // ENOUGH_POINTS
+    rows, columns = rows[::step], columns[::step]
+    k, z = camera.intrinsics, depth_m[rows, columns]
+    x, y = (columns - k.cx) / k.fx * z, (rows - k.cy) / k.fy * z
+    return tuple(float(np.median(axis)) for axis in (x, y, z))
+
+
+def generate(message: Image, instruction: str, asking: Asking, response: Generate.Response) -> str:
+    """Fills the reply of ~/generate with what is painted, without the bars that fit the image into the generator's size."""
+    image = read_image(message)
+    box = Letterbox.fit(image.shape[:2], asking.generator.size)
+    painted = box.crop(asking.generator.paint(box.pad(box.shrink(image)), [instruction])[0])
+    response.image, pixels = image_message(message.header, "rgb8", *painted.shape[:2])
+    pixels[:] = (painted.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    return f"Painted by {asking.generator.name}."
+
+
+@dataclass(frozen=True)
+class PromptChange:
+    """A parameter with its new value, the questions that follow from it, and what the reply says."""
+
+    parameter: str
+    value: str | list[str]
+    questions: list[Question]
+    ids: list[int]
+    colors: list[str]
+    message: str
+
+
+def prompts(task: str, texts: Sequence[str], asking: Asking) -> PromptChange:
+    """What ~/set_prompts has to change. InputError where the task takes no prompts or one of them cannot be used."""
+    if task in ("semantic", "referring", "instances") and task not in asking.generator.tasks:
+        raise InputError(f"The bundle {asking.generator.name} does not answer {task}; choose another bundle.")
+    match task:
+        case "semantic":
+            own = asking.generator.manifest.legend
+            legend = read_legend(texts, {**own, **asking.prompts.legend}) if texts else own
+            colors = [write_color(color) for color in legend.values()]
+            return PromptChange(
+                "legend",
+                [f"{name}={color}" for name, color in zip(legend, colors, strict=True)] if texts else [""],
+                Prompts(legend).questions(task),
+                list(range(len(legend))),
+                colors,
+                f"segmentation/mask has {len(legend)} classes from the next frame on.",
+            )
+        case "referring":
+            wanted = Prompts({}, read_expressions(texts))
+            return PromptChange(
+                "expressions",
+                list(wanted.expressions) or [""],
+                wanted.questions(task),
+                list(range(1, len(wanted.expressions) + 1)),
+                [write_color(color) for color in wanted.expression_colors()],
+                f"referring/mask looks for {len(wanted.expressions)} expressions from the next frame on.",
+            )
+        case "instances":
+            if len(texts) != 1:
+                raise InputError(f"instances takes one class, not {len(texts)}; call it once with the class that matters.")
+            name = clean_text(texts[0], "The class")
+            questions = Prompts({}, instances=name).questions(task)
+            return PromptChange("instances_class", name, questions, [], [], f"instances/mask tells each {name} apart.")
+        case "depth" | "normals":
+            raise InputError(f"{task} takes no prompts; it is answered whenever somebody subscribes.")
+    raise InputError(f"There is no task {task!r}; give prompts to semantic, referring or instances.")

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Instructions that an imported editor does not know yet: encoded in a process of its own, one at a time, while frames go on."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators.backbones.family import FAMILIES
+from vision_banana_ros.generators.backbones.generator import BackboneGenerator
+from vision_banana_ros.generators.backbones.prompt_cache import ENCODER, FOLDER, Encoding, cache_of, command_for
+from vision_banana_ros.generators.bundle import Bundle
+from vision_banana_ros.node.pipeline.inference_config import Asking
+from vision_banana_ros.node.pipeline.worker import Worker
+
+LONGEST_S = 600.0
+"""A request waits at most so long for its instructions to be encoded."""
+MOST = 256
+"""Instructions that a bundle may hold for services to add more: each takes some megabytes of the disk."""
+
+
+class Encoder:
+    """Of one node. Its thread starts with the first instruction. failed: told of what escapes from a job."""
+
+    def __init__(self, failed: Callable[[Exception], object]):
+        self._failed = failed
+        self._worker: Worker[None] | None = None
+        self._encoding: Encoding | None = None
+        self._closed = False
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Runs a job on the encoder's thread. InputError where too many wait."""
+        if self._worker is None:
+            self._worker = Worker([], self._failed)
+        self._worker.submit(job)
+
+    def encode(self, instructions: Sequence[str], asking: Asking) -> bool:
+        """On the encoder's thread: stores those that the bundle lacks, and returns whether it lacked any. For `reads_ahead` alone.
+
+        InputError where that fails; where it may not be done, or there is no text encoder, it names the command.
+        """
+        bundle = Bundle(Path(asking.settings.bundle).expanduser(), asking.generator.manifest)  # verified when it was loaded
+        cache = cache_of(bundle)
+        unknown = [instruction for instruction in dict.fromkeys(instructions) if cache.find(instruction) is None]
+        if not unknown:
+            return False
+        command = command_for(bundle.path, *unknown)
+        if not asking.settings.encode_prompts:
+            raise InputError(f"{asking.generator.name} does not know these words yet. Set encode_prompts to true, or run: {command}")
+        if not (bundle.path / ENCODER).is_dir():
+            raise InputError(
+                f"Bundle '{bundle.path}' has no text encoder here. Run, where it was imported, and copy its folder {FOLDER}/ over:"
+                f" {command}"
+            )
+        if len(cache.instructions()) + len(unknown) > MOST:
+            raise InputError(f"{cache.folder} would hold more than {MOST} instructions: delete files there, or run: {command}")
+        # On the CPU: the accelerator, and its memory, are the stream's.
+        self._encoding = Encoding(bundle.path, *unknown, device="cpu")
+        if self._closed:
+            self._encoding.end()
+        try:
+            self._encoding.wait(LONGEST_S)
+        finally:
+            self._encoding = None
+        return True
+
+    def cancel(self) -> None:
+        """Ends what is being encoded and forgets what waits."""
+        if self._worker is not None:
+            self._worker.forget_jobs()
+        if (encoding := self._encoding) is not None:
+            encoding.end()
+
+    def close(self) -> None:
+        """For good, with the node."""
+        self._closed = True
+        self.cancel()
+        if self._worker is not None:
+            self._worker.stop(0.0)
+
+
+def reads_ahead(asking: Asking) -> bool:
+    """Whether the generator knows only instructions that were encoded ahead of the frames."""
+    if not isinstance(asking.generator, BackboneGenerator):
+        return False
+    family = FAMILIES[asking.generator.manifest.backbone["family"]]
+    return family.words and not family.encoder_sees_image

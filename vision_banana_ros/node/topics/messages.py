@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers into messages. Every topic has one message whose buffer is written in place from frame to frame.
+
+Two traps of rclpy shape this file. The setter of `data` checks every byte of a bytes object or ndarray, a second for a large
+image, and lets only array.array('B') pass. And a fresh buffer a frame costs more in page faults than the loop that fills it.
+"""
+
+import math
+from array import array
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+from std_msgs.msg import Header
+
+from vision_banana_ros.node.topics import message_buffers
+from vision_banana_ros.node.topics.camera_info import PinholeCamera
+from vision_banana_ros.perception.obstacles import ObstacleFilter
+from vision_banana_ros.tasks.colors import Rgb
+
+# Encoding -> (numpy's type, channels)
+_LAYOUTS: dict[str, tuple[Any, int]] = {
+    "32FC1": (np.float32, 1),
+    "32FC3": (np.float32, 3),
+    "mono8": (np.uint8, 1),
+    "16UC1": (np.uint16, 1),
+    "rgb8": (np.uint8, 3),
+}
+
+RELATIVE = "depth_relative/image_rect"
+"""The depth of a bundle whose depth has no unit. It never goes where others expect metres."""
+
+TASKS: dict[str, str | None] = {
+    "depth/image_rect": "depth",
+    "depth/camera_info": None,
+    "normals/image": "normals",
+    "segmentation/mask": "semantic",
+    "segmentation/confidence": "semantic",
+    "instances/mask": "instances",
+    "referring/mask": "referring",
+    "points": "depth",
+    "points_obstacles": "depth",
+    "depth/color": "depth",
+    "normals/color": "normals",
+    "segmentation/overlay": "semantic",
+    RELATIVE: "depth_relative",
+}
+"""The outputs of a frame, and the task whose answers each is made of."""
+
+_NOT_IMAGES = {"depth/camera_info": CameraInfo, "points": PointCloud2, "points_obstacles": PointCloud2}
+OUTPUTS: dict[str, type] = {topic: _NOT_IMAGES.get(topic, Image) for topic in TASKS}
+TYPES = {topic: kind for topic, kind in OUTPUTS.items() if topic != RELATIVE}
+"""The outputs that a bundle with metric depth can fill."""
+
+
+def group_of(topic: str) -> str:
+    """The group whose rate and priority an output has; relative depth goes with depth."""
+    return topic.split("/", 1)[0].removesuffix("_relative")
+
+
+GROUPS = tuple(dict.fromkeys(group_of(topic) for topic in TASKS))
+_NEED_CAMERA = frozenset({"points", "points_obstacles", "depth/camera_info"})
+
+
+def needs_camera(topic: str, depth_needs_lens: bool) -> bool:
+    """Whether there is an output only with a CameraInfo. depth_needs_lens: as `Perceiver.needs_lens`."""
+    return topic in _NEED_CAMERA or (depth_needs_lens and TASKS[topic] == "depth")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A frame and everything that was read of it, all on one pixel grid.
+
+    image: (H, W, 3) uint8. answers: by task, in the order of its questions. legend: colours by class, in the order of ids.
+    depth_range: metres, for pictures. camera: None where CameraInfo is missing or of no use.
+    obstacles: what becomes of depth in points_obstacles.
+    """
+
+    header: Header
+    image: np.ndarray
+    answers: dict[str, list[Any]]
+    legend: dict[str, Rgb]
+    depth_range: tuple[float, float]
+    camera: PinholeCamera | None
+    obstacles: ObstacleFilter
+
+
+def image_message(header: Header, encoding: str, height: int, width: int) -> tuple[Image, np.ndarray]:
+    """A new image and a view of its pixels, (H, W) or (H, W, channels), to write into."""
+    dtype, channels = _LAYOUTS[encoding]
+    step = width * channels * np.dtype(dtype).itemsize
+    message = Image(header=header, height=height, width=width, encoding=encoding, is_bigendian=0, step=step)
+    message.data = array("B", bytes(step * height))
+    pixels = np.frombuffer(message.data, dtype)  # of what the message has: some versions of rclpy take a copy
+    return message, pixels.reshape(height, width) if channels == 1 else pixels.reshape(height, width, channels)
+
+
+class Composer:
+    """Makes the message of a topic. A message is valid until the same topic is composed again."""
+
+    def __init__(self) -> None:
+        self._images: dict[str, tuple[Image, np.ndarray]] = {}
+        self._cloud: tuple[PointCloud2, np.ndarray] | None = None
+        self._makers: dict[str, Callable[[Seen], Any]] = {
+            "depth/image_rect": self._depth,
+            "depth/camera_info": self._camera_info,
+            "normals/image": self._normals,
+            "segmentation/mask": self._labels,
+            "segmentation/confidence": self._confidence,
+            "instances/mask": self._instances,
+            "referring/mask": self._referring,
+            "points": self._points,
+            "points_obstacles": self._obstacles,
+            "depth/color": self._depth_color,
+            "normals/color": self._normals_color,
+            "segmentation/overlay": self._overlay,
+            RELATIVE: self._depth_relative,
+        }
+
+    def compose(self, topic: str, seen: Seen) -> Any:
+        """The topic's message with the frame's own header, or None where the frame has no answer for it."""
+        task = TASKS[topic]
+        if task is not None and not seen.answers.get(task):
+            return None
+        return self._makers[topic](seen)
+
+    def _image(self, topic: str, encoding: str, seen: Seen) -> tuple[Image, np.ndarray]:
+        height, width = seen.image.shape[:2]
+        kept = self._images.get(topic)
+        if kept is None or kept[1].shape[:2] != (height, width):
+            kept = self._images[topic] = image_message(seen.header, encoding, height, width)
+        kept[0].header = seen.header
+        return kept
+
+    def _depth(self, seen: Seen) -> Image:
+        message, pixels = self._image("depth/image_rect", "32FC1", seen)
+        pixels[:] = seen.answers["depth"][0].depth_m
+        return message
+
+    def _depth_relative(self, seen: Seen) -> Image:
+        message, pixels = self._image(RELATIVE, "32FC1", seen)
+        pixels[:] = seen.answers["depth_relative"][0].depth_relative
+        return message
+
+    def _camera_info(self, seen: Seen) -> CameraInfo | None:
+        if seen.camera is None:
+            return None
+        seen.camera.info.header = seen.header
+        return seen.camera.info
+
+    def _normals(self, seen: Seen) -> Image:
+        message, pixels = self._image("normals/image", "32FC3", seen)
+        message_buffers.optical_normals(seen.answers["normals"][0].normals, pixels)
+        return message
+
+    def _labels(self, seen: Seen) -> Image:
+        message, pixels = self._image("segmentation/mask", "mono8", seen)
+        pixels[:] = seen.answers["semantic"][0].labels
+        return message
+
+    def _confidence(self, seen: Seen) -> Image:
+        message, pixels = self._image("segmentation/confidence", "mono8", seen)
+        message_buffers.confidence_bytes(seen.answers["semantic"][0].confidence, pixels)
+        return message
+
+    def _instances(self, seen: Seen) -> Image:
+        message, pixels = self._image("instances/mask", "16UC1", seen)
+        pixels[:] = seen.answers["instances"][0].labels
+        return message
+
+    def _referring(self, seen: Seen) -> Image:
+        message, pixels = self._image("referring/mask", "mono8", seen)
+        pixels[:] = 0
+        best = np.zeros(pixels.shape, np.float32)
+        for value, answer in enumerate(seen.answers["referring"], 1):
+            message_buffers.referring_values(answer.mask, answer.confidence, value, best, pixels)
+        return message
+
+    def _points(self, seen: Seen) -> PointCloud2 | None:
+        if seen.camera is None:
+            return None
+        height, width = seen.image.shape[:2]
+        if self._cloud is None or self._cloud[1].shape[:2] != (height, width):
+            cloud = _cloud_message(height, width, ("x", "y", "z", "rgb"), array("B", bytes(16 * width * height)), dense=False)
+            self._cloud = cloud, np.frombuffer(cloud.data, np.float32).reshape(height, width, 4)
+        message, points = self._cloud
+        message.header = seen.header
+        k = seen.camera.intrinsics
+        depth_m = seen.answers["depth"][0].depth_m
+        message_buffers.cloud(depth_m, seen.image, k.fx, k.fy, k.cx, k.cy, points, points.view(np.uint32))
+        return message
+
+    def _obstacles(self, seen: Seen) -> PointCloud2 | None:
+        if seen.camera is None:
+            return None
+        depth = seen.answers["depth"][0]
+        points = seen.obstacles(depth.depth_m, depth.confidence, seen.camera.intrinsics)
+        message = _cloud_message(1, len(points), "xyz", array("B", points.tobytes()), dense=True)
+        message.header = seen.header
+        return message
+
+    def _depth_color(self, seen: Seen) -> Image:
+        message, pixels = self._image("depth/color", "rgb8", seen)
+        message_buffers.depth_color(seen.answers["depth"][0].depth_m, *seen.depth_range, pixels)
+        return message
+
+    def _normals_color(self, seen: Seen) -> Image:
+        message, pixels = self._image("normals/color", "rgb8", seen)
+        message_buffers.normals_color(seen.answers["normals"][0].normals, pixels)
+        return message
+
+    def _overlay(self, seen: Seen) -> Image:
+        message, pixels = self._image("segmentation/overlay", "rgb8", seen)
+        message_buffers.overlay(seen.image, seen.answers["semantic"][0].labels, seen.legend, pixels)
+        return message
+
+
+def _cloud_message(height: int, width: int, fields: Iterable[str], data: array, dense: bool) -> PointCloud2:
+    """A cloud of float32 fields without row padding: Nav2 reads it in lockstep with the mask."""
+    described = [PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, name in enumerate(fields)]
+    step = 4 * len(described)
+    message = PointCloud2(
+        height=height,
+        width=width,
+        fields=described,
+        is_bigendian=False,
+        point_step=step,
+        row_step=step * width,
+        is_dense=dense,
+    )
+    message.data = data
+    return message
+
+
+def picture_range(depth_range_m: tuple[float, float], max_range: float) -> tuple[float, float]:
+    """(near, far) in metres that a bundle's depths are coloured over: always the same, so that colours do not flicker."""
+    near, far = max(depth_range_m[0], 0.2), min(depth_range_m[1], 20.0, max_range or math.inf)
+    return near, max(far, 2 * near)

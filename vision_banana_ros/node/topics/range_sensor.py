@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The newest of a range sensor's messages, as points in the camera's optical frame: what depth's scale is checked by."""
+
+import math
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.qos import ReliabilityPolicy
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import LaserScan, PointCloud2, PointField
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.node.topics.inputs import nanoseconds
+from vision_banana_ros.node.topics.qos import asked, overridable, own_group
+from vision_banana_ros.perception.depth_scale import moved, scan_points
+
+TYPES: dict[str, type] = {"scan": LaserScan, "cloud": PointCloud2}
+"""The topics that ranges may come by."""
+MAX_APART_S = 0.5
+"""A message whose stamp is farther from the frame's is of another moment."""
+MAX_POINTS = 4_000_000
+
+# x forward, y left, z up -> the optical frame (REP 103): x right, y down, z forward
+_OPTICAL_FROM_BODY = np.array([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]], float)
+
+
+class Ranges:
+    """One camera's subscription to a range sensor. topic: that it listens to, empty for none."""
+
+    def __init__(self, node: Node, prefix: str):
+        self._node = node
+        self._prefix = prefix
+        self.topic = ""
+        self._subscription: Subscription | None = None
+        self._newest: Any = None
+
+    def listen(self, topic: str) -> None:
+        """To one of `TYPES`, or with "" to nothing."""
+        if topic == self.topic:
+            return
+        self.topic, self._newest = topic, None
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+        self._subscription = None
+        if topic:
+            self._subscription = self._node.create_subscription(
+                TYPES[topic],
+                self._prefix + topic,
+                self._on_message,
+                asked(ReliabilityPolicy.BEST_EFFORT),
+                callback_group=own_group(),
+                qos_overriding_options=overridable(),
+            )
+
+    def points(self, stamp_ns: int, pose: tuple[float, ...]) -> np.ndarray:
+        """(N, 3) metres in the optical frame, of about the moment of a frame. InputError where there are none.
+
+        pose: of the sensor as seen from the camera, in axes x forward, y left, z up: x, y, z, roll, pitch, yaw.
+        """
+        message = self._newest
+        if message is None or abs(nanoseconds(message.header.stamp) - stamp_ns) > MAX_APART_S * 1e9:
+            topic = self._node.resolve_topic_name(self._prefix + self.topic)
+            raise InputError(
+                f"no ranges on {topic} are within {MAX_APART_S} s of the image; start the sensor, and compare the clocks"
+            )
+        if isinstance(message, LaserScan):
+            points = scan_points(
+                np.array(message.ranges, np.float64),
+                *(message.angle_min, message.angle_increment, message.range_min, message.range_max),
+            )
+        else:
+            points = read_points(message)
+        return moved(
+            points, _OPTICAL_FROM_BODY @ body_from_sensor(pose) @ _SENSOR_AXES[message.header.frame_id.endswith("optical_frame")]
+        )
+
+    def _on_message(self, message: Any) -> None:
+        self._newest = message
+
+
+_SENSOR_AXES = {False: np.eye(4), True: np.linalg.inv(_OPTICAL_FROM_BODY)}
+"""A sensor whose frame_id ends in optical_frame (REP 103) has its axes turned like the camera's."""
+
+
+def body_from_sensor(pose: tuple[float, ...]) -> np.ndarray:
+    """4x4 of x, y, z in metres and roll, pitch, yaw in radians about fixed axes, as in URDF."""
+    x, y, z, roll, pitch, yaw = pose
+    (sr, cr), (sp, cp), (sy, cy) = ((math.sin(a), math.cos(a)) for a in (roll, pitch, yaw))
+    return np.array(
+        [
+            [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr, x],
+            [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr, y],
+            [-sp, cp * sr, cp * cr, z],
+            [0, 0, 0, 1],
+        ]
+    )
+
+
+def read_points(cloud: PointCloud2) -> np.ndarray:
+    """(N, 3) x, y, z of a cloud with float32 fields, NaN where it has them. InputError where it cannot be read."""
+    offsets = {f.name: f.offset for f in cloud.fields if f.datatype == PointField.FLOAT32}
+    if not {"x", "y", "z"} <= set(offsets):
+        raise InputError("the cloud has no float32 fields x, y and z")
+    width, height, step = cloud.width, cloud.height, cloud.point_step
+    row = cloud.row_step or width * step
+    if (
+        max(offsets[a] for a in "xyz") + 4 > step
+        or width * step > row
+        or row * height > len(cloud.data)
+        or width * height > MAX_POINTS
+    ):
+        raise InputError("the cloud's size does not fit its data")
+    order = ">" if cloud.is_bigendian else "<"
+    layout = np.dtype({"names": list("xyz"), "formats": [f"{order}f4"] * 3, "offsets": [offsets[a] for a in "xyz"], "itemsize": step})
+    table = np.ndarray((height, width), layout, memoryview(cloud.data), strides=(row, step))
+    return np.stack([table[a].reshape(-1) for a in "xyz"], axis=-1).astype(np.float64)

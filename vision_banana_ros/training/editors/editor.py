@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An open editor while it is being tuned: its networks, its instructions, and what it answers on held-out views."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.evaluation.evaluate import ask, evaluate
+from vision_banana_ros.evaluation.figures import tidy
+from vision_banana_ros.evaluation.splits import Case, case_of
+from vision_banana_ros.generators.backbones.diffusers_folder import Folder
+from vision_banana_ros.generators.backbones.guidance import Denoise, Guidance, guided
+from vision_banana_ros.generators.backbones.noise_schedule import Step, start_of, walk
+from vision_banana_ros.generators.backbones.prompt_cache import Prompt
+from vision_banana_ros.perception import Perceiver, Question
+from vision_banana_ros.scenes import CLASSES
+from vision_banana_ros.tasks.profiles import Profile
+from vision_banana_ros.training.data.questions import LEGEND
+from vision_banana_ros.training.data.sources import FIRST_HELD_OUT_SEED
+from vision_banana_ros.training.editors.examples import shot
+
+PROMPTS_KEPT = 64  # an encoded instruction takes 16 MB
+
+
+class Tuned:
+    """Networks of a model's folder on the accelerator's device. The text encoder is loaded with the first instruction and stays:
+    instructions are drawn without end."""
+
+    def __init__(self, folder: Folder, profile: Profile, size: tuple[int, int], tasks: Sequence[str], accelerator: Any) -> None:
+        self.networks = folder.family.networks
+        self.device = accelerator.device
+        self._folder, self._profile, self._size, self._tasks = folder, profile, size, tuple(tasks)
+        self._accelerator = accelerator
+        kind = torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32
+        networks = (network.requires_grad_(False) for network in self.networks.networks(folder.path, size, kind))
+        self.encoder, self.denoiser, self.decoder = networks
+        self.encoder, self.decoder = self.encoder.to(self.device), self.decoder.to(self.device)
+        self._words = self.networks.Words(folder.path, str(self.device))
+        self._prompts: OrderedDict[str, Prompt] = OrderedDict()
+
+    def reads(self, instruction: str) -> bool:
+        """Whether the text encoder reads an instruction of this length."""
+        try:
+            self._words.ids(instruction)
+        except InputError:
+            return False
+        return True
+
+    def prompt(self, instruction: str) -> Prompt:
+        """An instruction, encoded. InputError where it is longer than the encoder reads."""
+        if instruction not in self._prompts:
+            self._prompts[instruction] = self._words.encode([instruction])[0]
+            if len(self._prompts) > PROMPTS_KEPT:
+                self._prompts.popitem(last=False)
+        self._prompts.move_to_end(instruction)
+        return self._prompts[instruction]
+
+    def velocity(self, x: Tensor, frame: Tensor, time: Tensor, prompt: Prompt) -> Tensor:
+        given = (torch.from_numpy(prompt[name])[None].to(self.device) for name in self.networks.PROMPT)
+        with self._accelerator.autocast():
+            return self.denoiser(x, frame, time, *given).float()
+
+    def in_one_step(self, frame: Tensor, prompt: Prompt) -> Tensor:
+        """(1, H, W, 3) from the frame's own latents; the VAE stays in float32, for colours are numbers here."""
+        return self.decoder(frame - self.velocity(frame, frame, torch.ones(1, device=self.device), prompt))
+
+    def painted_steps(self) -> int:
+        """Steps that the model was made for."""
+        return self._folder.family.painted(self._folder.index)[0]
+
+    def measure(self, views: int, steps: int) -> dict[str, Any]:
+        """The evaluation package's report on so many held-out views, and "picture", the mean error of the painted colours (0..1).
+
+        steps: 1, from the frame; or more, from noise, with the guidance that the model wants.
+        """
+        live = _Live(self, self._profile, self._size, self._tasks, steps)
+        report = evaluate(Perceiver(live), live.shown(held_out_case(FIRST_HELD_OUT_SEED + i, self._size) for i in range(views)))
+        del report["worst"]
+        return tidy({**report, "picture": float(np.mean(live.errors)) if live.errors else float("nan")})
+
+    @torch.no_grad()
+    def paint(self, image: np.ndarray, instructions: Sequence[str], steps: int) -> np.ndarray:
+        """(H, W, 3) uint8 -> (N, H, W, 3) float32 in 0..1."""
+        frame = self.encoder(torch.from_numpy(image).to(self.device))
+        prompts = [self.prompt(instruction) for instruction in instructions]
+        if steps == 1:
+            pictures = [self.in_one_step(frame, prompt) for prompt in prompts]
+        else:
+            schedule, guidance = self._way(steps, tuple(frame.shape[1:]))
+            noise = torch.from_numpy(start_of("noise", frame.shape[1:])).to(self.device)
+            denoise = guided(guidance, lambda prompt: self._steps(frame, prompt))
+            pictures = [self.decoder(walk(schedule, noise, denoise(prompt))) for prompt in prompts]
+        return torch.cat(pictures).float().cpu().numpy()
+
+    def _steps(self, frame: Tensor, prompt: Prompt) -> Denoise:
+        return lambda x, time: self.velocity(x, frame, torch.full((1,), time, device=self.device), prompt)
+
+    def _way(self, steps: int, latents: tuple[int, ...]) -> tuple[list[Step], Guidance | None]:
+        scale = self._folder.family.painted(self._folder.index)[1]
+        guidance = Guidance(scale, self.prompt(self.networks.UNTOLD), self.networks.KEEPS_LENGTH) if scale > 1 else None
+        return self.networks.schedule(self._folder.config("scheduler"), steps, latents), guidance
+
+
+class _Live:
+    """The generator's face that evaluation looks at. errors: mean of |painted - truth| of each picture that has one truth."""
+
+    def __init__(self, tuned: Tuned, profile: Profile, size: tuple[int, int], tasks: tuple[str, ...], steps: int) -> None:
+        self.profile, self.size = profile, size
+        self.manifest = SimpleNamespace(tasks=tasks, legend=LEGEND, depth_range_m=(0.1, 100.0))
+        self.errors: list[float] = []
+        self._tuned, self._steps = tuned, steps
+        self._truths: dict[str, np.ndarray] = {}
+
+    def shown(self, cases: Iterable[Case]) -> Iterator[Case]:
+        """The cases one by one, each as it is asked about."""
+        for case in cases:
+            asked = [(self.profile.asked(question), truth) for question, truth in ask(case, LEGEND) if self._has_one_truth(question)]
+            self._truths = {
+                question.instruction: self.profile.encode(question.task, truth, legend=question.legend, color=question.color)
+                for question, truth in asked
+            }
+            yield case
+
+    def paint(self, image: np.ndarray, instructions: Sequence[str]) -> np.ndarray:
+        return self._tuned.paint(image, instructions, self._steps)
+
+    def answer(self, image: np.ndarray, questions: Sequence[Question]) -> list[Any]:
+        asked = [self.profile.asked(question) for question in questions]
+        painted = self.paint(image, [question.instruction for question in asked])
+        for question, rgb in zip(asked, painted, strict=True):
+            if question.instruction in self._truths:
+                self.errors.append(float(np.abs(rgb - self._truths[question.instruction]).mean()))
+        return [question.read(rgb) for question, rgb in zip(asked, painted, strict=True)]
+
+    def _has_one_truth(self, question: Question) -> bool:
+        """Instances may have any colours."""
+        return question.task in self.manifest.tasks and question.task != "instances"
+
+
+def held_out_case(seed: int, size: tuple[int, int]) -> Case:
+    """A view with its truth. seed: of a world that no training draws."""
+    view, rng = shot(seed, size).view, np.random.default_rng(seed)
+    things = np.unique(view.labels[(view.instances > 0) & (view.labels < len(CLASSES))])
+    case = case_of(f"held out {seed}", view, rng)
+    return replace(case, thing=int(rng.choice(things)) if len(things) else None)

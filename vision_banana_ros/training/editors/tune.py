@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Teach an open image editor this package's answers: a LoRA on its denoiser, on rendered scenes or on given pairs.
+
+start "noise": flow matching, the editor's own loss (velocity at a random point between noise and answer), for many steps. start
+"frame": one step from the frame's own latents, with the loss on the decoded picture (arXiv 2409.11355, 2609.08084); what it was
+tuned from, painting in all its steps, is its teacher and is measured beside it. The VAE and the text encoder stay as they are.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.evaluation.figures import tidy
+from vision_banana_ros.generators.backbones.diffusers_folder import Folder, open_folder, read_json
+from vision_banana_ros.generators.backbones.lora import COMPARISON
+from vision_banana_ros.generators.bundle import sha256_of
+from vision_banana_ros.tasks.profiles import Profile
+from vision_banana_ros.training.editors.editor import Tuned
+from vision_banana_ros.training.editors.examples import TASKS, Example, lessons, read_pairs
+
+STATE, LORA, OPTIMIZER = "state.json", "lora.safetensors", "optimizer.pt"
+#: Layers that take a LoRA, in every family that takes one.
+_LAYERS = ("to_q", "to_k", "to_v", "to_out.0", "to_qkv_mlp_proj", "to_out", "proj_out")
+#: What of a plan must stay when a run goes on.
+_FIXED = ("size", "start", "rank", "tasks")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """size: of frames and answers. tasks: what it learns to answer. start: "noise" or "frame". begin: the run whose LoRA to start
+    from. rank: of the LoRA. batch: examples a step and process. views: different scenes. keep: share of the
+    editor's own work, to stay an editor: of `pairs`, a folder with pairs.json, or else edits of the scenes; pairs alone where keep
+    is 0. held_out: views that errors are measured on.
+    """
+
+    size: tuple[int, int]
+    steps: int
+    tasks: tuple[str, ...] = TASKS
+    start: str = "frame"
+    begin: Path | None = None
+    rank: int = 16
+    rate: float = 1e-4
+    batch: int = 1
+    views: int = 1000
+    save_every: int = 500
+    precision: str = "no"
+    pairs: Path | None = None
+    keep: float = 0.0
+    held_out: int = 8
+    seed: int = 0
+
+
+def tune(source: Path, out: Path, profile: Profile, plan: Plan, say: Callable[[str], None] = print) -> dict[str, Any]:
+    """Train and write `out`/lora.safetensors for `vision-banana import --lora`; goes on where `out` was left.
+
+    Returns losses, and the evaluation package's report on held-out views "before" and "after"; from the frame also that of the
+    "teacher", and `out`/comparison.json. InputError where the model takes no LoRA or the plan cannot be.
+    """
+    from accelerate import Accelerator
+
+    folder = open_folder(source)
+    _check(folder, profile, plan)
+    state = _state(out, plan)
+    pairs = read_pairs(plan.pairs, plan.size) if plan.pairs else []
+    accelerator = Accelerator(mixed_precision=plan.precision)
+    torch.manual_seed(plan.seed)
+    tuned = Tuned(folder, profile, plan.size, plan.tasks, accelerator)
+    if too_long := next((pair.instruction for pair in pairs if not tuned.reads(pair.instruction)), ""):
+        raise InputError(f"The instruction '{too_long[:40]}…' of a pair cannot be read by this model's text encoder: shorten it.")
+    adapter = _Adapter(tuned, plan, out if "step" in state else plan.begin)
+    optimizer = torch.optim.AdamW(adapter.weights, lr=plan.rate, weight_decay=0.0)
+    if "step" in state:
+        optimizer.load_state_dict(torch.load(out / OPTIMIZER, weights_only=True))
+    tuned.denoiser, optimizer = accelerator.prepare(tuned.denoiser, optimizer)
+    many, one = tuned.painted_steps(), 1
+    own = one if plan.start == "frame" else many
+    if "step" not in state:
+        state = {"step": 0, "losses": [], "before": tuned.measure(plan.held_out, own)}
+        if plan.start == "frame":
+            state["teacher"] = tuned.measure(plan.held_out, many)
+
+    losses = _Losses(tuned, plan)
+    drawn = lessons(profile, plan, pairs, state["step"], accelerator.process_index)
+    examples = (example for example in drawn if tuned.reads(example.instruction))
+    started, first = time.monotonic(), state["step"]
+    while state["step"] < plan.steps:
+        loss = torch.stack([losses.of(next(examples)) for _ in range(plan.batch)]).mean()
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(adapter.weights, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        state["step"] += 1
+        state["losses"].append(round(float(loss.detach()), 6))
+        last = state["step"] == plan.steps
+        if last:
+            state["after"] = tuned.measure(plan.held_out, own)
+        if (state["step"] % plan.save_every == 0 or last) and accelerator.is_main_process:
+            out.mkdir(parents=True, exist_ok=True)
+            adapter.save(out)
+            torch.save(optimizer.state_dict(), out / OPTIMIZER)
+            (out / STATE).write_text(json.dumps(tidy({**state, "plan": _plain(plan), "profile": profile.name}), indent=1) + "\n")
+            if last and plan.start == "frame":
+                _compare(out, state, many)
+            recent = state["losses"][-plan.save_every :]
+            pace = (time.monotonic() - started) / (state["step"] - first)
+            say(f"step {state['step']} of {plan.steps}: loss {sum(recent) / len(recent):.4f}, {pace:.2f} s a step")
+    return state
+
+
+class _Adapter:
+    """The LoRA on a denoiser. begin: a run's folder whose LoRA it starts as."""
+
+    def __init__(self, tuned: Tuned, plan: Plan, begin: Path | None) -> None:
+        from peft import LoraConfig
+        from peft.utils import set_peft_model_state_dict
+        from safetensors.torch import load_file
+
+        self._networks = tuned.networks
+        self._transformer = tuned.denoiser.transformer
+        layers = [n for n, m in self._transformer.named_modules() if n.endswith(_LAYERS) and isinstance(m, torch.nn.Linear)]
+        self._config = LoraConfig(r=plan.rank, lora_alpha=plan.rank, target_modules=layers, init_lora_weights="gaussian")
+        self._transformer.add_adapter(self._config)
+        self.weights = [parameter for parameter in tuned.denoiser.parameters() if parameter.requires_grad]
+        for parameter in self.weights:
+            parameter.data = parameter.data.float()  # small steps are lost in bfloat16
+        if begin is not None:
+            saved = {n.removeprefix("transformer."): v for n, v in load_file(begin / LORA).items()}
+            set_peft_model_state_dict(self._transformer, saved)
+
+    def save(self, out: Path) -> None:
+        import diffusers
+        from peft.utils import get_peft_model_state_dict
+
+        getattr(diffusers, self._networks.LORA_PIPELINE).save_lora_weights(
+            out,
+            transformer_lora_layers=get_peft_model_state_dict(self._transformer),
+            weight_name=LORA,
+            transformer_lora_adapter_metadata=self._config.to_dict(),
+        )
+
+
+class _Losses:
+    """The loss of an example, by the plan's start."""
+
+    def __init__(self, tuned: Tuned, plan: Plan) -> None:
+        self._tuned, self._start = tuned, plan.start
+        self._random = torch.Generator().manual_seed(plan.seed)
+
+    def of(self, example: Example) -> Tensor:
+        tuned = self._tuned
+        answer = torch.from_numpy(example.answer).to(tuned.device)
+        prompt = tuned.prompt(example.instruction)
+        with torch.no_grad():
+            frame = tuned.encoder(torch.from_numpy(example.frame).to(tuned.device))
+        if self._start == "frame":
+            return (tuned.in_one_step(frame, prompt) - answer[None]).abs().mean()
+        with torch.no_grad():
+            goal = tuned.encoder.encode(answer.permute(2, 0, 1)[None] * 2 - 1)
+        noise = torch.randn(goal.shape, generator=self._random).to(tuned.device)
+        # Logit-normal times, as flow-matching editors were trained (arXiv 2403.03206).
+        time = torch.sigmoid(torch.randn(1, generator=self._random)).to(tuned.device)
+        x = (1 - time) * goal + time * noise
+        return ((tuned.velocity(x, frame, time, prompt) - (noise - goal)) ** 2).mean()
+
+
+def _check(folder: Folder, profile: Profile, plan: Plan) -> None:
+    name = folder.family.name
+    if folder.family.encoder_sees_image:
+        raise InputError(f"{name} cannot be tuned here, for its text encoder looks at every frame: choose another model.")
+    if folder.family.networks.LORA_PIPELINE is None:
+        raise InputError(f"{name} takes no LoRA: choose another model.")
+    folder.family.check_size(plan.size)
+    if plan.start not in ("noise", "frame"):
+        raise InputError(f"Tuning starts from noise or frame, not from '{plan.start}'.")
+    unknown = [task for task in plan.tasks if task not in TASKS or task not in profile.tasks]
+    if unknown or not plan.tasks:
+        raise InputError(f"Tuning by the profile {profile.name} knows the tasks {', '.join(TASKS)}: choose of them, not {unknown}.")
+    if not 0 <= plan.keep <= 1:
+        raise InputError(f"A share of {plan.keep:g} cannot be: give 0 to 1.")
+    if plan.begin is not None and not (plan.begin / LORA).is_file():
+        raise InputError(f"'{plan.begin}' holds no {LORA}: give the folder that `vision-banana tune` wrote.")
+    if plan.begin is not None:
+        _fits(plan.begin, plan, ("size", "rank"))
+
+
+def _state(out: Path, plan: Plan) -> dict[str, Any]:
+    """What a run was left with; empty for a new one."""
+    if not (out / STATE).is_file():
+        return {}
+    _fits(out, plan, _FIXED)
+    state = read_json(out / STATE)
+    return {name: value for name, value in state.items() if name not in ("plan", "profile")}
+
+
+def _fits(run: Path, plan: Plan, names: Sequence[str]) -> None:
+    ours, theirs = _plain(plan), read_json(run / STATE).get("plan", {})
+    for name in names:
+        if ours[name] != theirs.get(name):
+            raise InputError(f"The run in '{run}' has another {name}, {theirs.get(name)}, not {ours[name]}: ask for that one.")
+
+
+def _compare(out: Path, state: dict[str, Any], steps: int) -> None:
+    """Student and teacher for the card of the bundle that is made of this LoRA."""
+    reports = {"teacher": state["teacher"], "student": state["after"]}
+    (out / COMPARISON).write_text(json.dumps({"lora": sha256_of(out / LORA), "steps": steps, **tidy(reports)}, indent=1) + "\n")
+
+
+def _plain(plan: Plan) -> dict[str, Any]:
+    return json.loads(json.dumps(asdict(plan), default=str))

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training of the package's own generator: stages, loop, losses, sampler, checkpoints."""
