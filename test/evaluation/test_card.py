@@ -150,7 +150,7 @@ def test_credits_generation_and_comparison_have_their_places(bundle):
 def test_evaluate_prints_a_table_or_json(measured, tmp_path, capsys):
     assert main(["evaluate", str(measured), "--count", "1"]) == 0
     out, err = capsys.readouterr()
-    assert "| depth within 1.25 (δ1) |" in out and "procedural: 1 of 1" in err
+    assert "| depth within 1.25 (δ1) " in out and "procedural: 1 of 1" in err
     np.savez(tmp_path / "one_depth.npz", depth_m=np.full((60, 80), 2.0))
     cv2.imwrite(str(tmp_path / "one.png"), np.full((60, 80, 3), 90, np.uint8))
     assert main(["evaluate", str(measured), "--split", str(tmp_path), "--json"]) == 0
@@ -181,7 +181,7 @@ def test_pictures_that_are_not_ours_are_not_shown(bundle, tmp_path):
     np.savez(tmp_path / "photos" / "one_depth.npz", depth_m=np.full((60, 80), 2.0))
     cv2.imwrite(str(tmp_path / "photos" / "one.png"), np.full((60, 80, 3), 90, np.uint8))
     assert main(["evaluate", str(bundle), "--split", str(tmp_path / "photos"), "--write"]) == 0
-    assert set(open_bundle(bundle).metrics) == {"procedural", "photos"}
+    assert set(open_bundle(bundle).metrics) == {"procedural", "real:photos"}
     assert {file.name for file in bundle.glob("*.jpg")} == {"procedural.jpg", "procedural_worst.jpg"}
 
 

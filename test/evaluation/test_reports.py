@@ -4,7 +4,6 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
 
@@ -14,7 +13,7 @@ from vision_banana_ros.evaluation.card import depth_note
 from vision_banana_ros.evaluation.evaluate import evaluate, in_legend
 from vision_banana_ros.evaluation.figures import compare, report_table, tidy
 from vision_banana_ros.evaluation.legend_permutations import measure_legends
-from vision_banana_ros.evaluation.splits import folder, open_split, procedural
+from vision_banana_ros.evaluation.splits import open_split, procedural
 from vision_banana_ros.perception import Perceiver
 from vision_banana_ros.perception.ensemble import permuted
 from vision_banana_ros.scenes import CLASSES, kernel, make_world
@@ -134,26 +133,6 @@ def test_the_split_has_negatives_and_all_kinds_of_views():
     assert shown >= {"floor", "wall", "sky", "ground", "shelf", "person", "box", "ball", "mirror"}
     depths = np.concatenate([case.depth_m[::16, ::16].ravel() for case in views])
     assert depths.min() < 0.8 and np.isinf(depths).any() and depths[np.isfinite(depths)].max() > 20
-
-
-def test_a_folder_of_pictures_with_depth(tmp_path):
-    with pytest.raises(InputError, match=r"holds no NAME_depth\.npz"):
-        folder(tmp_path)
-    np.savez(tmp_path / "one_depth.npz", depth_m=np.full((4, 6), 2.5, np.float32))
-    with pytest.raises(InputError, match="cannot be read as a picture"):
-        list(folder(tmp_path))
-    cv2.imwrite(str(tmp_path / "one.png"), np.full((4, 6, 3), (0, 0, 255), np.uint8))
-    split = open_split(str(tmp_path))
-    (case,) = split
-    assert split.name == tmp_path.name and not split.ours
-    assert case.name == "one" and case.depth_m[0, 0] == 2.5
-    np.testing.assert_array_equal(case.image[0, 0], (255, 0, 0))
-    np.savez(tmp_path / "one_depth.npz", depth=np.ones((4, 6)))
-    with pytest.raises(InputError, match="no array 'depth_m'"):
-        list(split)
-    np.savez(tmp_path / "one_depth.npz", depth_m=np.ones((5, 6)))
-    with pytest.raises(InputError, match="one depth a pixel"):
-        list(split)
 
 
 def test_a_split_that_is_none_is_refused():

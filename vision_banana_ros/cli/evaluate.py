@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure a bundle on a fixed split with exact truth; with --write, put figures, pictures and the card into the bundle."""
+"""Measure a bundle on a fixed split with exact truth, and on folders of real frames; with --write, put figures, pictures and the card
+into the bundle."""
 
 from __future__ import annotations
 
@@ -8,8 +9,9 @@ import json
 import shlex
 import sys
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vision_banana_ros.cli.shared.torch_installed import needs_torch
 from vision_banana_ros.errors import InputError
@@ -20,18 +22,36 @@ if TYPE_CHECKING:
     from vision_banana_ros.training.own.sampler import Painter
 
 NAME = "evaluate"
-HELP = "measure a bundle against exact truth"
+HELP = "measure a bundle against exact truth and on real frames"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="default: the one that is installed")
+    parser.add_argument(
+        "bundle", type=Path, nargs="?", metavar="BUNDLE", help="a bundle, or a training run; default: the bundle that is installed"
+    )
     parser.add_argument(
         "--split",
         default="procedural",
         metavar="SPLIT",
-        help="procedural (default); furnished, of models kept from training; or a folder of pictures NAME.png with NAME_depth.npz",
+        help="procedural (default); furnished, of models kept from training; or a folder as --real takes them",
     )
-    parser.add_argument("--count", type=int, metavar="N", help="only the first N views of the split")
+    parser.add_argument(
+        "--real",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="DIR",
+        help="folders of real frames NAME.png with NAME_depth.npz or NAME_labels.png: measured too, and frames that show nothing",
+    )
+    parser.add_argument(
+        "--mapping",
+        type=Path,
+        metavar="FILE",
+        help="what the classes of NAME_labels.png are scored as: YAML or JSON, their class: ours",
+    )
+    parser.add_argument("--only-real", action="store_true", help="leave out the split")
+    parser.add_argument("--count", type=int, metavar="N", help="only the first N views of the split, and of each folder")
     parser.add_argument(
         "--against",
         type=Path,
@@ -53,54 +73,96 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from vision_banana_ros.evaluation.card import generation_section
-    from vision_banana_ros.evaluation.encode_prompts import encode_ahead
-    from vision_banana_ros.evaluation.figures import report_table
-    from vision_banana_ros.evaluation.report import measure, measure_generation, origin, write_generation, write_report
-    from vision_banana_ros.evaluation.splits import open_split
-    from vision_banana_ros.generators import default_bundle, load_generator
-    from vision_banana_ros.perception import Perceiver
+    from vision_banana_ros.evaluation.card import GENERATION, JUNK
+    from vision_banana_ros.evaluation.report import measure, measure_generation, measure_nothing, origin, write_entry, write_report
+    from vision_banana_ros.generators import default_bundle
 
     if args.steps < 1:
         raise InputError("--steps must be 1 or more.")
     path = args.bundle or default_bundle()
-    split = open_split(args.split, args.count)
-    generator = load_generator(path, args.executor)
-    perceiver = Perceiver(generator, passes=args.passes)
+    if _is_run(path) and (args.write or args.base):
+        raise InputError(f"'{path}' is a run of training, without a card: export it for --write or --base, or leave them out.")
     # What cannot be opened is said before anything is measured.
-    others = [_other(other, split, args) for other in args.against]
+    splits = _splits(args)
+    _, perceiver = _opened(path, args, splits)
+    others = [_opened(other, args, splits) for other in args.against]
     painters = _before_and_after(path, args) if args.base else None
-    encode_ahead(path, perceiver, split, _say)
     made = {"command": _command(args, path), **origin()}
-    report = {**measure(perceiver, split, _progress(split.name, len(split))), **made, "executor": generator.executor}
-    for name, theirs in others:
-        report.setdefault("against", {})[name] = measure(theirs, split, _progress(name, len(split)))
-    generation = {**measure_generation(*painters, perceiver), **made} if painters else None
+    by = {**made, "executor": getattr(perceiver.generator, "executor", "torch")}
+    reports: dict[str, dict[str, Any]] = {}
+    for split in splits:
+        report = {**measure(perceiver, split, _progress(split.name, len(split))), **by}
+        for name, other in others:
+            report.setdefault("against", {})[name] = measure(other, split, _progress(f"{split.name}, {name}", len(split)))
+        reports[split.name] = report
+    extras = {JUNK: {**measure_nothing(perceiver), **by}} if args.real else {}
+    extras |= {GENERATION: {**measure_generation(*painters, perceiver), **made}} if painters else {}
     if args.write:
-        write_report(path, split, report, perceiver)
-        if generation:
-            write_generation(path, generation)
-    if generation:
-        report["generation"] = generation
+        for split in splits:
+            write_report(path, split, reports[split.name], perceiver)
+        for name, extra in extras.items():
+            write_entry(path, name, extra)
     if args.json:
-        print(json.dumps(report, indent=2))
+        main = {} if args.only_real else reports.pop(splits[0].name)
+        print(json.dumps({**main, **({"real": reports} if reports else {}), **extras}, indent=2))
     else:
-        print(report_table({split.name: report, **report.get("against", {})}))
-        if generation:
-            print(f"\n{generation_section(generation)}")
+        print("\n\n".join(_tables(reports, extras)))
     return 0
 
 
-def _other(path: Path, split: Split, args: argparse.Namespace) -> tuple[str, Perceiver]:
+def _tables(reports: dict[str, dict[str, Any]], extras: dict[str, dict[str, Any]]) -> list[str]:
+    """The first figures of everything: a column a split, or a table a split where others were measured too."""
+    from vision_banana_ros.evaluation.card import GENERATION, JUNK, generation_section, junk_table
+    from vision_banana_ros.evaluation.figures import class_table, report_table
+    from vision_banana_ros.evaluation.real import PREFIX
+
+    together = {name: {"this": report, **report["against"]} for name, report in reports.items() if "against" in report} or {
+        "": reports
+    }
+    tables = []
+    for split, columns in together.items():
+        tables.append(report_table(columns, split))
+        if all(name.startswith(PREFIX) for name in ([split] if split else columns)):
+            tables.append(class_table(columns, split))
+    tables += [junk_table(extras[JUNK])] if JUNK in extras else []
+    tables += [generation_section(extras[GENERATION])] if GENERATION in extras else []
+    return [table for table in tables if table]
+
+
+def _splits(args: argparse.Namespace) -> list[Split]:
+    """What is to be measured on."""
+    from vision_banana_ros.evaluation.real import read_mapping, real_set
+    from vision_banana_ros.evaluation.splits import open_split
+
+    if args.only_real and not args.real:
+        raise InputError("--only-real needs folders of real frames: give --real DIR.")
+    mapping = read_mapping(args.mapping) if args.mapping else None
+    splits = [] if args.only_real else [open_split(args.split, args.count)]
+    splits += [real_set(folder, mapping, args.count) for folder in args.real]
+    names = [split.name for split in splits]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise InputError(f"Two folders are both called {', '.join(twice)} in the figures: rename one, or give it once.")
+    return splits
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "network").is_dir()  # which a run has and a bundle has not
+
+
+def _opened(path: Path, args: argparse.Namespace, splits: list[Split]) -> tuple[str, Perceiver]:
     """A bundle, or a run of training as it answers, and what it is called."""
     from vision_banana_ros.evaluation.encode_prompts import encode_ahead
+    from vision_banana_ros.evaluation.evaluate import questions_of
+    from vision_banana_ros.evaluation.junk import junk_questions
     from vision_banana_ros.generators import load_generator
     from vision_banana_ros.perception import Perceiver
 
-    if not (path / "network").is_dir():  # which a run has and a bundle has not
+    if not _is_run(path):
         generator = load_generator(path, args.executor)
         perceiver = Perceiver(generator, passes=args.passes)
-        encode_ahead(path, perceiver, split, _say)
+        legend = generator.manifest.legend
+        questions = chain.from_iterable(questions_of(split, legend) for split in splits)
+        encode_ahead(path, perceiver, chain(questions, junk_questions(legend) if args.real else []), _say)
         return generator.name, perceiver
     needs_torch()
     from vision_banana_ros.training.own.run_stages import open_painter
@@ -143,8 +205,10 @@ def _progress(name: str, total: int) -> Callable[[int], None]:
 
 def _command(args: argparse.Namespace, path: Path) -> str:
     """The command as somebody else would give it: names, not folders of this machine."""
-    split = Path(args.split).name
-    words = ["vision-banana", "evaluate", path.resolve().name, "--split", split]
+    words = ["vision-banana", "evaluate", path.resolve().name]
+    words += ["--only-real"] if args.only_real else ["--split", Path(args.split).name]
+    words += ["--real", *(folder.resolve().name for folder in args.real)] if args.real else []
+    words += ["--mapping", args.mapping.name] if args.mapping else []
     words += ["--count", str(args.count)] if args.count else []
     words += ["--passes", str(args.passes)] if args.passes > 1 else []
     for option, runs in (("--against", args.against), ("--base", [args.base] if args.base else [])):

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vision_banana_ros.evaluation.figures import FIGURES, compare, report_table, table
+from vision_banana_ros.evaluation.figures import FIGURES, class_table, compare, report_table, table
 from vision_banana_ros.evaluation.sheets import SAMPLES, WORST
 from vision_banana_ros.generators.bundle import MANIFEST, Bundle, open_bundle, renew_manifest
 
 CARD = "README.md"
 #: Entries of metrics.json that are no splits.
-GENERATION, ABLATIONS, VAE, ONE_STEP = "generation", "ablations", "vae", "one_step"
-NO_SPLITS = (GENERATION, ABLATIONS, VAE, ONE_STEP)
+GENERATION, ABLATIONS, VAE, ONE_STEP, JUNK = "generation", "ablations", "vae", "one_step", "junk"
+NO_SPLITS = (GENERATION, ABLATIONS, VAE, ONE_STEP, JUNK)
 IN_BRIEF = (
     ("depth", "delta1"),
     ("depth", "absrel"),
@@ -31,6 +31,14 @@ VAE_FIGURES = (
     ("referring", "ciou", "masks, cIoU", "{:.4f}"),
 )
 POOR_CLASSES = 6
+HOW_TO_READ = (
+    "What cannot be read counts as wrong in every share; means of errors are over what was read. "
+    "False positives: the share of expressions that fit nothing and still got a mask."
+)
+BESIDE_DEPTH = (
+    " Surest half: of what was read, by confidence. Aligned: times one factor a view, the ratio of the medians of truth and answer; "
+    "times too near: the median of those factors. Constant map: the view's true median depth everywhere, which looks at no picture."
+)
 BY_FIGURE = {(figure.task, figure.key): figure for figure in FIGURES}
 
 Report = Mapping[str, Any]
@@ -55,6 +63,8 @@ def card(bundle: Bundle) -> str:
         parts += [_overview(reports), _bad_at(reports), _pictures(bundle, reports)]
         parts += [_depth(reports), _classes(reports), _confidence(reports), _legends(reports)]
         parts += [_against(name, report) for name, report in reports.items() if "against" in report]
+    if JUNK in metrics:
+        parts.append(_junk(metrics[JUNK]))
     if ONE_STEP in metrics:
         parts.append(_one_step(metrics[ONE_STEP]))
     if VAE in metrics:
@@ -106,13 +116,18 @@ def _overview(reports: Mapping[str, Report]) -> str:
         said = f"- **{name}**: {report['views']} views" if "views" in report else f"- **{name}**"
         if referring := report.get("referring"):
             said += f", {referring['expressions']} expressions of which {referring.get('negatives', 0)} fit nothing"
-        lines.append(said + "." + depth_note(report))
-    lines += [
-        "",
-        "What cannot be read counts as wrong in every share; means of errors are over what was read. "
-        "False positives: the share of expressions that fit nothing and still got a mask.",
-    ]
+        lines.append(said + "." + depth_note(report) + _classes_note(report))
+    lines += ["", HOW_TO_READ + (BESIDE_DEPTH if any("delta1_aligned" in r.get("depth", {}) for r in reports.values()) else "")]
     return "\n".join(lines)
+
+
+def _classes_note(report: Report) -> str:
+    """What somebody else's classes were scored as; empty where the labels are ours."""
+    classes: Mapping[str, str | None] = report.get("classes", {})
+    ours = dict.fromkeys(name for name in classes.values() if name)
+    scored = "; ".join(f"{name}: {', '.join(theirs for theirs, as_ours in classes.items() if as_ours == name)}" for name in ours)
+    left_out = ", ".join(theirs for theirs, as_ours in classes.items() if as_ours is None)
+    return (f" Its classes as ours: {scored}." if scored else "") + (f" Left out: {left_out}." if left_out else "")
 
 
 def _bad_at(reports: Mapping[str, Report]) -> str:
@@ -173,12 +188,8 @@ def _depth(reports: Mapping[str, Report]) -> str:
 
 
 def _classes(reports: Mapping[str, Report]) -> str:
-    columns = {name: report["semantic"]["classes"] for name, report in reports.items() if "semantic" in report}
-    names = sorted(
-        {name for each in columns.values() for name in each}, key=lambda n: (-max(c.get(n) or 0 for c in columns.values()), n)
-    )
-    rows = [(name, *(f"{100 * c[name]:.1f} %" if c.get(name) is not None else "–" for c in columns.values())) for name in names]
-    return "## IoU by class\n" + table(rows, ("", *columns)) if rows else ""
+    found = class_table(reports)
+    return f"## IoU by class\n{found}" if found else ""
 
 
 def _confidence(reports: Mapping[str, Report]) -> str:
@@ -289,6 +300,23 @@ def _retained(report: Report) -> str:
     return "".join(f" Of the score of {name}, {100 * share:.1f} % is kept." for name, share in shares)
 
 
+def _junk(report: Report) -> str:
+    return (
+        "## Frames that show nothing\nShare of the pixels that could be read, and mean confidence of all: both should be near 0, so "
+        f"that such a frame is dropped.\n\n{junk_table(report)}"
+    )
+
+
+def junk_table(report: Report) -> str:
+    """A row a frame: the report of `measure_nothing`."""
+    tasks = list(dict.fromkeys(task for answers in report["frames"].values() for task in answers))
+    rows = [
+        (name, *(f"{100 * answers[task]['readable']:.1f} % / {answers[task]['confidence']:.3f}" for task in tasks))
+        for name, answers in report["frames"].items()
+    ]
+    return table(rows, ("readable / confidence", *tasks))
+
+
 def _ablations(runs: Mapping[str, Report]) -> str:
     """A row a run; each is a report like that of a split, cut to whatever was measured."""
     figures = [BY_FIGURE[key] for key in IN_BRIEF]
@@ -297,12 +325,12 @@ def _ablations(runs: Mapping[str, Report]) -> str:
 
 
 def _measured_by(metrics: Mapping[str, Report]) -> str:
-    lines = ["## Measured by", "```sh"]
+    lines: list[str] = []
     for report in metrics.values():  # of ablations, the runs have their own commands
         notes = [f"{key} {report[key]}" for key in ("version", "commit", "executor") if report.get(key)]
         if report.get("command"):
             lines.append(f"{report['command']}  # {', '.join(notes)}" if notes else report["command"])
-    return "\n".join([*lines, "```"])
+    return "\n".join(["## Measured by", "```sh", *dict.fromkeys(lines), "```"])
 
 
 def _made(bundle: Bundle) -> str:

@@ -7,6 +7,7 @@ random gives 1 all along. AUSC is the area under the curve, AUSE the area betwee
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class ConfidenceScore:
         _pool(self._by_error, place, error)
         _pool(self._by_confidence, confidence * np.float64(CONFIDENCE_STEPS), error)
 
-    def result(self) -> dict[str, object]:
+    def result(self) -> dict[str, Any]:
         """AUSC, the oracle's, AUSE; `gain`, how much of the oracle's improvement on chance it has (0 chance, 1 oracle);
         the mean error of the most confident shares; pixels and mean error by confidence."""
         surest, rest = self._by_confidence[:, ::-1]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Relative depth beside a truth: brought to metres by that truth itself, picture by picture, as its makers measure it.
+"""Depth brought to a truth by that truth itself, picture by picture: by one factor, or of relative depth by scale and shift, as its
+makers measure it.
 
 Figures of it say how well the shape of the depth is known, never how far anything is.
 """
@@ -17,3 +18,10 @@ def depth_in_metres(depth_relative: np.ndarray, truth_m: np.ndarray, kind: str, 
         return metres(depth_relative, align(depth_relative, known, kind))
     except InputError:
         return np.full(truth_m.shape, np.nan, np.float32)
+
+
+def median_scale(depth_m: np.ndarray, truth_m: np.ndarray) -> float:
+    """The factor that brings depth to its truth: the ratio of their medians where both are finite and above 0 (of Zhou et al. 2017);
+    NaN where nothing is."""
+    both = np.isfinite(depth_m) & (depth_m > 0) & np.isfinite(truth_m) & (truth_m > 0)
+    return float(np.median(truth_m[both]) / np.median(depth_m[both])) if both.any() else float("nan")

@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an imported editor will be asked while it is measured, encoded before that in one go: it answers no other words."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from vision_banana_ros.evaluation.evaluate import ask
 from vision_banana_ros.evaluation.legend_permutations import legends_of
-from vision_banana_ros.evaluation.splits import Split
 from vision_banana_ros.perception import Perceiver, Question
 
 
-def encode_ahead(path: Path, perceiver: Perceiver, split: Split, say: Callable[[str], None]) -> None:
-    """Encode the questions of a split that the bundle in `path` does not know yet; nothing to do for any but an imported editor.
+def encode_ahead(path: Path, perceiver: Perceiver, asked: Iterable[Question], say: Callable[[str], None]) -> None:
+    """Encode the questions, and those of other legends, that the bundle in `path` does not know yet; nothing to do for any but an
+    imported editor, and `asked` is not looked at.
 
     InputError where its text encoder is not there, or does not read one of them.
     """
@@ -26,8 +25,7 @@ def encode_ahead(path: Path, perceiver: Perceiver, split: Split, say: Callable[[
     family = FAMILIES[manifest.backbone["family"]]
     if not family.words or family.encoder_sees_image:
         return
-    questions = [question for case in split for question, _ in ask(case, manifest.legend)]
-    questions += [Question.semantic(legend) for legend in legends_of(manifest.legend)]
+    questions = [*asked, *(Question.semantic(legend) for legend in legends_of(manifest.legend))]
     wanted = perceiver.asked([question for question in questions if question.task in manifest.tasks])
     bundle = open_bundle(path)
     known = set(cache_of(bundle).instructions())

@@ -2,7 +2,7 @@
 """Measure a generator on a split, through the same path that a frame takes in the node."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -82,7 +82,9 @@ def compared(perceiver: Perceiver, task: str, answer: Any, truth: np.ndarray) ->
 
 def ask(case: Case, legend: Legend) -> list[tuple[Question, np.ndarray]]:
     """The questions that a case has the answers to, with those answers; labels are indexes into the legend."""
-    asked = [(Question.depth(), case.depth_m)]
+    asked = []
+    if case.depth_m is not None:
+        asked.append((Question.depth(), case.depth_m))
     if case.normals is not None:
         asked.append((Question.normals(), case.normals))
     if case.labels is not None:
@@ -92,6 +94,11 @@ def ask(case: Case, legend: Legend) -> list[tuple[Question, np.ndarray]]:
     if case.instances is not None and case.thing is not None:
         asked.append((Question.instances(CLASSES[case.thing]), np.where(case.labels == case.thing, case.instances, 0)))
     return asked
+
+
+def questions_of(cases: Iterable[Case], legend: Legend) -> Iterator[Question]:
+    """Everything that these cases are asked, one after the other."""
+    return (question for case in cases for question, _ in ask(case, legend))
 
 
 def in_legend(labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:

@@ -9,13 +9,17 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One entry of a split's report. `form`: "share" (0..1, shown in per cent), "degrees", "metres" or "ratio"."""
+    """One entry of a split's report.
+
+    form: "share" (0..1, shown in per cent), "degrees", "metres" or "ratio". more_is_better: None where neither is, as of what
+    tells of the split itself.
+    """
 
     task: str
     key: str
     name: str
     form: str
-    more_is_better: bool
+    more_is_better: bool | None
 
     def of(self, report: Mapping[str, Any]) -> float:
         """Its value in a report; NaN where that was not measured."""
@@ -34,6 +38,12 @@ FIGURES = (
     Figure("depth", "absrel", "depth AbsRel", "ratio", False),
     Figure("depth", "rmse_m", "depth RMSE", "metres", False),
     Figure("depth", "readable", "depth readable", "share", True),
+    Figure("depth", "absrel_surest_half", "depth AbsRel, surest half", "ratio", False),
+    Figure("depth", "delta1_aligned", "depth δ1, aligned", "share", True),
+    Figure("depth", "absrel_aligned", "depth AbsRel, aligned", "ratio", False),
+    Figure("depth", "scale", "depth, times too near", "ratio", None),
+    Figure("depth", "delta1_constant", "constant map δ1", "share", None),
+    Figure("depth", "absrel_constant", "constant map AbsRel", "ratio", None),
     Figure("normals", "mean_deg", "normals mean", "degrees", False),
     Figure("normals", "median_deg", "normals median", "degrees", False),
     Figure("normals", "under_11_25", "normals under 11.25°", "share", True),
@@ -53,13 +63,13 @@ FIGURES = (
 def compare(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
     """Two reports of one split: one step and its teacher, shared and specialist, before and after.
 
-    Returns, for each figure that both have, {"ours", "theirs", "better"}: by which part of theirs ours is better
-    (negative: worse).
+    Returns, for each figure that both have and that can be better, {"ours", "theirs", "better"}: by which part of theirs ours is
+    better (negative: worse).
     """
     compared: dict[str, Any] = {}
     for figure in FIGURES:
         a, b = figure.of(ours), figure.of(theirs)
-        if math.isfinite(a) and math.isfinite(b):
+        if figure.more_is_better is not None and math.isfinite(a) and math.isfinite(b):
             gain = (a - b) if figure.more_is_better else (b - a)
             better = gain / abs(b) if b else (0.0 if not gain else math.copysign(math.inf, gain))
             compared.setdefault(figure.task, {})[figure.key] = {"ours": a, "theirs": b, "better": better}
@@ -77,14 +87,23 @@ def table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...]) -> str:
     return "\n".join([line(header), f"|{rule}|", *map(line, rows)])
 
 
-def report_table(reports: Mapping[str, Mapping[str, Any]]) -> str:
+def report_table(reports: Mapping[str, Mapping[str, Any]], title: str = "") -> str:
     """The first figures of some reports, one column each; figures that none of them has are left out."""
     rows = []
     for figure in FIGURES:
         values = [figure.of(report) for report in reports.values()]
         if any(map(math.isfinite, values)):
             rows.append((figure.name, *map(figure.write, values)))
-    return table(rows, ("", *reports))
+    return table(rows, (title, *reports))
+
+
+def class_table(reports: Mapping[str, Mapping[str, Any]], title: str = "") -> str:
+    """IoU by class, one column each for the reports that have it, the best class first; empty where none has."""
+    columns = {name: report["semantic"]["classes"] for name, report in reports.items() if "semantic" in report}
+    names = {name for each in columns.values() for name in each}
+    order = sorted(names, key=lambda n: (-max(c.get(n) or 0 for c in columns.values()), n))
+    rows = [(name, *(f"{100 * c[name]:.1f} %" if c.get(name) is not None else "–" for c in columns.values())) for name in order]
+    return table(rows, (title, *columns)) if rows else ""
 
 
 def tidy(value: Any) -> Any:

@@ -8,9 +8,10 @@ from typing import Any
 
 from vision_banana_ros import __version__
 from vision_banana_ros.evaluation import legend_permutations
-from vision_banana_ros.evaluation.card import GENERATION, write_card
+from vision_banana_ros.evaluation.card import write_card
 from vision_banana_ros.evaluation.evaluate import evaluate
 from vision_banana_ros.evaluation.figures import tidy
+from vision_banana_ros.evaluation.junk import measure_junk
 from vision_banana_ros.evaluation.retention import measure_retention
 from vision_banana_ros.evaluation.sheets import write_sheets
 from vision_banana_ros.evaluation.splits import Case, Split
@@ -20,17 +21,22 @@ from vision_banana_ros.perception.perceiver import Painter
 
 
 def measure(perceiver: Perceiver, split: Split, progress: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
-    """Every figure of a generator on a split, ready for JSON."""
+    """Every figure of a generator on a split, ready for JSON.
+
+    Of others' labels it says what their classes were scored as ("classes"), and leaves other legends out.
+    """
     first: list[Case] = []  # kept, because rendering them again would take as long as asking
 
     def cases() -> Iterator[Case]:
         for case in split:
-            if len(first) < legend_permutations.VIEWS:
+            if split.ours and len(first) < legend_permutations.VIEWS:
                 first.append(case)
             yield case
 
     report = evaluate(perceiver, cases(), progress)
-    if "semantic" in report:
+    if split.classes:
+        report["classes"] = dict(split.classes)
+    if first and "semantic" in report:
         report["legends"] = legend_permutations.measure_legends(perceiver, first)
     return tidy(report)
 
@@ -49,9 +55,14 @@ def measure_generation(before: Painter, after: Painter, judge: Perceiver) -> dic
     return tidy({**measure_retention(after, judge), "against": {"the base": measure_retention(before, judge)}})
 
 
-def write_generation(path: Path, report: dict[str, Any]) -> None:
-    """Put a report of generation into a bundle: metrics.json, the card, checksums."""
-    add_metrics(path, GENERATION, report)
+def measure_nothing(perceiver: Perceiver) -> dict[str, Any]:
+    """What a generator answers about frames that show nothing, ready for JSON."""
+    return tidy(measure_junk(perceiver))
+
+
+def write_entry(path: Path, name: str, report: dict[str, Any]) -> None:
+    """Put what is no split's report into a bundle: metrics.json, the card, checksums."""
+    add_metrics(path, name, report)
     write_card(path)
 
 

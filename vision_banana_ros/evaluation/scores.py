@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vision_banana_ros.evaluation.confidence import ConfidenceScore
+from vision_banana_ros.evaluation.depth_alignment import median_scale
 
 DEPTH_BANDS_M = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 100.0)
 ANGLES_DEG = (11.25, 22.5, 30.0)
@@ -23,24 +24,34 @@ IOU_THRESHOLDS = np.arange(0.5, 1.0, 0.05)
 
 @dataclass
 class DepthScore:
-    """delta1 (share within a factor of 1.25), AbsRel and RMSE where the truth is finite and at most `far_m`."""
+    """delta1 (share within a factor of 1.25), AbsRel and RMSE where the truth is finite and at most `far_m`.
+
+    Beside them the same figures of two other maps: the answer times one factor a frame, the ratio of the medians of truth and
+    answer ("aligned": how well the shape is known, whatever the scale), and the frame's true median everywhere ("constant": what
+    one gets who looks at no picture). "scale" is the median of those factors: above 1, answers are too near.
+    """
 
     far_m: float = 100.0
-    _sums: np.ndarray = field(default_factory=lambda: np.zeros((len(DEPTH_BANDS_M) - 1, 5)))
+    _bands: np.ndarray = field(default_factory=lambda: np.zeros((len(DEPTH_BANDS_M) - 1, 5)))
+    _aligned: np.ndarray = field(default_factory=lambda: np.zeros(5))
+    _constant: np.ndarray = field(default_factory=lambda: np.zeros(5))
+    _scales: list[float] = field(default_factory=list)
     _confidence: ConfidenceScore = field(default_factory=ConfidenceScore)
 
     def add(self, depth_m: np.ndarray, truth_m: np.ndarray, confidence: np.ndarray | None = None) -> float:
         known = (truth_m > 0) & (truth_m <= self.far_m)
         truth, answer = truth_m[known].astype(np.float64), depth_m[known].astype(np.float64)
-        read = np.isfinite(answer) & (answer > 0)
-        ratio = np.ones_like(truth)
-        ratio[read] = np.maximum(answer[read] / truth[read], truth[read] / answer[read])
-        error = np.where(read, answer, truth) - truth
-        relative = np.abs(error) / truth
-        parts = (np.ones_like(truth), read, read & (ratio < 1.25), relative, error**2)
-        band = np.clip(np.searchsorted(DEPTH_BANDS_M, truth, side="right") - 1, 0, len(self._sums) - 1)
+        parts = _depth_parts(answer, truth)
+        band = np.clip(np.searchsorted(DEPTH_BANDS_M, truth, side="right") - 1, 0, len(self._bands) - 1)
         for column, part in enumerate(parts):
-            self._sums[:, column] += np.bincount(band, part, len(self._sums))
+            self._bands[:, column] += np.bincount(band, part, len(self._bands))
+        scale = median_scale(answer, truth)
+        if np.isfinite(scale):
+            self._scales.append(scale)
+        self._aligned += _depth_parts(answer * scale, truth).sum(1)
+        if len(truth):
+            self._constant += _depth_parts(np.full_like(truth, np.median(truth)), truth).sum(1)
+        read, relative = parts[1] > 0, parts[3]
         if confidence is not None:
             self._confidence.add(confidence[known][read], relative[read])
         return _mean(relative[read], len(truth))
@@ -48,10 +59,33 @@ class DepthScore:
     def result(self) -> dict[str, object]:
         bands = {
             f"{low:g}-{high:g} m": _depth_figures(row)
-            for low, high, row in zip(DEPTH_BANDS_M[:-1], DEPTH_BANDS_M[1:], self._sums, strict=True)
+            for low, high, row in zip(DEPTH_BANDS_M[:-1], DEPTH_BANDS_M[1:], self._bands, strict=True)
             if row[0]
         }
-        return {**_depth_figures(self._sums.sum(0)), "bands": bands, "confidence": self._confidence.result()}
+        beside = {
+            f"{key}_{name}": value
+            for name, sums in (("aligned", self._aligned), ("constant", self._constant))
+            for key, value in _depth_figures(sums).items()
+            if key != "readable"
+        }
+        confidence = self._confidence.result()
+        return {
+            **_depth_figures(self._bands.sum(0)),
+            "absrel_surest_half": confidence["error_of_most_confident"]["0.5"],
+            **beside,
+            "scale": float(np.median(self._scales)) if self._scales else float("nan"),
+            "bands": bands,
+            "confidence": confidence,
+        }
+
+
+def _depth_parts(answer: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """(5, N), to be summed up: is known, was read, is within 1.25, relative error, squared error; no error where nothing was read."""
+    read = np.isfinite(answer) & (answer > 0)
+    found = np.where(read, answer, truth)
+    error = found - truth
+    close = read & (np.maximum(found / truth, truth / found) < 1.25)
+    return np.stack([np.ones_like(truth), read, close, np.abs(error) / truth, error**2])
 
 
 def _depth_figures(sums: np.ndarray) -> dict[str, float]:

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What bundles are measured on. A split is fixed by its seeds, and nothing in it is ever trained on."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from vision_banana_ros.errors import InputError
@@ -20,11 +19,11 @@ SIZE = (240, 320)  # height, width of the pictures
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A picture and the truth there is about it."""
+    """A picture and the truth there is about it. depth_m: metres along Z, NaN or 0 where nothing is known."""
 
     name: str
     image: np.ndarray
-    depth_m: np.ndarray
+    depth_m: np.ndarray | None = None
     intrinsics: Intrinsics | None = None
     normals: np.ndarray | None = None
     labels: np.ndarray | None = None
@@ -35,12 +34,17 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Cases by number, each made anew whenever it is asked for. `ours`: rendered here, so pictures may be shown."""
+    """Cases by number, each made anew whenever it is asked for.
+
+    ours: rendered here, so pictures may be shown. classes: of others' labels, their names and the class of ours that each is
+    scored as; None for those that are left out of the score.
+    """
 
     name: str
     count: int
     case: Callable[[int], Case]
     ours: bool = True
+    classes: Mapping[str, str | None] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.count
@@ -50,7 +54,8 @@ class Split:
 
 
 def open_split(name: str, count: int | None = None) -> Split:
-    """ "procedural", "furnished", or a folder; `count` takes only the first cases. InputError where there is none."""
+    """ "procedural", "furnished", or a folder as `real_set` reads it; `count` takes only the first cases. InputError where there is
+    none."""
     makers = {"procedural": procedural, "furnished": furnished}
     if count is not None and count < 1:
         raise InputError(f"A split needs at least one view, not {count}.")
@@ -59,8 +64,9 @@ def open_split(name: str, count: int | None = None) -> Split:
     path = Path(name)
     if not path.is_dir():
         raise InputError(f"There is no split '{name}': take {', '.join(makers)}, or a folder with NAME.png and NAME_depth.npz.")
-    found = folder(path)
-    return Split(found.name, min(count or len(found), len(found)), found.case, found.ours)
+    from vision_banana_ros.evaluation.real import real_set
+
+    return real_set(path, count=count)
 
 
 def procedural(count: int = VIEWS) -> Split:
@@ -74,14 +80,6 @@ def furnished(count: int = VIEWS) -> Split:
 
     make_furnished_world(0, split="test")  # says at once, and how to get them, where the models are missing
     return Split("furnished", count, lambda seed: _case("furnished", make_furnished_world(seed, split="test"), seed))
-
-
-def folder(path: Path) -> Split:
-    """Pictures NAME.png with NAME_depth.npz beside them (key depth_m, metres along Z)."""
-    found = sorted(path.glob("*_depth.npz"))
-    if not found:
-        raise InputError(f"'{path}' holds no NAME_depth.npz beside pictures NAME.png: give a folder that does.")
-    return Split(path.resolve().name, len(found), lambda i: _photograph(found[i]), ours=False)
 
 
 def _case(split: str, world: World, seed: int) -> Case:
@@ -104,20 +102,6 @@ def case_of(name: str, view: View, rng: np.random.Generator) -> Case:
         instances=view.instances,
         expressions=tuple((e.text, e.mask) for e in expressions(view, rng, EXPRESSIONS_A_VIEW, NEGATIVES)),
     )
-
-
-def _photograph(file: Path) -> Case:
-    picture = file.with_name(f"{file.name.removesuffix('_depth.npz')}.png")
-    image = cv2.imread(str(picture), cv2.IMREAD_COLOR_RGB)
-    if image is None:
-        raise InputError(f"{picture} cannot be read as a picture: put it beside {file.name}.")
-    with np.load(file) as truth:
-        if "depth_m" not in truth:
-            raise InputError(f"{file} has no array 'depth_m': store the depth in metres under that key.")
-        depth_m = truth["depth_m"].astype(np.float32)
-    if depth_m.shape != image.shape[:2]:
-        raise InputError(f"{file.name} is of shape {depth_m.shape}, its picture of {image.shape[:2]}: give one depth a pixel.")
-    return Case(picture.stem, image, depth_m)
 
 
 def _thing(view: View, rng: np.random.Generator) -> int:
