@@ -47,8 +47,8 @@ def evaluate(perceiver: Perceiver, cases: Iterable[Case], progress: Callable[[in
     views, aligned, lens_known = 0, False, True
     for views, case in enumerate(cases, start=1):  # noqa: B007 - the count is used after the loop
         asked = [(question, truth) for question, truth in ask(case, manifest.legend) if question.task in tasks]
-        looks = perceiver.look(case.image, [question for question, _ in asked], case.intrinsics)
-        lens_known &= case.intrinsics is not None
+        looks = perceiver.look(case.image, [question for question, _ in asked], case.intrinsics) if asked else ()
+        lens_known &= case.depth_m is None or case.intrinsics is not None
         for (question, truth), answer in zip(asked, looks, strict=True):
             task = question.task
             if task not in scores:

@@ -97,7 +97,7 @@ def _classes(file: Path, mapping: Mapping[str, str] | None) -> dict[str, str | N
         raise InputError(f"{file} names a class twice: give each number a name of its own.")
     others = [name for name in names if name not in CLASSES]
     if mapping is None and others:
-        raise InputError(f"{file} names classes that are not ours ({', '.join(others)}): say by --mapping what they are.")
+        raise InputError(f"{file} names classes that are not ours ({', '.join(others)}): give --mapping FILE.")
     if mapping is not None and not set(names) & set(mapping):
         raise InputError(f"The mapping has none of the classes of {file} ({', '.join(names)}): give the one of this data set.")
     return {name: name if mapping is None else mapping.get(name) for name in names}

@@ -152,6 +152,16 @@ def test_a_bundle_beside_its_teacher_a_specialist_and_what_it_could_paint_before
         assert sentence in capsys.readouterr().err
 
 
+def test_a_run_is_measured_on_real_frames_as_it_is(chain, tmp_path, capsys):
+    np.savez(tmp_path / "a_depth.npz", depth_m=np.full((96, 128), 2.0), k=np.diag([90.0, 90.0, 1.0]))
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((96, 128, 3), 90, np.uint8))
+    assert main(["evaluate", str(chain / "distill"), "--only-real", "--real", str(tmp_path), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    (figures,) = report["real"].values()
+    assert figures["executor"] == "torch" and figures["depth"]["delta1_constant"] == 1 and 0 <= figures["depth"]["delta1"] <= 1
+    assert set(report["junk"]["frames"]["black"]) == {"depth", "normals", "semantic"}
+
+
 def test_a_run_goes_on_where_it_stopped_and_a_finished_one_does_nothing(tmp_path, capsys):
     first = train("distill", tmp_path, "--steps", 3)
     assert train("distill", tmp_path, "--steps", 3)["state"] == first["state"]

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bundles side by side on real frames, the older first, with the map that looks at no picture. Writes real.json beside this file.
+
+`python benchmark/real.py OLD NEW --real tum_robot kitti_street camvid_street --mapping config/real/camvid.yaml`; docs/real_frames.md
+says how the folders are laid out. An old bundle lies in the history: `git worktree add ../old COMMIT` has it in ../old/models. fp32
+everywhere unless --executor says otherwise, so that figures of other machines can be compared. A quarter of a minute a bundle.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shlex
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from vision_banana_ros.cli.bench import cpu_name
+from vision_banana_ros.evaluation.card import junk_table
+from vision_banana_ros.evaluation.figures import FIGURES, class_table, report_table
+from vision_banana_ros.evaluation.real import read_mapping, real_set
+from vision_banana_ros.evaluation.report import measure, measure_nothing, origin
+from vision_banana_ros.evaluation.splits import Split
+from vision_banana_ros.generators import load_generator, open_bundle
+from vision_banana_ros.perception import Perceiver
+
+
+def kept(report: dict[str, Any]) -> dict[str, Any]:
+    """The figures that a reader looks at first, and IoU by class."""
+    found: dict[str, Any] = {}
+    for figure in FIGURES:
+        if report.get(figure.task, {}).get(figure.key) is not None:
+            found.setdefault(figure.task, {})[figure.key] = report[figure.task][figure.key]
+    if "semantic" in found:
+        found["semantic"]["classes"] = report["semantic"]["classes"]
+    return {"views": report["views"], **found}
+
+
+def measured(path: Path, executor: str, splits: list[Split]) -> dict[str, Any]:
+    """A bundle's figures on each set, and what it makes of frames that show nothing."""
+    generator = load_generator(path, executor)
+    perceiver = Perceiver(generator)
+    return {
+        "name": generator.name,
+        "answer.onnx": generator.manifest.files.get("answer.onnx", "")[:12],
+        "size": list(generator.size),
+        "executor": generator.executor,
+        "sets": {split.name: kept(measure(perceiver, split)) for split in splits},
+        "junk": measure_nothing(perceiver),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundles", type=Path, nargs="+", metavar="BUNDLE")
+    parser.add_argument("--real", type=Path, nargs="+", required=True, metavar="DIR")
+    parser.add_argument("--mapping", type=Path, metavar="FILE")
+    parser.add_argument("--executor", default="onnxruntime:fp32")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    args = parser.parse_args()
+    splits = [real_set(folder, read_mapping(args.mapping) if args.mapping else None) for folder in args.real]
+    for path in args.bundles:
+        open_bundle(path)  # what is broken is told before anything is measured
+    command = ["python", "benchmark/real.py", *(path.resolve().name for path in args.bundles), "--real"]
+    command += [folder.resolve().name for folder in args.real]
+    command += ["--mapping", args.mapping.name] if args.mapping else []
+    bundles = [measured(path, args.executor, splits) for path in args.bundles]
+    result = {
+        "command": shlex.join([*command, "--executor", args.executor]),
+        "machine": {
+            "cpu": cpu_name(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("numpy", "opencv-python-headless", "onnxruntime")},
+        },
+        **origin(),
+        "bundles": bundles,
+    }
+    args.out.write_text(json.dumps(result, indent=2) + "\n")
+    columns = {f"{number}. {bundle['name']}": bundle for number, bundle in enumerate(bundles, start=1)}
+    for split in splits:
+        reports = {name: bundle["sets"][split.name] for name, bundle in columns.items()}
+        print("\n\n".join(filter(None, (report_table(reports, split.name), class_table(reports, split.name)))), end="\n\n")
+    for name, bundle in columns.items():
+        print(f"{name}\n{junk_table(bundle['junk'])}\n")
+
+
+if __name__ == "__main__":
+    main()
