@@ -19,7 +19,7 @@ from vision_banana_ros.node.health.engine_monitor import Engine
 from vision_banana_ros.node.health.faults import Faults, say
 from vision_banana_ros.node.parameters import Settings
 from vision_banana_ros.node.pipeline.camera_stream import Stream
-from vision_banana_ros.node.pipeline.generator_slot import Loaded, Loader
+from vision_banana_ros.node.pipeline.generator_slot import GeneratorSlot, Loader
 from vision_banana_ros.node.pipeline.inference_config import Asking
 from vision_banana_ros.node.pipeline.warmup import warm_up
 from vision_banana_ros.node.pipeline.worker import Worker
@@ -43,14 +43,22 @@ class VisionBananaNode(LifecycleNode):
     """configure loads the generator and makes the topics, activate lets frames through, deactivate frees the accelerator
     (activate loads again), cleanup frees everything.
 
-    ROS's executor runs all callbacks on one thread; the worker's thread alone touches the generator.
-    generator_loader: makes a generator from the parameters bundle and executor.
+    Two threads share the work, and each object belongs to one of them:
+
+    - ROS's executor runs every callback on one thread: transitions, parameters, services, incoming messages, diagnostics.
+      It owns the ROS graph (subscriptions, publishers, timers are created and destroyed only there), the generator slot, and
+      all of a stream but what its docstring gives to the worker. It waits for the worker in transitions alone.
+    - The worker's thread owns the generator: it loads it, prepares it, answers frames and the jobs of services, publishes the
+      answers, and drops the last hold on it. What it finds out for others it hands over by `in_executor`.
+
+    What both use is guarded where it lives: the mailboxes, the faults, the counts, and a stream's configuration.
+    generator_loader: makes a generator from the parameters bundle and executor, on the worker's thread.
     """
 
     def __init__(self, generator_loader: Loader = load, **kwargs: Any):
         super().__init__(NAME, **kwargs)
         parameters.declare(self)
-        self.loaded = Loaded(generator_loader, self.submit)
+        self.slot = GeneratorSlot(generator_loader, self.submit, self.in_executor)
         self._worker: Worker[Frame] | None = None
         self._configured: Settings | None = None
         self.failure = ""
@@ -74,7 +82,7 @@ class VisionBananaNode(LifecycleNode):
     @property
     def generator(self) -> Generator | None:
         """The generator while it is loaded."""
-        return self.loaded.generator
+        return self.slot.generator
 
     def stream(self, camera: str) -> Stream:
         """The stream of a camera; "" is the first. InputError for one that is not there."""
@@ -160,7 +168,7 @@ class VisionBananaNode(LifecycleNode):
             return
         settings = Settings.read(parameters.current(self))
         try:
-            self._run_in_worker(lambda: self.loaded.load(settings))
+            self.slot.load(settings, self._run_in_worker)
         except Exception as error:
             prompts_may_be_why = self.generator is not None and self.kept_prompts.path.exists()
             self._unload("could not load its generator")
@@ -175,7 +183,7 @@ class VisionBananaNode(LifecycleNode):
     def _unload(self, why: str) -> None:
         """Lets go of the generator, once the worker has done what it is doing."""
         self._services_offered.cancel(f"The node {why} before the request was answered. Activate it and ask again.")
-        let_go = self.loaded.let_go()
+        let_go = self.slot.let_go()
         if self._worker is not None:
             self._worker.forget_jobs()
             self._worker.submit(let_go)  # it goes where it was used
@@ -195,6 +203,11 @@ class VisionBananaNode(LifecycleNode):
         """Runs a job on the worker's thread, of a configured node. InputError where too much waits."""
         assert self._worker is not None
         self._worker.submit(job)
+
+    def in_executor(self, callback: Callable[[], None]) -> None:
+        """Runs a callback soon on the executor's thread; from any thread. Without an executor, as at the end, nothing happens."""
+        if self.executor is not None:
+            self.executor.create_task(callback)
 
     def _run_in_worker(self, job: Callable[[], Any]) -> Any:
         """Waits for a job, hears signals meanwhile, and goes on with diagnostics: the very first load takes a minute."""
@@ -219,13 +232,13 @@ class VisionBananaNode(LifecycleNode):
 
     def asking(self) -> Asking:
         """With what the next frame is asked. InputError while there is no generator."""
-        if self.loaded.asked is None:
+        if self.slot.asked is None:
             missing = "activate" if self._configured else "configure"
             raise InputError(
                 f"The node is not {missing}d, so there is no generator. Do it first: ros2 lifecycle set"
                 f" {self.get_fully_qualified_name()} {missing}."
             )
-        return self.loaded.asked
+        return self.slot.asked
 
     def _take_up_kept_prompts(self) -> None:
         """They were asked for later than whatever set the parameters."""
@@ -258,7 +271,7 @@ class VisionBananaNode(LifecycleNode):
             return  # configure will read them
         if (settings.bundle, settings.executor) != (before.bundle, before.executor):
             raise InputError("bundle and executor are read by configure: deactivate and clean up first, then set them.")
-        self.loaded.change(settings, self._ask, self._keep_asking)  # without a generator activate will read them
+        self.slot.change(settings, self._ask, self._keep_asking)  # without a generator activate will read them
 
     def _ask(self, asking: Asking) -> None:
         self.faults.clear("prompts")
@@ -266,7 +279,7 @@ class VisionBananaNode(LifecycleNode):
             if stream.active:
                 stream.change(asking)
 
-    def _keep_asking(self, error: InputError) -> None:
+    def _keep_asking(self, error: str) -> None:
         self.faults.report("prompts", f"The prompts were not changed: {error}", lasting=True)
 
 

@@ -31,6 +31,10 @@ from vision_banana_ros.tasks.profiles_relative import MEANINGS
 class Stream:
     """A camera's frames. `answer` runs on the worker's thread, everything else on that of ROS's executor.
 
+    The worker reads `asking` and `active`, and uses the publishers, only under `_turn`, and only between `start` and `stop`; from
+    then on the executor may destroy them. `depth`, `schedule` and the composer are the worker's while it answers a frame:
+    `start` may reset them because no frame is under way then.
+
     name: of the camera, "" for the only one; its topics begin with it. hand_over: gives a frame to the worker and returns
     the one that it pushed out.
     """
@@ -63,7 +67,7 @@ class Stream:
         self.inputs.open()
 
     def close(self) -> None:
-        """Destroys the topics. The worker must have stopped."""
+        """Destroys the topics. After `stop`."""
         self.inputs.close()
         self.outputs.close()
         self.faults.clear_all()
@@ -142,8 +146,9 @@ class Stream:
         """Answers a frame and publishes, or drops and counts it."""
         with self._turn:
             asking, self._busy = self.asking, True
+            watched = self.outputs.watched() if asking is not None else set()
         try:
-            reason = self._answer(frame, asking) if asking is not None else "inactive"
+            reason = self._answer(frame, watched, asking) if asking is not None else "inactive"
         except Exception as error:
             reason = "failed"
             self.faults.report("failed", f"A frame could not be answered: {say(error)}")
@@ -154,10 +159,9 @@ class Stream:
         if reason:
             self.counts.drop(reason)
 
-    def _answer(self, frame: Frame, asking: Asking) -> str:
+    def _answer(self, frame: Frame, watched: set[str], asking: Asking) -> str:
         """Returns why the frame is dropped; nothing when it was published."""
         started = time.perf_counter()
-        watched = self.outputs.watched()
         if not watched:
             return "unwatched"
         if self._ages.too_old(frame, asking.settings.max_age):

@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The generator while it is loaded, and what it is asked: loaded, prepared for new prompts, and let go on the worker's thread."""
+"""The generator while it is loaded, and the configuration that it answers frames with.
+
+Everything here belongs to the thread of ROS's executor. Only what may take long, loading a generator and having it read
+instructions, runs on the worker's thread, which alone may use the generator; its result comes back to the executor's.
+"""
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
-from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import Generator
+from vision_banana_ros.node.health.faults import say
 from vision_banana_ros.node.parameters import Settings
 from vision_banana_ros.node.pipeline.inference_config import Asking
 from vision_banana_ros.perception import Question
@@ -12,67 +18,118 @@ from vision_banana_ros.perception import Question
 Loader = Callable[[str, str], Generator]
 
 
-class Loaded:
+class GeneratorSlot:
     """One generator, or none.
 
-    wanted: what it is to be asked from now on. asked: the same, once the generator has read it. Both None without a generator.
-    submit: runs a job on the worker's thread, InputError where too much waits.
+    generator: None while there is none. asked: the configuration in use, once the generator has read its instructions.
+
+    Args:
+        loader: Makes a generator from a bundle and the name of an executor.
+        submit: Queues a job for the worker's thread. Raises InputError where too many wait.
+        in_executor: Queues a callback for the executor's thread, from any thread.
     """
 
-    def __init__(self, loader: Loader, submit: Callable[[Callable[[], None]], None]):
+    def __init__(
+        self,
+        loader: Loader,
+        submit: Callable[[Callable[[], None]], None],
+        in_executor: Callable[[Callable[[], None]], object],
+    ):
         self._load = loader
         self._submit = submit
+        self._in_executor = in_executor
         self._prepared: set[str] = set()
+        self._pending: Asking | None = None
+        self._changes = 0
         self.generator: Generator | None = None
-        self.wanted: Asking | None = None
         self.asked: Asking | None = None
 
-    def load(self, settings: Settings) -> None:
-        """On the worker's thread: some runtimes tie an engine to it. InputError where generator or prompts cannot be used."""
-        generator = self._load(settings.bundle, settings.executor)
-        self.generator = generator
-        asking = Asking.of(settings, generator)
-        self.prepare(asking.all_questions())
-        self.wanted = self.asked = asking
+    def load(self, settings: Settings, in_worker: Callable[[Callable[[], Any]], Any]) -> None:
+        """Loads the generator of `settings` and has it read their prompts.
 
-    def prepare(self, questions: Sequence[Question]) -> None:
-        """On the worker's thread: has the generator read instructions ahead. InputError where it cannot use one."""
-        assert self.generator is not None
-        for question in questions:
-            self.generator.prepare(self.generator.asked(question).instruction)
-            self._prepared.add(question.instruction)
+        Args:
+            settings: The node's parameters.
+            in_worker: Runs a job on the worker's thread and returns its result; some runtimes tie an engine to a thread.
 
-    def change(self, settings: Settings, then: Callable[[Asking], None], refused: Callable[[InputError], None]) -> None:
-        """Asks something else: calls `then` once the generator has read it, or `refused` where it cannot use it.
+        Raises:
+            InputError: The generator or the prompts cannot be used; `generator` is set where only the prompts cannot.
+        """
+        self.generator = in_worker(lambda: self._load(settings.bundle, settings.executor))
+        config = Asking.of(settings, self.generator)
+        questions = config.all_questions()
+        in_worker(lambda: prepare(config.generator, questions))
+        self.set_prepared(config.generator, questions)
+        self.asked = config
 
-        InputError where settings contradict each other. Nothing happens without a generator.
+    def set_prepared(self, generator: Generator, questions: Sequence[Question]) -> None:
+        """Notes that `prepare` was run for these questions; without effect where another generator is loaded by now."""
+        if generator is self.generator:
+            self._prepared.update(question.instruction for question in questions)
+
+    def change(self, settings: Settings, then: Callable[[Asking], None], refused: Callable[[str], None]) -> None:
+        """Takes another configuration into use: at once where the generator has read all of it, else when it has.
+
+        A later change replaces one that still waits, and so does `let_go`. Without a generator nothing happens.
+
+        Args:
+            settings: The node's parameters.
+            then: Called with the configuration when it is in use.
+            refused: Called with the reason where the generator cannot use it.
+
+        Raises:
+            InputError: Settings contradict each other, or too many jobs wait for the worker.
         """
         if self.generator is None:
             return
-        asking = Asking.of(settings, self.generator)
+        config = Asking.of(settings, self.generator)
+        questions = config.all_questions()
+        if self._prepared.issuperset(question.instruction for question in questions):
+            self._changes += 1
+            self._pending = None
+            self._take(config, then)
+            return
+        # The callback that comes back holds this number and not the configuration: the last hold on a generator must not
+        # be dropped on the executor's thread.
+        number = self._changes + 1
 
-        def take() -> None:
-            self.asked = asking
-            then(asking)
-
-        def prepare_and_take() -> None:
-            try:
-                self.prepare(asking.all_questions())
-            except InputError as error:
-                refused(error)
+        def finish(error: str) -> None:
+            if number != self._changes or self._pending is None:
                 return
-            if self.wanted is asking:  # and not replaced since
-                take()
+            pending, self._pending = self._pending, None
+            if error:
+                refused(error)
+            else:
+                self.set_prepared(pending.generator, pending.all_questions())
+                self._take(pending, then)
 
-        if self._prepared.issuperset(question.instruction for question in asking.all_questions()):
-            take()
-        else:
-            self._submit(prepare_and_take)
-        self.wanted = asking
+        self._submit(partial(_prepare_and_tell, config.generator, questions, lambda error: self._in_executor(partial(finish, error))))
+        self._changes = number
+        self._pending = config
 
     def let_go(self) -> Callable[[], None]:
-        """There is no generator any more. What is returned drops the last hold on it, wherever it is called."""
-        last = [self.generator, self.wanted, self.asked]
-        self.generator = self.wanted = self.asked = None
+        """Empties the slot. The callable that is returned drops the last hold on the generator, on the thread that calls it."""
+        last = [self.generator, self.asked, self._pending]
+        self.generator = self.asked = self._pending = None
+        self._changes += 1
         self._prepared.clear()
         return last.clear
+
+    def _take(self, config: Asking, then: Callable[[Asking], None]) -> None:
+        self.asked = config
+        then(config)
+
+
+def prepare(generator: Generator, questions: Sequence[Question]) -> None:
+    """On the worker's thread: has the generator read instructions ahead. InputError where it cannot use one."""
+    for question in questions:
+        generator.prepare(generator.asked(question).instruction)
+
+
+def _prepare_and_tell(generator: Generator, questions: Sequence[Question], tell: Callable[[str], object]) -> None:
+    """Tells what was wrong, or an empty text."""
+    try:
+        prepare(generator, questions)
+    except Exception as error:
+        tell(say(error))
+    else:
+        tell("")

@@ -15,6 +15,7 @@ from sensor_msgs.msg import Image
 from vision_banana_interfaces.srv import Generate, Segment, SetPrompts  # type: ignore[attr-defined]
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.node.pipeline.camera_stream import Stream
+from vision_banana_ros.node.pipeline.generator_slot import prepare
 from vision_banana_ros.node.pipeline.inference_config import Asking
 from vision_banana_ros.node.prompts import clean_text
 from vision_banana_ros.node.services import handlers, prompt_encoder
@@ -98,7 +99,8 @@ class Services:
         asking = self._node.asking()
         change = handlers.prompts(request.task, request.prompts, asking)
         await self._learn(asking, questions=change.questions)
-        await self._in_worker(lambda: self._node.loaded.prepare(change.questions))
+        await self._in_worker(lambda: prepare(asking.generator, change.questions))
+        self._node.slot.set_prepared(asking.generator, change.questions)
         result = self._node.set_parameters([Parameter(change.parameter, value=change.value)])[0]
         if not result.successful:
             raise InputError(result.reason)
