@@ -15,7 +15,7 @@ from rosbags.typesys import Stores, get_typestore
 
 import vision_banana_ros.generators
 from vision_banana_ros.cli.main import main
-from vision_banana_ros.cli.shared.question_arguments import parse_legend_arguments, questions_for
+from vision_banana_ros.cli.shared.question_arguments import questions_for
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception import Intrinsics, Question, points
 from vision_banana_ros.tasks import depth, normals, referring, semantic
@@ -243,7 +243,7 @@ def test_mistakes_get_one_sentence_and_status_2(oracle, tmp_path, capsys):
         "between 0 and 180": ["run", image, *out, "--fov", "180"],
         "No such file": ["run", image, *out, "--camera-info", str(tmp_path / "gone.yaml")],
         "File exists": ["run", image, "--out", str(text)],
-        "each name once": ["run", image, *out, "--legend", "floor", "floor=red"],
+        "name everything once": ["run", image, *out, "--legend", "floor", "floor=red"],
         "not a colour": ["run", image, *out, "--legend", "floor=no such colour"],
         "too near": ["run", image, *out, "--legend", "floor=red", "wall=#fe0000"],
     }
@@ -263,15 +263,6 @@ def test_a_task_that_the_bundle_was_not_taught_is_refused():
     asked = Namespace(legend=None, expression=["the box"], instances=None)
     with pytest.raises(InputError, match="not taught referring"):
         questions_for(("depth",), {}, asked)
-
-
-def test_classes_without_a_colour_get_one_far_from_the_others():
-    legend = parse_legend_arguments(["floor=red", "wall", "a=b=#00ff00", "box"])
-    assert list(legend) == ["floor", "wall", "a=b", "box"]
-    assert legend["floor"] == (255, 0, 0) and legend["a=b"] == (0, 255, 0)
-    colors = np.array([(0, 0, 0), *legend.values()], float)
-    apart = np.linalg.norm(colors[:, None] - colors[None], axis=2)[np.triu_indices(5, 1)]
-    assert apart.min() >= 128
 
 
 def test_decode_reads_an_answer_of_another_generator(tmp_path, capsys):

@@ -18,7 +18,7 @@ from vision_banana_ros.node.health.faults import Faults
 from vision_banana_ros.node.pipeline.frame_statistics import DROPS, Counts
 from vision_banana_ros.node.pipeline.mailbox import Mailbox
 from vision_banana_ros.node.pipeline.worker import MAX_JOBS, Worker
-from vision_banana_ros.node.prompts import Prompts, read_expressions, read_legend
+from vision_banana_ros.node.prompts import Prompts, read_expressions
 from vision_banana_ros.node.topics import fastdds
 from vision_banana_ros.node.topics.camera_info import pinhole
 from vision_banana_ros.node.topics.image_input import read_image
@@ -168,28 +168,6 @@ def test_a_lasting_fault_stays_until_it_is_cleared_and_a_new_sentence_is_logged_
     assert faults.sentences() == ["reliability does not fit"] and len(logged) == 2
     faults.clear("qos")
     assert faults.sentences() == []
-
-
-def test_a_legend_keeps_known_colours_and_gives_others_ones_far_apart():
-    known = {"floor": (128, 64, 128), "wall": (0, 0, 255)}
-    legend = read_legend(["wall", "box = orange", "floor=#804081", "cup"], known)
-    assert list(legend) == ["wall", "box", "floor", "cup"]
-    assert legend["wall"] == (0, 0, 255) and legend["box"] == (255, 165, 0) and legend["floor"] == (128, 64, 129)
-    assert min(np.linalg.norm(np.subtract(legend["cup"], legend[name])) for name in ("wall", "box", "floor")) > 100
-
-
-@pytest.mark.parametrize(
-    ("entries", "words"),
-    [
-        (["a", "b", "a"], "'a' is there twice"),
-        (["=red"], "class 1 is empty"),
-        (["a=blurple"], "not a colour"),
-        ([], "at least one class"),
-    ],
-)
-def test_a_legend_that_cannot_be_used_is_refused(entries, words):
-    with pytest.raises(InputError, match=words):
-        read_legend(entries, {})
 
 
 def test_questions_follow_from_prompts():

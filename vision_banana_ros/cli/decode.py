@@ -49,15 +49,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _question(args: argparse.Namespace) -> "Question":
-    from vision_banana_ros.cli.shared.question_arguments import parse_legend_arguments
     from vision_banana_ros.perception import Question
+    from vision_banana_ros.tasks.legend_text import read_legend
 
     if args.legend and args.task != "semantic" or args.color and args.task not in ("referring", "instances"):
         raise InputError("--legend belongs to semantic, --color to referring and instances; leave out the other.")
     if args.task == "semantic":
         if not args.legend or any("=" not in entry for entry in args.legend):
             raise InputError("To read classes their colours must be known; give --legend NAME=COLOR ...")
-        return Question.semantic(parse_legend_arguments(args.legend))
+        return Question.semantic(read_legend(args.legend, {}))
     if args.task == "referring":
         if not args.color:
             raise InputError("To read a mask its colour must be known; give --color as it was asked for.")

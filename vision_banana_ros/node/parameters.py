@@ -13,10 +13,11 @@ from rclpy.parameter import Parameter
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.node.pipeline.output_schedule import Pacing
-from vision_banana_ros.node.prompts import clean_text, read_expressions, read_legend
+from vision_banana_ros.node.prompts import read_expressions
 from vision_banana_ros.node.topics.messages import GROUPS
 from vision_banana_ros.perception.obstacles import ObstacleFilter
 from vision_banana_ros.reasoning import Rewriter, open_rewriter
+from vision_banana_ros.tasks.legend_text import clean_text, read_legend
 
 PRIORITY = ("depth", "points", "points_obstacles", "segmentation", "referring", "instances", "normals")
 """The default. A robot that moves needs to know first where things are."""

@@ -24,21 +24,6 @@ def add_question_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--instances", metavar="NAME", help="a class whose instances are to be told apart")
 
 
-def parse_legend_arguments(entries: Sequence[str]) -> "dict[str, RGB]":
-    """["floor=red", "wall"] -> a legend. A class without a colour gets one far from all others."""
-    from vision_banana_ros.tasks.colors import far_apart, parse_color, parse_legend
-
-    given: dict[str, RGB | None] = {}
-    for entry in entries:
-        name, equals, color = entry.rpartition("=") if "=" in entry else (entry, "", "")
-        if not name.strip() or name.strip() in given:
-            raise InputError(f"The legend entry {entry!r} must be NAME or NAME=COLOR, each name once.")
-        given[name.strip()] = parse_color(color) if equals else None
-    taken = [BACKGROUND, *(color for color in given.values() if color)]
-    free = iter(far_apart(sum(color is None for color in given.values()), avoid=taken))
-    return parse_legend({name: color or next(free) for name, color in given.items()})
-
-
 def questions_for(tasks: Sequence[str], legend: "Mapping[str, RGB]", args: argparse.Namespace) -> "list[Question]":
     """Everything that a generator of these tasks can be asked without words, and what the user asked in words.
 
@@ -46,9 +31,10 @@ def questions_for(tasks: Sequence[str], legend: "Mapping[str, RGB]", args: argpa
     """
     from vision_banana_ros.perception.questions import Question
     from vision_banana_ros.tasks.colors import far_apart
+    from vision_banana_ros.tasks.legend_text import read_legend
 
     if args.legend:
-        legend = parse_legend_arguments(args.legend)
+        legend = read_legend(args.legend, legend)
     wanted = {"semantic": args.legend, "instances": args.instances, "referring": args.expression}
     for task, words in wanted.items():
         if words and task not in tasks:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from vision_banana_ros.generators import Generator
 from vision_banana_ros.node.parameters import Settings
-from vision_banana_ros.node.prompts import Prompts, read_legend
+from vision_banana_ros.node.prompts import Prompts
 from vision_banana_ros.node.topics.messages import RELATIVE
 from vision_banana_ros.node.topics.range_sensor import TYPES as RANGE_TOPICS
 from vision_banana_ros.perception import Perceiver, Question
 from vision_banana_ros.tasks import TASKS
+from vision_banana_ros.tasks.legend_text import read_legend
 from vision_banana_ros.tasks.profiles import profile
 
 

@@ -11,7 +11,7 @@ from sensor_msgs.msg import Image, RegionOfInterest
 from vision_banana_interfaces.srv import Generate, Segment  # type: ignore[attr-defined]
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.node.pipeline.inference_config import Asking
-from vision_banana_ros.node.prompts import Prompts, clean_text, read_expressions, read_legend
+from vision_banana_ros.node.prompts import Prompts, read_expressions
 from vision_banana_ros.node.topics.camera_info import PinholeCamera
 from vision_banana_ros.node.topics.image_input import read_image
 from vision_banana_ros.node.topics.inputs import nanoseconds
@@ -19,6 +19,7 @@ from vision_banana_ros.node.topics.messages import image_message
 from vision_banana_ros.perception import Intrinsics, Perceiver, Question
 from vision_banana_ros.perception.geometry import Letterbox
 from vision_banana_ros.tasks.colors import BLACK, far_apart, write_color
+from vision_banana_ros.tasks.legend_text import clean_text, read_legend
 
 MAX_INSTRUCTION = 4000
 """Characters of ~/generate's instruction."""

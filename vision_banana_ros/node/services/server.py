@@ -17,13 +17,13 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.node.pipeline.camera_stream import Stream
 from vision_banana_ros.node.pipeline.generator_slot import prepare
 from vision_banana_ros.node.pipeline.inference_config import Asking
-from vision_banana_ros.node.prompts import clean_text
 from vision_banana_ros.node.services import handlers, prompt_encoder
 from vision_banana_ros.node.services.reasoning import Understood, answer_absent, on_a_thread, understand
 from vision_banana_ros.node.topics.inputs import nanoseconds
 from vision_banana_ros.node.topics.qos import own_group, requested
 from vision_banana_ros.perception import Question
 from vision_banana_ros.reasoning import PassThrough
+from vision_banana_ros.tasks.legend_text import clean_text
 
 if TYPE_CHECKING:
     from vision_banana_ros.node.node import VisionBananaNode

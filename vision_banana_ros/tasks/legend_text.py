@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Legends and names as people write them, on a command line, in a parameter or in a service request."""
+
+from collections.abc import Mapping, Sequence
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.tasks.colors import BLACK, MAX_CLASSES, Legend, Rgb, far_apart, parse_color, parse_legend
+
+MAX_CHARACTERS = 500
+"""Of an expression or the name of a class."""
+
+
+def clean_text(text: str, what: str, most: int = MAX_CHARACTERS) -> str:
+    """The text in one line.
+
+    Args:
+        text: Any text.
+        what: What it is, as the subject of a sentence, such as "The expression".
+        most: The most characters that it may have.
+
+    Raises:
+        InputError: It is empty or too long.
+    """
+    clean = " ".join(text.split())
+    if not clean:
+        raise InputError(f"{what} is empty; say in words what is wanted.")
+    if len(clean) > most:
+        raise InputError(f"{what} has {len(clean)} characters; at most {most} are taken. Say it shorter.")
+    return clean
+
+
+def refuse_repeated(names: Sequence[str]) -> None:
+    """Raises InputError where a name is there twice."""
+    repeated = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if repeated is not None:
+        raise InputError(f"{repeated!r} is there twice; name everything once.")
+
+
+def read_legend(entries: Sequence[str], known: Mapping[str, Rgb]) -> Legend:
+    """Classes from entries "name=colour" or "name", in order.
+
+    The colour follows the last "=". A name without one keeps its colour in `known`, or gets one far from all others.
+
+    Args:
+        entries: One a class.
+        known: The colours of names, such as those of a bundle's legend.
+
+    Raises:
+        InputError: A name is empty, too long or there twice, a colour cannot be read, or two are too near to tell apart.
+    """
+    if len(entries) > MAX_CLASSES:  # before colours are looked for, which takes the longer the more there are
+        raise InputError(f"{len(entries)} classes are too many; a mask of bytes has room for {MAX_CLASSES}.")
+    names: list[str] = []
+    colors: dict[str, Rgb] = {}
+    for i, entry in enumerate(entries, 1):
+        text, color = entry.rsplit("=", 1) if "=" in entry else (entry, None)
+        name = clean_text(text, f"The name of class {i}")
+        names.append(name)
+        if color is not None:
+            colors[name] = parse_color(color)
+        elif name in known:
+            colors[name] = known[name]
+    refuse_repeated(names)
+    without = [name for name in names if name not in colors]
+    colors.update(zip(without, far_apart(len(without), avoid=[BLACK, *colors.values()]), strict=True))
+    return parse_legend({name: colors[name] for name in names})
