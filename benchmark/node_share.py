@@ -27,7 +27,6 @@ import time
 from array import array
 from importlib.metadata import version
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -45,6 +44,7 @@ from vision_banana_ros.node.topics.messages import TYPES, Composer, Seen
 from vision_banana_ros.perception import Intrinsics, Question, points, visualization
 from vision_banana_ros.scenes import CLASSES, SimulatedCamera
 from vision_banana_ros.tasks import depth, instances, normals, referring, semantic
+from vision_banana_ros.tasks.answer_format import AnswerFormat
 from vision_banana_ros.tasks.colors import far_apart
 
 # points_obstacles is left out: it is made for costmaps, at a rate of its own, and is measured by obstacles.py.
@@ -62,7 +62,15 @@ class Painter:
     name, executor = "truth", "memory"
     tasks = ("depth", "normals", "semantic", "instances", "referring")
     size = PAINTED
-    manifest = SimpleNamespace(depth_range_m=(0.1, 40.0), legend=LEGEND, codec="vision_banana")
+    manifest = AnswerFormat(
+        tasks=tasks,
+        codec="vision_banana",
+        legend=LEGEND,
+        depth_range_m=(0.1, 40.0),
+        depth_focal_px=0.0,
+        instance_taus={},
+        referring_core=0.0,
+    )
 
     def __init__(self) -> None:
         view = SimulatedCamera(SEED, PAINTED[1], PAINTED[0], RATE_HZ).view(0.0)

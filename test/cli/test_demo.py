@@ -178,16 +178,19 @@ def fake_node(folder, script: str, monkeypatch) -> None:
 
 STEADY = """
 import sys
-from types import SimpleNamespace
 import numpy as np
 from vision_banana_ros.node.main import main
 from vision_banana_ros.tasks import depth, normals
+from vision_banana_ros.tasks.answer_format import AnswerFormat
 
 class Steady:
     name = executor = "steady"
     size = (48, 64)
     tasks = ("depth", "normals", "semantic", "instances", "referring")
-    manifest = SimpleNamespace(name="steady", depth_range_m=(0.1, 20.0), legend={"floor": (255, 0, 0)}, codec="vision_banana")
+    manifest = AnswerFormat(
+        tasks=tasks, codec="vision_banana", legend={"floor": (255, 0, 0)}, depth_range_m=(0.1, 20.0),
+        depth_focal_px=0.0, instance_taus={}, referring_core=0.0,
+    )
 
     def asked(self, question):
         return question

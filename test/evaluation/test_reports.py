@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from oracle import answer_format
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation import retention
@@ -29,7 +30,7 @@ class Truthful:
     def __init__(self, cases, spoil=lambda rgb: rgb):
         self.cases, self.spoil = {case.image.tobytes(): case for case in cases}, spoil
         self.size = cases[0].depth_m.shape
-        self.manifest = SimpleNamespace(legend=OWN, depth_range_m=(0.1, 100.0))
+        self.manifest = answer_format(legend=OWN, depth_range_m=(0.1, 100.0))
 
     def paint(self, image, instructions):
         case = self.cases[image.tobytes()]
@@ -63,7 +64,7 @@ def test_painted_truth_scores_full_marks_and_spoilt_truth_does_not(cases):
 class Specialist(Truthful):
     def __init__(self, cases, spoil=lambda rgb: rgb):
         super().__init__(cases, spoil)
-        self.manifest.tasks = ("depth",)
+        self.manifest = replace(self.manifest, tasks=("depth",))
 
     def paint(self, image, instructions):
         assert instructions == [depth.instruction()]
@@ -76,7 +77,8 @@ def test_a_specialist_is_asked_for_its_task_alone(cases):
 
 def test_the_lens_of_a_case_is_used_and_where_there_is_none_the_report_says_what_was_taken(cases):
     painter = Specialist(cases)
-    painter.manifest.depth_focal_px = 600.0  # all views are wider: what is painted true is too far away for their lenses
+    # All views are wider: what is painted true is too far away for their lenses.
+    painter.manifest = replace(painter.manifest, depth_focal_px=600.0)
     known = evaluate(Perceiver(painter), cases)["depth"]
     unknown = evaluate(Perceiver(painter), [replace(case, intrinsics=None) for case in cases])["depth"]
     assert known["delta1"] < 0.2 and "focal_px_taken" not in known
@@ -202,7 +204,7 @@ def test_agreement_by_hand():
     case = SimpleNamespace(image=np.zeros((1, 4, 3), np.uint8), labels=labels)
 
     class Two:
-        size, manifest = (1, 4), SimpleNamespace(legend=legend)
+        size, manifest = (1, 4), answer_format(legend=legend)
 
         def paint(self, image, instructions):
             other = permuted(legend, np.random.default_rng(1))
@@ -287,7 +289,7 @@ class Editor:
 class Judge:
     """Sees what was rendered, wherever it is shown exactly; a floor anywhere else."""
 
-    size, manifest = Editor.size, SimpleNamespace(legend=OWN)
+    size, manifest = Editor.size, answer_format(legend=OWN)
 
     def __init__(self):
         self.labels = {}

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A frame of any size, asked of a generator that paints the truth: the truth comes back, on the frame's own grid."""
 
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from oracle import Oracle, Truth
+from oracle import Oracle, Truth, answer_format
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception import Intrinsics, Perceiver, Question, points
@@ -89,7 +89,7 @@ def test_depth_painted_for_one_lens_becomes_metres_by_the_focal_length_on_the_ca
     """Twice the focal length on the generator's canvas, bars included: the same picture is of things twice as far away."""
     image, truth = scene(*size)
     oracle = oracle_for(*size)
-    oracle.manifest.depth_focal_px = CANVAS[1] / 2
+    oracle.manifest = replace(oracle.manifest, depth_focal_px=CANVAS[1] / 2)
     perceiver = Perceiver(oracle)
     shrunk = min(CANVAS[0] / size[0], CANVAS[1] / size[1])
     camera = Intrinsics(size[1], size[0], *(2 * (CANVAS[1] / 2) / shrunk,) * 2, size[1] / 2, size[0] / 2)
@@ -111,7 +111,8 @@ def test_beyond_the_range_that_was_taught_depth_is_infinite_and_what_is_unreadab
     answer = Perceiver(oracle).look(np.zeros((*CANVAS, 3), np.uint8), [Question.depth()])[0]
     assert np.isposinf(answer.depth_m[:48]).all() and np.isnan(answer.depth_m[90:]).all()
     assert answer.depth_m[48:90] == pytest.approx(np.full((42, 128), 59.0), rel=1e-4)
-    oracle.manifest.depth_focal_px = 64 * 3**0.5  # 60 degrees; behind a lens of 120 all of it is a third as far away
+    # 60 degrees; behind a lens of 120 all of it is a third as far away.
+    oracle.manifest = replace(oracle.manifest, depth_focal_px=64 * 3**0.5)
     wide = Perceiver(oracle).look(np.zeros((*CANVAS, 3), np.uint8), [Question.depth()], Intrinsics.from_fov(128, 96, 120))[0]
     assert wide.depth_m[:48] == pytest.approx(np.full((48, 128), 61 / 3), rel=1e-4)
 
@@ -152,7 +153,7 @@ def test_no_question_needs_no_generator():
 
 def test_what_cannot_be_read_is_counted_and_stays_unreadable():
     class Scribbler:
-        size = CANVAS
+        size, manifest = CANVAS, answer_format()
 
         def paint(self, image, instructions):
             painted = np.full((len(instructions), *CANVAS, 3), 0.5, np.float32)  # mid-grey: far from every depth
@@ -212,7 +213,7 @@ class Blotchy:
     size = (64, 64)
 
     def __init__(self, **taus):
-        self.manifest = SimpleNamespace(instance_taus=taus)
+        self.manifest = answer_format(instance_taus=taus)
 
     def paint(self, image, instructions):
         picture = np.zeros((len(instructions), *self.size, 3), np.float32)

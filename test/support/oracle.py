@@ -7,14 +7,30 @@
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from types import SimpleNamespace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception.questions import Question
-from vision_banana_ros.tasks import depth, instances, normals, referring, semantic
+from vision_banana_ros.tasks import TASKS, depth, instances, normals, referring, semantic
+from vision_banana_ros.tasks.answer_format import AnswerFormat
+
+_AS_THE_PAPER = AnswerFormat(
+    tasks=tuple(TASKS),
+    codec="vision_banana",
+    legend={},
+    depth_range_m=(0.05, 60.0),
+    depth_focal_px=0.0,
+    instance_taus={},
+    referring_core=0.0,
+)
+
+
+def answer_format(**changes: Any) -> AnswerFormat:
+    """How the paper's generator paints, with some changes."""
+    return replace(_AS_THE_PAPER, **changes)
 
 
 @dataclass
@@ -53,7 +69,7 @@ class Oracle:
         self.truth = truth if callable(truth) else lambda image: truth
         self.questions = {q.instruction: q for q in [Question.depth(), Question.normals(), *questions]}
         self.legend = next((q.legend for q in self.questions.values() if q.legend), {})
-        self.manifest = SimpleNamespace(name=self.name, depth_range_m=(0.05, 60.0), legend=self.legend, codec="vision_banana")
+        self.manifest = answer_format(legend=self.legend)
         self.prepared: list[str] = []
         self.painted: list[np.ndarray] = []
 

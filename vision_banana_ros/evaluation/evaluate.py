@@ -18,7 +18,6 @@ from vision_banana_ros.evaluation.scores import (
 from vision_banana_ros.evaluation.splits import Case
 from vision_banana_ros.perception import Perceiver, Question
 from vision_banana_ros.scenes import CLASSES
-from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.tasks.colors import Legend, far_apart
 
 REFERRING_COLOR = far_apart(1, ["black"])[0]
@@ -33,8 +32,7 @@ def evaluate(perceiver: Perceiver, cases: Iterable[Case], progress: Callable[[in
     length was taken where pictures come without their camera's ("focal_px_taken", of the painted picture). Returns "views", a report
     for each task, and "worst": the cases with the greatest errors, by task.
     """
-    manifest = perceiver.generator.manifest  # type: ignore[attr-defined]
-    tasks = getattr(manifest, "tasks", tuple(TASKS))  # a specialist is asked for what it was taught
+    manifest = perceiver.generator.manifest
     makers: dict[str, Callable[[], Any]] = {
         "depth": lambda: DepthScore(manifest.depth_range_m[1]),
         "normals": NormalsScore,
@@ -46,7 +44,8 @@ def evaluate(perceiver: Perceiver, cases: Iterable[Case], progress: Callable[[in
     errors: dict[str, list[dict[str, Any]]] = defaultdict(list)
     views, aligned, lens_known = 0, False, True
     for views, case in enumerate(cases, start=1):  # noqa: B007 - the count is used after the loop
-        asked = [(question, truth) for question, truth in ask(case, manifest.legend) if question.task in tasks]
+        # A specialist is asked for what it was taught.
+        asked = [(question, truth) for question, truth in ask(case, manifest.legend) if question.task in manifest.tasks]
         looks = perceiver.look(case.image, [question for question, _ in asked], case.intrinsics) if asked else ()
         lens_known &= case.depth_m is None or case.intrinsics is not None
         for (question, truth), answer in zip(asked, looks, strict=True):

@@ -32,7 +32,7 @@ def measure_legends(perceiver: Perceiver, cases: Iterable[Case], count: int = LE
     Returns miou_own, miou_others (mean over the other legends), miou_change (others - own), miou_worst, miou_voted (the
     class that most legends give each pixel), and agreement: how often two legends give a pixel the same class.
     """
-    own: Legend = perceiver.generator.manifest.legend  # type: ignore[attr-defined]
+    own: Legend = perceiver.generator.manifest.legend
     names = tuple(own)
     legends = legends_of(own, count)
     # what an answer's numbers mean, as numbers of the bundle's own legend

@@ -51,7 +51,7 @@ def measure_retention(painter: Painter, judge: Perceiver, views: int = VIEWS) ->
     """Scores of `painter` on one caption and one edit each of `views` worlds."""
     edits: dict[str, list[tuple[float, float]]] = {}
     wanted, seen = [], []
-    legend: Legend = judge.generator.manifest.legend  # type: ignore[attr-defined]
+    legend: Legend = judge.generator.manifest.legend
     blank = np.full((*painter.size, 3), BLANK, np.uint8)
     for seed in range(FIRST_SEED, FIRST_SEED + views):
         rng = np.random.default_rng(seed)

@@ -40,7 +40,7 @@ def _number(name: str) -> int:
 
 def _tiles(perceiver: Perceiver, case: Case, task: str) -> list[visualization.Tile]:
     """The image, the truth, and the answer to the question of this task that went worst."""
-    legend: Legend = perceiver.generator.manifest.legend  # type: ignore[attr-defined]
+    legend: Legend = perceiver.generator.manifest.legend
     asked = [(question, truth) for question, truth in ask(case, legend) if question.task == task]
     looks = perceiver.look(case.image, [question for question, _ in asked], case.intrinsics)
     answers = [compared(perceiver, task, look, truth) for look, (_, truth) in zip(looks, asked, strict=True)]

@@ -16,6 +16,7 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation.plain_torch import PLAIN, PlainTorch, load_plain
 from vision_banana_ros.generators import Generator, load_generator
 from vision_banana_ros.perception import Perceiver, Question
+from vision_banana_ros.tasks.answer_format import AnswerFormat
 from vision_banana_ros.tasks.colors import Legend
 
 WARM_UP = 5
@@ -176,6 +177,10 @@ class _Timed:
     @property
     def size(self) -> tuple[int, int]:
         return self._generator.size
+
+    @property
+    def manifest(self) -> AnswerFormat:
+        return self._generator.manifest
 
     def paint(self, image: np.ndarray, instructions: Sequence[str]) -> np.ndarray:
         return self._generator.paint(image, instructions)

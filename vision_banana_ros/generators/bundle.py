@@ -7,11 +7,12 @@ Nothing in a bundle is executed by Python: graphs are ONNX, everything else JSON
 import hashlib
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.tasks.answer_format import AnswerFormat
 from vision_banana_ros.tasks.colors import parse_legend
 
 FORMAT = 1
@@ -24,28 +25,21 @@ TAUS = {"background_tau", "region_tau", "merge_tau"}  # of `instances.decode`
 PRECISION = "precision.json"  # what the int8 graphs' answers lose
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest(AnswerFormat):
     """What a bundle says of itself (manifest.json)."""
 
     name: str
     description: str
     licence: str
-    tasks: tuple[str, ...]
-    codec: str
     size: tuple[int, int]  # height, width of frame and answer
     steps: int
-    depth_range_m: tuple[float, float]
-    legend: dict[str, tuple[int, int, int]]
     text_length: int
     text_buckets: int
     network: dict[str, Any]  # the network's configuration, for the torch executor
     files: dict[str, str]  # name -> SHA-256
     made: dict[str, Any]  # how the weights came to be: commands, commit, counts
-    depth_focal_px: float = 0.0  # the focal length, of pictures of `size`, that depth is painted for; 0: metres whatever the lens
-    instance_taus: dict[str, float] = field(default_factory=dict)  # for `instances.decode`, where the paper's are too strict
-    referring_core: float = 0.0  # confidence that a region of a mask must reach somewhere, or it is left out (`perception.sure`)
-    backbone: dict[str, Any] = field(default_factory=dict)  # of an imported editor, which has other graphs than GRAPHS
+    backbone: dict[str, Any]  # of an imported editor, which has other graphs than GRAPHS
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Protocol
 
@@ -15,6 +15,7 @@ from vision_banana_ros.perception.geometry import Intrinsics, Letterbox
 from vision_banana_ros.perception.mask_hysteresis import sure_regions
 from vision_banana_ros.perception.questions import Question
 from vision_banana_ros.perception.resample import Guide
+from vision_banana_ros.tasks.answer_format import AnswerFormat
 
 
 class Painter(Protocol):
@@ -22,6 +23,8 @@ class Painter(Protocol):
 
     @property
     def size(self) -> tuple[int, int]: ...
+    @property
+    def manifest(self) -> AnswerFormat: ...
 
     def paint(self, image: np.ndarray, instructions: Sequence[str]) -> np.ndarray: ...
 
@@ -66,16 +69,12 @@ class Perceiver:
         self.generator = generator
         self.output_size = output_size
         self.passes = check_passes(passes)
-        manifest = getattr(generator, "manifest", None)
-        self._taus: Mapping[str, float] = getattr(manifest, "instance_taus", {})
-        self._core: float = getattr(manifest, "referring_core", 0.0)
-        self._focal_px: float = getattr(manifest, "depth_focal_px", 0.0)
-        self._far_m: float = getattr(manifest, "depth_range_m", (0.0, math.inf))[1]
+        self._format = generator.manifest
 
     @property
     def needs_lens(self) -> bool:
         """Whether depth is in metres only for those who tell the camera's intrinsics."""
-        return self._focal_px > 0
+        return self._format.depth_focal_px > 0
 
     def asked(self, questions: Sequence[Question]) -> list[Question]:
         """Every question that the generator gets for these, to prepare it."""
@@ -105,8 +104,8 @@ class Perceiver:
         paint_s = time.perf_counter() - paint_started
 
         answers = [self._read(question, answer, box) for question, answer in zip(questions, made, strict=True)]
-        if self._core:
-            answers = [sure_regions(a, self._core) if hasattr(a, "mask") else a for a in answers]
+        if self._format.referring_core:
+            answers = [sure_regions(a, self._format.referring_core) if hasattr(a, "mask") else a for a in answers]
         answers = [self._in_metres(a, box, intrinsics) if hasattr(a, "depth_m") else a for a in answers]
         readable = tuple(np.count_nonzero(a.confidence) / a.confidence.size for a in answers)
         if self.output_size == "generator":
@@ -127,13 +126,13 @@ class Perceiver:
         depth_m = answer.depth_m
         if intrinsics is not None and self.needs_lens:
             on_canvas = intrinsics.scaled(box.width, box.height)
-            depth_m = depth_m * np.float32(math.sqrt(on_canvas.fx * on_canvas.fy) / self._focal_px)
-        return replace(answer, depth_m=np.where(depth_m > self._far_m, np.float32(np.inf), depth_m))
+            depth_m = depth_m * np.float32(math.sqrt(on_canvas.fx * on_canvas.fy) / self._format.depth_focal_px)
+        return replace(answer, depth_m=np.where(depth_m > self._format.depth_range_m[1], np.float32(np.inf), depth_m))
 
     def _read(self, question: Question, made: Any, box: Letterbox) -> Any:
         """The answer without the bars, from a picture or an answer with them."""
         if isinstance(made, np.ndarray):
-            return question.read(box.crop(made), self._taus)
+            return question.read(box.crop(made), self._format.instance_taus)
         return replace(made, **{field.name: box.crop(getattr(made, field.name)) for field in fields(made)})
 
 

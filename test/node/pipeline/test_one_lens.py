@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bundle that paints depth for one lens, over DDS: metres follow from CameraInfo, and without one there are none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from lifecycle_msgs.msg import Transition
@@ -14,7 +16,7 @@ DEPTH = ["depth/image_rect", "points"]
 
 def load(bundle, executor):
     generator = TestGenerator()
-    generator.manifest.depth_focal_px = FOCAL_PX
+    generator.manifest = replace(generator.manifest, depth_focal_px=FOCAL_PX)
     return generator
 
 

@@ -2,6 +2,7 @@
 """The pieces of training by themselves: flow, guide, data, parts of checkpoints."""
 
 import json
+import math
 from dataclasses import replace
 from itertools import islice
 from types import SimpleNamespace
@@ -22,9 +23,10 @@ from vision_banana_ros.scenes import CLASSES, make_world, render, sample_camera 
 from vision_banana_ros.tasks import depth, normals  # noqa: E402
 from vision_banana_ros.training.data import batches  # noqa: E402
 from vision_banana_ros.training.data.batches import Feed, Recipe, Stream, pixels  # noqa: E402
-from vision_banana_ros.training.data.questions import FOCAL_PX, LEGEND, QUESTIONS_A_VIEW, draw_samples, place_color  # noqa: E402
+from vision_banana_ros.training.data.questions import LEGEND, QUESTIONS_A_VIEW, draw_samples, place_color  # noqa: E402
 from vision_banana_ros.training.data.sources import FIRST_HELD_OUT_SEED, FIRST_TRAINING_SEED, shots  # noqa: E402
 from vision_banana_ros.training.own import rectified_flow  # noqa: E402
+from vision_banana_ros.training.own.answers import OWN_ANSWERS  # noqa: E402
 from vision_banana_ros.training.own.checkpoint import Learner, State, join_parts, resume, save, save_parts  # noqa: E402
 from vision_banana_ros.training.own.decoded_loss import RAREST, WORST, copied_wrongly, decoded_error, rarity  # noqa: E402
 from vision_banana_ros.training.own.device import Machine  # noqa: E402
@@ -308,7 +310,8 @@ def test_samples_decode_back_to_the_truth_of_the_view(seed):
         tokenize(sample.instruction, 128, 4096)
     if samples[0].palette:
         once = lambda image, instructions: samples[0].target[None]  # noqa: E731
-        painter = SimpleNamespace(size=(48, 64), manifest=SimpleNamespace(depth_focal_px=FOCAL_PX), paint=once)
+        no_limit = replace(OWN_ANSWERS, depth_range_m=(0.0, math.inf))
+        painter = SimpleNamespace(size=(48, 64), manifest=no_limit, paint=once)
         (depth,) = Perceiver(painter).look(view.image, [Question.depth()], Intrinsics.of(view.camera))
         np.testing.assert_allclose(depth.depth_m, view.depth_m, rtol=1e-3)
 

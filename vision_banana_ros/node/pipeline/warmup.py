@@ -12,13 +12,15 @@ from vision_banana_ros.node.prompts import Prompts
 from vision_banana_ros.node.topics.camera_info import PinholeCamera
 from vision_banana_ros.node.topics.messages import TASKS, Composer, Seen
 from vision_banana_ros.perception import Intrinsics, Perceiver, Question
+from vision_banana_ros.tasks.answer_format import AnswerFormat
 
 
 class _Grey:
     """Paints nothing, for all questions: what comes after painting is compiled by it in no time."""
 
-    def __init__(self, size: tuple[int, int]):
+    def __init__(self, size: tuple[int, int], manifest: AnswerFormat):
         self.size = size
+        self.manifest = manifest
 
     def paint(self, image: np.ndarray, instructions: Sequence[str]) -> np.ndarray:
         return np.full((len(instructions), *self.size, 3), 0.5, np.float32)
@@ -30,7 +32,7 @@ def warm_up(asking: Asking) -> None:
     legend = asking.prompts.legend
     prompts = Prompts(legend, ("anything",), "thing")
     questions = [question for task in sorted(asking.questions) for question in prompts.questions(task)]
-    looks = Perceiver(_Grey(asking.generator.size)).look(frame, questions)
+    looks = Perceiver(_Grey(asking.generator.size, asking.generator.manifest)).look(frame, questions)
     answers = {question.task: [answer] for question, answer in zip(questions, looks, strict=True)}
     camera = PinholeCamera(Intrinsics.from_fov(640, 480, 60.0), CameraInfo())
     seen = Seen(Header(), looks.image, answers, legend, (0.2, 20.0), camera, asking.settings.obstacles)

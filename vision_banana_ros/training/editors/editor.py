@@ -4,7 +4,6 @@
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from vision_banana_ros.generators.backbones.noise_schedule import Step, start_of
 from vision_banana_ros.generators.backbones.prompt_cache import Prompt
 from vision_banana_ros.perception import Perceiver, Question
 from vision_banana_ros.scenes import CLASSES
+from vision_banana_ros.tasks.answer_format import AnswerFormat
 from vision_banana_ros.tasks.profiles import Profile
 from vision_banana_ros.training.data.questions import LEGEND
 from vision_banana_ros.training.data.sources import FIRST_HELD_OUT_SEED
@@ -113,7 +113,15 @@ class _Live:
 
     def __init__(self, tuned: Tuned, profile: Profile, size: tuple[int, int], tasks: tuple[str, ...], steps: int) -> None:
         self.profile, self.size = profile, size
-        self.manifest = SimpleNamespace(tasks=tasks, legend=LEGEND, depth_range_m=(0.1, 100.0))
+        self.manifest = AnswerFormat(
+            tasks=tasks,
+            codec=profile.name,
+            legend=LEGEND,
+            depth_range_m=(0.1, 100.0),
+            depth_focal_px=0.0,
+            instance_taus={},
+            referring_core=0.0,
+        )
         self.errors: list[float] = []
         self._tuned, self._steps = tuned, steps
         self._truths: dict[str, np.ndarray] = {}

@@ -8,6 +8,7 @@ names of the network's parameters, so that the network itself can be made of the
 import json
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +23,12 @@ from vision_banana_ros.generators.own.device_decode import DECODE_GRAPHS, MAX_CO
 from vision_banana_ros.generators.own.network import VisionBananaUNet
 from vision_banana_ros.generators.own.tokenizer import PIECES
 from vision_banana_ros.generators.own.weights import SHAPE, TRANSPOSED
-from vision_banana_ros.tasks import TASKS
-from vision_banana_ros.training.data.questions import FOCAL_PX, LEGEND
 from vision_banana_ros.training.export import decode_graphs
 from vision_banana_ros.training.export.half_precision import halve
+from vision_banana_ros.training.own.answers import OWN_ANSWERS
 
 OPSET = 20
 LEVELS = ("fine", "middle", "coarse")  # of the features
-DEPTH_RANGE_M = (0.1, 100.0)  # what the scenes show
-#: How flatly a small network paints instances, found on worlds that are neither trained on nor measured on: the paper's 14
-#: would take one thing for many.
-INSTANCE_TAUS = {"background_tau": 140, "region_tau": 60, "merge_tau": 80}
-#: Confidence that a region of a mask must reach somewhere: below it, more masks of what is not there are left out than true ones.
-REFERRING_CORE = 0.6
 
 
 class _Image(nn.Module):
@@ -86,15 +80,9 @@ def export(weights: Path, out: Path, size: tuple[int, int], name: str, descripti
         "name": name,
         "description": description,
         "licence": "Apache-2.0",
-        "tasks": sorted(TASKS),
-        "codec": "vision_banana",
         "size": size,
         "steps": 1,
-        "depth_range_m": DEPTH_RANGE_M,
-        "depth_focal_px": FOCAL_PX,
-        "legend": LEGEND,
-        "instance_taus": INSTANCE_TAUS,
-        "referring_core": REFERRING_CORE,
+        **asdict(OWN_ANSWERS),
         "text_length": config.text_length,
         "text_buckets": config.text_buckets,
         "network": {name: config[name] for name in SHAPE},

@@ -2,8 +2,7 @@
 """A network in torch, asked like a generator: one picture and sentences in, pictures out, in as many steps as wanted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from types import SimpleNamespace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,13 +11,12 @@ from torch import Tensor
 from vision_banana_ros.generators.own.network import VisionBananaUNet
 from vision_banana_ros.generators.own.tokenizer import tokenize
 from vision_banana_ros.tasks import TASKS
+from vision_banana_ros.tasks.answer_format import AnswerFormat
 from vision_banana_ros.training.data.batches import Batch
 from vision_banana_ros.training.data.captions_and_edits import ANY_PICTURE
-from vision_banana_ros.training.data.questions import FOCAL_PX, LEGEND
 from vision_banana_ros.training.own import rectified_flow
+from vision_banana_ros.training.own.answers import OWN_ANSWERS
 from vision_banana_ros.training.own.device import Machine
-
-DEPTH_RANGE_M = (0.1, 100.0)  # what the scenes show
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +32,9 @@ class Painter:
     tasks: tuple[str, ...] = tuple(TASKS)
 
     @property
-    def manifest(self) -> SimpleNamespace:
-        """What evaluation reads of a bundle's manifest."""
-        return SimpleNamespace(legend=LEGEND, depth_range_m=DEPTH_RANGE_M, depth_focal_px=FOCAL_PX, tasks=self.tasks)
+    def manifest(self) -> AnswerFormat:
+        """How it paints: as the bundle that is made of the network will."""
+        return replace(OWN_ANSWERS, tasks=self.tasks)
 
     def paint(self, image: np.ndarray, instructions: Sequence[str]) -> np.ndarray:
         """(H, W, 3) uint8 of `size` and N sentences -> (N, H, W, 3) float32 in 0..1. A grey frame (128) is no frame."""
