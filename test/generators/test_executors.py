@@ -13,7 +13,7 @@ import pytest
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import Generator, default_bundle, executors, load_generator, open_bundle
 from vision_banana_ros.generators.bundle import INT8_GRAPHS, PRECISION, renew_manifest
-from vision_banana_ros.generators.engines import ExecutorLost
+from vision_banana_ros.generators.errors import ExecutorLost
 from vision_banana_ros.generators.executors import load_executor
 from vision_banana_ros.generators.executors import onnxruntime as on_onnxruntime
 from vision_banana_ros.generators.own.device_decode import DECODE_GRAPHS

@@ -40,7 +40,7 @@ from transformers import (
 from transformers.processing_utils import ProcessorMixin
 
 from vision_banana_ros.tasks import depth, normals, semantic
-from vision_banana_ros.training.data.questions import LEGEND
+from vision_banana_ros.tasks.vocabulary import LEGEND
 
 SIZE = (64, 96)
 HIDDEN = 8

@@ -15,7 +15,7 @@ from vision_banana_ros.generators.backbones.diffusers_folder import open_folder
 from vision_banana_ros.generators.backbones.prompt_cache import require_packages
 from vision_banana_ros.scenes import make_world, render, sample_camera
 from vision_banana_ros.tasks.profiles import Profile
-from vision_banana_ros.training.data.questions import LEGEND
+from vision_banana_ros.tasks.vocabulary import LEGEND
 
 _FIRST_SEED = 900_000  # of worlds that no training draws
 MASK_COLOR = (255, 0, 0)

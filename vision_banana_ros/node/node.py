@@ -14,7 +14,7 @@ from rclpy.parameter import Parameter
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import Generator, default_bundle, load_generator
 from vision_banana_ros.node import parameters
-from vision_banana_ros.node.health.diagnostics import PERIOD_S, Diagnostics
+from vision_banana_ros.node.health.diagnostics import PERIOD_S, Diagnostics, Health
 from vision_banana_ros.node.health.engine_monitor import Engine
 from vision_banana_ros.node.health.faults import Faults, say
 from vision_banana_ros.node.parameters import Settings
@@ -66,9 +66,9 @@ class VisionBananaNode(LifecycleNode):
         self.engine = Engine(self.get_logger().info)
         names = parameters.read_cameras(self.get_parameter("cameras").value)
         self.streams = [Stream(self, name, partial(self._hand_over, i)) for i, name in enumerate(names)]
-        self._services_offered = Services(self)
-        self._diagnostics = Diagnostics(self)
         self.kept_prompts = KeptPrompts(self.get_fully_qualified_name())
+        self._services_offered = Services(self, self)
+        self._diagnostics = Diagnostics(self, self.streams, self._health)
         self._take_up_kept_prompts()
         self.add_on_set_parameters_callback(self._on_parameters)
         if hasattr(self, "add_pre_set_parameters_callback"):  # Humble has none
@@ -78,6 +78,9 @@ class VisionBananaNode(LifecycleNode):
     def state(self) -> str:
         """The lifecycle state in words."""
         return self._state_machine.current_state[1]
+
+    def _health(self) -> Health:
+        return Health(self.state, self.failure, self.engine.state, self.generator, self.faults.sentences())
 
     @property
     def generator(self) -> Generator | None:

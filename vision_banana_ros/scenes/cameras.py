@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a robot's camera may stand and how it looks."""
+"""A pinhole camera and its pose in a world."""
 
 from dataclasses import dataclass
-from math import cos, radians, sin, tan
+from math import cos, sin, tan
 
 import numpy as np
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.scenes import kernel
-from vision_banana_ros.scenes.solids import World
 
 
 @dataclass(frozen=True)
@@ -59,67 +58,3 @@ def pinhole(width: int, height: int, fov: float, pose: np.ndarray) -> Camera:
     """A camera of square pixels with a horizontal field of view in radians, its centre in the image's middle."""
     focal = 0.5 * width / tan(0.5 * fov)
     return Camera(width, height, focal, focal, 0.5 * (width - 1), 0.5 * (height - 1), pose)
-
-
-def glance(world: World, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """A very small picture of what the camera would see: depth (inf for sky) and instances, (18, 24)."""
-    a, b = 24 / camera.width, 18 / camera.height
-    cx, cy = (camera.cx + 0.5) * a - 0.5, (camera.cy + 0.5) * b - 0.5
-    small = Camera(24, 18, camera.fx * a, camera.fy * b, cx, cy, camera.pose)
-    if world.caster is not None:
-        return world.caster.glance(small)
-    eye = small.eye()
-    items, nears, starts, columns = kernel.tiles(eye, world.prims, 18, 24)
-    depth = np.empty((18, 24))
-    who = np.empty((18, 24), np.int32)
-    kernel.trace_image(eye, world.prims, items, nears, starts, columns, depth, who)
-    instances = np.where(who >= 0, world.prims[who, kernel.INSTANCE], 0).astype(int)
-    return np.where(who >= 0, depth, np.inf), instances
-
-
-def interest(depth: np.ndarray, instances: np.ndarray) -> float:
-    """How worth looking at a view is; below zero where it stares into a wall or at the sky."""
-    seen = np.isfinite(depth)
-    if seen.mean() < 0.25 or depth.min() < 0.12:
-        return -1.0
-    near = np.median(depth[seen])
-    if near < 0.6:
-        return -1.0
-    counts = np.bincount(instances.ravel())[1:]
-    share = counts[counts > 0] / depth.size
-    if not len(share):
-        return -0.5
-    # many things, none of which fills the picture
-    return float(np.sqrt(np.minimum(share, 0.15)).sum() - 2.0 * max(0.0, share.max() - 0.5))
-
-
-def sample_camera(world: World, rng: np.random.Generator, width: int, height: int) -> Camera:
-    """A camera in a free place of the world: the most interesting of a few drawn.
-
-    Height 0.1-2.5 m, pitch -20 to +60 degrees (down positive), roll up to 10 degrees either way, horizontal field of
-    view 45-110 degrees; most are level, 50-90 degrees wide.
-    """
-    targets = np.array([o.center[:2] for o in world.objects]).reshape(-1, 2)
-    top = 2.5 if world.kind == "yard" else min(2.5, world.air[kernel.ROOM + 5] - 0.2)
-    spots = world.free if len(world.free) else np.array([(0.0, 0.0, 0.3)])
-    best, camera = -np.inf, None
-    for _ in range(8):
-        x, y, _ = spots[rng.integers(len(spots))]
-        z = np.clip(rng.uniform(0.1, top) if rng.random() < 0.35 else rng.normal(1.2, 0.4), 0.1, top)
-        yaw = rng.uniform(0, 2 * np.pi)
-        if len(targets) and rng.random() < 0.7:  # towards something, not into its middle
-            tx, ty = targets[rng.integers(len(targets))]
-            yaw = np.arctan2(ty - y, tx - x) + rng.normal(0, 0.25)
-        pitch = rng.uniform(-20, 60) if rng.random() < 0.2 else rng.normal(3.0 + 4.0 * z, 8.0)
-        roll = rng.normal(0, 2.5) if rng.random() < 0.7 else rng.uniform(-10, 10)
-        fov = rng.uniform(50, 90) if rng.random() < 0.75 else rng.uniform(45, 110)
-        pitch, roll = np.clip(pitch, -20, 60), np.clip(roll, -10, 10)
-        pose = look_from(float(x), float(y), float(z), float(yaw), radians(pitch), radians(roll))
-        drawn = pinhole(width, height, radians(fov), pose)
-        worth = interest(*glance(world, drawn))
-        if worth > best:
-            best, camera = worth, drawn
-        if best > 0.7:
-            break
-    assert camera is not None
-    return camera

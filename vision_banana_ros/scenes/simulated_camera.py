@@ -6,8 +6,9 @@ from math import pi, radians, sin
 import numpy as np
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.scenes.cameras import Camera, glance, interest, look_from, pinhole
+from vision_banana_ros.scenes.cameras import Camera, look_from, pinhole
 from vision_banana_ros.scenes.effects import Effects
+from vision_banana_ros.scenes.viewpoints import glance, interest
 from vision_banana_ros.scenes.views import View, render
 from vision_banana_ros.scenes.worlds import make_world
 

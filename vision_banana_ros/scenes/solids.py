@@ -3,20 +3,15 @@
 
 from dataclasses import dataclass, field
 from math import cos, sin
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from vision_banana_ros.scenes import kernel
+from vision_banana_ros.scenes.cameras import Camera
 from vision_banana_ros.scenes.materials import RGB, Look
+from vision_banana_ros.tasks.vocabulary import CLASSES
 
-if TYPE_CHECKING:
-    from vision_banana_ros.scenes.cameras import Camera
-
-CLASSES: tuple[str, ...] = (
-    "floor", "wall", "ceiling", "ground", "sky", "door", "window", "stairs", "shelf", "table", "chair", "sofa",
-    "box", "pallet", "barrel", "ball", "cone", "cable", "person", "vehicle", "mirror", "glass", "plant", "cup",
-)  # fmt: skip
 SKY = CLASSES.index("sky")
 STRUCTURE = ("floor", "wall", "ceiling", "ground", "sky")
 """Surfaces that are no countable objects: their instance is 0."""
@@ -113,10 +108,10 @@ class WorldObject:
 class Caster(Protocol):
     """Rays into a world that is not made of solids."""
 
-    def glance(self, camera: "Camera") -> tuple[np.ndarray, np.ndarray]:
+    def glance(self, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
         """Depth (inf for sky) and instances, (H, W)."""
 
-    def cast(self, camera: "Camera", device: str = "cpu") -> tuple[np.ndarray, ...]:
+    def cast(self, camera: Camera, device: str = "cpu") -> tuple[np.ndarray, ...]:
         """Linear light, depth, normals, labels and instances of all pixels, as `views.View` has them."""
 
 

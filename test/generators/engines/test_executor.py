@@ -6,8 +6,10 @@ import pytest
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import load_generator
-from vision_banana_ros.generators.engines import EngineMissing, ExecutorLost, FallbackExecutor, cuda_graph
+from vision_banana_ros.generators.engines import EngineMissing, cuda_graph
+from vision_banana_ros.generators.errors import ExecutorLost
 from vision_banana_ros.generators.executors import onnxruntime, tensorrt
+from vision_banana_ros.generators.executors.fallback import FallbackExecutor
 from vision_banana_ros.generators.generator import Generator
 from vision_banana_ros.generators.own.device_decode import DECODE_GRAPHS, OUTPUTS, as_answer, decode_inputs
 from vision_banana_ros.perception import Question

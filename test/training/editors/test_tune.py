@@ -23,7 +23,7 @@ from vision_banana_ros.generators.backbones.importing import Options, import_mod
 from vision_banana_ros.generators.backbones.lora import comparison_of  # noqa: E402
 from vision_banana_ros.generators.backbones.prompt_cache import encode_here  # noqa: E402
 from vision_banana_ros.tasks.profiles import PROFILES  # noqa: E402
-from vision_banana_ros.training.data.questions import LEGEND  # noqa: E402
+from vision_banana_ros.tasks.vocabulary import LEGEND  # noqa: E402
 from vision_banana_ros.training.data.sources import FIRST_HELD_OUT_SEED, FIRST_TRAINING_SEED  # noqa: E402
 from vision_banana_ros.training.editors.editor import held_out_case  # noqa: E402
 from vision_banana_ros.training.editors.examples import TASKS, lessons, question, read_pairs, shot  # noqa: E402

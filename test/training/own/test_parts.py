@@ -21,9 +21,10 @@ from vision_banana_ros.generators.own.tokenizer import tokenize  # noqa: E402
 from vision_banana_ros.perception import Intrinsics, Perceiver, Question  # noqa: E402
 from vision_banana_ros.scenes import CLASSES, make_world, render, sample_camera  # noqa: E402
 from vision_banana_ros.tasks import depth, normals  # noqa: E402
+from vision_banana_ros.tasks.vocabulary import LEGEND  # noqa: E402
 from vision_banana_ros.training.data import batches  # noqa: E402
 from vision_banana_ros.training.data.batches import Feed, Recipe, Stream, pixels  # noqa: E402
-from vision_banana_ros.training.data.questions import LEGEND, QUESTIONS_A_VIEW, draw_samples, place_color  # noqa: E402
+from vision_banana_ros.training.data.questions import QUESTIONS_A_VIEW, draw_samples, place_color  # noqa: E402
 from vision_banana_ros.training.data.sources import FIRST_HELD_OUT_SEED, FIRST_TRAINING_SEED, shots  # noqa: E402
 from vision_banana_ros.training.own import rectified_flow  # noqa: E402
 from vision_banana_ros.training.own.answers import OWN_ANSWERS  # noqa: E402

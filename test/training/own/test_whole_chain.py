@@ -17,8 +17,8 @@ from vision_banana_ros.cli.main import main  # noqa: E402
 from vision_banana_ros.evaluation.retention import measure_retention  # noqa: E402
 from vision_banana_ros.generators import load_generator, open_bundle  # noqa: E402
 from vision_banana_ros.tasks import TASKS, depth, referring, semantic  # noqa: E402
+from vision_banana_ros.tasks.vocabulary import LEGEND  # noqa: E402
 from vision_banana_ros.training.data.batches import Recipe, Stream, pixels  # noqa: E402
-from vision_banana_ros.training.data.questions import LEGEND  # noqa: E402
 from vision_banana_ros.training.own import teacher_comparison  # noqa: E402
 from vision_banana_ros.training.own.decoded_loss import decoded_error  # noqa: E402
 from vision_banana_ros.training.own.loop import load_network  # noqa: E402

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vision_banana_ros.cli.shared.frame_sources import Frame, Frames, attempt
+from vision_banana_ros.cli.shared.frames import Frame, Frames, attempt
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception.geometry import Intrinsics
 from vision_banana_ros.perception.image_encodings import compressed_to_rgb, to_rgb

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where frames come from: pictures, folders, bags, webcams, and the simulated camera."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
+from vision_banana_ros.cli.shared.bags import bag_frames, is_bag
+from vision_banana_ros.cli.shared.frames import Frame, Frames, attempt
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception.geometry import Intrinsics
 from vision_banana_ros.perception.image_encodings import compressed_to_rgb
@@ -16,33 +16,8 @@ from vision_banana_ros.perception.image_encodings import compressed_to_rgb
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
 
 
-@dataclass(frozen=True)
-class Frame:
-    """One picture, (H, W, 3) uint8 RGB, under a name that a file may have; with its camera where that is known."""
-
-    name: str
-    image: np.ndarray
-    intrinsics: Intrinsics | None = None
-    distortion: tuple[float, ...] = ()
-    distortion_model: str = "plumb_bob"
-    stamp_ns: int | None = None
-
-
-@dataclass(frozen=True)
-class Frames:
-    """A source of frames: how many (None: without end) and a way to read them, one at a time and as often as wanted.
-
-    A frame that cannot be read is an InputError in its place, so that the rest can go on.
-    """
-
-    count: int | None
-    read: Callable[[], Iterator[Frame | InputError]]
-
-
 def open_frames(path: Path, topic: str | None = None) -> Frames:
     """A picture, a folder of pictures, or a bag. InputError where there is nothing to read."""
-    from vision_banana_ros.cli.shared.bags import bag_frames, is_bag
-
     if not path.exists():
         raise InputError(f"There is nothing at '{path}'; name a picture, a folder of pictures, or a bag.")
     if is_bag(path):
@@ -98,14 +73,6 @@ def webcam_frames(number: int, width: int, height: int) -> Frames:
             k += 1
 
     return Frames(None, read)
-
-
-def attempt(make: Callable[..., Frame], *args: Any) -> Frame | InputError:
-    """What `make` returns, or the InputError that it raises."""
-    try:
-        return make(*args)
-    except InputError as error:
-        return error
 
 
 def _picture_frame(path: Path) -> Frame:

@@ -17,6 +17,7 @@ from vision_banana_ros.generators.backbones.noise_schedule import STARTS, Step
 from vision_banana_ros.generators.backbones.prompt_cache import ENCODER, PromptCache, require_packages
 from vision_banana_ros.generators.bundle import Bundle, open_bundle, sha256_of, write_manifest
 from vision_banana_ros.tasks.profiles import profile
+from vision_banana_ros.tasks.vocabulary import LEGEND
 
 _SPARE = 100_000_000  # bytes that must be left over
 
@@ -276,7 +277,6 @@ def _to_graphs(
 
 
 def _fields(name: str, folder: Folder, options: Options, tasks: tuple[str, ...], size: tuple[int, int], steps: int) -> dict[str, Any]:
-    from vision_banana_ros.training.data.questions import LEGEND
 
     return {
         "name": name,

@@ -15,7 +15,7 @@ from vision_banana_ros.generators.backbones.guidance import Denoise, Guidance, g
 from vision_banana_ros.generators.backbones.noise_schedule import Step, walk
 from vision_banana_ros.generators.backbones.prompt_cache import Prompt, require_packages
 from vision_banana_ros.generators.bundle import Bundle
-from vision_banana_ros.generators.engines.errors import ExecutorLost
+from vision_banana_ros.generators.errors import ExecutorLost
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 

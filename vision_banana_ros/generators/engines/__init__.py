@@ -2,8 +2,7 @@
 """Engines: what TensorRT makes of a bundle's graphs for one GPU. Built in a process of their own, kept in a cache."""
 
 from vision_banana_ros.generators.engines.build import Build, start_build
-from vision_banana_ros.generators.engines.errors import EngineMissing, EngineRefused, ExecutorLost
-from vision_banana_ros.generators.engines.fallback import FallbackExecutor
+from vision_banana_ros.generators.engines.errors import EngineMissing, EngineRefused
 from vision_banana_ros.generators.engines.state import EngineState, engine_state, engine_wanted
 
 __all__ = [
@@ -11,8 +10,6 @@ __all__ = [
     "EngineMissing",
     "EngineRefused",
     "EngineState",
-    "ExecutorLost",
-    "FallbackExecutor",
     "engine_state",
     "engine_wanted",
     "start_build",

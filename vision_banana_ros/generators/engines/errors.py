@@ -1,15 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong with an engine before it runs (InputError) and while it serves (ExecutorLost)."""
+"""What can go wrong with an engine before it runs; while it serves, see generators.errors."""
 
 from vision_banana_ros.errors import InputError
-
-
-class ExecutorLost(RuntimeError):
-    """The executor cannot go on while it serves: its GPU ran out of memory or failed.
-
-    The message is a sentence for the user. The executor has freed what it held and must not be used again; another
-    one may answer the same frame (see `FallbackExecutor`).
-    """
 
 
 class EngineMissing(InputError):

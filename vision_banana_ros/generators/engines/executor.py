@@ -11,9 +11,10 @@ from vision_banana_ros.generators.bundle import GRAPHS, Bundle
 from vision_banana_ros.generators.engines.cache import EngineCache
 from vision_banana_ros.generators.engines.cuda import CudaError, Stream, find_device
 from vision_banana_ros.generators.engines.cuda_graph import PICTURES, Chain, Engine, EngineError, Ticket
-from vision_banana_ros.generators.engines.errors import EngineMissing, ExecutorLost
+from vision_banana_ros.generators.engines.errors import EngineMissing
 from vision_banana_ros.generators.engines.library import open_library
 from vision_banana_ros.generators.engines.recipe import COLORS, PRECISIONS, QUESTIONS, recipes
+from vision_banana_ros.generators.errors import ExecutorLost
 from vision_banana_ros.generators.own.device_decode import DECODE_GRAPHS, OUTPUTS
 
 MOST = QUESTIONS[-1]

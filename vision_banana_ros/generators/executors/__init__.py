@@ -9,6 +9,7 @@ import numpy as np
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.bundle import Bundle
+from vision_banana_ros.generators.executors.fallback import FallbackExecutor
 
 EXECUTORS = ("onnxruntime", "torch", "tensorrt", "tensorrt_rtx")
 #: What "auto" tries on a machine with an NVIDIA GPU, in this order. Without one there is only ONNX Runtime to try.
@@ -20,7 +21,7 @@ Features = Any
 
 
 class Executor(Protocol):
-    """Runs a bundle's three graphs. ExecutorLost (generators.engines) where it cannot go on while it serves.
+    """Runs a bundle's three graphs. ExecutorLost (generators.errors) where it cannot go on while it serves.
 
     One that can also decode on its device has `decodes`, the tasks that it decodes, and `read`: see engines.executor.
     """
@@ -65,8 +66,6 @@ def load_executor(bundle: Bundle, wanted: str) -> tuple[Executor, str]:
 def _with_fallback(bundle: Bundle, executor: Executor) -> Executor:
     """What runs on a GPU can be lost while it serves, as when the memory runs out. After some faults no library of the process
     can use the GPU again, so the CPU takes over."""
-    from vision_banana_ros.generators.engines.fallback import FallbackExecutor  # engines know the executors' names
-
     return FallbackExecutor(executor, lambda: load_executor(bundle, "onnxruntime:cpu")[0])
 
 

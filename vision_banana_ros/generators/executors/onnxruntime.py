@@ -16,7 +16,7 @@ import onnxruntime
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.bundle import GRAPHS, INT8_GRAPHS, Bundle
-from vision_banana_ros.generators.engines.errors import ExecutorLost
+from vision_banana_ros.generators.errors import ExecutorLost
 from vision_banana_ros.generators.executors import Features, has_gpu
 
 PROVIDERS = {"tensorrt": "TensorrtExecutionProvider", "cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}

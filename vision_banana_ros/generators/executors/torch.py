@@ -13,7 +13,7 @@ import numpy as np
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.bundle import Bundle
-from vision_banana_ros.generators.engines.errors import ExecutorLost
+from vision_banana_ros.generators.errors import ExecutorLost
 from vision_banana_ros.generators.executors import Features
 
 WAYS = ("eager", "compiled", "graph")

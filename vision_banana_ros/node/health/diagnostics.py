@@ -2,54 +2,72 @@
 """The node's state once a second on /diagnostics."""
 
 import resource
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
+from rclpy.node import Node
 
+from vision_banana_ros.generators import Generator
 from vision_banana_ros.node.pipeline.camera_stream import Stream
 
-if TYPE_CHECKING:
-    from vision_banana_ros.node.node import VisionBananaNode
-
 PERIOD_S = 1.0
+
+
+@dataclass(frozen=True)
+class Health:
+    """What is told of the node as a whole.
+
+    state: of the lifecycle. failure: why the last transition failed, or empty. engine: the state of the engine, or empty.
+    generator: None where none is loaded. faults: sentences.
+    """
+
+    state: str
+    failure: str
+    engine: str
+    generator: Generator | None
+    faults: list[str]
 
 
 class Diagnostics:
     """Publishes in every lifecycle state a status for each camera (rates, ages, drops, faults) and one for the generator."""
 
-    def __init__(self, node: "VisionBananaNode"):
+    def __init__(self, node: Node, streams: Sequence[Stream], health: Callable[[], Health]):
         self._node = node
+        self._streams = streams
+        self._health = health
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 1)
         # Not the node's clock: with simulated time paused, the faults must still be seen.
         node.create_timer(PERIOD_S, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def publish(self) -> None:
-        for stream in self._node.streams:
+        for stream in self._streams:
             stream.inspect()
-        message = DiagnosticArray(status=[*map(self._stream, self._node.streams), self._generator()])
+        health = self._health()
+        message = DiagnosticArray(status=[*(self._stream(stream, health.state) for stream in self._streams), self._generator(health)])
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)
 
-    def _stream(self, stream: Stream) -> DiagnosticStatus:
+    def _stream(self, stream: Stream, state: str) -> DiagnosticStatus:
         faults = stream.faults.sentences()
         figures = stream.counts.report() | stream.schedule.report() | stream.depth.report()
         if faults:
             level, text = DiagnosticStatus.WARN, " ".join(faults)
         else:
-            level, text = DiagnosticStatus.OK, f"{self._node.state}: {figures['rate out (Hz)']} frames a second"
+            level, text = DiagnosticStatus.OK, f"{state}: {figures['rate out (Hz)']} frames a second"
         figures |= {f"fault {i}": sentence for i, sentence in enumerate(faults, 1)}
         return self._status(f"stream {stream.name}".rstrip(), level, text, figures)
 
-    def _generator(self) -> DiagnosticStatus:
+    def _generator(self, health: Health) -> DiagnosticStatus:
         memory = f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}"
-        figures = {"state": self._node.state, "highest memory (MiB)": memory}
-        if engine := self._node.engine.state:
-            figures["engine"] = engine
-        if self._node.failure:
-            return self._status("generator", DiagnosticStatus.ERROR, self._node.failure, figures)
-        generator = self._node.generator
+        figures = {"state": health.state, "highest memory (MiB)": memory}
+        if health.engine:
+            figures["engine"] = health.engine
+        if health.failure:
+            return self._status("generator", DiagnosticStatus.ERROR, health.failure, figures)
+        generator = health.generator
         text = "not loaded"
         if generator is not None:
             height, width = generator.size
@@ -60,9 +78,8 @@ class Diagnostics:
                 "tasks": ", ".join(generator.tasks),
             }
             text = f"{generator.name} on {generator.executor}"
-        faults = self._node.faults.sentences()
-        if faults:
-            return self._status("generator", DiagnosticStatus.WARN, " ".join(faults), figures)
+        if health.faults:
+            return self._status("generator", DiagnosticStatus.WARN, " ".join(health.faults), figures)
         return self._status("generator", DiagnosticStatus.OK, text, figures)
 
     def _status(self, name: str, level: bytes, text: str, figures: dict[str, str]) -> DiagnosticStatus:

@@ -3,11 +3,12 @@
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.task import Future
 from sensor_msgs.msg import Image
@@ -15,9 +16,10 @@ from sensor_msgs.msg import Image
 from vision_banana_interfaces.srv import Generate, Segment, SetPrompts  # type: ignore[attr-defined]
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.node.pipeline.camera_stream import Stream
-from vision_banana_ros.node.pipeline.generator_slot import prepare
+from vision_banana_ros.node.pipeline.generator_slot import GeneratorSlot, prepare
 from vision_banana_ros.node.pipeline.inference_config import Asking
 from vision_banana_ros.node.services import handlers, prompt_encoder
+from vision_banana_ros.node.services.prompt_store import KeptPrompts
 from vision_banana_ros.node.services.reasoning import Understood, answer_absent, on_a_thread, understand
 from vision_banana_ros.node.topics.inputs import nanoseconds
 from vision_banana_ros.node.topics.qos import own_group, requested
@@ -25,17 +27,26 @@ from vision_banana_ros.perception import Question
 from vision_banana_ros.reasoning import PassThrough
 from vision_banana_ros.tasks.legend_text import clean_text
 
-if TYPE_CHECKING:
-    from vision_banana_ros.node.node import VisionBananaNode
-
 T = TypeVar("T")
+
+
+class Host(Protocol):
+    """What the services need of the node that offers them."""
+
+    slot: GeneratorSlot
+    kept_prompts: KeptPrompts
+
+    def asking(self) -> Asking: ...
+    def stream(self, camera: str) -> Stream: ...
+    def submit(self, job: Callable[[], None]) -> None: ...
 
 
 class Services:
     """~/segment, ~/set_prompts and ~/generate. They are there in every state, so that a request always gets a reply."""
 
-    def __init__(self, node: "VisionBananaNode"):
+    def __init__(self, node: Node, host: Host):
         self._node = node
+        self._host = host
         self._clock = Clock(clock_type=ClockType.STEADY_TIME)
         group = ReentrantCallbackGroup()  # a callback that waits must not keep others from starting
         self._waiting: set[Future] = set()
@@ -75,7 +86,7 @@ class Services:
 
     async def _segment(self, request: Segment.Request, response: Segment.Response) -> str:
         query = clean_text(request.expression, "The expression")
-        asking, stream = self._node.asking(), self._node.stream(request.camera)
+        asking, stream = self._host.asking(), self._host.stream(request.camera)
         stamp_ns = nanoseconds(request.stamp)
         message = self._picture(request.image, stream, stamp_ns)
         reasoning, meant = asking.settings.reasoning, Understood(query, query)
@@ -96,22 +107,22 @@ class Services:
         )
 
     async def _set_prompts(self, request: SetPrompts.Request, response: SetPrompts.Response) -> str:
-        asking = self._node.asking()
+        asking = self._host.asking()
         change = handlers.prompts(request.task, request.prompts, asking)
         await self._learn(asking, questions=change.questions)
         await self._in_worker(lambda: prepare(asking.generator, change.questions))
-        self._node.slot.set_prepared(asking.generator, change.questions)
+        self._host.slot.set_prepared(asking.generator, change.questions)
         result = self._node.set_parameters([Parameter(change.parameter, value=change.value)])[0]
         if not result.successful:
             raise InputError(result.reason)
         response.ids, response.colors = change.ids, change.colors
         if request.persist:
-            self._node.kept_prompts.keep({change.parameter: change.value})
+            self._host.kept_prompts.keep({change.parameter: change.value})
         return f"{change.message} It is kept over a restart." if request.persist else change.message
 
     async def _generate(self, request: Generate.Request, response: Generate.Response) -> str:
         instruction = clean_text(request.instruction, "The instruction", handlers.MAX_INSTRUCTION)
-        asking, stream = self._node.asking(), self._node.stream(request.camera)
+        asking, stream = self._host.asking(), self._host.stream(request.camera)
         message = self._picture(request.image, stream, 0)
         if await self._learn(asking, instructions=[instruction]):
             message = self._picture(request.image, stream, 0)
@@ -138,13 +149,13 @@ class Services:
         return await self._elsewhere(self._encoder.submit, lambda: self._encoder.encode(wanted, asking), end, late)
 
     def _late(self, reason: str) -> str:
-        timeout_s = self._node.asking().settings.service_timeout
+        timeout_s = self._host.asking().settings.service_timeout
         return f"No answer within {timeout_s:g} s (service_timeout): {reason}. Ask again."
 
     async def _in_worker(self, job: Callable[[], T], end: float | None = None) -> T:
         """Runs `job` on the worker's thread and returns its result, or raises its error or InputError when time is up."""
-        end = time.monotonic() + self._node.asking().settings.service_timeout if end is None else end
-        return await self._elsewhere(self._node.submit, job, end, self._late("the generator is slow or has too much to do"))
+        end = time.monotonic() + self._host.asking().settings.service_timeout if end is None else end
+        return await self._elsewhere(self._host.submit, job, end, self._late("the generator is slow or has too much to do"))
 
     async def _elsewhere(self, submit: Callable[[Callable[[], None]], None], job: Callable[[], T], end: float, late: str) -> T:
         """Runs `job` where `submit` does, until `end` (time.monotonic); `late`: what is said where it takes longer."""

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vision_banana_ros.scenes import CLASSES, View, expressions
+from vision_banana_ros.scenes import View, expressions
 from vision_banana_ros.tasks import depth, instances, normals, referring, semantic
 from vision_banana_ros.tasks.colors import BLACK, MIN_DISTANCE, Legend, Rgb, far_apart
+from vision_banana_ros.tasks.vocabulary import CLASSES, LEGEND
 
-#: The legend that a trained generator knows best; it is the default of the bundle.
-LEGEND: Legend = dict(zip(CLASSES, far_apart(len(CLASSES), [BLACK]), strict=True))
 #: The focal length, in pixels of the painted picture, that depth is painted for. Through a lens of twice the focal length a thing
 #: twice as far away looks the same: a picture tells depth over focal length, and metres are for who knows the lens (the label
 #: transform of Metric3D, arXiv 2307.10984, section 3.2). In pixels, so that what is learnt at a small size holds at a larger

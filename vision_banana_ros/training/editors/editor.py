@@ -22,7 +22,7 @@ from vision_banana_ros.perception import Perceiver, Question
 from vision_banana_ros.scenes import CLASSES
 from vision_banana_ros.tasks.answer_format import AnswerFormat
 from vision_banana_ros.tasks.profiles import Profile
-from vision_banana_ros.training.data.questions import LEGEND
+from vision_banana_ros.tasks.vocabulary import LEGEND
 from vision_banana_ros.training.data.sources import FIRST_HELD_OUT_SEED
 from vision_banana_ros.training.editors.examples import shot
 

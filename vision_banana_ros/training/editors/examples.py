@@ -13,8 +13,9 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.diffusers_folder import read_json
 from vision_banana_ros.scenes import CLASSES, View
 from vision_banana_ros.tasks.profiles import Profile
+from vision_banana_ros.tasks.vocabulary import LEGEND
 from vision_banana_ros.training.data.captions_and_edits import draw_pictures
-from vision_banana_ros.training.data.questions import LEGEND, draw_expression, draw_samples
+from vision_banana_ros.training.data.questions import draw_expression, draw_samples
 from vision_banana_ros.training.data.sources import FIRST_TRAINING_SEED, SOURCES, Shot
 
 TASKS = ("depth", "normals", "semantic", "referring", "instances")

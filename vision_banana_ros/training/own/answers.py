@@ -3,7 +3,8 @@
 
 from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.tasks.answer_format import AnswerFormat
-from vision_banana_ros.training.data.questions import FOCAL_PX, LEGEND
+from vision_banana_ros.tasks.vocabulary import LEGEND
+from vision_banana_ros.training.data.questions import FOCAL_PX
 
 OWN_ANSWERS = AnswerFormat(
     tasks=tuple(sorted(TASKS)),

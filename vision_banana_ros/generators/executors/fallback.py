@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators.engines.errors import ExecutorLost
+from vision_banana_ros.generators.errors import ExecutorLost
 
 _LOG = logging.getLogger(__name__)
 

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The classes that the rendered worlds are made of, and the colours that generators are taught them in."""
+
+from vision_banana_ros.tasks.colors import BLACK, Legend, far_apart
+
+#: In the order of their ids.
+CLASSES: tuple[str, ...] = (
+    "floor", "wall", "ceiling", "ground", "sky", "door", "window", "stairs", "shelf", "table", "chair", "sofa",
+    "box", "pallet", "barrel", "ball", "cone", "cable", "person", "vehicle", "mirror", "glass", "plant", "cup",
+)  # fmt: skip
+#: The legend that a trained generator knows best; it is the default of the bundle.
+LEGEND: Legend = dict(zip(CLASSES, far_apart(len(CLASSES), [BLACK]), strict=True))
