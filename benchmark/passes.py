@@ -21,11 +21,12 @@ from typing import Any
 
 import cv2
 
+from vision_banana_ros.evaluation.cases import Case
 from vision_banana_ros.evaluation.evaluate import FIELDS, ask
 from vision_banana_ros.evaluation.figures import tidy
 from vision_banana_ros.evaluation.report import origin
 from vision_banana_ros.evaluation.scores import DepthScore, NormalsScore, ReferringScore, SemanticScore
-from vision_banana_ros.evaluation.splits import Case, procedural
+from vision_banana_ros.evaluation.splits import procedural
 from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.perception import Perceiver, Question
 

@@ -17,10 +17,10 @@ from typing import Any
 
 from vision_banana_ros.cli.bench import cpu_name
 from vision_banana_ros.evaluation.card import junk_table
+from vision_banana_ros.evaluation.cases import Split
 from vision_banana_ros.evaluation.figures import FIGURES, class_table, report_table
 from vision_banana_ros.evaluation.real import read_mapping, real_set
 from vision_banana_ros.evaluation.report import measure, measure_nothing, origin
-from vision_banana_ros.evaluation.splits import Split
 from vision_banana_ros.generators import load_generator, open_bundle
 from vision_banana_ros.perception import Perceiver
 

@@ -5,11 +5,11 @@ import json
 import re
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+from oracle import answer_format
 
 from vision_banana_ros.cli.main import main
 from vision_banana_ros.errors import InputError
@@ -57,7 +57,7 @@ class Painter:
 
     def __init__(self, depth_m=None, labels=None, tasks=("depth", "semantic")):
         self.depth_m, self.labels = depth_m, labels
-        self.manifest = SimpleNamespace(legend=LEGEND, depth_range_m=(0.1, 100.0), depth_focal_px=25.0, tasks=tasks)
+        self.manifest = answer_format(legend=LEGEND, depth_range_m=(0.1, 100.0), depth_focal_px=25.0, tasks=tasks)
 
     def paint(self, image, instructions):
         painted = {

@@ -17,7 +17,7 @@ from vision_banana_ros.cli.shared.torch_installed import needs_torch
 from vision_banana_ros.errors import InputError
 
 if TYPE_CHECKING:
-    from vision_banana_ros.evaluation.splits import Split
+    from vision_banana_ros.evaluation.cases import Split
     from vision_banana_ros.perception import Perceiver
     from vision_banana_ros.training.own.sampler import Painter
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from vision_banana_ros.evaluation.cases import Case
 from vision_banana_ros.evaluation.depth_alignment import depth_in_metres
 from vision_banana_ros.evaluation.scores import (
     DepthScore,
@@ -15,7 +16,6 @@ from vision_banana_ros.evaluation.scores import (
     ReferringScore,
     SemanticScore,
 )
-from vision_banana_ros.evaluation.splits import Case
 from vision_banana_ros.perception import Perceiver, Question
 from vision_banana_ros.scenes import CLASSES
 from vision_banana_ros.tasks.colors import Legend, far_apart

@@ -33,7 +33,7 @@ def junk_questions(legend: Legend) -> list[Question]:
 
 def measure_junk(perceiver: Perceiver) -> dict[str, Any]:
     """For each frame and task {"readable": share of the pixels, "confidence": mean over all pixels}."""
-    manifest = perceiver.generator.manifest  # type: ignore[attr-defined]
+    manifest = perceiver.generator.manifest
     questions = [question for question in junk_questions(manifest.legend) if question.task in manifest.tasks]
     report: dict[str, Any] = {}
     for name, image in junk_frames().items():

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from vision_banana_ros.evaluation.cases import Case
 from vision_banana_ros.evaluation.evaluate import in_legend
 from vision_banana_ros.evaluation.scores import SemanticScore
-from vision_banana_ros.evaluation.splits import Case
 from vision_banana_ros.perception import Perceiver, Question
 from vision_banana_ros.perception.ensemble import permuted
 from vision_banana_ros.tasks.colors import Legend

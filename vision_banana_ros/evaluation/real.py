@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.evaluation.splits import Case, Split
+from vision_banana_ros.evaluation.cases import Case, Split
 from vision_banana_ros.perception import Intrinsics
 from vision_banana_ros.scenes import CLASSES
 

@@ -9,12 +9,12 @@ from typing import Any
 from vision_banana_ros import __version__
 from vision_banana_ros.evaluation import legend_permutations
 from vision_banana_ros.evaluation.card import write_card
+from vision_banana_ros.evaluation.cases import Case, Split
 from vision_banana_ros.evaluation.evaluate import evaluate
 from vision_banana_ros.evaluation.figures import tidy
 from vision_banana_ros.evaluation.junk import measure_junk
 from vision_banana_ros.evaluation.retention import measure_retention
 from vision_banana_ros.evaluation.sheets import write_sheets
-from vision_banana_ros.evaluation.splits import Case, Split
 from vision_banana_ros.generators.bundle import add_metrics, renew_manifest
 from vision_banana_ros.perception import Perceiver
 from vision_banana_ros.perception.perceiver import Painter

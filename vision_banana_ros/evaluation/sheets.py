@@ -8,8 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from vision_banana_ros.evaluation.cases import Case, Split
 from vision_banana_ros.evaluation.evaluate import REFERRING_COLOR, ask, compared
-from vision_banana_ros.evaluation.splits import Case, Split
 from vision_banana_ros.perception import Perceiver, Question, visualization
 from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.tasks.colors import Legend

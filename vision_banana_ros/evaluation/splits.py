@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What bundles are measured on. A split is fixed by its seeds, and nothing in it is ever trained on."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.evaluation.cases import Case, Split
+from vision_banana_ros.evaluation.real import real_set
 from vision_banana_ros.perception import Intrinsics
 from vision_banana_ros.scenes import CLASSES, View, World, expressions, make_world, render, sample_camera
 
@@ -15,42 +16,6 @@ VIEWS = 300
 EXPRESSIONS_A_VIEW = 2
 NEGATIVES = 0.3  # about this share of the expressions fits nothing
 SIZE = (240, 320)  # height, width of the pictures
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A picture and the truth there is about it. depth_m: metres along Z, NaN or 0 where nothing is known."""
-
-    name: str
-    image: np.ndarray
-    depth_m: np.ndarray | None = None
-    intrinsics: Intrinsics | None = None
-    normals: np.ndarray | None = None
-    labels: np.ndarray | None = None
-    instances: np.ndarray | None = None
-    expressions: tuple[tuple[str, np.ndarray], ...] = ()
-    thing: int | None = None  # the class whose instances are asked for
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Cases by number, each made anew whenever it is asked for.
-
-    ours: rendered here, so pictures may be shown. classes: of others' labels, their names and the class of ours that each is
-    scored as; None for those that are left out of the score.
-    """
-
-    name: str
-    count: int
-    case: Callable[[int], Case]
-    ours: bool = True
-    classes: Mapping[str, str | None] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[Case]:
-        return (self.case(i) for i in range(self.count))
 
 
 def open_split(name: str, count: int | None = None) -> Split:
@@ -64,8 +29,6 @@ def open_split(name: str, count: int | None = None) -> Split:
     path = Path(name)
     if not path.is_dir():
         raise InputError(f"There is no split '{name}': take {', '.join(makers)}, or a folder with NAME.png and NAME_depth.npz.")
-    from vision_banana_ros.evaluation.real import real_set
-
     return real_set(path, count=count)
 
 

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.evaluation.cases import Case
 from vision_banana_ros.evaluation.evaluate import ask, evaluate
 from vision_banana_ros.evaluation.figures import tidy
-from vision_banana_ros.evaluation.splits import Case, case_of
+from vision_banana_ros.evaluation.splits import case_of
 from vision_banana_ros.generators.backbones.diffusers_folder import Folder
 from vision_banana_ros.generators.backbones.guidance import Denoise, Guidance, guided
 from vision_banana_ros.generators.backbones.noise_schedule import Step, start_of, walk
