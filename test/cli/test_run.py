@@ -13,7 +13,6 @@ from oracle import Oracle, Truth
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.typesys import Stores, get_typestore
 
-import vision_banana_ros.generators
 from vision_banana_ros.cli.main import main
 from vision_banana_ros.cli.shared.question_arguments import questions_for
 from vision_banana_ros.errors import InputError
@@ -40,8 +39,8 @@ def oracle(monkeypatch):
     )
     asked = Namespace(legend=None, expression=EXPRESSIONS, instances="box")
     found = Oracle(SIZE, truth, questions_for(Oracle.tasks, LEGEND, asked))
-    monkeypatch.setattr(vision_banana_ros.generators, "load_generator", lambda bundle, executor="auto": found)
-    monkeypatch.setattr(vision_banana_ros.generators, "default_bundle", lambda: Path("nowhere"))
+    monkeypatch.setattr("vision_banana_ros.cli.run.load_generator", lambda bundle, executor="auto": found)
+    monkeypatch.setattr("vision_banana_ros.cli.run.default_bundle", lambda: Path("nowhere"))
     return found
 
 

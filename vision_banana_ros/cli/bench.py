@@ -22,10 +22,15 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from vision_banana_ros.cli.shared.torch_installed import needs_torch
 from vision_banana_ros.cli.train import size
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.evaluation.plain_torch import PACKAGES as NEEDED
+from vision_banana_ros.evaluation.plain_torch import PLAIN
+from vision_banana_ros.evaluation.speed import MOST_QUESTIONS, measure
+from vision_banana_ros.generators import default_bundle, open_bundle
+from vision_banana_ros.generators.bundle import INT8_GRAPHS
 
-NAME = "bench"
-HELP = "how fast a bundle answers here, by executor, size, questions and cameras"
 SHARED = "torch:eager-fp32"
 PACKAGES = ("onnxruntime", "onnxruntime-gpu", "torch", "tensorrt", "tensorrt-rtx", "numpy", "numba", "opencv-python-headless")
 COLUMNS = (
@@ -47,10 +52,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from vision_banana_ros.errors import InputError
-    from vision_banana_ros.evaluation.speed import MOST_QUESTIONS, measure
-    from vision_banana_ros.generators import default_bundle, open_bundle
-
     if not all(1 <= n <= MOST_QUESTIONS for n in args.questions):
         raise InputError(f"--questions must be 1 to {MOST_QUESTIONS}.")
     if min(*args.cameras, args.runs) < 1:
@@ -103,10 +104,6 @@ def _ratios(times: dict[str, float] | None) -> str:
 
 def _executors(asked: list[str] | None, bundle: Path) -> list[str]:
     """What to measure, the two runs to compare with first where they can be had."""
-    from vision_banana_ros.evaluation.plain_torch import PACKAGES as NEEDED
-    from vision_banana_ros.evaluation.plain_torch import PLAIN
-    from vision_banana_ros.generators.bundle import INT8_GRAPHS
-
     if asked is None:
         asked = ["onnxruntime:cpu-fp32"]
         if all((bundle / graph).is_file() for graph in INT8_GRAPHS.values()):
@@ -121,8 +118,6 @@ def _bundles(path: Path, sizes: list[tuple[int, int]]) -> Iterator[list[Path]]:
     if not sizes:
         yield [path]
         return
-    from vision_banana_ros.cli.shared.torch_installed import needs_torch
-
     needs_torch()
     from vision_banana_ros.training.export.bundle import export_random
 

@@ -10,14 +10,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vision_banana_ros.cli.shared.calibration import fit_camera
+from vision_banana_ros.cli.shared.frame_sources import Frames, open_frames, simulated_frames, webcam_frames
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.perception import Intrinsics
 
 if TYPE_CHECKING:
-    from vision_banana_ros.cli.shared.frame_sources import Frames
     from vision_banana_ros.node.client.camera_publisher import CameraPublisher
 
-NAME = "camera"
-HELP = "publish a simulated camera, pictures, a bag or a webcam"
 DEFAULT_FOV = 60.0
 PROGRESS_S = 5.0
 
@@ -57,9 +57,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _open(args: argparse.Namespace) -> "Frames":
-    from vision_banana_ros.cli.shared.frame_sources import open_frames, simulated_frames, webcam_frames
-
+def _open(args: argparse.Namespace) -> Frames:
     width, height = _size(args.size)
     if args.source.isdecimal():
         return simulated_frames(int(args.source), width, height, args.rate)
@@ -78,11 +76,8 @@ def _size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _publish(camera: "CameraPublisher", frames: "Frames", args: argparse.Namespace) -> int:
+def _publish(camera: "CameraPublisher", frames: Frames, args: argparse.Namespace) -> int:
     """Frames at the wanted rate until they or the time are over. Returns how many were published."""
-    from vision_banana_ros.cli.shared.calibration import fit_camera
-    from vision_banana_ros.perception import Intrinsics
-
     started = due = told = 0.0
     published = 0
     while True:

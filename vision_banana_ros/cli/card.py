@@ -4,8 +4,7 @@
 import argparse
 from pathlib import Path
 
-NAME = "card"
-HELP = "write a bundle's model card anew"
+from vision_banana_ros.evaluation.card import write_card
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,7 +12,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from vision_banana_ros.evaluation.card import write_card
-
     print(write_card(args.bundle))
     return 0

@@ -3,15 +3,15 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+
+from vision_banana_ros.cli.shared.answer_files import stems, tile, write_answer, write_legend, write_sheet
+from vision_banana_ros.cli.shared.frame_sources import read_picture
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.perception import Question
+from vision_banana_ros.tasks.legend_text import read_legend
 
-if TYPE_CHECKING:
-    from vision_banana_ros.perception import Question
-
-NAME = "decode"
-HELP = "read an answer that another generator painted"
 TASKS = ("depth", "normals", "semantic", "instances", "referring")
 
 
@@ -29,11 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    import numpy as np
-
-    from vision_banana_ros.cli.shared.answer_files import stems, tile, write_answer, write_legend, write_sheet
-    from vision_banana_ros.cli.shared.frame_sources import read_picture
-
     question = _question(args)
     painted = read_picture(args.answer)
     answer = question.read(painted)
@@ -48,10 +43,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _question(args: argparse.Namespace) -> "Question":
-    from vision_banana_ros.perception import Question
-    from vision_banana_ros.tasks.legend_text import read_legend
-
+def _question(args: argparse.Namespace) -> Question:
     if args.legend and args.task != "semantic" or args.color and args.task not in ("referring", "instances"):
         raise InputError("--legend belongs to semantic, --color to referring and instances; leave out the other.")
     if args.task == "semantic":

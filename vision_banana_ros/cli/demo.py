@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators import default_bundle, open_bundle
 
 if TYPE_CHECKING:
     from vision_banana_ros.cli.shared.demo_scene import Scene
 
-NAME = "demo"
-HELP = "a simulated camera, the node and a client, for 20 seconds"
 EXECUTABLE = "vision_banana_node"
 SIZE = (640, 480)
 BRING_UP_S = 120.0
@@ -45,8 +44,6 @@ def run(args: argparse.Namespace) -> int:
         from vision_banana_ros.node.client.demo import Client, Failure
     except ImportError as error:
         raise InputError(f"The demo needs ROS 2 and the built packages ({error}); source install/setup.bash.") from None
-    from vision_banana_ros.generators import default_bundle, open_bundle
-
     bundle = open_bundle(args.bundle or default_bundle())
     args.out.mkdir(parents=True, exist_ok=True)
     log = args.out / "node.log"

@@ -6,8 +6,12 @@ import sys
 import time
 from pathlib import Path
 
-NAME = "engine"
-HELP = "build, list, verify and prune TensorRT engines"
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators.bundle import default_bundle, open_bundle
+from vision_banana_ros.generators.engines import engine_state, start_build
+from vision_banana_ros.generators.engines.cache import EngineCache
+from vision_banana_ros.generators.engines.library import MAJORS, open_library
+from vision_banana_ros.generators.engines.recipe import PRECISIONS, recipes
 
 _POLL_S = 0.2
 
@@ -31,8 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from vision_banana_ros.generators.bundle import default_bundle, open_bundle
-
     bundles = [open_bundle(path) for path in args.bundles or [default_bundle()]]
     if args.action == "prune":
         return _prune(bundles, _installed())
@@ -42,9 +44,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _installed() -> list[str]:
     """The executors whose library loads. InputError, with every reason, where there is none."""
-    from vision_banana_ros.errors import InputError
-    from vision_banana_ros.generators.engines.library import MAJORS, open_library
-
     found, reasons = [], []
     for executor in MAJORS:
         try:
@@ -58,8 +57,6 @@ def _installed() -> list[str]:
 
 
 def _build(bundles: list, executors: list[str], precision: str) -> int:
-    from vision_banana_ros.generators.engines import start_build
-
     failed = False
     for bundle in bundles:
         for executor in executors:
@@ -91,9 +88,6 @@ def _watch(build, label: str):  # type: ignore[no-untyped-def]  # their types ar
 
 
 def _list(bundles: list, executors: list[str], precision: str) -> int:
-    from vision_banana_ros.generators.engines import engine_state
-    from vision_banana_ros.generators.engines.cache import EngineCache
-
     for bundle in bundles:
         for executor in executors:
             print(f"{bundle.manifest.name} on {executor} in {precision}: {engine_state(bundle, executor, precision)}")
@@ -109,10 +103,6 @@ def _list(bundles: list, executors: list[str], precision: str) -> int:
 
 
 def _verify(bundles: list, executors: list[str], precision: str) -> int:
-    from vision_banana_ros.errors import InputError
-    from vision_banana_ros.generators.engines.cache import EngineCache
-    from vision_banana_ros.generators.engines.recipe import recipes
-
     cache = EngineCache()
     failed = False
     for bundle in bundles:
@@ -128,10 +118,6 @@ def _verify(bundles: list, executors: list[str], precision: str) -> int:
 
 
 def _prune(bundles: list, executors: list[str]) -> int:
-    from vision_banana_ros.errors import InputError
-    from vision_banana_ros.generators.engines.cache import EngineCache
-    from vision_banana_ros.generators.engines.recipe import PRECISIONS, recipes
-
     wanted: set[str] = set()
     for bundle in bundles:
         for executor in executors:

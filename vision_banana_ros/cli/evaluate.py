@@ -15,14 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 from vision_banana_ros.cli.shared.torch_installed import needs_torch
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.evaluation.card import GENERATION, JUNK, generation_section, junk_table
+from vision_banana_ros.evaluation.cases import Split
+from vision_banana_ros.evaluation.encode_prompts import encode_ahead
+from vision_banana_ros.evaluation.evaluate import questions_of
+from vision_banana_ros.evaluation.figures import class_table, report_table
+from vision_banana_ros.evaluation.junk import junk_questions
+from vision_banana_ros.evaluation.real import PREFIX, read_mapping, real_set
+from vision_banana_ros.evaluation.report import measure, measure_generation, measure_nothing, origin, write_entry, write_report
+from vision_banana_ros.evaluation.splits import open_split
+from vision_banana_ros.generators import default_bundle, load_generator, open_bundle
+from vision_banana_ros.generators.executors.torch import network_of
+from vision_banana_ros.perception import Perceiver
 
 if TYPE_CHECKING:
-    from vision_banana_ros.evaluation.cases import Split
-    from vision_banana_ros.perception import Perceiver
     from vision_banana_ros.training.own.sampler import Painter
-
-NAME = "evaluate"
-HELP = "measure a bundle against exact truth and on real frames"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,10 +80,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from vision_banana_ros.evaluation.card import GENERATION, JUNK
-    from vision_banana_ros.evaluation.report import measure, measure_generation, measure_nothing, origin, write_entry, write_report
-    from vision_banana_ros.generators import default_bundle
-
     if args.steps < 1:
         raise InputError("--steps must be 1 or more.")
     path = args.bundle or default_bundle()
@@ -112,10 +115,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _tables(reports: dict[str, dict[str, Any]], extras: dict[str, dict[str, Any]]) -> list[str]:
     """The first figures of everything: a column a split, or a table a split where others were measured too."""
-    from vision_banana_ros.evaluation.card import GENERATION, JUNK, generation_section, junk_table
-    from vision_banana_ros.evaluation.figures import class_table, report_table
-    from vision_banana_ros.evaluation.real import PREFIX
-
     together = {name: {"this": report, **report["against"]} for name, report in reports.items() if "against" in report} or {
         "": reports
     }
@@ -131,9 +130,6 @@ def _tables(reports: dict[str, dict[str, Any]], extras: dict[str, dict[str, Any]
 
 def _splits(args: argparse.Namespace) -> list[Split]:
     """What is to be measured on."""
-    from vision_banana_ros.evaluation.real import read_mapping, real_set
-    from vision_banana_ros.evaluation.splits import open_split
-
     if args.only_real and not args.real:
         raise InputError("--only-real needs folders of real frames: give --real DIR.")
     mapping = read_mapping(args.mapping) if args.mapping else None
@@ -151,12 +147,6 @@ def _is_run(path: Path) -> bool:
 
 def _opened(path: Path, args: argparse.Namespace, splits: list[Split]) -> tuple[str, Perceiver]:
     """A bundle, or a run of training as it answers, and what it is called."""
-    from vision_banana_ros.evaluation.encode_prompts import encode_ahead
-    from vision_banana_ros.evaluation.evaluate import questions_of
-    from vision_banana_ros.evaluation.junk import junk_questions
-    from vision_banana_ros.generators import load_generator
-    from vision_banana_ros.perception import Perceiver
-
     if not _is_run(path):
         generator = load_generator(path, args.executor)
         perceiver = Perceiver(generator, passes=args.passes)
@@ -175,8 +165,6 @@ def _opened(path: Path, args: argparse.Namespace, splits: list[Split]) -> tuple[
 def _before_and_after(path: Path, args: argparse.Namespace) -> tuple[Painter, Painter]:
     """The base that a bundle was tuned from and the bundle's own network, painting in many steps."""
     needs_torch()
-    from vision_banana_ros.generators import open_bundle
-    from vision_banana_ros.generators.executors.torch import network_of
     from vision_banana_ros.training.own.loop import load_network
     from vision_banana_ros.training.own.run_stages import run_folder
     from vision_banana_ros.training.own.sampler import Painter

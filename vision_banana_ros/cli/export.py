@@ -7,9 +7,8 @@ from pathlib import Path
 
 from vision_banana_ros.cli.shared.torch_installed import needs_torch
 from vision_banana_ros.cli.train import size
-
-NAME = "export"
-HELP = "make a bundle of trained weights (needs torch)"
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.scenes.furnished import default_folder, library_at
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +21,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     needs_torch()
-    from vision_banana_ros.errors import InputError
     from vision_banana_ros.training.export.bundle import export
 
     state_file = args.run_dir / "state.json"
@@ -30,8 +28,6 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"'{args.run_dir}' holds no trained weights: give the folder of `vision-banana train --out`.")
     made = json.loads(state_file.read_text())
     if made["plan"].get("sources", {}).get("furnished"):
-        from vision_banana_ros.scenes.furnished import default_folder, library_at
-
         made["credits"] = library_at(default_folder()).credits()  # whose models it was taught by
     last = made["plan"]["sizes"][-1]
     export(args.run_dir / "network", args.out, args.size or (last[0], last[1]), args.out.name, args.description, made)

@@ -8,9 +8,17 @@ import argparse
 from pathlib import Path
 
 from vision_banana_ros.cli.train import size
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.evaluation.card import ONE_STEP, VAE, write_card
+from vision_banana_ros.evaluation.figures import tidy
+from vision_banana_ros.evaluation.vae_cost import measure
+from vision_banana_ros.generators.backbones.diffusers_folder import open_folder, read_json
+from vision_banana_ros.generators.backbones.family import FAMILIES
+from vision_banana_ros.generators.backbones.importing import Options, import_model
+from vision_banana_ros.generators.backbones.lora import comparison_of
+from vision_banana_ros.generators.bundle import add_metrics
+from vision_banana_ros.tasks.profiles import profile
 
-NAME = "import"
-HELP = "make a bundle of an open image editor (needs torch, diffusers and transformers)"
 VAE_VIEWS = 4
 
 
@@ -45,16 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from vision_banana_ros.errors import InputError
-    from vision_banana_ros.evaluation.card import ONE_STEP, VAE, write_card
-    from vision_banana_ros.evaluation.figures import tidy
-    from vision_banana_ros.generators.backbones.diffusers_folder import open_folder, read_json
-    from vision_banana_ros.generators.backbones.family import FAMILIES
-    from vision_banana_ros.generators.backbones.importing import Options, import_model
-    from vision_banana_ros.generators.backbones.lora import comparison_of
-    from vision_banana_ros.generators.bundle import add_metrics
-    from vision_banana_ros.tasks.profiles import profile
-
     views = VAE_VIEWS if args.measure_vae is None and args.out is not None else args.measure_vae or 0
     if args.out is None and views < 1:
         raise InputError("Give --out for the bundle, or --measure-vae to measure alone.")
@@ -78,8 +76,6 @@ def run(args: argparse.Namespace) -> int:
         bundle = import_model(args.source, args.out, options, lambda what: print(f"{what} ...", flush=True))
         print(f"The bundle is in {args.out}.")
     if views > 0:
-        from vision_banana_ros.evaluation.vae_cost import measure
-
         painted = args.size or (bundle.manifest.size if bundle else open_folder(args.source).family.size)
         figures = measure(args.source, profile(args.profile, words), painted, views)
         _print(figures)

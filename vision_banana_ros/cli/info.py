@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-NAME = "info"
-HELP = "what a bundle is, whether its files are whole, and its measured errors"
+from vision_banana_ros.generators import default_bundle, open_bundle
+from vision_banana_ros.tasks.colors import write_color
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,9 +18,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from vision_banana_ros.generators import default_bundle, open_bundle
-    from vision_banana_ros.tasks.colors import write_color
-
     bundle = open_bundle(args.bundle or default_bundle())
     manifest = bundle.manifest
     height, width = manifest.size

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`vision-banana VERB`: finds the verbs and turns a user's mistake into one sentence."""
+"""`vision-banana VERB`: loads the verb that is called and turns a user's mistake into one sentence."""
 
 import argparse
 import importlib
-import pkgutil
+import keyword
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -11,31 +11,54 @@ from types import ModuleType
 from vision_banana_ros import __version__, cli
 from vision_banana_ros.errors import InputError
 
+VERBS = {
+    "bench": "how fast a bundle answers here, by executor, size, questions and cameras",
+    "camera": "publish a simulated camera, pictures, a bag or a webcam",
+    "card": "write a bundle's model card anew",
+    "decode": "read an answer that another generator painted",
+    "demo": "a simulated camera, the node and a client, for 20 seconds",
+    "engine": "build, list, verify and prune TensorRT engines",
+    "evaluate": "measure a bundle against exact truth and on real frames",
+    "export": "make a bundle of trained weights (needs torch)",
+    "import": "make a bundle of an open image editor (needs torch, diffusers and transformers)",
+    "info": "what a bundle is, whether its files are whole, and its measured errors",
+    "prompts": "encode instructions for an imported editor, or list those that are encoded",
+    "run": "answer pictures or bags, and write depth, normals, masks and clouds as files",
+    "scenes": "get the furniture for furnished scenes; look at a scene and its truth",
+    "train": "train a generator on rendered scenes (needs torch)",
+    "tune": "teach an open image editor to answer (needs torch, diffusers, transformers and peft)",
+}
+"""Each with its line in the list of verbs. What a verb does is in the module of its name, imported when it is called."""
 
-def verbs() -> list[ModuleType]:
-    """Every module of this package that has a NAME. They import what they need only when they run."""
-    names = sorted(m.name for m in pkgutil.iter_modules(cli.__path__) if m.name != "main" and not m.ispkg)
-    return [importlib.import_module(f"{cli.__name__}.{name}") for name in names]
+
+def module_of(verb: str) -> ModuleType:
+    """The module has a docstring, `add_arguments(parser)` and `run(arguments)`, which returns the exit status."""
+    return importlib.import_module(f"{cli.__name__}.{verb}_" if keyword.iskeyword(verb) else f"{cli.__name__}.{verb}")
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(called: str | None) -> argparse.ArgumentParser:
+    """Knows all verbs, and the arguments of the one that is called."""
     top = argparse.ArgumentParser(
         prog="vision-banana",
         description="One image generator answers depth, normals and masks; this reads its pictures as numbers.",
     )
     top.add_argument("--version", action="version", version=f"vision-banana {__version__}")
     subparsers = top.add_subparsers(title="verbs", metavar="VERB")
-    for verb in verbs():
-        sub = subparsers.add_parser(verb.NAME, help=verb.HELP, description=verb.__doc__)
-        verb.add_arguments(sub)
-        sub.set_defaults(run=verb.run)
+    for verb, line in VERBS.items():
+        sub = subparsers.add_parser(verb, help=line)
+        if verb == called:
+            module = module_of(verb)
+            sub.description = module.__doc__
+            module.add_arguments(sub)
+            sub.set_defaults(run=module.run)
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb. Returns 0, the verb's own status, or 2 where the input could not be used (said in one line)."""
-    top = parser()
-    args = top.parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    top = parser(next((word for word in given if not word.startswith("-")), None))
+    args = top.parse_args(given)
     if not hasattr(args, "run"):
         top.print_help()
         return 0

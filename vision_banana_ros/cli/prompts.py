@@ -4,8 +4,9 @@
 import argparse
 from pathlib import Path
 
-NAME = "prompts"
-HELP = "encode instructions for an imported editor, or list those that are encoded"
+from vision_banana_ros.generators.backbones.prompt_cache import cache_of, encode_here
+from vision_banana_ros.generators.bundle import open_bundle
+from vision_banana_ros.tasks.profiles import profile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,9 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from vision_banana_ros.generators.backbones.prompt_cache import cache_of, encode_here
-    from vision_banana_ros.generators.bundle import open_bundle
-
     bundle = open_bundle(args.bundle)
     cache = cache_of(bundle)
     if args.action == "list":
@@ -41,8 +39,6 @@ def run(args: argparse.Namespace) -> int:
 
 def own_instructions(bundle) -> list[str]:  # type: ignore[no-untyped-def]  # Bundle, imported only when it is used
     """What the node asks of this bundle where its parameters say nothing else."""
-    from vision_banana_ros.tasks.profiles import profile
-
     chosen = profile(bundle.manifest.codec, bundle.manifest.backbone["words"])
     given = {"semantic": {"legend": bundle.manifest.legend}, "instances": {"expression": "box"}}
     asked = [task for task in ("depth", "normals", *given) if task in chosen.tasks]

@@ -6,22 +6,22 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from vision_banana_ros.cli.shared.answer_files import stems, tile, write_answer, write_legend, write_sheet
+from vision_banana_ros.cli.shared.calibration import fit_camera, read_camera_info
+from vision_banana_ros.cli.shared.frame_sources import Frame, open_frames
+from vision_banana_ros.cli.shared.question_arguments import add_question_arguments, questions_for
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators import default_bundle, load_generator
+from vision_banana_ros.perception import Intrinsics, Looks, Perceiver, Question, points
+from vision_banana_ros.perception.ply import write_ply
+from vision_banana_ros.perception.visualization import Tile
 
-if TYPE_CHECKING:
-    from vision_banana_ros.cli.shared.frame_sources import Frame
-    from vision_banana_ros.perception import Intrinsics, Looks, Question
-
-NAME = "run"
-HELP = "answer pictures or bags, and write depth, normals, masks and clouds as files"
 DEFAULT_FOV = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from vision_banana_ros.cli.shared.question_arguments import add_question_arguments
-
     parser.add_argument("input", type=Path, metavar="IMAGE|FOLDER|BAG")
     parser.add_argument(
         "--out",
@@ -48,13 +48,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from vision_banana_ros.cli.shared.answer_files import write_legend
-    from vision_banana_ros.cli.shared.calibration import read_camera_info
-    from vision_banana_ros.cli.shared.frame_sources import open_frames
-    from vision_banana_ros.cli.shared.question_arguments import questions_for
-    from vision_banana_ros.generators import default_bundle, load_generator
-    from vision_banana_ros.perception import Intrinsics, Perceiver
-
     if args.fov is not None:
         Intrinsics.from_fov(1, 1, args.fov)  # a mistake is told before any work is done
     frames = open_frames(args.input, args.topic)
@@ -95,11 +88,8 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _camera(frame: "Frame", fov: float | None, calibration: Any, what: str) -> "tuple[Intrinsics, str]":
+def _camera(frame: Frame, fov: float | None, calibration: Any, what: str) -> tuple[Intrinsics, str]:
     """The camera of a frame, and what the user should know about it. what: is made by it."""
-    from vision_banana_ros.cli.shared.calibration import fit_camera
-    from vision_banana_ros.perception import Intrinsics
-
     height, width = frame.image.shape[:2]
     if fov is not None:
         return Intrinsics.from_fov(width, height, fov), ""
@@ -111,12 +101,7 @@ def _camera(frame: "Frame", fov: float | None, calibration: Any, what: str) -> "
     return fit_camera(camera, width, height), remark
 
 
-def _write(folder: Path, frame: "Frame", camera: "Intrinsics", questions: "list[Question]", looks: "Looks") -> dict[str, Any]:
-    from vision_banana_ros.cli.shared.answer_files import stems, tile, write_answer, write_sheet
-    from vision_banana_ros.perception import points
-    from vision_banana_ros.perception.ply import write_ply
-    from vision_banana_ros.perception.visualization import Tile
-
+def _write(folder: Path, frame: Frame, camera: Intrinsics, questions: list[Question], looks: Looks) -> dict[str, Any]:
     started = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
     names = stems(questions)

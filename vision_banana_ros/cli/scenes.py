@@ -5,8 +5,16 @@ import argparse
 import sys
 from pathlib import Path
 
-NAME = "scenes"
-HELP = "get the furniture for furnished scenes; look at a scene and its truth"
+import numpy as np
+
+from vision_banana_ros.cli.shared.answer_files import write_sheet
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.perception import visualization
+from vision_banana_ros.perception.visualization import Tile
+from vision_banana_ros.scenes import CLASSES, caption, expressions, make_world, render, sample_camera
+from vision_banana_ros.scenes.furnished import default_folder, library_at, make_furnished_world
+from vision_banana_ros.scenes.furnished.fetch import fetch
+from vision_banana_ros.tasks.colors import far_apart
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,8 +42,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _fetch(args: argparse.Namespace) -> int:
-    from vision_banana_ros.scenes.furnished.fetch import fetch
-
     library = fetch(args.source, say=lambda text: print(text, file=sys.stderr, flush=True))
     print(f"{len(library.items)} models are in {library.folder}. Their authors, to be named with what is made of them:")
     print(library.credits())
@@ -43,23 +49,11 @@ def _fetch(args: argparse.Namespace) -> int:
 
 
 def _authors(args: argparse.Namespace) -> int:
-    from vision_banana_ros.scenes.furnished import default_folder, library_at
-
     print(library_at(default_folder()).credits())
     return 0
 
 
 def _show(args: argparse.Namespace) -> int:
-    import numpy as np
-
-    from vision_banana_ros.cli.shared.answer_files import write_sheet
-    from vision_banana_ros.errors import InputError
-    from vision_banana_ros.perception import visualization
-    from vision_banana_ros.perception.visualization import Tile
-    from vision_banana_ros.scenes import CLASSES, caption, expressions, make_world, render, sample_camera
-    from vision_banana_ros.scenes.furnished import make_furnished_world
-    from vision_banana_ros.tasks.colors import far_apart
-
     width, height = args.size
     if not 16 <= width <= 4096 or not 16 <= height <= 4096:
         raise InputError(f"A picture of {width} x {height} pixels cannot be drawn; both must be from 16 to 4096.")

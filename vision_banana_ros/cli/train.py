@@ -9,11 +9,9 @@ import time
 from pathlib import Path
 
 from vision_banana_ros.cli.shared.torch_installed import needs_torch
+from vision_banana_ros.errors import InputError
 
 TASKS = ("depth", "normals", "semantic", "instances", "referring")  # written out: the module of tasks takes long to load
-
-NAME = "train"
-HELP = "train a generator on rendered scenes (needs torch)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +79,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace):  # type: ignore[no-untyped-def]  # training's Plan, which needs torch
-    from vision_banana_ros.errors import InputError
     from vision_banana_ros.training.own.stages import CHANNELS, Plan
 
     if args.questions < 5 or args.questions % 5:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from vision_banana_ros.cli import train
-
-NAME = "tune"
-HELP = "teach an open image editor to answer (needs torch, diffusers, transformers and peft)"
+from vision_banana_ros.evaluation.figures import report_table
+from vision_banana_ros.generators.backbones.diffusers_folder import open_folder
+from vision_banana_ros.generators.backbones.prompt_cache import require_packages
+from vision_banana_ros.tasks.profiles import profile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,11 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from vision_banana_ros.evaluation.figures import report_table
-    from vision_banana_ros.generators.backbones.diffusers_folder import open_folder
-    from vision_banana_ros.generators.backbones.prompt_cache import require_packages
-    from vision_banana_ros.tasks.profiles import profile
-
     require_packages(("peft", "accelerate"))
     from vision_banana_ros.training.editors.tune import LORA, Plan, tune
 

@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from vision_banana_ros.evaluation.legend_permutations import legends_of
+from vision_banana_ros.generators.backbones import FAMILIES
+from vision_banana_ros.generators.backbones.prompt_cache import cache_of, encode_here
+from vision_banana_ros.generators.bundle import Manifest, open_bundle
 from vision_banana_ros.perception import Perceiver, Question
 
 
@@ -15,13 +18,9 @@ def encode_ahead(path: Path, perceiver: Perceiver, asked: Iterable[Question], sa
     InputError where its text encoder is not there, or does not read one of them.
     """
     generator = perceiver.generator
-    manifest = generator.manifest  # type: ignore[attr-defined]
-    if not manifest.backbone:
+    manifest = generator.manifest
+    if not (isinstance(manifest, Manifest) and manifest.backbone):
         return
-    from vision_banana_ros.generators.backbones import FAMILIES
-    from vision_banana_ros.generators.backbones.prompt_cache import cache_of, encode_here
-    from vision_banana_ros.generators.bundle import open_bundle
-
     family = FAMILIES[manifest.backbone["family"]]
     if not family.words or family.encoder_sees_image:
         return

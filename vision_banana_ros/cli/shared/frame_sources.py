@@ -12,6 +12,7 @@ from vision_banana_ros.cli.shared.frames import Frame, Frames, attempt
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception.geometry import Intrinsics
 from vision_banana_ros.perception.image_encodings import compressed_to_rgb
+from vision_banana_ros.scenes import SimulatedCamera
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
 
@@ -42,7 +43,6 @@ def read_picture(path: Path) -> np.ndarray:
 
 def simulated_frames(seed: int, width: int, height: int, rate_hz: float) -> Frames:
     """A camera that moves slowly through the world of a seed."""
-    from vision_banana_ros.scenes import SimulatedCamera
 
     def read() -> Iterator[Frame | InputError]:
         camera = SimulatedCamera(seed, width, height, rate_hz)

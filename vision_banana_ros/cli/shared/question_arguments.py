@@ -3,12 +3,11 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from vision_banana_ros.errors import InputError
-
-if TYPE_CHECKING:
-    from vision_banana_ros.perception.questions import RGB, Question
+from vision_banana_ros.perception.questions import RGB, Question
+from vision_banana_ros.tasks.colors import far_apart
+from vision_banana_ros.tasks.legend_text import read_legend
 
 BACKGROUND = (0, 0, 0)
 
@@ -24,15 +23,11 @@ def add_question_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--instances", metavar="NAME", help="a class whose instances are to be told apart")
 
 
-def questions_for(tasks: Sequence[str], legend: "Mapping[str, RGB]", args: argparse.Namespace) -> "list[Question]":
+def questions_for(tasks: Sequence[str], legend: Mapping[str, RGB], args: argparse.Namespace) -> list[Question]:
     """Everything that a generator of these tasks can be asked without words, and what the user asked in words.
 
     InputError where the user asked for a task that the generator was not taught.
     """
-    from vision_banana_ros.perception.questions import Question
-    from vision_banana_ros.tasks.colors import far_apart
-    from vision_banana_ros.tasks.legend_text import read_legend
-
     if args.legend:
         legend = read_legend(args.legend, legend)
     wanted = {"semantic": args.legend, "instances": args.instances, "referring": args.expression}
