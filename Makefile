@@ -2,14 +2,17 @@
 # make demo   the node, a simulated camera and a client for 20 s; pictures in demo_out/
 # make test   the whole test suite; TORCH=1 also installs torch (2.13.0) and tests training and export
 PYTHON ?= python3
-VENV := $(CURDIR)/.venv
+# Every path is relative and the shell's $PWD is quoted, because make splits absolute paths at spaces.
+VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 # A virtual environment that pip filled is one merged ROS prefix. On a robot that has ROS, none of this is needed.
-ENV := PATH="$(VENV)/bin:$$PATH" VIRTUAL_ENV="$(VENV)" AMENT_PREFIX_PATH="$(VENV)" CMAKE_PREFIX_PATH="$(VENV)" \
-	ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST PYTHONUNBUFFERED=1
+ENV := PATH="$$PWD/$(VENV)/bin:$$PATH" VIRTUAL_ENV="$$PWD/$(VENV)" AMENT_PREFIX_PATH="$$PWD/$(VENV)" \
+	CMAKE_PREFIX_PATH="$$PWD/$(VENV)" ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST PYTHONUNBUFFERED=1
 IN_INSTALL := $(ENV) ROS_DOMAIN_ID=$${ROS_DOMAIN_ID:-$$(shuf -i 10-99 -n 1)} sh -c '. install/local_setup.sh && exec "$$@"' sh
-SOURCES := $(shell git ls-files package.xml setup.py setup.cfg vision_banana_ros vision_banana_interfaces test/vision_msgs \
-	launch config rviz models resource)
+PACKAGE := package.xml setup.py setup.cfg scripts vision_banana_ros vision_banana_interfaces test/vision_msgs \
+	launch config rviz models resource
+# Without git, or in an archive of the sources: every file that a build does not write itself.
+SOURCES := $(or $(shell git ls-files $(PACKAGE) 2>/dev/null),$(shell find $(PACKAGE) -type f ! -path '*/__pycache__/*' 2>/dev/null))
 
 .PHONY: demo test soak lint setup clean
 setup: install/.built
@@ -23,9 +26,22 @@ soak: install/.built $(VENV)/.dev
 lint: install/.built $(VENV)/.dev
 	@$(IN_INSTALL) sh -c 'ruff check . && ruff format --check . && mypy'
 
+# What is missing on this machine, in one sentence, before anything is written.
+REQUIRE := require() { "$$@" > /dev/null 2>&1 || { echo "make: $$cure." >&2; exit 1; }; };
 $(VENV)/.run: requirements/run.txt requirements/ros.txt requirements/constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit("vision_banana_ros needs Python 3.11 or 3.12, not " + sys.version.split()[0] + ": run make PYTHON=python3.11" if sys.version_info[:2] not in ((3, 11), (3, 12)) else 0)'
-	@$(PYTHON) -c 'import os, sys, sysconfig; sys.exit(0 if os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")) else "Python.h is missing: install the package python3-dev, then run make again")'
+	@LC_ALL=C; $(REQUIRE) \
+	case "$$PWD" in *:*|*[!\ -~]*) plain=false ;; *) plain=true ;; esac; \
+	cure="ROS cannot be built under this path: move this folder to one without colons, umlauts and other non-ASCII characters" && \
+		require test $$plain = true; \
+	cure="this folder is read-only; copy it to one that you may write to, or build out of it: see docs/workspace.md" && \
+		require test -w .; \
+	cure="there is no $(PYTHON); install the package python3, or name one by make PYTHON=python3.11" && require $(PYTHON) -V; \
+	cure="$$($(PYTHON) -V) does not fit, ROS's wheels are for Python 3.11 and 3.12; run make PYTHON=python3.11" && \
+		require $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))'; \
+	cure="Python cannot make virtual environments; install the package python3-venv" && require $(PYTHON) -c 'import ensurepip'; \
+	cure="Python.h is missing; install the package python3-dev" && \
+		require $(PYTHON) -c 'import os, sysconfig; os.stat(os.path.join(sysconfig.get_path("include"), "Python.h"))'; \
+	cure="a C and a C++ compiler are needed; install the packages gcc, g++ and make" && require sh -c 'cc -v && c++ -v'
 	@echo "Setting up .venv: Python packages and ROS 2, about a minute ..."
 	@$(PYTHON) -m venv $(VENV) && touch $(VENV)/COLCON_IGNORE
 	@$(PIP) install -r requirements/run.txt -r requirements/ros.txt -c requirements/constraints.txt
@@ -43,8 +59,8 @@ install/.built: $(VENV)/.run $(SOURCES)
 	@echo "Building the packages with colcon ..."
 	@$(ENV) colcon --log-level error build --base-paths . vision_banana_interfaces test/vision_msgs --merge-install \
 		--event-handlers console_direct- desktop_notification- > build.log 2>&1 || { cat build.log; exit 1; }
-	@ln -sf $(CURDIR)/install/lib/vision_banana_ros/vision-banana $(VENV)/bin/vision-banana
-	@cd $(VENV)/lib/python3.*/site-packages && ls -d $(CURDIR)/install/lib/python3.*/site-packages > vision_banana.pth
+	@ln -sf ../../install/lib/vision_banana_ros/vision-banana $(VENV)/bin/vision-banana
+	@cd $(VENV)/lib/python3.*/site-packages && ls -d "$$OLDPWD"/install/lib/python3.*/site-packages > vision_banana.pth
 	@touch $@
 clean:
 	rm -rf $(VENV) build install log build.log demo_out

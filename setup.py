@@ -2,9 +2,11 @@
 """Installs the package for colcon (ament_python) and for plain pip alike."""
 
 import re
+import sys
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.install_scripts import install_scripts
 
 NAME = "vision_banana_ros"
 HERE = Path(__file__).resolve().parent
@@ -21,12 +23,25 @@ def shared(*folders: str) -> list[tuple[str, list[str]]]:
     return sorted(found.items())
 
 
+class InstallScripts(install_scripts):
+    """Has scripts run in the Python that installs them. Recent setuptools writes `#!python`, which pip alone fills in."""
+
+    def run(self) -> None:
+        super().run()
+        if "bdist_wheel" in self.distribution.commands:
+            return  # pip is installing
+        for script in map(Path, self.outfiles):
+            # To the shell a command, to Python a string: a path after #! may have no space.
+            start = f"#!/bin/sh\n'''exec' \"{sys.executable}\" \"$0\" \"$@\"\n' '''\n"
+            script.write_text(start + script.read_text().partition("\n")[2])
+
+
 setup(
     name=NAME,
     version=re.search(r'__version__ = "(.+?)"', (HERE / NAME / "__init__.py").read_text()).group(1),
     description="One image generator answers metric depth, surface normals, segmentation and referring masks.",
     license="Apache-2.0",
-    python_requires=">=3.11",
+    python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
@@ -36,10 +51,6 @@ setup(
     install_requires=["numpy", "numba", "opencv-python-headless", "onnxruntime"],
     extras_require={"bags": ["rosbags"], "gpu": ["cuda-bindings"]},
     zip_safe=False,
-    entry_points={
-        "console_scripts": [
-            f"vision_banana_node = {NAME}.node.main:main",
-            f"vision-banana = {NAME}.cli.main:main",
-        ]
-    },
+    scripts=["scripts/vision_banana_node", "scripts/vision-banana"],
+    cmdclass={"install_scripts": InstallScripts},
 )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from vision_banana_ros.cli.shared.calibration import fit_camera
 from vision_banana_ros.cli.shared.frame_sources import Frames, open_frames, simulated_frames, webcam_frames
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.missing import cure
 from vision_banana_ros.perception import Intrinsics
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         from vision_banana_ros.node.client.camera_publisher import CameraPublisher
     except ImportError as error:
-        raise InputError(f"Publishing needs ROS 2 (rclpy, sensor_msgs): {error}. Source its setup.bash first.") from None
+        raise InputError(cure(error)) from None
     ros_args = ["--ros-args", *args.ros_args] if args.ros_args else []
     with CameraPublisher(args.frame_id, ros_args) as camera:
         topics = f"{camera.images.topic_name} and {camera.infos.topic_name}"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import default_bundle, open_bundle
+from vision_banana_ros.missing import cure
 
 if TYPE_CHECKING:
     from vision_banana_ros.cli.shared.demo_scene import Scene
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         from vision_banana_ros.cli.shared.demo_scene import Scene, score, write_results
         from vision_banana_ros.node.client.demo import Client, Failure
     except ImportError as error:
-        raise InputError(f"The demo needs ROS 2 and the built packages ({error}); source install/setup.bash.") from None
+        raise InputError(cure(error)) from None
     bundle = open_bundle(args.bundle or default_bundle())
     args.out.mkdir(parents=True, exist_ok=True)
     log = args.out / "node.log"

@@ -8,7 +8,11 @@ import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from vision_banana_ros.missing import cure
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vision_banana_ros.node.pipeline.generator_slot import Loader
 
 LEAVE_S = 1.5
@@ -18,15 +22,24 @@ LEAVE_S = 1.5
 def main(args: list[str] | None = None, generator_loader: "Loader | None" = None) -> int:
     """Runs the node until SIGINT or SIGTERM, and ends the process within two seconds then, with status 0.
 
-    Returns the exit status where the node cannot run. generator_loader: None for that of the node.
+    Args:
+        args: The command line; None for the process's own.
+        generator_loader: Makes the generator; None for the node's own loader.
+
+    Returns:
+        The exit status where the node cannot run.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+    # There is nothing to undo while modules are imported, and an exception in the midst of it may be swallowed or wrapped.
+    _on_signal(lambda number, frame: os._exit(0))
+    try:
+        from vision_banana_ros.node.run import run  # takes a second or more
+    except ImportError as error:
+        print(f"vision_banana_node: {cure(error)}", file=sys.stderr)
+        return 1
     undo = ExitStack()
     try:
         with undo:
-            from vision_banana_ros.node.run import run  # takes a second or more, in which signals are heard already
-
+            _on_signal(_leave)
             if status := run(undo, args, generator_loader):
                 return status
     except KeyboardInterrupt:
@@ -37,10 +50,14 @@ def main(args: list[str] | None = None, generator_loader: "Loader | None" = None
     os._exit(0)
 
 
+def _on_signal(handler: "Callable[[int, Any], object] | signal.Handlers") -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+
+
 def _leave(number: int, frame: Any) -> None:
     """Ends what the main thread does, once, and sees to it that the process ends."""
-    for handled in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(handled, signal.SIG_IGN)
+    _on_signal(signal.SIG_IGN)
     last = threading.Timer(LEAVE_S, os._exit, (0,))
     last.daemon = True
     last.start()

@@ -10,6 +10,7 @@ import numpy as np
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.bundle import Bundle
 from vision_banana_ros.generators.executors.fallback import FallbackExecutor
+from vision_banana_ros.missing import cure
 
 EXECUTORS = ("onnxruntime", "torch", "tensorrt", "tensorrt_rtx")
 #: What "auto" tries on a machine with an NVIDIA GPU, in this order. Without one there is only ONNX Runtime to try.
@@ -57,6 +58,9 @@ def load_executor(bundle: Bundle, wanted: str) -> tuple[Executor, str]:
             executor: Executor = module.load(bundle, tuple(options.split("-")) if options else ())
         except InputError as error:
             refused.append(f"{name}: {error}")
+            continue
+        except ImportError as error:
+            refused.append(f"{name}: {cure(error)}")
             continue
         why = _why(wanted, executor, refused)
         return (_with_fallback(bundle, executor) if name != names[-1] else executor), why
