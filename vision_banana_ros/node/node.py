@@ -8,7 +8,6 @@ from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.logging import get_logger
 from rclpy.parameter import Parameter
 
 from vision_banana_ros.errors import InputError
@@ -34,9 +33,7 @@ STOP_S = 1.0
 
 def load(bundle: str, executor: str) -> Generator:
     """The generator that the parameters name; an empty bundle is the one installed with the package."""
-    generator = load_generator(bundle or default_bundle(), executor)
-    get_logger(NAME).info(generator.why)
-    return generator
+    return load_generator(bundle or default_bundle(), executor)
 
 
 class VisionBananaNode(LifecycleNode):
@@ -57,12 +54,18 @@ class VisionBananaNode(LifecycleNode):
 
     def __init__(self, generator_loader: Loader = load, **kwargs: Any):
         super().__init__(NAME, **kwargs)
-        parameters.declare(self)
+        unknown = parameters.declare(self)
         self.slot = GeneratorSlot(generator_loader, self.submit, self.in_executor)
         self._worker: Worker[Frame] | None = None
         self._configured: Settings | None = None
         self.failure = ""
         self.faults = Faults(self.get_logger().warning)
+        for name, nearest in unknown.items():
+            sentence = f"There is no parameter '{name}', and it is ignored"
+            if nearest:
+                self.faults.report(f"parameter {name}", f"{sentence}: is it '{nearest}'?", lasting=True)
+            else:  # of another node, most likely, in a file for several
+                self.get_logger().warning(f"{sentence}.")
         self.engine = Engine(self.get_logger().info)
         names = parameters.read_cameras(self.get_parameter("cameras").value)
         self.streams = [Stream(self, name, partial(self._hand_over, i)) for i, name in enumerate(names)]
@@ -178,6 +181,8 @@ class VisionBananaNode(LifecycleNode):
             if isinstance(error, InputError) and prompts_may_be_why:
                 raise InputError(f"{error} The prompts kept in {self.kept_prompts.path} may be why: delete that file.") from error
             raise
+        if self.generator is not None and self.generator.why:
+            self.get_logger().info(self.generator.why)
 
     def _stop(self) -> None:
         for i, stream in enumerate(self.streams):
@@ -247,8 +252,8 @@ class VisionBananaNode(LifecycleNode):
         """They were asked for later than whatever set the parameters."""
         try:
             kept = self.kept_prompts.read()
-            try:
-                Settings.read({**parameters.current(self), **kept})
+            try:  # alone, without the faults of other parameters
+                Settings.read({**parameters.DEFAULTS, **kept})
             except InputError as error:
                 raise self.kept_prompts.unusable(str(error).rstrip(".")) from error
         except InputError as error:

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
@@ -31,6 +32,9 @@ class _Parameter:
     constraints: str = ""
     read_only: bool = False
 
+
+_OF_ROS = ("use_sim_time", "qos_overrides.", "start_type_description_service")
+"""How names begin that rclpy declares by itself."""
 
 # ROS cannot tell the type of an empty list, so [""] stands for "none" in lists of strings.
 PARAMETERS: dict[str, _Parameter] = {
@@ -107,6 +111,9 @@ PARAMETERS: dict[str, _Parameter] = {
         " the camera, in axes x forward, y left, z up.",
     ),
 }
+
+
+DEFAULTS = {name: parameter.default for name, parameter in PARAMETERS.items()}
 
 
 @dataclass(frozen=True)
@@ -193,8 +200,21 @@ def read_cameras(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(given) or ("",)
 
 
-def declare(node: Node) -> None:
-    """Declares every parameter. Raises rclpy's InvalidParameter...Exception for a wrong type or range at the start."""
+def declare(node: Node) -> dict[str, str]:
+    """Declares every parameter.
+
+    Args:
+        node: Whose parameters they are.
+
+    Returns:
+        What the command line or a file sets and no parameter is called, with the most similar name that there is, or "".
+
+    Raises:
+        InvalidParameterTypeException, InvalidParameterValueException: rclpy's own, for a wrong type or range at the start.
+    """
+    given: dict[str, Parameter] = getattr(node, "_parameter_overrides", {})  # rclpy shows them in no other way
+    for name in PARAMETERS.keys() & given.keys():
+        given[name] = _as_declared(given[name], PARAMETERS[name].default)
     for name, parameter in PARAMETERS.items():
         descriptor = ParameterDescriptor(
             description=parameter.description,
@@ -205,6 +225,8 @@ def declare(node: Node) -> None:
             low, high = parameter.range
             descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
         node.declare_parameter(name, parameter.default, descriptor)
+    unknown = [name for name in given if name not in PARAMETERS and not name.startswith(_OF_ROS)]
+    return {name: next(iter(get_close_matches(name, PARAMETERS, 1, 0.7)), "") for name in unknown}
 
 
 def as_declared(changes: list[Parameter]) -> list[Parameter]:
@@ -220,6 +242,8 @@ def _as_declared(change: Parameter, default: Any) -> Parameter:
             return Parameter(change.name, value=[float(number) for number in change.value])
         case [str(), *_], _ if isinstance(change.value, Sequence) and len(change.value) == 0:
             return Parameter(change.name, value=[""])
+        case _, Parameter.Type.NOT_SET:  # an empty list in a file
+            return Parameter(change.name, value=default)
     return change
 
 

@@ -38,8 +38,8 @@ def run(undo: ExitStack, args: list[str] | None, generator_loader: Loader | None
         if node.get_parameter("autostart").value:
             _start(node)
         executor.spin()
-    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-        print(f"vision_banana_node: {error}{_cure(error)}", file=sys.stderr)
+    except (InvalidParameterTypeException, InvalidParameterValueException, InputError) as error:
+        print(f"vision_banana_node: {error}", file=sys.stderr)
         return 1
     except ExternalShutdownException:
         pass
@@ -48,11 +48,6 @@ def run(undo: ExitStack, args: list[str] | None, generator_loader: Loader | None
             raise
         # A signal took ROS away while it was being used.
     return 0
-
-
-def _cure(error: Exception) -> str:
-    decimals = isinstance(error, InvalidParameterTypeException) and "'INTEGER', expecting type 'DOUBLE'" in str(error)
-    return ". Write the number with a decimal point, as in 2.0." if decimals else ""
 
 
 def _start(node: VisionBananaNode) -> None:
