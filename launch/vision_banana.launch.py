@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """ros2 launch vision_banana_ros vision_banana.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info"""
 
-import os
+from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 
-from launch import LaunchDescription
+from launch import LaunchContext, LaunchDescription
 
 PACKAGE = "vision_banana_ros"
+DEFAULTS = Path(get_package_share_directory(PACKAGE)) / "config" / "vision_banana.yaml"
+SWITCH = ["true", "True", "false", "False"]
 ARGUMENTS = {
     "image": ("image", "The camera's images; image/compressed follows it. Best a rectified topic."),
     "camera_info": ("camera_info", "The camera's CameraInfo."),
@@ -20,36 +22,55 @@ ARGUMENTS = {
     "namespace": ("", "Namespace of the node and its topics."),
     "autostart": ("true", "Configure and activate at once; false: a lifecycle manager will."),
     "build_only": ("false", "Build the engine that executor asks for, then end."),
-    "params_file": (
-        os.path.join(get_package_share_directory(PACKAGE), "config", "vision_banana.yaml"),
-        "All other parameters.",
-    ),
+    "use_sim_time": ("", "true: take the time from /clock, for simulators and bags; empty: as params_file says."),
+    "log_level": ("info", "Of this node: debug, info, warn, error or fatal."),
+    "params_file": (str(DEFAULTS), "All other parameters."),
+    "venv": ("", "Virtual environment to run the node in, for what ROS's Python lacks; empty: none."),
 }
+CHOICES = {"autostart": SWITCH, "build_only": SWITCH, "use_sim_time": ["", *SWITCH]}
 
 
 def generate_launch_description() -> LaunchDescription:
     """One node with its remaps and parameters."""
-    given = {name: LaunchConfiguration(name) for name in ARGUMENTS}
-    node = LifecycleNode(
-        package=PACKAGE,
-        executable="vision_banana_node",
-        name="vision_banana",
-        namespace=given["namespace"],
-        output="screen",
-        parameters=[
-            given["params_file"],
-            {
-                "bundle": ParameterValue(given["bundle"], value_type=str),
-                "executor": ParameterValue(given["executor"], value_type=str),
-                "autostart": ParameterValue(given["autostart"], value_type=bool),
-                "build_only": ParameterValue(given["build_only"], value_type=bool),
-            },
-        ],
-        remappings=[
-            ("image", given["image"]),
-            ("image/compressed", [given["image"], "/compressed"]),
-            ("camera_info", given["camera_info"]),
-        ],
-    )
-    declared = [DeclareLaunchArgument(name, default_value=default, description=text) for name, (default, text) in ARGUMENTS.items()]
-    return LaunchDescription([*declared, node])
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=text, choices=CHOICES.get(name))
+        for name, (default, text) in ARGUMENTS.items()
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=_node)])
+
+
+def _node(context: LaunchContext) -> list[LifecycleNode]:
+    """The node, once the arguments are known."""
+    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    params_file = Path(given["params_file"]).expanduser()
+    if not params_file.is_file():
+        raise FileNotFoundError(f"There is no params_file '{params_file}', and the node would run on its defaults.")
+    python = Path(given["venv"]).expanduser() / "bin" / "python3"
+    if given["venv"] and not python.exists():
+        raise FileNotFoundError(f"There is no virtual environment at '{given['venv']}': docs/install.md says how to make it.")
+    return [
+        LifecycleNode(
+            package=PACKAGE,
+            executable="vision_banana_node",
+            name="vision_banana",
+            namespace=given["namespace"],
+            output="screen",
+            prefix=str(python) if given["venv"] else None,
+            parameters=[
+                str(params_file),
+                {name: ParameterValue(given[name], value_type=str) for name in ("bundle", "executor")},
+                {name: given[name].lower() == "true" for name in CHOICES if given[name]},
+            ],
+            remappings=[
+                ("image", given["image"]),
+                ("image/compressed", f"{given['image']}/compressed"),
+                ("camera_info", given["camera_info"]),
+            ],
+            ros_arguments=["--log-level", f"{_logger(given['namespace'])}:={given['log_level']}"],
+        )
+    ]
+
+
+def _logger(namespace: str) -> str:
+    """The name of the node's logger: its full name with points."""
+    return ".".join(filter(None, [*namespace.split("/"), "vision_banana"]))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Launch file, parameter file and rviz file name only what the node has. launch and launch_ros stand in as recorders."""
 
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -28,12 +29,12 @@ class Recorder(SimpleNamespace):
 
 
 @pytest.fixture
-def launched(monkeypatch):
-    """What generate_launch_description returned: (declared arguments by name, the node's action)."""
+def launch_file(monkeypatch):
+    """The launch file: (declared arguments by name, a function from arguments to the node's action)."""
     places = {
-        "launch": ["LaunchDescription"],
-        "launch.actions": ["DeclareLaunchArgument"],
-        "launch.substitutions": ["LaunchConfiguration"],
+        "launch": ["LaunchContext", "LaunchDescription"],
+        "launch.actions": ["DeclareLaunchArgument", "OpaqueFunction"],
+        "launch.substitutions": [],
         "launch_ros": [],
         "launch_ros.actions": ["LifecycleNode"],
         "launch_ros.parameter_descriptions": ["ParameterValue"],
@@ -45,33 +46,62 @@ def launched(monkeypatch):
             setattr(module, name, type(name, (Recorder,), {}))
         monkeypatch.setitem(sys.modules, place, module)
     sys.modules["ament_index_python.packages"].get_package_share_directory = lambda package: str(ROOT)
+    sys.modules["launch.substitutions"].LaunchConfiguration = lambda name: SimpleNamespace(perform=lambda context: context[name])
     script = runpy.run_path(str(ROOT / "launch" / "vision_banana.launch.py"))
-    actions = script["generate_launch_description"]().args[0]
-    declared = {a.args[0]: a for a in actions if type(a).__name__ == "DeclareLaunchArgument"}
-    (node,) = [a for a in actions if type(a).__name__ == "LifecycleNode"]
-    return declared, node
+    *declared, made_later = script["generate_launch_description"]().args[0]
+    defaults = {a.args[0]: a.default_value for a in declared}
+
+    def launch(**arguments):
+        (node,) = made_later.function({**defaults, **arguments})
+        return node
+
+    return {a.args[0]: a for a in declared}, launch
 
 
-def test_the_launch_file_starts_the_installed_executable_under_the_nodes_name(launched):
-    _, node = launched
+def test_the_launch_file_starts_the_installed_executable_under_the_nodes_name(launch_file):
+    node = launch_file[1]()
     package = ElementTree.parse(ROOT / "package.xml").getroot().findtext("name")
     assert node.package == package
-    assert f"{node.executable} = " in (ROOT / "setup.py").read_text()
-    assert node.name == "vision_banana"
+    assert f'"scripts/{node.executable}"' in (ROOT / "setup.py").read_text()
+    assert os.access(ROOT / "scripts" / node.executable, os.X_OK)
+    assert node.name == "vision_banana" and node.prefix is None
 
 
-def test_the_launch_files_parameters_remaps_and_arguments_exist(launched):
-    declared, node = launched
-    file, given = node.parameters
-    assert file.args == ("params_file",) and Path(declared["params_file"].default_value) == ROOT / "config/vision_banana.yaml"
-    assert set(given) == BY_LAUNCH and set(given) <= set(PARAMETERS)
-    assert {name for name, _ in node.remappings} == {*INPUTS, "camera_info"}
-    for name, value in given.items():
-        assert value.value_type is type(PARAMETERS[name].default)
-    used = {value.args[0].args[0] for value in given.values()} | {"params_file", node.namespace.args[0]}
-    used |= {target.args[0] for _, target in node.remappings if not isinstance(target, list)}
-    assert used == set(declared)
+def test_the_launch_files_parameters_and_remaps_exist_and_its_arguments_are_described(launch_file):
+    declared, launch = launch_file
+    node = launch(use_sim_time="true", image="/front/image_raw")
+    file, texts, switches = node.parameters
+    assert Path(file) == ROOT / "config/vision_banana.yaml"
+    assert {*texts, *switches} == BY_LAUNCH | {"use_sim_time"} and set(PARAMETERS) >= BY_LAUNCH
+    assert all(value.value_type is str and type(PARAMETERS[name].default) is str for name, value in texts.items())
+    assert switches == {"autostart": True, "build_only": False, "use_sim_time": True}
+    remaps = dict(node.remappings)
+    assert set(remaps) == {*INPUTS, "camera_info"} and remaps["image/compressed"] == "/front/image_raw/compressed"
     assert all(argument.description for argument in declared.values())
+    assert all(a.choices is None or a.default_value in a.choices for a in declared.values())
+
+
+def test_without_the_argument_the_parameter_file_says_whether_time_is_simulated(launch_file):
+    assert "use_sim_time" not in launch_file[1]().parameters[-1]
+
+
+@pytest.mark.parametrize(("namespace", "logger"), [("", "vision_banana"), ("/a/b", "a.b.vision_banana")])
+def test_the_log_level_is_that_of_the_node_alone(launch_file, namespace, logger):
+    node = launch_file[1](namespace=namespace, log_level="debug")
+    assert node.ros_arguments == ["--log-level", f"{logger}:=debug"]
+
+
+def test_what_is_named_and_not_there_ends_the_launch_with_a_sentence(launch_file, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no params_file 'mine.yaml'"):
+        launch_file[1](params_file="mine.yaml")
+    with pytest.raises(FileNotFoundError, match="docs/install.md"):
+        launch_file[1](venv=str(tmp_path))
+
+
+def test_the_node_runs_in_the_virtual_environment_that_is_named(launch_file, tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python3").touch()
+    assert launch_file[1](venv=str(tmp_path)).prefix == str(tmp_path / "bin" / "python3")
 
 
 def flat(values, prefix=""):
