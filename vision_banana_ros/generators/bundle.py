@@ -185,5 +185,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def sha256_of(path: Path) -> str:
     """A file's checksum, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    with path.open("rb") as file:  # Python 3.10 has no hashlib.file_digest
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

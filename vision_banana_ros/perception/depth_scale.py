@@ -219,7 +219,9 @@ def _check(depth_m: np.ndarray, intrinsics: Intrinsics) -> None:
 def _ground(points: np.ndarray, least: int) -> np.ndarray | None:
     """The plane n / height (n points down) that most of (N, 3) points speak for and few lie under, or None."""
     triples = points[np.random.default_rng(0).integers(0, len(points), (TRIES, 3))]
-    planes = np.linalg.solve(triples[np.abs(np.linalg.det(triples)) > 1e-9], np.ones((3, 1)))[..., 0]
+    triples = triples[np.abs(np.linalg.det(triples)) > 1e-9]
+    # As many right sides as there are triples: NumPy 1 takes one matrix for a stack of vectors, and refuses it.
+    planes = np.linalg.solve(triples, np.ones((len(triples), 3, 1)))[..., 0]
     planes = planes[_level(planes)]
     if len(planes) == 0:
         return None
