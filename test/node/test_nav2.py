@@ -232,6 +232,12 @@ def test_padded_rows_are_misread(seen, layer):
 # The presets
 
 
+def test_a_cloud_is_kept_for_a_second_at_the_highest_age_that_the_node_publishes():
+    """An observation buffer throws away what is older than observation_persistence, by the image's stamp."""
+    node = yaml.safe_load((ROOT / "config" / "vision_banana.yaml").read_text())["/**"]["ros__parameters"]
+    assert VOXEL["voxel_layer"]["camera"]["observation_persistence"] >= node["max_age"] + 1.0
+
+
 def test_the_presets_name_the_nodes_own_topics():
     assert {MASK, CONFIDENCE, CLOUD} <= set(TYPES)
     assert VOXEL["voxel_layer"]["camera"]["topic"] == "/points_obstacles"
