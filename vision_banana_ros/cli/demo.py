@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vision_banana_ros.compilation import compilation_told
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import default_bundle, open_bundle
 from vision_banana_ros.missing import cure
@@ -50,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
     log = args.out / "node.log"
     with _node(log, bundle.path) as process:
         say(f"The node starts with the bundle {bundle.manifest.name}; its log is {log}.")
-        say("The very first time, code is compiled for this machine: a minute or so.")
-        scene = Scene(args.seed, *SIZE, args.rate)
+        with compilation_told(say):
+            scene = Scene(args.seed, *SIZE, args.rate)
         try:
             with Client(lambda: process.poll() is None, scene.keeps) as client, scene.publishing():
                 client.bring_up(BRING_UP_S)

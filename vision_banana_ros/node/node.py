@@ -10,6 +10,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
+from vision_banana_ros.compilation import compilation_told
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import Generator, default_bundle, load_generator
 from vision_banana_ros.node import parameters
@@ -157,13 +158,13 @@ class VisionBananaNode(LifecycleNode):
 
     def _configure(self) -> None:
         self._configured = Settings.read(parameters.current(self))
-        self.get_logger().info("Loading the generator; the very first time, code is compiled for this machine, a minute or so.")
         self._worker = Worker([s.answer for s in self.streams], lambda error: self.get_logger().error(f"Worker: {say(error)}"))
         settings = self._configured
         self._run_in_worker(lambda: self.engine.want(settings.bundle, settings.executor))
         self._load_where_missing()
         asking = self.asking()
-        self._run_in_worker(lambda: warm_up(asking))
+        with compilation_told(self.get_logger().info):
+            self._run_in_worker(lambda: warm_up(asking))
         for stream in self.streams:
             stream.open()
         height, width = asking.generator.size
