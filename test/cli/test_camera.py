@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 import rclpy
 from bag_support import camera_info, picture, raw_image, write_bag
+from builtin_interfaces.msg import Time
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import qos_profile_sensor_data
 from rosbags.rosbag2 import StoragePlugin
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
 from vision_banana_ros.cli.main import main
@@ -26,8 +28,13 @@ DOMAIN = 10 + os.getpid() % 90
 ENV = {**os.environ, "ROS_DOMAIN_ID": str(DOMAIN), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
 
 
-def listen(argv: list[str], wanted: int, image_topic: str = "image") -> tuple[list[Image], list[CameraInfo], str]:
-    """Starts the verb, hears `wanted` images, and ends it by Ctrl+C. Returns the messages and what it said."""
+def listen(
+    argv: list[str], wanted: int, image_topic: str = "image", clock_s: int | None = None
+) -> tuple[list[Image], list[CameraInfo], str]:
+    """Starts the verb, hears `wanted` images, and ends it by Ctrl+C. Returns the messages and what it said.
+
+    clock_s: this time is on /clock, for ever.
+    """
     os.environ.update(ENV)
     context = Context()
     rclpy.init(context=context, domain_id=DOMAIN)
@@ -36,6 +43,9 @@ def listen(argv: list[str], wanted: int, image_topic: str = "image") -> tuple[li
     infos: list[CameraInfo] = []
     node.create_subscription(Image, image_topic, images.append, qos_profile_sensor_data)
     node.create_subscription(CameraInfo, "camera_info", infos.append, qos_profile_sensor_data)
+    if clock_s is not None:
+        clock = node.create_publisher(Clock, "/clock", qos_profile_sensor_data)
+        node.create_timer(0.02, lambda: clock.publish(Clock(clock=Time(sec=clock_s))))
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     command = [sys.executable, "-m", "vision_banana_ros.cli.main", "camera", *argv]
@@ -140,3 +150,9 @@ def test_a_folder_without_one_readable_picture_ends(tmp_path):
     command = [sys.executable, "-m", "vision_banana_ros.cli.main", "camera", str(tmp_path)]
     done = subprocess.run(command, env=ENV, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "Not one picture" in done.stderr
+
+
+def test_with_simulated_time_the_stamps_are_those_of_the_clock():
+    argv = ["7", "--size", "64x48", "--ros-args", "-p", "use_sim_time:=true"]
+    images, infos, _ = listen(argv, 3, clock_s=100)
+    assert {m.header.stamp.sec for m in (*images, *infos)} == {100}

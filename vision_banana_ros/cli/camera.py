@@ -53,6 +53,10 @@ def run(args: argparse.Namespace) -> int:
     with CameraPublisher(args.frame_id, ros_args) as camera:
         topics = f"{camera.images.topic_name} and {camera.infos.topic_name}"
         print(f"Publishing {args.source} on {topics} at {args.rate:g} Hz. Ctrl+C ends it.", file=sys.stderr)
+        if camera.now_ns() == 0:
+            print("use_sim_time is set, and /clock has not been heard yet.", file=sys.stderr)
+            while camera.now_ns() == 0:
+                time.sleep(0.02)
         published = _publish(camera, frames, args)
     print(f"{published} frames published.", file=sys.stderr)
     return 0

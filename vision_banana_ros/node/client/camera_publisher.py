@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import rclpy
 from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.time import Time
@@ -36,6 +37,8 @@ class CameraPublisher:
         self.context = Context()
         rclpy.init(args=["camera", *ros_args], context=self.context)
         self.node = rclpy.create_node("camera", context=self.context)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
         overridable = QoSOverridingOptions.with_default_policies()
         self.images = self.node.create_publisher(Image, "image", QOS, qos_overriding_options=overridable)
         self.infos = self.node.create_publisher(CameraInfo, "camera_info", QOS, qos_overriding_options=overridable)
@@ -44,6 +47,7 @@ class CameraPublisher:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._executor.shutdown()
         self.node.destroy_node()
         self.context.try_shutdown()
 
@@ -53,7 +57,8 @@ class CameraPublisher:
         return int(self.images.get_subscription_count())
 
     def now_ns(self) -> int:
-        """The node's clock, nanoseconds."""
+        """The node's clock, nanoseconds; where use_sim_time is set, as of the last message on /clock, 0 before the first."""
+        self._executor.spin_once(timeout_sec=0)
         return int(self.node.get_clock().now().nanoseconds)
 
     def publish(
