@@ -10,7 +10,7 @@ ENV := PATH="$$PWD/$(VENV)/bin:$$PATH" VIRTUAL_ENV="$$PWD/$(VENV)" AMENT_PREFIX_
 	CMAKE_PREFIX_PATH="$$PWD/$(VENV)" ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST PYTHONUNBUFFERED=1
 IN_INSTALL := $(ENV) ROS_DOMAIN_ID=$${ROS_DOMAIN_ID:-$$(shuf -i 10-99 -n 1)} sh -c '. install/local_setup.sh && exec "$$@"' sh
 PACKAGE := package.xml setup.py setup.cfg scripts vision_banana_ros vision_banana_interfaces test/vision_msgs \
-	launch config rviz models resource
+	launch config rviz foxglove models resource
 # Without git, or in an archive of the sources: every file that a build does not write itself.
 SOURCES := $(or $(shell git ls-files $(PACKAGE) 2>/dev/null),$(shell find $(PACKAGE) -type f ! -path '*/__pycache__/*' 2>/dev/null))
 

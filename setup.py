@@ -46,10 +46,10 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
-        *shared("launch", "config", "rviz", "models"),
+        *shared("launch", "config", "rviz", "foxglove", "models"),
     ],
     install_requires=["numpy", "numba", "opencv-python-headless", "onnxruntime"],
-    extras_require={"bags": ["rosbags"], "gpu": ["cuda-bindings"]},
+    extras_require={"bags": ["rosbags"], "gpu": ["cuda-bindings"], "test": ["pytest", "hypothesis"]},
     zip_safe=False,
     scripts=["scripts/vision_banana_node", "scripts/vision-banana"],
     cmdclass={"install_scripts": InstallScripts},

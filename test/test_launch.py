@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Launch file, parameter file and rviz file name only what the node has. launch and launch_ros stand in as recorders."""
 
+import json
 import os
 import runpy
 import sys
@@ -129,6 +130,19 @@ def test_the_rviz_file_shows_the_nodes_own_topics():
     assert len(topics) >= 4
     for topic, shown_as in topics.items():
         assert TYPES[topic.lstrip("/")].__name__ == shown_as
+
+
+def test_the_foxglove_layout_shows_the_nodes_own_topics():
+    layout = json.loads((ROOT / "foxglove" / "vision_banana.json").read_text())
+    panels = layout["configById"]
+    shown = {panel["imageMode"]["imageTopic"] for name, panel in panels.items() if name.startswith("Image!")}
+    shown |= set(panels["3D!cloud"]["topics"])
+    assert shown - {"/image"} and {topic.lstrip("/") for topic in shown - {"/image"}} <= set(TYPES)
+
+    def places(part):
+        return [part] if isinstance(part, str) else [*places(part["first"]), *places(part["second"])]
+
+    assert sorted(places(layout["layout"])) == sorted(panels)
 
 
 def test_the_middlewares_profile_is_where_the_node_looks_for_it():
