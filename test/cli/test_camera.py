@@ -53,7 +53,7 @@ def listen(
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen(command, env=ENV, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while len(images) < wanted and process.poll() is None and time.monotonic() < deadline:
             executor.spin_once(timeout_sec=0.1)
         assert len(images) >= wanted, f"heard {len(images)} images only, and the camera's status is {process.poll()}"

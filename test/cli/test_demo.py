@@ -13,7 +13,7 @@ import pytest
 
 from vision_banana_ros.cli import demo
 from vision_banana_ros.cli.main import main
-from vision_banana_ros.cli.shared import demo_scene
+from vision_banana_ros.cli.shared import demo_scene, node_process
 from vision_banana_ros.cli.shared.demo_scene import Scene, score, write_results
 from vision_banana_ros.generators.bundle import write_manifest
 from vision_banana_ros.node.client.demo import READERS, Heard
@@ -167,7 +167,7 @@ def bundle(tmp_path):
 def fake_node(folder, script: str, monkeypatch) -> None:
     """An executable vision_banana_node, first on the PATH, in a ROS domain of its own."""
     folder.mkdir(exist_ok=True)
-    program = folder / demo.EXECUTABLE
+    program = folder / node_process.EXECUTABLE
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
@@ -184,7 +184,7 @@ from vision_banana_ros.tasks import depth, normals
 from vision_banana_ros.tasks.answer_format import AnswerFormat
 
 class Steady:
-    name = executor = "steady"
+    name = executor = why = "steady"
     size = (48, 64)
     tasks = ("depth", "normals", "semantic", "instances", "referring")
     manifest = AnswerFormat(
@@ -255,8 +255,8 @@ def test_a_node_that_never_comes_up_ends_the_demo_in_time(bundle, tmp_path, monk
 
 def test_a_node_that_does_not_heed_its_end_is_killed(tmp_path, monkeypatch):
     fake_node(tmp_path / "bin", "trap '' TERM; while true; do sleep 0.1; done", monkeypatch)
-    monkeypatch.setattr(demo, "STOP_S", 0.5)
-    with demo._node(tmp_path / "log", tmp_path) as process:
+    monkeypatch.setattr(node_process, "STOP_S", 0.5)
+    with node_process.running_node(tmp_path / "log", tmp_path) as process:
         assert process.poll() is None
         time.sleep(0.3)
     assert process.poll() == -9

@@ -62,6 +62,7 @@ class Oracle:
 
     name = "oracle"
     executor = "oracle"
+    why = "Running on the oracle, as asked."
     tasks = ("depth", "normals", "semantic", "instances", "referring")
 
     def __init__(self, size: tuple[int, int], truth: Truth | Callable[[np.ndarray], Truth], questions: Iterable[Question] = ()):

@@ -5,16 +5,12 @@ Needs ROS 2. Ends with a table of rates, ages and errors against the camera's ex
 """
 
 import argparse
-import os
-import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vision_banana_ros.cli.shared.node_process import running_node
 from vision_banana_ros.compilation import compilation_told
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import default_bundle, open_bundle
@@ -23,11 +19,9 @@ from vision_banana_ros.missing import cure
 if TYPE_CHECKING:
     from vision_banana_ros.cli.shared.demo_scene import Scene
 
-EXECUTABLE = "vision_banana_node"
 SIZE = (640, 480)
 BRING_UP_S = 120.0
 FIRST_OUTPUT_S = 40.0
-STOP_S = 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     bundle = open_bundle(args.bundle or default_bundle())
     args.out.mkdir(parents=True, exist_ok=True)
     log = args.out / "node.log"
-    with _node(log, bundle.path) as process:
+    with running_node(log, bundle.path) as process:
         say(f"The node starts with the bundle {bundle.manifest.name}; its log is {log}.")
         with compilation_told(say):
             scene = Scene(args.seed, *SIZE, args.rate)
@@ -98,33 +92,6 @@ def _measure(client: Any, scene: "Scene", seconds: float) -> None:
             frames = set(scene.measured)
             say(f"  {passed:3.0f} s: {len(frames)} frames, {len(frames & set(depth.stamps))} answered, {age}")
     client.listen(1.5)  # what is still on its way
-
-
-@contextmanager
-def _node(log: Path, bundle: Path) -> "Iterator[subprocess.Popen[bytes]]":
-    """The node as a process of its own, ended on leaving whatever happens."""
-    # It starts by itself, so that it compiles and loads while the camera's world is made here.
-    command = [_executable(), "--ros-args", "-p", f"bundle:={bundle.resolve()}", "-p", "autostart:=true"]
-    with log.open("wb") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _executable() -> str:
-    """vision_banana_node on the PATH, or where colcon installs it under a prefix."""
-    places = [Path(p) / "lib" / "vision_banana_ros" / EXECUTABLE for p in os.environ.get("AMENT_PREFIX_PATH", "").split(":")]
-    found = shutil.which(EXECUTABLE) or next((str(place) for place in places if place.is_file()), None)
-    if found is None:
-        raise InputError(f"{EXECUTABLE} is neither on the PATH nor in an installation; build it, then source its setup.bash.")
-    return found
 
 
 def _tail(log: Path, lines: int = 15) -> str:

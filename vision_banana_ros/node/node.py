@@ -158,6 +158,7 @@ class VisionBananaNode(LifecycleNode):
 
     def _configure(self) -> None:
         self._configured = Settings.read(parameters.current(self))
+        self.get_logger().info("Loading the generator.")
         self._worker = Worker([s.answer for s in self.streams], lambda error: self.get_logger().error(f"Worker: {say(error)}"))
         settings = self._configured
         self._run_in_worker(lambda: self.engine.want(settings.bundle, settings.executor))

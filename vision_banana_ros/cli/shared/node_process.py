@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The installed node, started for the length of a verb."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vision_banana_ros.errors import InputError
+
+EXECUTABLE = "vision_banana_node"
+STOP_S = 10.0
+
+
+@contextmanager
+def running_node(log: Path, bundle: Path, executor: str = "auto") -> Iterator[subprocess.Popen[bytes]]:
+    """The node as a process of its own that configures and activates itself, ended on leaving whatever happens.
+
+    Args:
+        log: Where its output goes.
+        bundle: The generator's folder.
+        executor: What runs it.
+    """
+    parameters = (f"bundle:={bundle.resolve()}", f"executor:={executor}", "autostart:=true")
+    command = [_executable(), "--ros-args", *(part for parameter in parameters for part in ("-p", parameter))]
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _executable() -> str:
+    """vision_banana_node on the PATH, or where colcon installs it under a prefix."""
+    places = [Path(p) / "lib" / "vision_banana_ros" / EXECUTABLE for p in os.environ.get("AMENT_PREFIX_PATH", "").split(":")]
+    found = shutil.which(EXECUTABLE) or next((str(place) for place in places if place.is_file()), None)
+    if found is None:
+        raise InputError(f"{EXECUTABLE} is neither on the PATH nor in an installation; build it, then source its setup.bash.")
+    return found
