@@ -154,8 +154,8 @@ def test_the_furnished_split_holds_models_kept_from_training_alone(monkeypatch):
     """Worlds stand in for furnished ones; one has a thing of no class."""
     asked = []
 
-    def stand_in(seed, split):
-        asked.append((seed, split))
+    def stand_in(seed, split, edition):
+        asked.append((seed, split, edition))
         world = make_world(seed, "room")
         world.prims[world.prims[:, kernel.INSTANCE] == 1, kernel.LABEL] = 255
         return world
@@ -163,7 +163,7 @@ def test_the_furnished_split_holds_models_kept_from_training_alone(monkeypatch):
     monkeypatch.setattr("vision_banana_ros.scenes.furnished.make_furnished_world", stand_in)
     split = open_split("furnished", 5)
     views = list(split)
-    assert asked == [(0, "test"), *((seed, "test") for seed in range(5))]
+    assert asked == [(0, "test", 1), *((seed, "test", 1) for seed in range(5))]
     assert [case.name for case in views] == [f"furnished {k}" for k in range(5)]
     assert any((case.labels == 255).any() for case in views) and all(case.thing < len(CLASSES) for case in views)
 

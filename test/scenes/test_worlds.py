@@ -138,7 +138,7 @@ def test_cameras_stay_in_their_ranges_and_see_something():
         pose = camera.pose
         assert 0.1 <= pose[2, 3] <= 2.5
         assert -20.01 <= degrees(asin(-pose[2, 2])) <= 60.01
-        assert 44.9 <= degrees(2 * atan(0.5 * camera.width / camera.fx)) <= 110.1
+        assert 34.9 <= degrees(2 * atan(0.5 * camera.width / camera.fx)) <= 110.1
         level = np.array([pose[1, 2], -pose[0, 2], 0.0]) / np.hypot(pose[0, 2], pose[1, 2])
         assert abs(degrees(np.arccos(np.clip(level @ pose[:3, 0], -1, 1)))) <= 10.1
         view = render(world, camera, 0, effects=False)

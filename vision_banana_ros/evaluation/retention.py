@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 
 from vision_banana_ros.evaluation.scores import EMPTY_SHARE
+from vision_banana_ros.evaluation.splits import EDITION, taken
 from vision_banana_ros.perception import Perceiver, Question
 from vision_banana_ros.perception.perceiver import Painter
 from vision_banana_ros.scenes import View, caption, make_world, render, sample_camera
@@ -82,7 +83,7 @@ def draw_trial(view: View, rng: np.random.Generator, seed: int) -> Trial | None:
     edit = draw_edit(view, rng)
     if edit is None:
         return None
-    frame, target = (render(world, view.camera, seed).image for world in (edit.before, edit.after))
+    frame, target = (taken(world, view.camera, seed).image for world in (edit.before, edit.after))
     plain = [render(world, view.camera, seed, effects=False).image.astype(np.int16) for world in (edit.before, edit.after)]
     changed = np.abs(plain[1] - plain[0]).max(2) > VISIBLE
     if changed.mean() < LEAST_CHANGE:
@@ -125,7 +126,7 @@ def named(words: str, legend: Legend) -> set[str]:
 
 def _view(seed: int, rng: np.random.Generator, size: tuple[int, int]) -> View:
     world = make_world(seed)
-    return render(world, sample_camera(world, rng, size[1], size[0]), seed)
+    return taken(world, sample_camera(world, rng, size[1], size[0], EDITION), seed)
 
 
 def _u8(rgb: np.ndarray) -> np.ndarray:

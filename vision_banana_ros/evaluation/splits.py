@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What bundles are measured on. A split is fixed by its seeds, and nothing in it is ever trained on."""
+"""What bundles are measured on. A split is fixed by its seeds, and nothing in it is ever trained on.
+
+The rendered splits are those of 0.1, pixel by pixel, whatever has been added to the worlds, cameras and effects of
+training since: `EDITION` and `Effects.mild` keep them so, and figures stay comparable.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +14,14 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation.cases import Case, Split
 from vision_banana_ros.evaluation.real import real_set
 from vision_banana_ros.perception import Intrinsics
-from vision_banana_ros.scenes import CLASSES, View, World, expressions, make_world, render, sample_camera
+from vision_banana_ros.scenes import CLASSES, Camera, View, World, expressions, make_world, render, sample_camera
+from vision_banana_ros.scenes.effects import Effects
 
 VIEWS = 300
 EXPRESSIONS_A_VIEW = 2
 NEGATIVES = 0.3  # about this share of the expressions fits nothing
 SIZE = (240, 320)  # height, width of the pictures
+EDITION = 1  # of worlds and cameras
 
 
 def open_split(name: str, count: int | None = None) -> Split:
@@ -41,16 +47,25 @@ def furnished(count: int = VIEWS) -> Split:
     """One view each of `count` worlds that hold only models kept from training."""
     from vision_banana_ros.scenes.furnished import make_furnished_world
 
-    make_furnished_world(0, split="test")  # says at once, and how to get them, where the models are missing
-    return Split("furnished", count, lambda seed: _case("furnished", make_furnished_world(seed, split="test"), seed))
+    def world(seed: int) -> World:
+        return make_furnished_world(seed, split="test", edition=EDITION)
+
+    world(0)  # says at once, and how to get them, where the models are missing
+    return Split("furnished", count, lambda seed: _case("furnished", world(seed), seed))
 
 
 def _case(split: str, world: World, seed: int) -> Case:
     height, width = SIZE
     rng = np.random.default_rng(seed)
-    view = render(world, sample_camera(world, rng, width, height), rng)
+    view = taken(world, sample_camera(world, rng, width, height, EDITION), rng)
     case = case_of(f"{split} {seed}", view, rng)
     return replace(case, thing=_thing(view, rng))
+
+
+def taken(world: World, camera: Camera, rng: np.random.Generator | int) -> View:
+    """What the camera sees, with the effects that the splits are drawn with."""
+    rng = np.random.default_rng(rng)
+    return render(world, camera, rng, Effects.mild(rng))
 
 
 def case_of(name: str, view: View, rng: np.random.Generator) -> Case:

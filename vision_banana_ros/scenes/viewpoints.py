@@ -42,11 +42,13 @@ def interest(depth: np.ndarray, instances: np.ndarray) -> float:
     return float(np.sqrt(np.minimum(share, 0.15)).sum() - 2.0 * max(0.0, share.max() - 0.5))
 
 
-def sample_camera(world: World, rng: np.random.Generator, width: int, height: int) -> Camera:
+def sample_camera(world: World, rng: np.random.Generator, width: int, height: int, edition: int = 2) -> Camera:
     """A camera in a free place of the world: the most interesting of a few drawn.
 
     Height 0.1-2.5 m, pitch -20 to +60 degrees (down positive), roll up to 10 degrees either way, horizontal field of
-    view 45-110 degrees; most are level, 50-90 degrees wide.
+    view 35-110 degrees; most are level, 50-90 degrees wide, and two in five are as low as a small robot's.
+
+    :param edition: 1 for the cameras of 0.1, fewer of them low, and 45-110 degrees wide.
     """
     targets = np.array([o.center[:2] for o in world.objects]).reshape(-1, 2)
     top = 2.5 if world.kind == "yard" else min(2.5, world.air[kernel.ROOM + 5] - 0.2)
@@ -55,6 +57,8 @@ def sample_camera(world: World, rng: np.random.Generator, width: int, height: in
     for _ in range(8):
         x, y, _ = spots[rng.integers(len(spots))]
         z = np.clip(rng.uniform(0.1, top) if rng.random() < 0.35 else rng.normal(1.2, 0.4), 0.1, top)
+        if edition > 1 and rng.random() < 0.4:
+            z = rng.uniform(0.15, 0.8)
         yaw = rng.uniform(0, 2 * np.pi)
         if len(targets) and rng.random() < 0.7:  # towards something, not into its middle
             tx, ty = targets[rng.integers(len(targets))]
@@ -62,6 +66,8 @@ def sample_camera(world: World, rng: np.random.Generator, width: int, height: in
         pitch = rng.uniform(-20, 60) if rng.random() < 0.2 else rng.normal(3.0 + 4.0 * z, 8.0)
         roll = rng.normal(0, 2.5) if rng.random() < 0.7 else rng.uniform(-10, 10)
         fov = rng.uniform(50, 90) if rng.random() < 0.75 else rng.uniform(45, 110)
+        if edition > 1 and rng.random() < 0.15:
+            fov = rng.uniform(35, 60)
         pitch, roll = np.clip(pitch, -20, 60), np.clip(roll, -10, 10)
         pose = look_from(float(x), float(y), float(z), float(yaw), radians(pitch), radians(roll))
         drawn = pinhole(width, height, radians(fov), pose)

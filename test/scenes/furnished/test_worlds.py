@@ -235,3 +235,17 @@ def test_bad_zips_are_told(tmp_path: Path) -> None:
         archive.writestr("readme.txt", "no models")
     with pytest.raises(InputError, match="no list of models"):
         build([other], tmp_path / "c")
+
+
+def test_the_first_edition_keeps_its_worlds_whatever_is_added(folder: Path) -> None:
+    """What 0.1 was measured on: no painted surface, only its kinds, and the places of things as they were."""
+    kinds = set()
+    for seed in SEEDS:
+        world = make_furnished_world(seed, "test", folder=folder, edition=1)
+        kinds.add(world.kind)
+        assert len(world.caster.soup.texels) < 5000  # type: ignore[union-attr]
+    assert kinds <= {"living room", "bedroom", "kitchen", "bathroom", "office", "workshop", "yard"}
+    world = make_furnished_world(3, "test", folder=folder, edition=1)
+    assert (world.kind, len(world.objects)) == ("kitchen", 13)
+    assert world.objects[0].center == pytest.approx((-0.966052, 1.948472, 1.025), abs=1e-5)
+    assert world.objects[-1].center == pytest.approx((-0.954332, 0.762401, 0.45), abs=1e-5)

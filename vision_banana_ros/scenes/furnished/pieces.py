@@ -20,6 +20,7 @@ from vision_banana_ros.scenes.furnished.models import (
 )
 from vision_banana_ros.scenes.furnished.naming import UNLABELLED
 from vision_banana_ros.scenes.furnished.shading import Soup
+from vision_banana_ros.scenes.furnished.textures import Painted
 from vision_banana_ros.scenes.materials import RGB, Look
 from vision_banana_ros.scenes.solids import CLASSES, Placed, Thing, WorldObject
 
@@ -47,9 +48,11 @@ class Finish:
 
     material: str
     tint: RGB
-    surface: Surface | None = None
+    surface: Surface | Painted | None = None
     scale: float = 1.0
     gloss: float = 0.0
+    glow: float = 0.0
+    """Own light, as a share of what white under full light shows."""
 
 
 @dataclass
@@ -168,11 +171,12 @@ class Wardrobe:
         if finish not in self.known:
             row = np.zeros((1, MATERIAL_COLUMNS), np.float32)
             row[0, COLOR : COLOR + 3] = (np.array(finish.tint) / 255.0) ** 2.2
-            row[0, ALPHA], row[0, GLOSS], row[0, SHARPNESS], row[0, GLOW] = 1.0, finish.gloss, 40.0, 0.0
+            row[0, ALPHA], row[0, GLOSS], row[0, SHARPNESS], row[0, GLOW] = 1.0, finish.gloss, 40.0, finish.glow
             row[0, TEXTURE] = -1
             if finish.surface is not None:
                 if finish.surface.id not in self.pictures:
-                    texels, wide, high = self.library.texels(finish.surface)
+                    known = finish.surface
+                    texels, wide, high = known.texels() if isinstance(known, Painted) else self.library.texels(known)
                     self.pictures[finish.surface.id] = len(self.textures)
                     self.textures.append((self.texel_count, wide, high))
                     self.texels.append(texels)

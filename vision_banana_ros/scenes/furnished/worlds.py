@@ -15,6 +15,7 @@ import numpy as np
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.scenes import kernel, materials
+from vision_banana_ros.scenes.furnished import finishes
 from vision_banana_ros.scenes.furnished.embree import EmbreeCaster
 from vision_banana_ros.scenes.furnished.library import Item, Library, Split, Surface, default_folder, library_at
 from vision_banana_ros.scenes.furnished.pieces import Finish, Flats, Piece, assemble, piece_of
@@ -42,9 +43,11 @@ class Opening:
 class Home(Site):
     """A site that is furnished with models of one split."""
 
-    def __init__(self, rng: Random, library: Library, split: Split, kind: str, width: float, depth: float, height: float):
+    def __init__(
+        self, rng: Random, library: Library, split: Split, kind: str, width: float, depth: float, height: float, edition: int = 2
+    ):
         super().__init__(rng, kind, width, depth)
-        self.library, self.split, self.height = library, split, height
+        self.library, self.split, self.height, self.edition = library, split, height, edition
         self.flats = Flats()
         self.openings: dict[int, list[Opening]] = {}
         self.surfaces: dict[str, str] = {}
@@ -233,14 +236,24 @@ def flat(home: Home, class_name: str, finish: Finish, width: float, depth: float
     home.flats.add(class_name, finish, corner, np.array([width, 0.0, 0.0]), np.array([0.0, depth, 0.0]))
 
 
+def catalogue_finishes(home: Home) -> tuple[Finish, Finish, Finish, Finish]:
+    """Floor, two walls and ceiling of the catalogue's pictures and plain paint."""
+    rng, library, kind = home.rng, home.library, home.kind
+    floor = floor_finish(rng, library, kind)
+    wall, other = (wall_finish(rng, library, kind) for _ in range(2))
+    return floor, wall, other, Finish("paint", materials.near(rng, (236, 236, 232)))
+
+
 def enclose(home: Home) -> None:
     """Floor, ceiling and four walls with the openings that were made; what can be seen through them."""
     rng, library, w, d = home.rng, home.library, home.width, home.depth
-    floor, wall, other = (
-        floor_finish(rng, library, home.kind), wall_finish(rng, library, home.kind), wall_finish(rng, library, home.kind),
-    )  # fmt: skip
+    if home.edition > 1 and rng.random() < 0.85:
+        floor = finishes.floor(rng, home.kind)
+        wall, other = (finishes.wall(rng, home.kind, home.height) for _ in range(2))
+        ceiling = finishes.ceiling(rng, home.kind)
+    else:
+        floor, wall, other, ceiling = catalogue_finishes(home)
     flat(home, "floor", floor, w, d, 0.0)
-    ceiling = Finish("paint", materials.near(rng, (236, 236, 232)))
     flat(home, "ceiling", ceiling, w, d, home.height)
     accent = rng.random() < 0.3
     for k, stretch in enumerate(home.walls):
@@ -299,6 +312,43 @@ def light_up(home: Home) -> None:
             low -= 0.06
         color = (1.0, 0.97 - 0.12 * warm, 0.92 - 0.3 * warm)
         home.lights.append([kernel.LAMP, x, y, low, *(power * c for c in color), rng.choice((0.04, 0.1, 0.2))])
+
+
+MOST_LIGHTS = 4
+"""What the renderer on graphics cards draws, and as many as sixteen rays in a square of pixels can tell apart."""
+
+
+def time_of_day(home: Home, air: np.ndarray) -> None:
+    """Day and night inside: the lamps' share of the light, windows that shine, and how bright it is outside."""
+    rng = home.rng
+    openings = [
+        (home.walls[k], hole) for k, holes in home.openings.items() for hole in holes if hole.low > 0.3 or hole.end - hole.start > 1.2
+    ]
+    lamps = [light for light in home.lights if light[0] != kernel.SUN]
+    others = [light for light in home.lights if light[0] == kernel.SUN]
+    day = rng.random() < 0.7
+    outside = rng.uniform(1.0, 5.0) if day else rng.uniform(0.0, 0.05)
+    for first in (kernel.ZENITH, kernel.HORIZON):
+        air[first : first + 3] *= outside
+    lit = rng.random() < (0.6 if day and openings else 1.0)
+    share = rng.uniform(0.3, 1.0) if lit else 0.0
+    color = np.array((1.0, 1.0, 1.0)) + rng.uniform(-1.0, 1.0) * np.array((-0.08, 0.0, 0.12))
+    base = rng.uniform(0.06, 0.3) * (1.0 if lit or openings else 2.0)
+    air[kernel.AMBIENT_UP : kernel.AMBIENT_UP + 3] = base * rng.uniform(0.7, 1.3) * color
+    air[kernel.AMBIENT_DOWN : kernel.AMBIENT_DOWN + 3] = base * rng.uniform(0.5, 1.2) * np.array((1.0, 0.95, 0.88))
+    for light in lamps:
+        light[4:7] = [share * c for c in light[4:7]]
+        light[7] = rng.choice((0.05, 0.2, 0.5))
+    shining = []
+    for wall, hole in rng.sample(openings, len(openings)) if day else []:
+        x, y = wall.at(0.5 * (hole.start + hole.end), 0.25)
+        area = (hole.end - hole.start) * (hole.high - hole.low)
+        power = min(6.0, outside * area * rng.uniform(0.4, 0.9))
+        shining.append([kernel.LAMP, x, y, 0.5 * (hole.low + hole.high), *(power * color), 0.2])
+    if not day:
+        others = []
+    kept = (lamps if lit else []) + others
+    home.lights = (kept + shining)[:MOST_LIGHTS] if rng.random() < 0.5 else (shining[:2] + kept)[:MOST_LIGHTS]
 
 
 def seat_around(home: Home, table: int | None, roles: tuple[str, ...], most: int) -> None:
@@ -543,9 +593,9 @@ ROOMS: dict[str, tuple[Callable[[Home], None], tuple[float, float], tuple[float,
 }
 
 
-def indoors(rng: Random, library: Library, split: Split, kind: str) -> Home:
+def indoors(rng: Random, library: Library, split: Split, kind: str, edition: int) -> Home:
     fill, wide, deep = ROOMS[kind]
-    home = Home(rng, library, split, kind, rng.uniform(*wide), rng.uniform(*deep), rng.uniform(2.4, 3.1))
+    home = Home(rng, library, split, kind, rng.uniform(*wide), rng.uniform(*deep), rng.uniform(2.4, 3.1), edition)
     walls_around(home)
     open_walls(home, rng.randint(1, 2), rng.randint(0, 3), garage=kind == "workshop")
     fill(home)
@@ -556,9 +606,9 @@ def indoors(rng: Random, library: Library, split: Split, kind: str) -> Home:
     return home
 
 
-def outdoors(rng: Random, library: Library, split: Split) -> Home:
+def outdoors(rng: Random, library: Library, split: Split, edition: int) -> Home:
     """Ground without end, houses with doors and windows on one or two sides."""
-    home = Home(rng, library, split, "yard", rng.uniform(12.0, 24.0), rng.uniform(14.0, 28.0), 30.0)
+    home = Home(rng, library, split, "yard", rng.uniform(12.0, 24.0), rng.uniform(14.0, 28.0), 30.0, edition)
     walls_around(home)
     ground = floor_finish(rng, library, "yard")
     flat(home, "ground", ground, 240.0, 240.0, 0.0)
@@ -594,13 +644,14 @@ def outdoors(rng: Random, library: Library, split: Split) -> Home:
 
 
 def make_furnished_world(
-    seed: int, split: Split = "train", kind: str | None = None, folder: Path | None = None
+    seed: int, split: Split = "train", kind: str | None = None, folder: Path | None = None, edition: int = 2
 ) -> World:  # fmt: skip
     """The furnished world of a seed; the same catalogue gives the same world.
 
     :param split: "test" uses only models that are held out, "train" only the others.
     :param kind: one of `KINDS`; None draws it from the seed.
     :param folder: where `vision-banana scenes fetch` put the models; its own default if None.
+    :param edition: 1 for the worlds that 0.1 was trained and measured on, 2 for those of today.
     :raises InputError: for an unknown kind or split, and where there are no models.
     """
     if kind is not None and kind not in KINDS:
@@ -610,12 +661,14 @@ def make_furnished_world(
     library = library_at(folder or default_folder())
     rng = Random(f"{seed} {split}")
     drawn = kind or rng.choices(KINDS, (4, 3, 3, 2, 3, 2, 4))[0]
-    home = outdoors(rng, library, split) if drawn == "yard" else indoors(rng, library, split, drawn)
+    home = outdoors(rng, library, split, edition) if drawn == "yard" else indoors(rng, library, split, drawn, edition)
     # the sky and the air of the procedural scenes; inside, a sun that may shine through the windows
     air = atmosphere(home, home.height)
     if drawn != "yard" and rng.random() < 0.5:
         power = rng.uniform(1.0, 2.2)
         home.lights.append([kernel.SUN, *air[kernel.SUN_DIR : kernel.SUN_DIR + 3], power, 0.93 * power, 0.82 * power, 0.01])
+    if drawn != "yard" and edition > 1:
+        time_of_day(home, air)
     objects, soup = assemble(library, home.placed, home.flats)
     lights = np.array(home.lights).reshape(-1, kernel.LIGHT_COLUMNS)
     return World(
