@@ -58,7 +58,7 @@ def test_the_truth_comes_back_on_the_frames_own_grid(size):
     image, truth = scene(*size)
     looks = Perceiver(oracle_for(*size)).look(image, QUESTIONS)
     depth, normals, semantic, instances, referring = looks
-    assert materials.image is image
+    assert looks.image is image
     assert all(answer.confidence.shape == size and answer.confidence.dtype == np.float32 for answer in looks)
 
     # One pixel of the canvas is `unit` pixels of the frame: edges are exact to that, everything else to the code.
@@ -131,7 +131,7 @@ def test_the_generators_own_grid_has_no_bars_and_its_camera_scales(size):
     perceiver = Perceiver(oracle_for(*size), output_size="generator")
     looks = perceiver.look(image, QUESTIONS)
     grid = perceiver.grid(*size)
-    assert materials.image.shape == (*grid, 3) and looks[0].depth_m.shape == grid
+    assert looks.image.shape == (*grid, 3) and looks[0].depth_m.shape == grid
     np.testing.assert_allclose(looks[0].depth_m, scene(*grid)[1].depth_m, rtol=1e-3)
     k = Intrinsics.from_fov(size[1], size[0], 70).scaled(grid[1], grid[0])
     assert points(looks[0].depth_m, k).shape == (*grid, 3)
@@ -142,13 +142,13 @@ def test_the_image_is_painted_once_for_all_questions():
     oracle = oracle_for(480, 640)
     looks = Perceiver(oracle).look(image, QUESTIONS)
     assert len(oracle.painted) == 1 and len(looks) == len(QUESTIONS)
-    assert materials.paint_s > 0 and materials.read_s > 0
+    assert looks.paint_s > 0 and looks.read_s > 0
 
 
 def test_no_question_needs_no_generator():
     oracle = oracle_for(480, 640)
     looks = Perceiver(oracle).look(scene(480, 640)[0], [])
-    assert list(looks) == [] and materials.readable == () and oracle.painted == []
+    assert list(looks) == [] and looks.readable == () and oracle.painted == []
 
 
 def test_what_cannot_be_read_is_counted_and_stays_unreadable():
@@ -161,7 +161,7 @@ def test_what_cannot_be_read_is_counted_and_stays_unreadable():
             return painted
 
     looks = Perceiver(Scribbler()).look(scene(480, 640)[0], [Question.depth()])
-    assert materials.readable == (0.25,)
+    assert looks.readable == (0.25,)
     np.testing.assert_array_equal(np.isnan(looks[0].depth_m), looks[0].confidence == 0)
     assert np.isnan(looks[0].depth_m).mean() == pytest.approx(0.75, abs=0.01)
 
@@ -224,4 +224,4 @@ class Blotchy:
 @pytest.mark.parametrize(("taus", "things"), [({}, 2), ({"region_tau": 40}, 1)])
 def test_instances_are_read_as_flatly_as_the_bundle_says_that_it_paints(taus, things):
     looks = Perceiver(Blotchy(**taus)).look(np.zeros((64, 64, 3), np.uint8), [Question.instances("box")])
-    assert materials.answers[0].labels.max() == things
+    assert looks.answers[0].labels.max() == things

@@ -42,6 +42,6 @@ def measure_junk(perceiver: Perceiver) -> dict[str, Any]:
         looks = perceiver.look(image, questions)
         report[name] = {
             question.task: {"readable": readable, "confidence": float(answer.confidence.mean())}
-            for question, answer, readable in zip(questions, looks, materials.readable, strict=True)
+            for question, answer, readable in zip(questions, looks, looks.readable, strict=True)
         }
     return {"frames": report}

@@ -27,7 +27,7 @@ FLOORS_OF: dict[str, dict[str, float]] = {
 WALLS: dict[str, dict[str, float]] = {
     "home": {"plaster": 8, "wallpaper": 2, "bricks": 0.7, "panels": 0.4},
     "wet": {"tiles": 5, "plaster": 4},
-    "work": {"plaster": 8, "panels": 1, "bricks": 1, "concrete": 0.7, "wallpaper": 0.5},
+    "work": {"plaster": 9, "panels": 1, "bricks": 1, "concrete": 0.4, "wallpaper": 0.5},
     "hall": {"plaster": 4, "concrete": 2.5, "panels": 3, "bricks": 2, "cloth": 1},
 }
 CEILINGS: dict[str, dict[str, float]] = {

@@ -72,7 +72,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Words:
-    """What a model looks like, in words: a name of `materials.COLORS`, "beige" or "mixed", its mean sRGB, its material or ""."""
+    """What a model looks like, in words: a name of `looks.COLORS`, "beige" or "mixed", its mean sRGB, its material or ""."""
 
     color: str
     rgb: RGB
@@ -248,7 +248,7 @@ def material_name(text: str) -> str:
 
 
 def color_names(rgb: np.ndarray) -> np.ndarray:
-    """The name in `materials.COLORS`, or "beige", of each sRGB colour (N, 3), 0-255, by hue, strength and lightness."""
+    """The name in `looks.COLORS`, or "beige", of each sRGB colour (N, 3), 0-255, by hue, strength and lightness."""
     r, g, b = rgb.T
     high, low = rgb.max(1), rgb.min(1)
     chroma = high - low

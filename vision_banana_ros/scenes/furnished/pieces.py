@@ -33,6 +33,13 @@ class Piece(Thing):
     model: Model | None = None
 
 
+@dataclass(frozen=True)
+class Made(Model):
+    """A model that was made here: TEXTURE counts its painted pictures instead of its own textures."""
+
+    pictures: tuple[Painted, ...] = ()
+
+
 def piece_of(library: Library, item: Item) -> Piece:
     """A model ready to be placed."""
     look = Look(item.material, item.color, item.rgb, item.rgb)
@@ -157,6 +164,11 @@ class Wardrobe:
 
     def model(self, item: Item, model: Model) -> int:
         """The first row of a model's materials."""
+        if isinstance(model, Made):
+            rows = model.materials.copy()
+            of = [self.picture(p) for p in model.pictures]
+            rows[:, TEXTURE] = [of[int(k)] if k >= 0 else -1 for k in model.materials[:, TEXTURE]]
+            return self._add(rows)
         if item.id not in self.known:
             rows = model.materials.copy()
             rows[:, TEXTURE] = np.where(rows[:, TEXTURE] >= 0, rows[:, TEXTURE] + len(self.textures), -1)
@@ -174,16 +186,19 @@ class Wardrobe:
             row[0, ALPHA], row[0, GLOSS], row[0, SHARPNESS], row[0, GLOW] = 1.0, finish.gloss, 40.0, finish.glow
             row[0, TEXTURE] = -1
             if finish.surface is not None:
-                if finish.surface.id not in self.pictures:
-                    known = finish.surface
-                    texels, wide, high = known.texels() if isinstance(known, Painted) else self.library.texels(known)
-                    self.pictures[finish.surface.id] = len(self.textures)
-                    self.textures.append((self.texel_count, wide, high))
-                    self.texels.append(texels)
-                    self.texel_count += len(texels)
-                row[0, TEXTURE] = self.pictures[finish.surface.id]
+                row[0, TEXTURE] = self.picture(finish.surface)
             self.known[finish] = self._add(row)
         return self.known[finish]
+
+    def picture(self, surface: Surface | Painted) -> int:
+        """The row of a picture in the table of textures."""
+        if surface.id not in self.pictures:
+            texels, wide, high = surface.texels() if isinstance(surface, Painted) else self.library.texels(surface)
+            self.pictures[surface.id] = len(self.textures)
+            self.textures.append((self.texel_count, wide, high))
+            self.texels.append(texels)
+            self.texel_count += len(texels)
+        return self.pictures[surface.id]
 
     def _add(self, rows: np.ndarray) -> int:
         first = self.row_count

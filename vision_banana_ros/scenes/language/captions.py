@@ -20,6 +20,11 @@ PLACES = {
     "bathroom": ("a bathroom", "a room"),
     "office": ("an office", "a room"),
     "workshop": ("a workshop", "a garage"),
+    "hall": ("a hall", "a large hall", "an indoor scene"),
+    "open-plan office": ("an office", "an open-plan office"),
+    "laboratory": ("a laboratory", "a room"),
+    "class room": ("a class room", "a room"),
+    "lobby": ("a lobby", "an indoor scene"),
 }
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 SURFACES = {
