@@ -83,6 +83,13 @@ def wall(rng: Random, kind: str, height: float) -> Finish:
     return Finish(WORDS[name], tint(rng, 190), painted(rng, name, *size), gloss=0.15 if name == "tiles" else 0.0)
 
 
+def front(rng: Random) -> Finish:
+    """A house across the street."""
+    name = rng.choice(("houses", "houses", "bricks", "plaster", "panels"))
+    size = rng.uniform(8.0, 14.0) if name == "houses" else rng.uniform(2.5, 5.0)
+    return Finish("front", tint(rng, 150), painted(rng, name, size, size))
+
+
 def ceiling(rng: Random, kind: str) -> Finish:
     name = drawn(rng, CEILINGS[sort_of(kind)])
     if name == "plaster":  # which has a skirting at its lower edge

@@ -199,8 +199,10 @@ def hall(home: Home) -> None:
         table_group(home)
     if rng.random() < 0.3:
         home.stand("car", "car", "bicycle", square=0.6, margin=0.2)
-    if rng.random() < 0.35:
+    if rng.random() < 0.5:
         home.lean(made.stairs(rng), 0.02)
+    if rng.random() < 0.25:
+        home.scatter(made.pane(rng, home.height), square=1.0)
     along_walls(
         home, (lambda r: made.rack(r, home.height - 0.3), made.cupboard, made.table, made.pallet, made.box), rng.randint(0, 8)
     )
@@ -228,8 +230,10 @@ def corridor(home: Home) -> None:
     rng = home.rng
     for _ in range(rng.randint(3, 8)):
         home.fix(made.door(rng), 0.0, 0.3, hole=True)
-    if rng.random() < 0.35:
+    if rng.random() < 0.5:
         home.lean(made.stairs(rng), 0.02)
+    if rng.random() < 0.25:
+        home.scatter(made.pane(rng, home.height), square=1.0)
     along_walls(
         home,
         (

@@ -263,9 +263,28 @@ def enclose(home: Home) -> None:
     accent = rng.random() < 0.3
     for k, stretch in enumerate(home.walls):
         build_wall(home, k, stretch, home.height, other if accent and k == 0 else wall)
-    ground = floor_finish(rng, library, "yard")
-    flat(home, "ground", ground, 120.0, 120.0, -rng.choice((0.3, 0.3, 3.2)))
+    ground, below = floor_finish(rng, library, "yard"), -rng.choice((0.3, 0.3, 3.2))
+    flat(home, "ground", ground, 120.0, 120.0, below)
+    if home.edition > 1:
+        neighbours(home, below)
     home.surfaces = {"floor": floor.material, "wall": wall.material, "ceiling": "paint", "ground": ground.material}
+
+
+def neighbours(home: Home, below: float) -> None:
+    """What windows show: fronts of houses, and a tree."""
+    rng = home.rng
+    for k in rng.sample(range(4), 4):
+        wall = home.walls[k]
+        if k not in home.openings or rng.random() < 0.3:
+            continue
+        away, wide, high = rng.uniform(5.0, 25.0), rng.uniform(6.0, 30.0), rng.uniform(3.0, 12.0)
+        x, y = wall.at(rng.uniform(-0.5, 0.5) * wide, -away)
+        along = np.array([cos(wall.yaw), sin(wall.yaw), 0.0])
+        corner = np.array([x, y, below]) - 0.5 * wide * along
+        home.flats.add("wall", finishes.front(rng), corner, wide * along, np.array([0.0, 0.0, high]))
+        if rng.random() < 0.25 and (tree := home.pick("tree", "hedge", "car", most=(9.0, 9.0, 12.0))):
+            x, y = wall.at(rng.uniform(-3.0, 3.0), -rng.uniform(0.4, 0.9) * away - 2.0)
+            home.put(tree, x, y, rng.uniform(0, 2 * pi), below)
 
 
 def walls_around(home: Home) -> None:
@@ -322,6 +341,9 @@ def time_of_day(home: Home, air: np.ndarray) -> None:
     lit = rng.random() < (0.6 if day and openings else 1.0)
     outside = rng.uniform(1.0, 5.0) if day else rng.uniform(0.0, 0.05)
     air[kernel.ZENITH : kernel.HORIZON + 3] *= outside
+    for k, name in enumerate(home.flats.classes):
+        if name == "ground" or home.flats.finishes[k].material == "front":
+            home.flats.finishes[k] = replace(home.flats.finishes[k], glow=0.15 * outside)
     color = 1.0 + rng.uniform(-1.0, 1.0) * np.array((-0.08, 0.0, 0.12))
     base = rng.uniform(0.06, 0.3) * (1.0 if lit or openings else 2.0)
     air[kernel.AMBIENT_UP : kernel.AMBIENT_UP + 3] = base * rng.uniform(0.7, 1.3) * color

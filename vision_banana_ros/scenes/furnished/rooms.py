@@ -7,6 +7,8 @@ from random import Random
 
 import numpy as np
 
+from vision_banana_ros.scenes.furnished import made
+from vision_banana_ros.scenes.furnished.halls import SMALL, cables, hang, strew, table_group, workplace
 from vision_banana_ros.scenes.furnished.home import (
     Home,
     build_wall,
@@ -268,6 +270,41 @@ def clutter(home: Home) -> None:
             home.load_on(place, ("small", "toy", "box", "bedroom small"), 1, best=True)
 
 
+STREWN = {
+    "living room": (made.bag, made.ball, made.ball, made.box, made.plant, made.chair, made.table, made.cable, made.sofa),
+    "bedroom": (made.bag, made.ball, made.box, made.box, made.plant, made.chair, made.bin_),
+    "kitchen": (made.bag, made.box, made.chair, made.plant, made.bin_, made.bottle, made.table),
+    "bathroom": (made.bin_, made.plant, made.bag, made.bottle, made.box),
+    "office": (made.bag, made.box, made.plant, made.chair, made.bin_, made.cable, made.computer, made.books, made.trolley),
+    "workshop": (
+        made.box, made.pallet, made.barrel, made.cone, made.cable, made.ladder, made.trolley, made.tripod, made.bin_, made.table,
+        made.stairs, made.ball,
+    ),
+}  # fmt: skip
+
+
+def lived_in(home: Home) -> None:
+    """What was made here among the catalogue's models: on tables and shelves, floors and walls."""
+    rng = home.rng
+    tops = [k for k in range(len(home.placed)) if home.item(k).class_name in ("table", "shelf") and home.placed[k].on < 0]
+    for k in rng.sample(tops, len(tops)):
+        if rng.random() < 0.25 and home.item(k).noun == "desk":
+            workplace(home, k, 0.2)
+        home.lay_on(k, lambda head: rng.choice(SMALL)(rng), rng.choice((0, 0, 1, 2, 4)))
+    if rng.random() < 0.35:
+        table_group(home)
+    strew(home, STREWN[home.kind], rng.randint(0, 5))
+    for maker, chance in ((made.cupboard, 0.3), (made.sofa, 0.3 if home.kind == "living room" else 0.05), (made.stairs, 0.12)):
+        if rng.random() < chance:
+            home.lean(maker(rng), rng.uniform(0.01, 0.1))
+    if rng.random() < 0.4:
+        home.lean(made.rack(rng, 2.2), rng.uniform(0.01, 0.05))
+    if rng.random() < 0.35:
+        home.fix(made.mirror(rng), rng.uniform(0.02, 0.9), solid=False)
+    hang(home, rng.randint(0, 5))
+    cables(home, 2)
+
+
 ROOMS: dict[str, tuple[Callable[[Home], None], tuple[float, float], tuple[float, float]]] = {
     "living room": (living_room, (3.6, 6.5), (4.0, 7.5)),
     "bedroom": (bedroom, (3.0, 4.8), (3.4, 5.5)),
@@ -286,6 +323,8 @@ def indoors(rng: Random, library: Library, split: Split, kind: str, edition: int
     fill(home)
     clutter(home)
     decorate(home)
+    if edition > 1:
+        lived_in(home)
     enclose(home)
     light_up(home)
     return home

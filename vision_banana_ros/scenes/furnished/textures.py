@@ -631,6 +631,24 @@ def fabric(rng: Rng) -> np.ndarray:
     return worn(rng, vary(picture, rng.uniform(0, 0.12) * folds), 0.3)
 
 
+def houses(rng: Rng) -> np.ndarray:
+    """A front with rows of windows."""
+    columns, rows = int(rng.integers(3, 7)), int(rng.integers(2, 5))
+    x, y = grid()
+    wall = vary(
+        plain(pick(rng, (0.75, 0.7, 0.6), (0.6, 0.42, 0.33), (0.82, 0.8, 0.76), (0.55, 0.56, 0.58))), 0.03 * field(rng, NATURAL)
+    )
+    wide, high = rng.uniform(0.35, 0.8), rng.uniform(0.4, 0.75)
+    u, v = abs((x * columns) % 1 - 0.5), abs((y * rows) % 1 - 0.5)
+    pane = mix(
+        plain(np.array((0.16, 0.19, 0.22), np.float32)), plain(np.array((0.7, 0.75, 0.8), np.float32)), 0.3 + 0.3 * field(rng, SMOOTH)
+    )
+    frame = (u < 0.5 * wide) & (v < 0.5 * high)
+    inner = (u < 0.5 * wide - 0.03) & (v < 0.5 * high - 0.03) & (u > 0.015)
+    picture = mix(wall, plain(pick(rng, (0.9, 0.9, 0.88), (0.3, 0.25, 0.2))), frame.astype(np.float32))
+    return worn(rng, mix(picture, pane, inner.astype(np.float32)), 0.3)
+
+
 def outside(rng: Rng) -> np.ndarray:
     """What windows show, far away and out of focus: sky above houses or leaves; the first row is the bottom."""
     x, y = grid()
@@ -655,5 +673,6 @@ PAINTERS: dict[str, Callable[[Rng], np.ndarray]] = {
     for f in (
         carpet, parquet, concrete, painted_floor, tiles, linoleum, asphalt, plaster, wallpaper, bricks, panels, cloth,
         hanging_ceiling, deck, printed, screen, board, spines, carton, wood, metal, fabric, outside,
+        houses,
     )
 }  # fmt: skip
