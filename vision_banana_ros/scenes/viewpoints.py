@@ -26,13 +26,13 @@ def glance(world: World, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
     return np.where(who >= 0, depth, np.inf), instances
 
 
-def interest(depth: np.ndarray, instances: np.ndarray) -> float:
-    """How worth looking at a view is; below zero where it stares into a wall or at the sky."""
+def interest(depth: np.ndarray, instances: np.ndarray, nearest: float = 0.6) -> float:
+    """How worth looking at a view is; below zero where it stares into a wall, nearer than `nearest` m, or at the sky."""
     seen = np.isfinite(depth)
     if seen.mean() < 0.25 or depth.min() < 0.12:
         return -1.0
     near = np.median(depth[seen])
-    if near < 0.6:
+    if near < nearest:
         return -1.0
     counts = np.bincount(instances.ravel())[1:]
     share = counts[counts > 0] / depth.size
@@ -42,15 +42,46 @@ def interest(depth: np.ndarray, instances: np.ndarray) -> float:
     return float(np.sqrt(np.minimum(share, 0.15)).sum() - 2.0 * max(0.0, share.max() - 0.5))
 
 
+WANTED = {
+    "stairs": 6.0, "mirror": 6.0, "glass": 6.0, "cone": 5.0, "cable": 6.0, "ball": 6.0, "cup": 5.0, "barrel": 4.0, "pallet": 3.0,
+    "sofa": 4.0, "box": 2.5, "person": 2.0, "vehicle": 2.0, "plant": 1.2, "chair": 1.5, "table": 2.0, "shelf": 1.0, "door": 1.0,
+    "window": 0.5,
+}  # fmt: skip
+"""How often cameras turn to a thing of a class: rare and small ones more often. All other things: `OTHERS`."""
+OTHERS = 0.3
+CLOSE = 0.3
+"""Share of the cameras that look at one thing from as near as its size asks for."""
+
+
+def close_look(world: World, rng: np.random.Generator, chances: np.ndarray, top: float) -> tuple[float, float, float, float, float]:
+    """x, y, z, yaw and pitch (radians) of a camera near a thing, looking at it from any side, mostly from above."""
+    thing = world.objects[int(rng.choice(len(chances), p=chances))]
+    w, d, h = thing.size_m
+    away = 0.2 + max(0.5 * (w * w + d * d) ** 0.5, 0.6 * h) * rng.uniform(1.3, 4.0)
+    turn = rng.uniform(0, 2 * np.pi)
+    x, y = thing.center[0] + away * np.cos(turn), thing.center[1] + away * np.sin(turn)
+    if world.kind != "yard":
+        low, high = world.air[kernel.ROOM : kernel.ROOM + 2] + 0.12, world.air[kernel.ROOM + 3 : kernel.ROOM + 5] - 0.12
+        x, y = np.clip(x, low[0], high[0]), np.clip(y, low[1], high[1])
+    z = np.clip(thing.center[2] + rng.uniform(-0.2, 0.8) * max(away, 0.3), 0.1, top)
+    dx, dy = thing.center[0] - x, thing.center[1] - y
+    pitch = np.arctan2(z - thing.center[2], max(np.hypot(dx, dy), 1e-3))
+    return float(x), float(y), float(z), float(np.arctan2(dy, dx) + rng.normal(0, 0.15)), float(pitch + rng.normal(0, 0.1))
+
+
 def sample_camera(world: World, rng: np.random.Generator, width: int, height: int, edition: int = 2) -> Camera:
     """A camera in a free place of the world: the most interesting of a few drawn.
 
     Height 0.1-2.5 m, pitch -20 to +60 degrees (down positive), roll up to 10 degrees either way, horizontal field of
-    view 35-110 degrees; most are level, 50-90 degrees wide, and two in five are as low as a small robot's.
+    view 35-110 degrees; most are level, 50-90 degrees wide, and two in five are as low as a small robot's. A third
+    look at one thing from near by, and all turn to rare things more often than to others.
 
     :param edition: 1 for the cameras of 0.1, fewer of them low, and 45-110 degrees wide.
     """
     targets = np.array([o.center[:2] for o in world.objects]).reshape(-1, 2)
+    chances = np.array([WANTED.get(o.class_name, OTHERS) for o in world.objects])
+    chances /= max(chances.sum(), 1e-9)
+    close = edition > 1 and len(targets) > 0 and rng.random() < CLOSE
     top = 2.5 if world.kind == "yard" else min(2.5, world.air[kernel.ROOM + 5] - 0.2)
     spots = world.free if len(world.free) else np.array([(0.0, 0.0, 0.3)])
     best, camera = -np.inf, None
@@ -61,17 +92,20 @@ def sample_camera(world: World, rng: np.random.Generator, width: int, height: in
             z = rng.uniform(0.15, 0.8)
         yaw = rng.uniform(0, 2 * np.pi)
         if len(targets) and rng.random() < 0.7:  # towards something, not into its middle
-            tx, ty = targets[rng.integers(len(targets))]
+            tx, ty = targets[rng.integers(len(targets)) if edition == 1 else rng.choice(len(targets), p=chances)]
             yaw = np.arctan2(ty - y, tx - x) + rng.normal(0, 0.25)
         pitch = rng.uniform(-20, 60) if rng.random() < 0.2 else rng.normal(3.0 + 4.0 * z, 8.0)
         roll = rng.normal(0, 2.5) if rng.random() < 0.7 else rng.uniform(-10, 10)
         fov = rng.uniform(50, 90) if rng.random() < 0.75 else rng.uniform(45, 110)
         if edition > 1 and rng.random() < 0.15:
             fov = rng.uniform(35, 60)
+        if close:
+            x, y, z, yaw, pitch = close_look(world, rng, chances, top)
+            pitch = np.degrees(pitch)
         pitch, roll = np.clip(pitch, -20, 60), np.clip(roll, -10, 10)
         pose = look_from(float(x), float(y), float(z), float(yaw), radians(pitch), radians(roll))
         drawn = pinhole(width, height, radians(fov), pose)
-        worth = interest(*glance(world, drawn))
+        worth = interest(*glance(world, drawn), 0.25 if close else 0.6)
         if worth > best:
             best, camera = worth, drawn
         if best > 0.7:

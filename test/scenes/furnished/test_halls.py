@@ -21,7 +21,7 @@ from vision_banana_ros.scenes.furnished.meshes import Paint, Shape
 from vision_banana_ros.scenes.furnished.models import TEXTURE
 from vision_banana_ros.scenes.furnished.pieces import Finish, Flats, Made, Piece, assemble
 from vision_banana_ros.scenes.solids import Placed
-from vision_banana_ros.scenes.worlds import overlap
+from vision_banana_ros.scenes.worlds import extent, overlap
 
 MAKERS = [f for f in vars(made).values() if getattr(f, "__annotations__", {}).get("return") is Piece]
 EXTRA = {"height": 3.0, "w": 1.4, "h": 1.2}
@@ -99,7 +99,10 @@ def test_things_keep_apart_and_inside(library: Library, kind: str) -> None:
         for i, a in enumerate(home.taken):
             assert not any(overlap(a, b) for b in home.taken[:i]), (kind, seed)
         for p in home.placed:
-            assert abs(p.x) <= 0.5 * home.width + 0.2 and abs(p.y) <= 0.5 * home.depth + 0.2 and -1e-6 <= p.z < home.height
+            inside = abs(p.x) <= 0.5 * home.width + 0.2 and abs(p.y) <= 0.5 * home.depth + 0.2
+            assert not inside or p.z >= -1e-6 and p.z + extent(p.thing)[2] < home.height + 0.05, (kind, seed, p.thing.name)
+            outside = abs(p.x) > 0.5 * home.width + 0.5 or abs(p.y) > 0.5 * home.depth + 0.5
+            assert inside or outside and p.thing.class_name in ("plant", "vehicle")
         assert home.width * home.depth > 8 and home.flats.classes.count("floor") == 1
 
 

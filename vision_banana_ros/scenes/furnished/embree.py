@@ -14,6 +14,7 @@ import numpy as np
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.scenes.cameras import Camera
 from vision_banana_ros.scenes.furnished import shading
+from vision_banana_ros.scenes.furnished.models import GLOSS
 from vision_banana_ros.scenes.furnished.shading import Soup
 from vision_banana_ros.scenes.solids import SKY
 
@@ -22,6 +23,10 @@ LAYERS = 12
 OFFSETS = ((-0.375, 0.4), (0.0, -0.1), (0.375, 0.3), (-0.1, -0.4))
 """Where in a pixel at an edge further rays go, besides the one through its middle."""
 SAMPLES = 4
+MIRROR_GLOSS = 1.0
+"""Flat surfaces as glossy as this are mirrors; `gl.py` draws them grey."""
+MIRRORED = 0.88
+"""Share of the light that a mirror gives back."""
 
 
 def scene_of(corners: np.ndarray) -> Any:
@@ -129,6 +134,34 @@ class EmbreeCaster:
         shading.filter_light(which, lit, spots, faces, back_t, self.lights, *size, seen)
         return shading.soften(seen, spots, faces, back_t, *size), spots, faces
 
+    def reflect(self, eye: np.ndarray, dirs: np.ndarray, back: np.ndarray, back_t: np.ndarray, rgb: np.ndarray) -> None:
+        """Paints into rgb (N, 3) what mirrors show, each seen from the eye's image behind it. Their light falls freely."""
+        soup = self.soup
+        of = soup.material[np.maximum(back, 0)]
+        shown = (back >= 0) & (soup.materials[of, GLOSS] >= MIRROR_GLOSS)
+        for owner in np.unique(soup.owner[back[shown]]):
+            places = np.flatnonzero(shown & (soup.owner[back] == owner))
+            a, b, c = soup.corners[back[places[0]]].astype(float)
+            normal = np.cross(b - a, c - a)
+            normal /= np.linalg.norm(normal)
+            behind = eye.copy()
+            origin = eye[shading.ORIGIN : shading.ORIGIN + 3]
+            behind[shading.ORIGIN : shading.ORIGIN + 3] = origin - 2.0 * ((origin - a) @ normal) * normal
+            image = behind[shading.ORIGIN : shading.ORIGIN + 3]
+            turned = dirs[places].astype(float)
+            turned = (turned - 2.0 * (turned @ normal)[:, None] * normal).astype(np.float32)
+            starts = (image + turned * (back_t[places, None] * 1.0001 + 1e-3)).astype(np.float32)
+            found, far = self.meet(0, starts, turned), np.empty(len(places))
+            shading.solid_hits(soup, *image, turned, found, far)
+            n = len(places)
+            seen = np.full((1, len(self.lights) + 1), 0.8, np.float32)
+            clear, added = np.full((n, 3), MIRRORED, np.float32), np.full((n, 3), 0.004, np.float32)
+            rgb[places] = 0.0
+            lender = np.zeros(n, np.int64)
+            shading.shade_all(
+                soup, behind, self.lights, self.air, seen, lender, places, turned, found, far, clear, added, rgb
+            )  # fmt: skip
+
     def cast(self, camera: Camera, device: str = "cpu") -> tuple[np.ndarray, ...]:
         """Linear light, depth, normals, labels and instances of all pixels, as `views.View` has them.
 
@@ -159,6 +192,7 @@ class EmbreeCaster:
             lender = shading.lenders(soup, spots, back, more, eye, extra, extra_t, places, *size)
             shading.shade_all(soup, eye, self.lights, self.air, seen, lender, places, more, extra, extra_t, clear, added, rgb)
             rgb[at] /= SAMPLES
+        self.reflect(eye, dirs, back, back_t, rgb)
         return (
             rgb.reshape(*size, 3), depth_m.reshape(size), normals.reshape(*size, 3), labels.reshape(size),
             instances.reshape(size),

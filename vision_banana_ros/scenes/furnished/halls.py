@@ -46,6 +46,24 @@ def strew(home: Home, makers: Sequence[Maker], count: int) -> None:
             home.lay_on(place, lambda head: home.rng.choice((made.box, made.bag, made.cup, made.books))(home.rng), 1, best=True)
 
 
+RARE: tuple[Maker, ...] = (
+    made.cone, made.cone, made.barrel, made.pallet, made.ball, made.box, made.trolley, made.ladder, made.bag, made.person,
+)  # fmt: skip
+
+
+def rarities(home: Home) -> None:
+    """Anywhere: what belongs elsewhere, as robots meet it."""
+    rng = home.rng
+    if rng.random() < 0.5:
+        strew(home, RARE, rng.randint(1, 3))
+    if rng.random() < 0.2:
+        home.lean(made.stairs(rng), 0.02)
+    if rng.random() < 0.2:
+        home.scatter(made.pane(rng, min(home.height, 3.0)), square=0.8)
+    if rng.random() < 0.25:
+        home.scatter(either(home, made.sofa, "sofa", "armchair"), square=0.6)
+
+
 def cables(home: Home, most: int) -> None:
     """On the floor, under and between things: nothing keeps clear of a cable."""
     rng = home.rng
@@ -349,6 +367,7 @@ def hall_of(rng: Random, library: Library, split: Split, kind: str) -> Home:
     trim(home, rng.randint(1, 3), rng.uniform(*plan.windows))
     plan.fill(home)
     people(home, plan.people)
+    rarities(home)
     cables(home, 3)
     hang(home, rng.randint(0, 10))
     enclose(home)

@@ -13,6 +13,7 @@ from vision_banana_ros.scenes.furnished import finishes
 from vision_banana_ros.scenes.furnished.library import Item, Library, Split, Surface
 from vision_banana_ros.scenes.furnished.pieces import Finish, Flats, Piece, piece_of
 from vision_banana_ros.scenes.materials import RGB
+from vision_banana_ros.scenes.solids import Thing
 from vision_banana_ros.scenes.worlds import Site, Wall, extent, overlap
 
 THICK = 0.25
@@ -71,6 +72,14 @@ class Home(Site):
         """Stand something free on the floor."""
         piece = self.pick(*roles)
         return self.scatter(piece, square=square, margin=margin) if piece else None
+
+    def lean(self, thing: Thing, gap: float = 0.02) -> int | None:
+        """Stand a thing with its back to a wall, if it is no higher than the room."""
+        return super().lean(thing, gap) if extent(thing)[2] <= self.height else None
+
+    def scatter(self, thing: Thing, tries: int = 12, margin: float = 0.03, square: float = 0.4) -> int | None:
+        """Stand a thing somewhere free on the floor, if it is no higher than the room."""
+        return super().scatter(thing, tries, margin, square) if extent(thing)[2] <= self.height else None
 
     def against(self, *roles: str, gap: float = 0.02) -> int | None:
         """Stand something with its back to a wall."""

@@ -10,6 +10,7 @@ from random import Random
 import numpy as np
 
 from vision_banana_ros.scenes import materials
+from vision_banana_ros.scenes.furnished.embree import MIRROR_GLOSS
 from vision_banana_ros.scenes.furnished.meshes import Paint, Shape
 from vision_banana_ros.scenes.furnished.pieces import Piece
 from vision_banana_ros.scenes.furnished.textures import VARIANTS
@@ -733,17 +734,11 @@ def bag(rng: Random) -> Piece:
 
 
 def mirror(rng: Random) -> Piece:
-    w, h = rng.uniform(0.4, 1.2), rng.uniform(0.6, 1.9)
-    frame, t = rng.choice((wooden, steel, dark))(rng), rng.uniform(0.01, 0.06)
+    """Reflecting glass, framed or not."""
+    w, h = rng.uniform(0.4, 1.4), rng.uniform(0.6, 2.0)
+    frame, t = rng.choice((wooden, steel, dark))(rng), rng.uniform(0.004, 0.06)
     shape = Shape().box((0, 0, h / 2), (w + 2 * t, 0.03, h + 2 * t), frame)
-    shape.quad(
-        (-w / 2, -0.017, 0),
-        (w, 0, 0),
-        (0, 0, h),
-        Paint(
-            (205, 212, 212), "outside" if rng.random() < 0.2 else "plaster", rng.randrange(VARIANTS), 0.0, gloss=0.9, sharpness=200
-        ),
-    )
+    shape.quad((-w / 2, -0.017, 0), (w, 0, 0), (0, 0, h), Paint((200, 205, 205), gloss=MIRROR_GLOSS))
     return shape.piece("mirror", look=frame)
 
 

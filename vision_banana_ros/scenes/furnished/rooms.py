@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 
 from vision_banana_ros.scenes.furnished import made
-from vision_banana_ros.scenes.furnished.halls import SMALL, cables, hang, strew, table_group, workplace
+from vision_banana_ros.scenes.furnished.halls import SMALL, cables, hang, rarities, strew, table_group, workplace
 from vision_banana_ros.scenes.furnished.home import (
     Home,
     build_wall,
@@ -302,6 +302,7 @@ def lived_in(home: Home) -> None:
     if rng.random() < 0.35:
         home.fix(made.mirror(rng), rng.uniform(0.02, 0.9), solid=False)
     hang(home, rng.randint(0, 5))
+    rarities(home)
     cables(home, 2)
 
 
@@ -363,5 +364,13 @@ def outdoors(rng: Random, library: Library, split: Split, edition: int) -> Home:
         for side in (corner, corner + wall.length * along):
             home.flats.add("wall", finish, side, 3.0 * inward, np.array([0.0, 0.0, height]))
     yard(home)
+    if edition > 1:
+        strew(
+            home,
+            (made.box, made.barrel, made.cone, made.pallet, made.ball, made.person, made.bag, made.bin_, made.trolley),
+            rng.randint(0, 6),
+        )
+        rarities(home)
+        cables(home, 2)
     home.surfaces = {"ground": ground.material, "wall": finish.material}
     return home
