@@ -13,7 +13,9 @@ from furnished_support import write_catalogue
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.scenes import CLASSES, kernel, render, sample_camera
+from vision_banana_ros.scenes.cameras import look_from, pinhole
 from vision_banana_ros.scenes.furnished import made, make_furnished_world
+from vision_banana_ros.scenes.furnished.embree import EmbreeCaster
 from vision_banana_ros.scenes.furnished.halls import HALLS, hall_of
 from vision_banana_ros.scenes.furnished.home import MOST_LIGHTS
 from vision_banana_ros.scenes.furnished.library import Library, build
@@ -124,3 +126,38 @@ def test_halls_are_seen_lit_and_named(library: Library, kind: str) -> None:
 def test_the_first_edition_knows_no_halls(library: Library) -> None:
     with pytest.raises(InputError, match="no kind"):
         make_furnished_world(1, kind="hall", folder=library.folder, edition=1)
+
+
+def test_a_mirror_shows_what_stands_before_it_and_counts_with_its_own_surface(library: Library) -> None:
+    """A red wall behind the camera is seen in the mirror ahead, whose depth and class are its own."""
+    mirror = made.mirror(Random(1))
+    flats = Flats()
+    tall, wide = np.array([0.0, 0.0, 4.0]), np.array([8.0, 0.0, 0.0])
+    flats.add("wall", Finish("paint", (220, 20, 20)), np.array([-4.0, -3.0, -1.0]), wide, tall)
+    flats.add("wall", Finish("paint", (200, 200, 200)), np.array([-4.0, 2.2, -1.0]), wide, tall)
+    objects, soup = assemble(library, [Placed(mirror, 0.0, 2.0, 0.0, 0.0, -1)], flats)
+    air = np.zeros(kernel.AIR_ENTRIES)
+    air[kernel.AMBIENT_UP : kernel.AMBIENT_UP + 3] = air[kernel.AMBIENT_DOWN : kernel.AMBIENT_DOWN + 3] = 0.5
+    caster = EmbreeCaster(soup, np.zeros((0, kernel.LIGHT_COLUMNS)), air)
+    h = mirror.item.size_m[2]  # type: ignore[union-attr]
+    camera = pinhole(40, 30, 0.1, look_from(0.0, 0.0, 0.5 * h, 0.5 * np.pi, 0.0, 0.0))
+    rgb, depth_m, normals, labels, instances = caster.cast(camera)
+    assert (labels == CLASSES.index("mirror")).all() and (instances == 1).all() and len(objects) == 1
+    assert depth_m == pytest.approx(np.full((30, 40), 1.983), abs=0.02)
+    assert normals[15, 20] == pytest.approx((0, 0, 1), abs=1e-3)
+    r, g, _ = rgb[15, 20]
+    assert r > 4 * g and r > 0.1
+
+
+def test_cameras_turn_to_rare_things_and_come_close(library: Library) -> None:
+    worlds = [make_furnished_world(seed, kind="laboratory", folder=library.folder) for seed in range(4)]
+    seen = {1: 0, 2: 0}
+    for edition in seen:
+        for k, world in enumerate(worlds):
+            rare = [o.instance for o in world.objects if o.class_name in ("cup", "cable", "ball", "cone", "mirror", "glass")]
+            for seed in range(12):
+                camera = sample_camera(world, np.random.default_rng(100 * k + seed), 48, 36, edition)
+                _, _, _, _, instances = world.caster.cast(camera)  # type: ignore[union-attr]
+                seen[edition] += bool(np.isin(instances, rare).mean() > 0.005)
+                assert camera.pose[2, 3] >= 0.1
+    assert seen[2] > 1.3 * seen[1]

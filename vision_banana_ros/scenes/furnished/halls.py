@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import pi
+from math import cos, pi, sin
 from random import Random
 
 from vision_banana_ros.scenes import kernel
@@ -88,8 +88,9 @@ def trim(home: Home, doors: int, share: float) -> None:
         if place is not None and low > 0.5 and rng.random() < 0.25:
             home.against("radiator")
         if place is not None and low < 1.2 and rng.random() < 0.25:
-            at = home.placed[place]
-            home.put(made.curtain(rng, min(home.height, low + high + 0.2)), at.x, at.y, at.yaw, max(0.0, low - 0.15))
+            at, cloth = home.placed[place], made.curtain(rng, min(home.height, low + high + 0.2))
+            x, y = at.x + 0.12 * sin(at.yaw), at.y - 0.12 * cos(at.yaw)
+            home.put(cloth, x, y, at.yaw, max(0.0, min(low - 0.15, home.height - 0.05 - extent(cloth)[2])))
 
 
 def hang(home: Home, count: int) -> None:
