@@ -189,6 +189,14 @@ def test_frames_in_flight_are_counted_when_the_node_is_deactivated(running):
     assert len(client.received["depth/image_rect"]) <= int(report["published"])
 
 
+def test_a_node_that_was_shut_down_is_an_error_in_diagnostics(running):
+    _, client = running
+    assert client.transition(Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
+    client.wait_for_fault("start its process again")
+    assert "start its process again" in client.status("generator")["message"]
+    assert {status.level for status in client.statuses[-1].status} == {b"\x02"}
+
+
 def test_a_bundle_that_cannot_be_loaded_leaves_the_node_unconfigured_with_the_reason_in_diagnostics(running):
     _, client = running
     assert client.set_parameters(bundle="missing")[0].successful

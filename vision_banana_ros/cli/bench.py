@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import metadata
 from itertools import product
 from pathlib import Path
@@ -32,6 +33,10 @@ from vision_banana_ros.generators import default_bundle, open_bundle
 from vision_banana_ros.generators.bundle import INT8_GRAPHS
 
 SHARED = "torch:eager-fp32"
+NODE_TOPICS = ("depth/image_rect", "normals/image", "segmentation/mask")
+NODE_RATES = (10.0, 30.0)
+NODE_FRAMES = 10
+NODE_START_S = 180.0
 PACKAGES = ("onnxruntime", "onnxruntime-gpu", "torch", "tensorrt", "tensorrt-rtx", "numpy", "numba", "opencv-python-headless")
 COLUMNS = (
     *("executor", "size", "questions", "cameras", "paint p50 / p99", "frame p50 / p99"),
@@ -48,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sizes", nargs="+", type=size, metavar="HxW", help="besides, random weights at these sizes (torch)")
     parser.add_argument("--frame", type=size, default=(480, 640), metavar="HxW", help="what the cameras send (default 480x640)")
     parser.add_argument("--runs", type=int, default=50, metavar="N", help="frames to measure, after 5 that are not (default 50)")
+    parser.add_argument("--node", action="store_true", help="measure the node over ROS: highest rate, then latency at fixed ones")
+    parser.add_argument("--topics", nargs="+", default=list(NODE_TOPICS), metavar="TOPIC", help="with --node; default: %(default)s")
+    parser.add_argument("--seconds", type=float, default=5.0, help="with --node, for each rate; default: %(default)g")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the figures go as JSON")
 
 
@@ -59,6 +67,11 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None and not args.out.parent.is_dir():
         raise InputError(f"There is no folder '{args.out.parent}' for {args.out.name}: make it first.")
     bundle = open_bundle(args.bundle or default_bundle())
+    if args.node:
+        rows = list(_node_rows(args, bundle.path))
+        print(node_table(rows))
+        _write(args.out, bundle.manifest.name, rows)
+        return 0
     executors = _executors(args.executors, bundle.path)
     rows = []
     with _bundles(bundle.path, args.sizes or []) as paths:
@@ -66,16 +79,61 @@ def run(args: argparse.Namespace) -> int:
             for row in measure(path, executors, list(product(args.questions, args.cameras)), args.frame, args.runs):
                 print(f"{path.name}: {row['executor']}", file=sys.stderr, flush=True)
                 rows.append(row)
-    report = {
-        "command": "vision-banana bench " + shlex.join(_without_folders(sys.argv[2:])),
-        "machine": _machine(),
-        "bundle": bundle.manifest.name,
-        "rows": rows,
-    }
     print(table(rows))
-    if args.out is not None:
-        args.out.write_text(json.dumps(report, indent=2) + "\n")
+    _write(args.out, bundle.manifest.name, rows)
     return 0
+
+
+def _write(out: Path | None, bundle: str, rows: list[dict[str, Any]]) -> None:
+    """The report as JSON, where a file is wanted."""
+    if out is None:
+        return
+    command = "vision-banana bench " + shlex.join(_without_folders(sys.argv[2:]))
+    report = {"command": command, "machine": _machine(), "bundle": bundle, "rows": rows}
+    out.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def _node_rows(args: argparse.Namespace, bundle: Path) -> Iterator[dict[str, Any]]:
+    """The node in a process of its own, measured at its highest rate and at fixed ones, a row for each executor and rate."""
+    from vision_banana_ros.cli.shared.node_process import running_node
+    from vision_banana_ros.errors import InputError
+    from vision_banana_ros.missing import cure
+    from vision_banana_ros.perception import Intrinsics
+    from vision_banana_ros.scenes.simulated_camera import SimulatedCamera
+
+    try:
+        from vision_banana_ros.node.client.benchmark import NodeBenchmark
+    except ImportError as error:
+        raise InputError(cure(error)) from None
+    height, width = args.frame
+    camera = SimulatedCamera(3, width, height, 10.0)
+    views = [camera.view(t) for t in range(NODE_FRAMES)]
+    frames, intrinsics = [view.image for view in views], Intrinsics.of(views[0].camera)
+    for executor in args.executors or ["auto"]:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            running_node(Path(folder) / "node.log", bundle, executor) as process,
+            NodeBenchmark(frames, intrinsics, args.topics, process) as node,
+        ):
+            node.wait_until_answering(NODE_START_S)
+            highest = node.highest_rate(args.seconds, partial(print, f"{executor}:", file=sys.stderr, flush=True))
+            for rate in filter(None, (highest, *NODE_RATES)):
+                figures = node.measure(rate, args.seconds)
+                yield {"executor": executor, "topics": args.topics, "highest": rate == highest, **figures}
+
+
+def node_table(rows: list[dict[str, Any]]) -> str:
+    """The rows of `--node` as a Markdown table."""
+    columns = ("executor", "rate", "missed", "latency p50 / p99", "jitter", "CPU", "memory")
+    lines = ["| " + " | ".join(columns) + " |", "|-" * len(columns) + "|"]
+    for row in rows:
+        latency, jitter = row.get("latency_ms", {"p50": float("nan"), "p99": float("nan")}), row.get("jitter_ms", float("nan"))
+        rate = f"{row['rate_hz']:.1f} Hz" + (", the highest" if row["highest"] else "")
+        lines.append(
+            f"| {row['executor']} | {rate} | {100 * row['missed']:.1f} % | {latency['p50']:.0f} / {latency['p99']:.0f} ms "
+            f"| {jitter:.0f} ms | {row['cpu_percent']:.0f} % | {row['memory_mib']:.0f} MiB |"
+        )
+    return "\n".join(lines)
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -14,6 +14,8 @@ from vision_banana_ros.generators import Generator
 from vision_banana_ros.node.pipeline.camera_stream import Stream
 
 PERIOD_S = 1.0
+FINALIZED = "finalized"
+OVER = "The node was shut down, for good: start its process again."
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,9 @@ class Diagnostics:
     def _stream(self, stream: Stream, state: str) -> DiagnosticStatus:
         faults = stream.faults.sentences()
         figures = stream.counts.report() | stream.schedule.report() | stream.depth.report()
-        if faults:
+        if state == FINALIZED:
+            level, text = DiagnosticStatus.ERROR, OVER
+        elif faults:
             level, text = DiagnosticStatus.WARN, " ".join(faults)
         else:
             level, text = DiagnosticStatus.OK, f"{state}: {figures['rate out (Hz)']} frames a second"
@@ -65,6 +69,8 @@ class Diagnostics:
         figures = {"state": health.state, "highest memory (MiB)": memory}
         if health.engine:
             figures["engine"] = health.engine
+        if health.state == FINALIZED:
+            return self._status("generator", DiagnosticStatus.ERROR, OVER, figures)
         if health.failure:
             return self._status("generator", DiagnosticStatus.ERROR, health.failure, figures)
         generator = health.generator
