@@ -160,3 +160,4 @@ def test_what_the_package_declares_is_what_its_files_import():
             if words[:1] == ["from"] and words[1].endswith((".msg", ".srv")):
                 needed.add(words[1].rsplit(".", 1)[0])
     assert needed <= declared
+    assert not [name for name in declared if name.endswith("-pip")], "pip would change the distribution's own packages"
