@@ -16,7 +16,7 @@ from vision_banana_ros.cli.main import main
 from vision_banana_ros.cli.shared import demo_scene, node_process
 from vision_banana_ros.cli.shared.demo_scene import Scene, score, write_results
 from vision_banana_ros.generators.bundle import write_manifest
-from vision_banana_ros.node.client.demo import READERS, Heard
+from vision_banana_ros.node.client.demo import SHOWN, Heard
 from vision_banana_ros.perception import Intrinsics, points
 from vision_banana_ros.scenes import CLASSES
 from vision_banana_ros.tasks.colors import far_apart
@@ -38,7 +38,7 @@ class Listener:
     def __init__(self, scene: Scene, stamps: list[int]):
         self.labels = dict(enumerate(LEGEND))
         self.diagnostics = {"dropped: replaced": "4", "dropped: stale": "0"}
-        self.heard = {topic: Heard(list(stamps), [0.1] * len(stamps)) for topic in READERS}
+        self.heard = {topic: Heard(list(stamps), [0.1] * len(stamps)) for topic in SHOWN}
         self.kept = {stamp: self.outputs(scene, stamp) for stamp in stamps if scene.keeps(stamp)}
 
     @staticmethod
@@ -223,7 +223,7 @@ def test_the_whole_demo_with_a_generator_that_always_says_two_metres(bundle, tmp
     said = capsys.readouterr()
     assert status == 0, said.err + (out / "node.log").read_text()
     rows = {line.split()[0]: line for line in said.out.splitlines()}
-    assert set(READERS) <= set(rows) and not any("nan" in rows[topic] for topic in READERS)
+    assert set(SHOWN) <= set(rows) and not any("nan" in rows[topic] for topic in SHOWN)
     assert "100.0% readable" in rows["depth/image_rect"] and rows["depth/camera_info"].endswith("exact")
     assert "Drops that the node counted" in said.out and "4 s:" in said.err
     assert cv2.imread(str(out / "sheet.png")).ndim == 3
@@ -248,7 +248,7 @@ def test_a_node_that_never_comes_up_ends_the_demo_in_time(bundle, tmp_path, monk
     started = time.monotonic()
     assert main(["demo", "--out", str(tmp_path / "out"), "--bundle", str(bundle)]) == 1
     assert time.monotonic() - started < 30
-    assert "/vision_banana/get_state did not appear within" in capsys.readouterr().err
+    assert "in vain for the service /vision_banana/get_state" in capsys.readouterr().err
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 

@@ -37,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("The demo needs at least 1 second and a rate from 1 to 60 Hz.")
     try:
         from vision_banana_ros.cli.shared.demo_scene import Scene, score, write_results
-        from vision_banana_ros.node.client.demo import Client, Failure
+        from vision_banana_ros.node.client import Refused
+        from vision_banana_ros.node.client.demo import Recorder
     except ImportError as error:
         raise InputError(cure(error)) from None
     bundle = open_bundle(args.bundle or default_bundle())
@@ -48,16 +49,16 @@ def run(args: argparse.Namespace) -> int:
         with compilation_told(say):
             scene = Scene(args.seed, *SIZE, args.rate)
         try:
-            with Client(lambda: process.poll() is None, scene.keeps) as client, scene.publishing():
+            with Recorder(lambda: process.poll() is None, scene.keeps) as client, scene.publishing():
                 client.bring_up(BRING_UP_S)
                 say("The node is active.")
-                (value,) = client.set_prompts("referring", [scene.expression])
+                ((value, _),) = client.set_prompts("referring", [scene.expression]).values()
                 client.set_prompts("instances", [scene.kind])
                 say(f'It looks for "{scene.expression}" and every {scene.kind}, beside depth, normals and classes.')
                 client.subscribe()
                 _measure(client, scene, args.seconds)
                 results = score(client, scene, bundle.manifest.legend, value, args.seconds)
-        except Failure as failure:
+        except Refused as failure:
             print(f"vision-banana: {failure}\n{_tail(log)}", file=sys.stderr)
             return 1
     write_results(args.out, results)
@@ -74,12 +75,12 @@ def say(sentence: str) -> None:
 
 def _measure(client: Any, scene: "Scene", seconds: float) -> None:
     """Waits for the first output, forgets the start, and listens for so long."""
-    from vision_banana_ros.node.client.demo import Failure
+    from vision_banana_ros.node.client import Refused
 
     deadline = time.monotonic() + FIRST_OUTPUT_S
     while not client.heard["depth/image_rect"].stamps:
         if time.monotonic() > deadline:
-            raise Failure(f"No depth arrived within {FIRST_OUTPUT_S:.0f} s of the first frame; the log may say why.")
+            raise Refused(f"No depth arrived within {FIRST_OUTPUT_S:.0f} s of the first frame; the log may say why.")
         client.listen(0.5)
     say("The first answer has arrived.")
     depth = client.heard["depth/image_rect"]

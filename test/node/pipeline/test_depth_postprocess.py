@@ -12,8 +12,8 @@ from sensor_msgs.msg import LaserScan, PointCloud2, PointField
 
 from vision_banana_interfaces.srv import Segment
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.node.client.message_readers import read_cloud
-from vision_banana_ros.node.topics.range_sensor import body_from_sensor, read_points
+from vision_banana_ros.node.topics.point_cloud import read_points
+from vision_banana_ros.node.topics.range_sensor import body_from_sensor
 
 UP = (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
 
@@ -46,7 +46,7 @@ def test_the_cloud_of_obstacles_is_thin_sure_and_near(running):
     node, client, camera = running
     assert client.set_parameters(**{"obstacles.max_range": 3.0, "obstacles.voxel": 0.2})[0].successful
     (cloud,) = show(node, client, camera, 100, "points_obstacles")
-    points = read_cloud(cloud).reshape(-1, 3)
+    points = read_points(cloud).reshape(-1, 3)
     assert cloud.is_dense and cloud.height == 1 and cloud.row_step == 12 * cloud.width
     assert 20 < len(points) < SIZE[0] * SIZE[1] / 4  # a wall of 2.5 x 1.9 m in cells of 0.2 m
     assert points[:, 2] == pytest.approx(depth_of(100), rel=1e-3)
@@ -162,7 +162,7 @@ def test_poses_are_those_of_urdf_and_clouds_are_read_with_their_padding():
     values[..., 4:16] = points.view(np.uint8).reshape(2, 2, 12)
     fields = [PointField(name=n, offset=4 + 4 * i, datatype=PointField.FLOAT32, count=1) for i, n in enumerate("xyz")]
     cloud = PointCloud2(height=2, width=2, fields=fields, point_step=20, row_step=44, data=rows.tobytes())
-    assert read_points(cloud).tolist() == points.reshape(-1, 3).tolist()
+    assert read_points(cloud).tolist() == points.tolist()
     for change in ({"row_step": 30}, {"height": 3}, {"point_step": 8}, {"fields": fields[:2]}, {"width": 2**31}):
         broken = PointCloud2(
             **{"height": 2, "width": 2, "fields": fields, "point_step": 20, "row_step": 44, "data": rows.tobytes(), **change}

@@ -15,7 +15,7 @@ from vision_banana_ros.cli.shared.answer_files import write_sheet
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation.scores import DepthScore, InstancesScore, NormalsScore, ReferringScore, SemanticScore
 from vision_banana_ros.node.client.camera_publisher import CameraPublisher
-from vision_banana_ros.node.client.demo import READERS, Client
+from vision_banana_ros.node.client.demo import SHOWN, Recorder
 from vision_banana_ros.perception import Intrinsics, points, visualization
 from vision_banana_ros.perception.ply import write_ply
 from vision_banana_ros.perception.questions import RGB
@@ -135,7 +135,7 @@ class Results:
     cloud: tuple[np.ndarray, np.ndarray]
 
 
-def score(client: Client, scene: Scene, legend: Mapping[str, RGB], value: int, seconds: float) -> Results:
+def score(client: Recorder, scene: Scene, legend: Mapping[str, RGB], value: int, seconds: float) -> Results:
     """Compares what was heard with the camera's truth, frame by frame by their stamps.
 
     value: of the expression in referring/mask.
@@ -160,7 +160,7 @@ def score(client: Client, scene: Scene, legend: Mapping[str, RGB], value: int, s
     return Results("\n".join(lines), faults, tiles, cloud)
 
 
-def _faults(client: Client, scene: Scene) -> list[str]:
+def _faults(client: Recorder, scene: Scene) -> list[str]:
     """What a good run has none of."""
     faults = []
     for topic in ("depth/image_rect", "normals/image"):
@@ -184,7 +184,7 @@ def _faults(client: Client, scene: Scene) -> list[str]:
 
 
 def _compare(
-    client: Client, scene: Scene, legend: Mapping[str, RGB], value: int
+    client: Recorder, scene: Scene, legend: Mapping[str, RGB], value: int
 ) -> tuple[dict[str, str], list[visualization.Tile], tuple[np.ndarray, np.ndarray]]:
     """The errors a topic in words, and tiles and cloud of the last frame that has every output."""
     depth, normals, semantic = DepthScore(), NormalsScore(), SemanticScore(tuple(legend))
@@ -227,9 +227,9 @@ def _compare(
     return words, tiles, cloud
 
 
-def _complete(client: Client) -> dict[int, dict[str, np.ndarray]]:
+def _complete(client: Recorder) -> dict[int, dict[str, np.ndarray]]:
     """The kept frames that have every output."""
-    return {stamp: heard for stamp, heard in client.kept.items() if len(heard) == len(READERS)}
+    return {stamp: heard for stamp, heard in client.kept.items() if len(heard) == len(SHOWN)}
 
 
 def _in_legend(labels: np.ndarray, legend: Mapping[str, RGB]) -> np.ndarray:

@@ -9,26 +9,28 @@
 
 import time
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import rclpy
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import Image
 
 from vision_banana_interfaces.srv import Generate, Segment, SetPrompts  # type: ignore[attr-defined]
-from vision_banana_ros.node.client.message_readers import read_camera, read_cloud, read_image
+from vision_banana_ros.node.client.message_readers import READERS, read_output
 from vision_banana_ros.node.topics.fastdds import carry_large_images
 from vision_banana_ros.node.topics.inputs import nanoseconds
 from vision_banana_ros.node.topics.messages import OUTPUTS
+from vision_banana_ros.node.topics.qos import offered
 
-_READERS: dict[type, Any] = {Image: read_image, CameraInfo: read_camera, PointCloud2: read_cloud}
 _FRAMES_AWAITED = 30
+Client = TypeVar("Client", bound="VisionBanana")
 
 
 class Refused(RuntimeError):
@@ -69,12 +71,9 @@ class VisionBanana:
         self._node = rclpy.create_node("vision_banana_client", namespace=namespace, context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
-        self._clients: dict[type, Any] = {
-            kind: self._node.create_client(kind, f"{node}/{service}")
-            for kind, service in ((Segment, "segment"), (SetPrompts, "set_prompts"), (Generate, "generate"))
-        }
+        self._clients: dict[str, Any] = {}
 
-    def __enter__(self) -> "VisionBanana":
+    def __enter__(self: Client) -> Client:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -82,18 +81,31 @@ class VisionBanana:
         self._node.destroy_node()
         self._context.try_shutdown()
 
+    def bring_up(self, timeout_s: float) -> None:
+        """Configures and activates the node, so far as that is not done: at most `timeout_s` in all."""
+        end = time.monotonic() + timeout_s
+        for state, transition, word in (
+            (State.PRIMARY_STATE_UNCONFIGURED, Transition.TRANSITION_CONFIGURE, "configure"),
+            (State.PRIMARY_STATE_INACTIVE, Transition.TRANSITION_ACTIVATE, "activate"),
+        ):
+            if self._call(GetState, "get_state", GetState.Request(), end - time.monotonic()).current_state.id != state:
+                continue
+            request = ChangeState.Request(transition=Transition(id=transition))
+            if not self._call(ChangeState, "change_state", request, end - time.monotonic()).success:
+                raise Refused(f"{self._name} refused to {word}; its log says why.")
+
     def segment(self, expression: str, stamp_ns: int = 0, image: np.ndarray | None = None, camera: str = "") -> Found:
         """Finds what an expression describes: in the newest frame, in that of a stamp, or in an image (H, W, 3) uint8 RGB."""
         request = Segment.Request(expression=expression, stamp=Time(nanoseconds=stamp_ns).to_msg(), camera=camera)
         if image is not None:
             request.image = _message(image)
-        reply = self._call(Segment, request)
+        reply = self._ask(Segment, "segment", request)
         point, roi = reply.centroid.point, reply.roi
         place = (point.x, point.y, point.z)
         return Found(
             message=reply.message,
             stamp_ns=nanoseconds(reply.mask.header.stamp),
-            mask=read_image(reply.mask) > 0,
+            mask=read_output(reply.mask) > 0,
             box=(roi.x_offset, roi.y_offset, roi.width, roi.height),
             confidence=reply.confidence,
             place=place if all(np.isfinite(place)) else None,
@@ -103,7 +115,7 @@ class VisionBanana:
         """Says what the live stream is asked from the next frame on: "semantic" classes, "referring" expressions, or the
         class of "instances". Returns for each its value in the mask and its colour, "#rrggbb". persist: after a restart too.
         """
-        reply = self._call(SetPrompts, SetPrompts.Request(task=task, prompts=list(prompts), persist=persist))
+        reply = self._ask(SetPrompts, "set_prompts", SetPrompts.Request(task=task, prompts=list(prompts), persist=persist))
         return dict(zip(prompts, zip(reply.ids, reply.colors, strict=True), strict=False))
 
     def generate(self, instruction: str, image: np.ndarray | None = None, camera: str = "") -> np.ndarray:
@@ -111,7 +123,7 @@ class VisionBanana:
         request = Generate.Request(instruction=instruction, camera=camera)
         if image is not None:
             request.image = _message(image)
-        return read_image(self._call(Generate, request).image)
+        return read_output(self._ask(Generate, "generate", request).image)
 
     def frames(self, *topics: str, camera: str = "") -> Iterator[tuple[int, dict[str, np.ndarray]]]:
         """Frame after frame the stamp (ns) and these outputs of it by topic, such as "depth/image_rect" and "points".
@@ -122,16 +134,15 @@ class VisionBanana:
         if unknown or not topics:
             raise Refused(f"{unknown or 'Nothing'} cannot be subscribed to; the outputs are {', '.join(OUTPUTS)}.")
         waiting: dict[int, dict[str, np.ndarray]] = {}
-        qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 
         def listener(topic: str) -> Any:
             def listen(message: Any) -> None:
-                waiting.setdefault(nanoseconds(message.header.stamp), {})[topic] = _READERS[OUTPUTS[topic]](message)
+                waiting.setdefault(nanoseconds(message.header.stamp), {})[topic] = READERS[OUTPUTS[topic]](message)
 
             return listen
 
         prefix = f"{camera}/" if camera else ""
-        subscriptions = [self._node.create_subscription(OUTPUTS[t], prefix + t, listener(t), qos) for t in topics]
+        subscriptions = [self._node.create_subscription(OUTPUTS[t], prefix + t, listener(t), offered()) for t in topics]
         try:
             while True:
                 self._spin_until(lambda: any(len(f) == len(topics) for f in waiting.values()), f"{', '.join(topics)} of one frame")
@@ -143,23 +154,35 @@ class VisionBanana:
             for subscription in subscriptions:
                 self._node.destroy_subscription(subscription)
 
-    def _call(self, kind: type, request: Any) -> Any:
-        client = self._clients[kind]
-        self._spin_until(client.service_is_ready, f"the service {client.srv_name}; is the node running, in this ROS domain?")
-        future = client.call_async(request)
-        self._spin_until(future.done, f"an answer of {client.srv_name}")
-        reply: Any = future.result()
+    def _ask(self, kind: type, service: str, request: Any) -> Any:
+        """The reply of a service of the node's own. Refused where it says that it was not done."""
+        reply = self._call(kind, service, request, self._timeout_s)
         if not reply.success:
             raise Refused(reply.message)
         return reply
 
-    def _spin_until(self, done: Any, what: str) -> None:
-        end = time.monotonic() + self._timeout_s
+    def _call(self, kind: type, service: str, request: Any, timeout_s: float) -> Any:
+        end = time.monotonic() + timeout_s
+        client = self._clients.get(service)
+        if client is None:
+            client = self._clients[service] = self._node.create_client(kind, f"{self._name}/{service}")
+        missing = f"the service {client.srv_name}; is the node running, in this ROS domain?"
+        self._spin_until(client.service_is_ready, missing, timeout_s)
+        future = client.call_async(request)
+        self._spin_until(future.done, f"an answer of {client.srv_name}", end - time.monotonic())
+        return future.result()
+
+    def _spin_until(self, done: Callable[[], bool], what: str, timeout_s: float | None = None) -> None:
+        wait_s = self._timeout_s if timeout_s is None else timeout_s
+        end = time.monotonic() + wait_s
         while not done():
             left = end - time.monotonic()
             if left <= 0:
-                raise Refused(f"{self._timeout_s:g} s were waited in vain for {what}")
-            self._executor.spin_once(timeout_sec=min(left, 0.1))
+                raise Refused(f"{max(wait_s, 0):g} s were waited in vain for {what}")
+            self._spin(min(left, 0.1))
+
+    def _spin(self, timeout_s: float) -> None:
+        self._executor.spin_once(timeout_sec=timeout_s)
 
 
 def _message(image: np.ndarray) -> Image:

@@ -8,21 +8,14 @@ import numpy as np
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 
 from vision_banana_ros.node.topics.fastdds import carry_large_images
+from vision_banana_ros.node.topics.qos import asked
 from vision_banana_ros.perception.geometry import Intrinsics
-
-# Offered reliably, so that reliable and best-effort subscribers both receive; only the newest frame matters.
-QOS = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST,
-    depth=1,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.VOLATILE,
-)
 
 
 class CameraPublisher:
@@ -39,9 +32,10 @@ class CameraPublisher:
         self.node = rclpy.create_node("camera", context=self.context)
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
+        qos = asked(ReliabilityPolicy.RELIABLE)  # so that reliable and best-effort subscribers both receive
         overridable = QoSOverridingOptions.with_default_policies()
-        self.images = self.node.create_publisher(Image, "image", QOS, qos_overriding_options=overridable)
-        self.infos = self.node.create_publisher(CameraInfo, "camera_info", QOS, qos_overriding_options=overridable)
+        self.images = self.node.create_publisher(Image, "image", qos, qos_overriding_options=overridable)
+        self.infos = self.node.create_publisher(CameraInfo, "camera_info", qos, qos_overriding_options=overridable)
 
     def __enter__(self) -> "CameraPublisher":
         return self

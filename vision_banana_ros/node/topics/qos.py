@@ -17,38 +17,31 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 
 
 def asked(reliability: ReliabilityPolicy) -> QoSProfile:
-    """For subscriptions: only the newest message counts."""
-    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=reliability, durability=DurabilityPolicy.VOLATILE)
+    """For subscriptions and for a camera's topics: only the newest message counts."""
+    return _profile(1, reliability)
 
 
 def requested() -> QoSProfile:
     """For services: a burst of requests gets a burst of replies, some of them refusals, and not silence."""
-    return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST,
-        depth=100,
-        reliability=ReliabilityPolicy.RELIABLE,
-        durability=DurabilityPolicy.VOLATILE,
-    )
+    return _profile(100)
 
 
 def offered() -> QoSProfile:
     """For outputs. A few messages are kept, so that a lost part of a large one can be sent again after the next has left."""
-    return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST,
-        depth=5,
-        reliability=ReliabilityPolicy.RELIABLE,
-        durability=DurabilityPolicy.VOLATILE,
-    )
+    return _profile(5)
 
 
 def latched() -> QoSProfile:
     """For what a late subscriber must still get."""
-    return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST,
-        depth=1,
-        reliability=ReliabilityPolicy.RELIABLE,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL,
-    )
+    return _profile(1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def _profile(
+    depth: int,
+    reliability: ReliabilityPolicy = ReliabilityPolicy.RELIABLE,
+    durability: DurabilityPolicy = DurabilityPolicy.VOLATILE,
+) -> QoSProfile:
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability, durability=durability)
 
 
 def overridable() -> QoSOverridingOptions:

@@ -8,10 +8,11 @@ import numpy as np
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 from rclpy.subscription import Subscription
-from sensor_msgs.msg import LaserScan, PointCloud2, PointField
+from sensor_msgs.msg import LaserScan, PointCloud2
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.node.topics.inputs import nanoseconds
+from vision_banana_ros.node.topics.point_cloud import read_points
 from vision_banana_ros.node.topics.qos import asked, overridable, own_group
 from vision_banana_ros.perception.depth_scale import moved, scan_points
 
@@ -19,7 +20,6 @@ TYPES: dict[str, type] = {"scan": LaserScan, "cloud": PointCloud2}
 """The topics that ranges may come by."""
 MAX_APART_S = 0.5
 """A message whose stamp is farther from the frame's is of another moment."""
-MAX_POINTS = 4_000_000
 
 # x forward, y left, z up -> the optical frame (REP 103): x right, y down, z forward
 _OPTICAL_FROM_BODY = np.array([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]], float)
@@ -70,7 +70,7 @@ class Ranges:
                 *(message.angle_min, message.angle_increment, message.range_min, message.range_max),
             )
         else:
-            points = read_points(message)
+            points = read_points(message).reshape(-1, 3).astype(np.float64)
         return moved(
             points, _OPTICAL_FROM_BODY @ body_from_sensor(pose) @ _SENSOR_AXES[message.header.frame_id.endswith("optical_frame")]
         )
@@ -95,23 +95,3 @@ def body_from_sensor(pose: tuple[float, ...]) -> np.ndarray:
             [0, 0, 0, 1],
         ]
     )
-
-
-def read_points(cloud: PointCloud2) -> np.ndarray:
-    """(N, 3) x, y, z of a cloud with float32 fields, NaN where it has them. InputError where it cannot be read."""
-    offsets = {f.name: f.offset for f in cloud.fields if f.datatype == PointField.FLOAT32}
-    if not {"x", "y", "z"} <= set(offsets):
-        raise InputError("the cloud has no float32 fields x, y and z")
-    width, height, step = cloud.width, cloud.height, cloud.point_step
-    row = cloud.row_step or width * step
-    if (
-        max(offsets[a] for a in "xyz") + 4 > step
-        or width * step > row
-        or row * height > len(cloud.data)
-        or width * height > MAX_POINTS
-    ):
-        raise InputError("the cloud's size does not fit its data")
-    order = ">" if cloud.is_bigendian else "<"
-    layout = np.dtype({"names": list("xyz"), "formats": [f"{order}f4"] * 3, "offsets": [offsets[a] for a in "xyz"], "itemsize": step})
-    table = np.ndarray((height, width), layout, memoryview(cloud.data), strides=(row, step))
-    return np.stack([table[a].reshape(-1) for a in "xyz"], axis=-1).astype(np.float64)
