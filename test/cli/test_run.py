@@ -312,7 +312,7 @@ def test_decode_says_what_it_lacks(tmp_path, capsys):
 
 
 def test_depth_beyond_16_bits_is_invalid_and_not_near():
-    from vision_banana_ros.cli.shared.answer_files import millimetres
+    from vision_banana_ros.tasks.depth import millimetres
 
     metres = np.array([[0.0004, 0.001, 65.535, 65.5356, np.inf, np.nan, 0.0]], np.float32)
     np.testing.assert_array_equal(millimetres(metres), [[0, 1, 65535, 0, 0, 0, 0]])

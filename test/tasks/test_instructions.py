@@ -38,7 +38,7 @@ PARAMETERS = {
 def test_tasks_by_name() -> None:
     assert list(TASKS) == ["depth", "normals", "semantic", "instances", "referring"]
     for name, task in TASKS.items():
-        assert name == task.NAME
+        assert name == task.name
         assert all(callable(getattr(task, verb)) for verb in ("instruction", "encode", "decode", "Answer"))
 
 

@@ -10,9 +10,10 @@ from vision_banana_ros.cli.shared.answer_files import stems, tile, write_answer,
 from vision_banana_ros.cli.shared.frame_sources import read_picture
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception import Question
+from vision_banana_ros.tasks import TASKS
+from vision_banana_ros.tasks.colors import BLACK
 from vision_banana_ros.tasks.legend_text import read_legend
-
-TASKS = ("depth", "normals", "semantic", "instances", "referring")
+from vision_banana_ros.tasks.task import Words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,16 +45,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _question(args: argparse.Namespace) -> Question:
-    if args.legend and args.task != "semantic" or args.color and args.task not in ("referring", "instances"):
+    takes = TASKS[args.task].takes
+    if args.legend and takes != "legend" or args.color and takes not in ("expressions", "class"):
         raise InputError("--legend belongs to semantic, --color to referring and instances; leave out the other.")
-    if args.task == "semantic":
-        if not args.legend or any("=" not in entry for entry in args.legend):
-            raise InputError("To read classes their colours must be known; give --legend NAME=COLOR ...")
-        return Question.semantic(read_legend(args.legend, {}))
-    if args.task == "referring":
-        if not args.color:
-            raise InputError("To read a mask its colour must be known; give --color as it was asked for.")
-        return Question.referring("the answer", args.color)
-    if args.task == "instances":
-        return Question.instances("instance", args.color or "black")
-    return Question.depth() if args.task == "depth" else Question.normals()
+    if takes == "legend" and (not args.legend or any("=" not in entry for entry in args.legend)):
+        raise InputError("To read classes their colours must be known; give --legend NAME=COLOR ...")
+    if takes == "expressions" and not args.color:
+        raise InputError("To read a mask its colour must be known; give --color as it was asked for.")
+    color = args.color or (BLACK if takes == "class" else None)
+    name = {"expressions": "the answer", "class": "instance"}.get(takes)
+    return Question.of(args.task, Words(read_legend(args.legend, {}) if args.legend else None, color, name))

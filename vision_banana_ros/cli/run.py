@@ -17,6 +17,7 @@ from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.perception import Intrinsics, Looks, Perceiver, Question, points
 from vision_banana_ros.perception.ply import write_ply
 from vision_banana_ros.perception.visualization import Tile
+from vision_banana_ros.tasks import depth
 
 DEFAULT_FOV = 60.0
 
@@ -108,7 +109,7 @@ def _write(folder: Path, frame: Frame, camera: Intrinsics, questions: list[Quest
     record: dict[str, Any] = {"name": frame.name, "stamp_ns": frame.stamp_ns}
     for name, question, answer in zip(names, questions, looks, strict=True):
         write_answer(folder, name, question, answer)
-        if question.task == "depth" and hasattr(answer, "depth_m"):
+        if isinstance(answer, depth.Answer):
             record["points"] = write_ply(folder / "points.ply", points(answer.depth_m, camera), looks.image)
     picture = Tile("image", looks.image, f"{camera.width}x{camera.height}, fx {camera.fx:.1f}")
     tiles = [tile(question, answer, looks.image) for question, answer in zip(questions, looks, strict=True)]

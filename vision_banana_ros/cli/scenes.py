@@ -15,6 +15,7 @@ from vision_banana_ros.scenes import CLASSES, caption, expressions, make_world, 
 from vision_banana_ros.scenes.furnished import default_folder, library_at, make_furnished_world
 from vision_banana_ros.scenes.furnished.fetch import fetch
 from vision_banana_ros.tasks.colors import far_apart
+from vision_banana_ros.tasks.normals import picture as normals_picture
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +70,7 @@ def _show(args: argparse.Namespace) -> int:
     tiles = [
         Tile("image", view.image, words),
         Tile("depth", visualization.depth_picture(view.depth_m, near, far), legend=visualization.color_bar(near, far)),
-        Tile("normals", visualization.normals_picture(view.normals)),
+        Tile("normals", normals_picture(view.normals)),
         Tile("labels", visualization.labels_overlay(view.image, view.labels, legend, 0.85), legend=present),
         Tile("instances", visualization.instances_overlay(view.image, view.instances), ", ".join(o.name for o in view.visible())),
         Tile(text, visualization.mask_overlay(view.image, mask, (255, 60, 60))),

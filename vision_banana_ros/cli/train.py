@@ -10,8 +10,7 @@ from pathlib import Path
 
 from vision_banana_ros.cli.shared.torch_installed import needs_torch
 from vision_banana_ros.errors import InputError
-
-TASKS = ("depth", "normals", "semantic", "instances", "referring")  # written out: the module of tasks takes long to load
+from vision_banana_ros.tasks import TASKS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

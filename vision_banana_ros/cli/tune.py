@@ -13,6 +13,7 @@ from vision_banana_ros.cli import train
 from vision_banana_ros.evaluation.figures import report_table
 from vision_banana_ros.generators.backbones.diffusers_folder import open_folder
 from vision_banana_ros.generators.backbones.prompt_cache import require_packages
+from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.tasks.profiles import profile
 
 
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default="vision_banana", help="vision_banana or open_vision_banana")
     parser.add_argument("--size", type=train.size, help="HxW (default: what the family paints best)")
     parser.add_argument("--steps", type=int, default=10_000)
-    parser.add_argument("--tasks", nargs="+", default=list(train.TASKS), metavar="TASK", help="what it learns (default: all five)")
+    parser.add_argument("--tasks", nargs="+", default=list(TASKS), metavar="TASK", help="what it learns (default: all five)")
     parser.add_argument("--start", default="frame", help="frame: one step, loss on the picture; noise: many steps, the editor's loss")
     parser.add_argument(
         "--from", type=Path, dest="begin", metavar="RUN", help="the run whose LoRA to start from; of --start frame its teacher"

@@ -18,11 +18,11 @@ from vision_banana_ros.evaluation.scores import (
 )
 from vision_banana_ros.perception import Perceiver, Question
 from vision_banana_ros.scenes import CLASSES
+from vision_banana_ros.tasks import TASKS, profiles_relative
 from vision_banana_ros.tasks.colors import Legend, far_apart
 
 REFERRING_COLOR = far_apart(1, ["black"])[0]
 WORST = 3  # frames a task whose names are kept
-FIELDS = {"depth": "depth_m", "normals": "normals", "semantic": "labels", "referring": "mask", "instances": "labels"}
 
 
 def evaluate(perceiver: Perceiver, cases: Iterable[Case], progress: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
@@ -68,13 +68,13 @@ def evaluate(perceiver: Perceiver, cases: Iterable[Case], progress: Callable[[in
 
 def is_relative(task: str, answer: Any) -> bool:
     """Whether an answer is depth without metres, of an imported editor."""
-    return task == "depth" and not hasattr(answer, FIELDS[task])
+    return isinstance(answer, profiles_relative.Answer)
 
 
 def compared(perceiver: Perceiver, task: str, answer: Any, truth: np.ndarray) -> np.ndarray:
     """The numbers of an answer that are compared with the truth: of relative depth, those that it has once it is aligned with it."""
     if not is_relative(task, answer):
-        return getattr(answer, FIELDS[task])
+        return getattr(answer, TASKS[task].field)
     generator: Any = perceiver.generator
     return depth_in_metres(answer.depth_relative, truth, generator.profile.depth_kind, generator.manifest.depth_range_m[1])
 

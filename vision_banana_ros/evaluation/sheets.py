@@ -13,6 +13,7 @@ from vision_banana_ros.evaluation.evaluate import REFERRING_COLOR, ask, compared
 from vision_banana_ros.perception import Perceiver, Question, visualization
 from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.tasks.colors import Legend
+from vision_banana_ros.tasks.normals import picture as normals_picture
 
 SAMPLES, WORST = "{split}.jpg", "{split}_worst.jpg"
 LARGEST = 52_000  # bytes a sheet
@@ -68,7 +69,7 @@ def _pictures(question: Question, image: np.ndarray, truth: np.ndarray, answer: 
         near, far = visualization.depth_range(truth)
         return visualization.depth_picture(truth, near, far), visualization.depth_picture(answer, near, far)
     if question.task == "normals":
-        return visualization.normals_picture(truth), visualization.normals_picture(answer)
+        return normals_picture(truth), normals_picture(answer)
     if question.legend is not None:
         return tuple(visualization.labels_overlay(image, x, question.legend, 0.85) for x in (truth, answer))  # type: ignore[return-value]
     if question.task == "instances":

@@ -20,7 +20,8 @@ from vision_banana_ros.perception.obstacles import ObstacleFilter
 from vision_banana_ros.reasoning import Rewriter, open_rewriter
 from vision_banana_ros.tasks.legend_text import clean_text, read_legend
 
-PRIORITY = ("depth", "points", "points_obstacles", "segmentation", "referring", "instances", "normals")
+_FIRST = ("depth", "points", "points_obstacles", "segmentation", "referring", "instances", "normals")
+PRIORITY = tuple(dict.fromkeys([*_FIRST, *GROUPS]))
 """The default. A robot that moves needs to know first where things are."""
 
 

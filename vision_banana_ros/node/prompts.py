@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception import Question
+from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.tasks.colors import BLACK, Rgb, far_apart
 from vision_banana_ros.tasks.legend_text import clean_text, refuse_repeated
+from vision_banana_ros.tasks.task import Words
 
 MAX_EXPRESSIONS = 16
 """Live expressions: each costs an answer a frame."""
@@ -31,19 +33,22 @@ class Prompts:
 
     def questions(self, task: str) -> list[Question]:
         """What `task` asks of a frame; nothing where nothing was asked for."""
-        match task:
-            case "depth" | "depth_relative":
-                return [Question.depth()]
-            case "normals":
-                return [Question.normals()]
-            case "semantic":
-                return [Question.semantic(self.legend)]
-            case "instances":
-                return [Question.instances(self.instances)] if self.instances else []
-            case "referring":
+        asked = task.removesuffix("_relative")  # depth without a unit is asked for like depth
+        if asked not in TASKS:
+            raise InputError(f"There is no task {task!r}; ask for {', '.join(TASKS)}.")
+        return [Question.of(asked, words) for words in self._words(TASKS[asked].takes)]
+
+    def _words(self, takes: str) -> list[Words]:
+        """What each question names of a task that takes this."""
+        match takes:
+            case "legend":
+                return [Words(legend=self.legend)]
+            case "class":
+                return [Words(color=BLACK, expression=self.instances)] if self.instances else []
+            case "expressions":
                 pairs = zip(self.expressions, self.expression_colors(), strict=True)
-                return [Question.referring(expression, color) for expression, color in pairs]
-        raise InputError(f"There is no task {task!r}; ask for depth, normals, semantic, instances or referring.")
+                return [Words(color=color, expression=expression) for expression, color in pairs]
+        return [Words()]
 
 
 def read_expressions(texts: Sequence[str]) -> tuple[str, ...]:

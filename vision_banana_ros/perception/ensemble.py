@@ -21,6 +21,7 @@ import numpy as np
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception.questions import Question
+from vision_banana_ros.tasks import depth, normals, referring, semantic
 from vision_banana_ros.tasks.colors import BLACK, ColorLike, Legend, far_apart
 
 MOST = 32
@@ -53,14 +54,14 @@ def ways(question: Question, passes: int) -> tuple[Pass, ...]:
     if question.legend is not None:
         others = (Question.semantic(permuted(question.legend, np.random.default_rng(k))) for k in range(1, (passes + 1) // 2))
         return tuple(Pass(q, mirrored) for q in (question, *others) for mirrored in (False, True))[:passes]
-    if question.task == "referring":
+    if question.kind.takes == "expressions":
         assert question.expression is not None and question.color is not None
         turned = mirrored_words(question.expression)
         texts = (question.expression, turned or question.expression)
         colors = [question.color, *far_apart(passes - 1, avoid=[BLACK, question.color])]
         others = (Question.referring(texts[k % 2], colors[k]) for k in range(1, passes))
         return Pass(question), *(Pass(q, turned is not None and k % 2 == 1) for k, q in enumerate(others, 1))
-    if question.task == "instances" or passes == 1:
+    if not question.kind.repeats or passes == 1:
         return (Pass(question),)
     return Pass(question), Pass(question, True)
 
@@ -90,7 +91,7 @@ def _as_asked(question: Question, way: Pass, made: Any) -> Any:
     answer = way.question.read(made) if isinstance(made, np.ndarray) else made
     if way.mirrored:
         answer = replace(answer, **{f.name: getattr(answer, f.name)[:, ::-1] for f in fields(answer)})
-        if hasattr(answer, "normals"):
+        if isinstance(answer, normals.Answer):
             answer = replace(answer, normals=answer.normals * np.array((-1, 1, 1), np.float32))
     if way.question.legend is not None and question.legend is not None:
         names = list(question.legend)
@@ -104,19 +105,19 @@ def merge(answers: Sequence[Any]) -> Any:
     """One `Answer` of several to the same question, on the same grid and with labels of the same legend."""
     first = answers[0]
     confidence = np.stack([answer.confidence for answer in answers])
-    if hasattr(first, "depth_m"):
+    if isinstance(first, depth.Answer):
         with np.errstate(divide="ignore"):
             logs = np.log(np.stack([answer.depth_m for answer in answers]))
         _, weights, sure = _elect(confidence, lambda i, j: _near(logs[i], logs[j]))
         return replace(first, depth_m=np.exp(_mean(logs, weights)), confidence=sure)
-    if hasattr(first, "normals"):
+    if isinstance(first, normals.Answer):
         vectors = np.stack([answer.normals for answer in answers])
         _, weights, sure = _elect(confidence, lambda i, j: np.einsum("hwc,hwc->hw", vectors[i], vectors[j]) > NORMALS_AGREE)
         mean = _mean(vectors, weights[..., None])
         return replace(first, normals=mean / np.linalg.norm(mean, axis=2, keepdims=True), confidence=sure)
-    name = "mask" if hasattr(first, "mask") else "labels"
-    if not hasattr(first, name):
+    if not isinstance(first, referring.Answer | semantic.Answer):
         return first  # depth without a unit, of which every picture has a scale of its own
+    name = "mask" if isinstance(first, referring.Answer) else "labels"
     values = np.stack([getattr(answer, name) for answer in answers])
     best, _, sure = _elect(confidence, lambda i, j: values[i] == values[j])
     return replace(first, confidence=sure, **{name: np.take_along_axis(values, best[None], 0)[0]})

@@ -15,6 +15,7 @@ from vision_banana_ros.perception.geometry import Intrinsics, Letterbox
 from vision_banana_ros.perception.mask_hysteresis import sure_regions
 from vision_banana_ros.perception.questions import Question
 from vision_banana_ros.perception.resample import Guide
+from vision_banana_ros.tasks import depth, referring
 from vision_banana_ros.tasks.answer_format import AnswerFormat
 
 
@@ -105,8 +106,8 @@ class Perceiver:
 
         answers = [self._read(question, answer, box) for question, answer in zip(questions, made, strict=True)]
         if self._format.referring_core:
-            answers = [sure_regions(a, self._format.referring_core) if hasattr(a, "mask") else a for a in answers]
-        answers = [self._in_metres(a, box, intrinsics) if hasattr(a, "depth_m") else a for a in answers]
+            answers = [sure_regions(a, self._format.referring_core) if isinstance(a, referring.Answer) else a for a in answers]
+        answers = [self._in_metres(a, box, intrinsics) if isinstance(a, depth.Answer) else a for a in answers]
         readable = tuple(np.count_nonzero(a.confidence) / a.confidence.size for a in answers)
         if self.output_size == "generator":
             image = small

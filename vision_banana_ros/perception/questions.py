@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from vision_banana_ros.tasks import colors, depth, instances, normals, referring, semantic
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.tasks import TASKS
+from vision_banana_ros.tasks.colors import parse_color, parse_legend
+from vision_banana_ros.tasks.task import Task, Words
 
 RGB = tuple[int, int, int]
+NOTHING = Words()
 
 
 @dataclass(frozen=True)
@@ -29,42 +33,52 @@ class Question:
     expression: str | None = None
 
     @classmethod
+    def of(cls, task: str, words: Words = NOTHING) -> "Question":
+        """What a task asks with these words. InputError where there is no such task, or it cannot be asked so."""
+        if task not in TASKS:
+            raise InputError(f"There is no task {task!r}; ask for {', '.join(TASKS)}.")
+        legend = None if words.legend is None else parse_legend(words.legend)
+        color = None if words.color is None else parse_color(words.color)
+        return cls(task, TASKS[task].instruction(Words(legend, color, words.expression)), legend, color, words.expression)
+
+    @classmethod
     def depth(cls) -> "Question":
         """How far is every pixel, in metres along the camera's Z axis?"""
-        return cls("depth", depth.instruction())
+        return cls.of("depth")
 
     @classmethod
     def normals(cls) -> "Question":
         """Which way does every surface face?"""
-        return cls("normals", normals.instruction())
+        return cls.of("normals")
 
     @classmethod
     def semantic(cls, legend: Mapping[str, str | Sequence[int]]) -> "Question":
         """Which class is every pixel? `legend` maps names to colours; InputError where two are too near."""
-        parsed = colors.parse_legend(legend)
-        return cls("semantic", semantic.instruction(parsed), legend=parsed)
+        return cls.of("semantic", Words(legend=legend))
 
     @classmethod
     def instances(cls, name: str, background: str | Sequence[int] = "black") -> "Question":
         """Where is each single `name`?"""
-        color = colors.parse_color(background)
-        return cls("instances", instances.instruction(name, color), color=color, expression=name)
+        return cls.of("instances", Words(color=background, expression=name))
 
     @classmethod
     def referring(cls, expression: str, color: str | Sequence[int]) -> "Question":
         """Where is the thing that `expression` describes? It will be painted in `color`."""
-        parsed = colors.parse_color(color)
-        return cls("referring", referring.instruction(expression, parsed), color=parsed, expression=expression)
+        return cls.of("referring", Words(color=color, expression=expression))
+
+    @property
+    def kind(self) -> Task:
+        """What is known of its task."""
+        return TASKS[self.task]
+
+    @property
+    def words(self) -> Words:
+        """What it names."""
+        return Words(self.legend, self.color, self.expression)
 
     def read(self, rgb: np.ndarray, instance_taus: Mapping[str, float] = MappingProxyType({})) -> Any:
         """Decodes a painted answer, (H, W, 3) float in [0, 1] or uint8, into the task's own `Answer`.
 
         instance_taus: thresholds of `instances.decode`, for a generator that paints less flatly than the paper's.
         """
-        if self.legend is not None:
-            return semantic.decode(rgb, self.legend)
-        if self.color is not None:
-            if self.task == "instances":
-                return instances.decode(rgb, self.color, **instance_taus)
-            return referring.decode(rgb, self.color)
-        return depth.decode(rgb) if self.task == "depth" else normals.decode(rgb)
+        return self.kind.decode(rgb, self.words, instance_taus)

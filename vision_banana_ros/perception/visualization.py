@@ -43,12 +43,6 @@ def depth_picture(depth_m: np.ndarray, near: float, far: float) -> np.ndarray:
     return picture
 
 
-def normals_picture(normals: np.ndarray) -> np.ndarray:
-    """(H, W, 3) unit normals in the paper's frame -> (H, W, 3) uint8 in the paper's colours, NaN black."""
-    picture = (normals * np.array((-1, 1, 1), np.float32) + 1) * 127.5
-    return np.nan_to_num(picture, nan=0.0).round().clip(0, 255).astype(np.uint8)
-
-
 def labels_overlay(image: np.ndarray, labels: np.ndarray, legend: Mapping[str, RGB], strength: float = 0.6) -> np.ndarray:
     """The image tinted with each class's colour; unlabelled pixels (255, or no class of the legend) keep their own."""
     table = np.zeros((256, 3), np.uint8)

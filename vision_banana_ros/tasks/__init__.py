@@ -1,10 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be asked of a generator: a module a task, with `instruction`, `encode`, `decode` and `Answer`."""
-
-from types import ModuleType
+"""What can be asked of a generator. A task is a file, with its code (`encode`, `decode`, `instruction`) and a `Task`."""
 
 from vision_banana_ros.tasks import depth, instances, normals, referring, semantic
+from vision_banana_ros.tasks.task import Task
 
-TASKS: dict[str, ModuleType] = {task.NAME: task for task in (depth, normals, semantic, instances, referring)}
+TASKS: dict[str, Task] = {}
 
-__all__ = ["TASKS", "depth", "instances", "normals", "referring", "semantic"]
+
+def register(task: Task) -> None:
+    """Adds a task, before the modules that ask it are imported: it is then answered by `run` and by the node."""
+    assert task.name not in TASKS, f"{task.name} is registered already"
+    TASKS[task.name] = task
+
+
+for _task in (depth.DepthTask, normals.NormalsTask, semantic.SemanticTask, instances.InstancesTask, referring.ReferringTask):
+    register(_task())
+
+__all__ = ["TASKS", "depth", "instances", "normals", "referring", "register", "semantic"]

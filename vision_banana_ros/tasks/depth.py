@@ -8,7 +8,9 @@ Source: "Image Generators are Generalist Vision Learners", arXiv 2604.20329 (lam
 The same f along plasma, inferno, viridis or grey is for training, where the instruction names the map.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -18,8 +20,8 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.tasks import phrasings
 from vision_banana_ros.tasks._images import read_colors, read_floats
 from vision_banana_ros.tasks.colors import parse_color
+from vision_banana_ros.tasks.task import Output, Task, Words
 
-NAME = "depth"
 PHRASINGS = phrasings.DEPTH
 
 #: RGB distance (0-1) from the map at which a colour says nothing any more. Edges of the walk that do not
@@ -210,3 +212,34 @@ def _read_polyline(
         depth[i] = _depth(walked, left) if readable else np.float32(np.nan)
         confidence[i] = sure if readable else zero
     return depth, confidence
+
+
+class DepthTask(Task):
+    """How far is every pixel, in metres along the camera's Z axis?"""
+
+    name = "depth"
+    PHRASINGS = PHRASINGS
+    Answer = Answer
+    field = "depth_m"
+    publishes = (Output("depth/image_rect", "32FC1", "depth_m"), Output("depth/color", "rgb8"))
+    stem = "depth"
+    repeats = True
+
+    def instruction(self, words: Words) -> str:
+        return instruction()
+
+    def encode(self, truth: ArrayLike, words: Words) -> NDArray[np.float32]:
+        return encode(truth)
+
+    def decode(self, rgb: ArrayLike, words: Words, thresholds: Mapping[str, float]) -> Any:
+        return decode(rgb)
+
+    def writes(self, answer: Any) -> dict[str, np.ndarray]:
+        return {".npy": answer.depth_m, ".png": millimetres(answer.depth_m)}
+
+
+def millimetres(depth_m: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """(H, W) metres -> (H, W) uint16 millimetres. 0, "invalid" to every reader, where 16 bits cannot say the depth."""
+    with np.errstate(invalid="ignore"):
+        mm = np.rint(depth_m * 1000)
+    return np.where((mm > 0) & (mm <= 65535), mm, 0).astype(np.uint16)

@@ -11,8 +11,9 @@ Source: arXiv 2604.20329, appendix A. What it leaves open is settled here:
   So the order of merging cannot matter.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -29,8 +30,8 @@ from vision_banana_ros.tasks.colors import (
     require_distinct,
     write_color,
 )
+from vision_banana_ros.tasks.task import Output, Task, Words
 
-NAME = "instances"
 PHRASINGS = phrasings.INSTANCES
 #: The paper's tau: colours (0-255) within this distance are one.
 TAU = 14.0
@@ -279,3 +280,32 @@ def _label(
                 away = np.sqrt(_distance2(colors, p, mean[k, 0], mean[k, 1], mean[k, 2]))
                 confidence[y, x] = max(0.0, 1 - away / reach[k])
     return labels, confidence
+
+
+class InstancesTask(Task):
+    """Where is each single thing of a class? `Words.color` is that of the background."""
+
+    name = "instances"
+    PHRASINGS = PHRASINGS
+    Answer = Answer
+    field = "labels"
+    takes = "class"
+    publishes = (Output("instances/mask", "16UC1", "labels"),)
+    stem = "instances"
+    may_be_empty = True
+
+    def instruction(self, words: Words) -> str:
+        return instruction(words.need("expression", "class"), _background(words))
+
+    def encode(self, truth: ArrayLike, words: Words) -> NDArray[np.float32]:
+        return encode(truth, background=_background(words))
+
+    def decode(self, rgb: ArrayLike, words: Words, thresholds: Mapping[str, float]) -> Any:
+        return decode(rgb, _background(words), **thresholds)
+
+    def writes(self, answer: Any) -> dict[str, np.ndarray]:
+        return {".png": answer.labels}
+
+
+def _background(words: Words) -> ColorLike:
+    return BLACK if words.color is None else words.color

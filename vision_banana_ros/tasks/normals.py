@@ -5,7 +5,9 @@ The paper's right-handed camera frame: +x right, +y up, +z out of the image towa
 R = (1 - x) / 2, G = (1 + y) / 2, B = (1 + z) / 2 (arXiv 2604.20329; note the minus on x).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -14,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.tasks import phrasings
 from vision_banana_ros.tasks._images import read_colors, read_floats
+from vision_banana_ros.tasks.task import Output, Task, Words
 
-NAME = "normals"
 PHRASINGS = phrasings.NORMALS
 
 #: How far a decoded vector's length may be from 1. A colour at length 1/2 is as near to grey, which is no
@@ -87,3 +89,33 @@ def _read(colors: NDArray[np.float32], max_length_error: np.float32) -> tuple[ND
         normals[i, 2] = z * unit
         confidence[i] = sure if readable else zero
     return normals, confidence
+
+
+class NormalsTask(Task):
+    """Which way does every surface face?"""
+
+    name = "normals"
+    PHRASINGS = PHRASINGS
+    Answer = Answer
+    field = "normals"
+    publishes = (Output("normals/image", "32FC3"), Output("normals/color", "rgb8"))
+    stem = "normals"
+    repeats = True
+
+    def instruction(self, words: Words) -> str:
+        return instruction()
+
+    def encode(self, truth: ArrayLike, words: Words) -> NDArray[np.float32]:
+        return encode(truth)
+
+    def decode(self, rgb: ArrayLike, words: Words, thresholds: Mapping[str, float]) -> Any:
+        return decode(rgb)
+
+    def writes(self, answer: Any) -> dict[str, np.ndarray]:
+        return {".npy": answer.normals, ".png": picture(answer.normals)}
+
+
+def picture(normals: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """(H, W, 3) unit normals in the paper's frame -> (H, W, 3) uint8 in the paper's colours, NaN black."""
+    colors = (normals * np.array((-1, 1, 1), np.float32) + 1) * 127.5
+    return np.nan_to_num(colors, nan=0.0).round().clip(0, 255).astype(np.uint8)

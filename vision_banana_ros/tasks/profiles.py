@@ -6,7 +6,7 @@ profile of a bundle is its manifest's `codec`. Only a profile that is `metric` a
 others answer `depth_relative`, which has no unit, and metres come from `profiles_relative.align` alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.tasks import TASKS, depth, instances, normals, profiles_relative, referring, semantic
+from vision_banana_ros.tasks import TASKS, normals, profiles_relative
 from vision_banana_ros.tasks.colors import BLACK, ColorLike, parse_color, parse_legend, write_color
 from vision_banana_ros.tasks.phrasings import one_line, write_legend
+from vision_banana_ros.tasks.task import Words
 
 #: What an instruction of a profile may hold in braces, task by task.
 PLACES = {"depth": (), "normals": (), "semantic": ("legend",), "instances": ("name",), "referring": ("expression", "color")}
@@ -70,39 +71,21 @@ class Profile:
         """The sentence that asks for a task. legend: of a semantic question. color: of a referring mask or of the instances'
         background. expression: what is looked for, or the class of the instances. InputError where the profile cannot ask it."""
         self.require(task)
-        if task == "semantic":
-            return semantic.instruction(_given(legend, "legend"))
-        if task == "instances":
-            return instances.instruction(_given(expression, "class"), BLACK if color is None else color)
-        if task == "referring":
-            return referring.instruction(_given(expression, "expression"), _given(color, "colour"))
-        return depth.instruction() if task == "depth" else normals.instruction()
+        return TASKS[task].instruction(Words(legend, color, expression))
 
     def decode(
         self, task: str, rgb: ArrayLike, *, legend: Mapping[str, ColorLike] | None = None, color: ColorLike | None = None
     ) -> Any:
         """Read a painted answer, (H, W, 3) uint8 or float in [0, 1]."""
         self.require(task)
-        if task == "semantic":
-            return semantic.decode(rgb, _given(legend, "legend"))
-        if task == "instances":
-            return instances.decode(rgb, BLACK if color is None else color)
-        if task == "referring":
-            return referring.decode(rgb, _given(color, "colour"))
-        return depth.decode(rgb) if task == "depth" else normals.decode(rgb)
+        return TASKS[task].decode(rgb, Words(legend, color), {})
 
     def encode(
         self, task: str, truth: ArrayLike, *, legend: Mapping[str, ColorLike] | None = None, color: ColorLike | None = None
     ) -> NDArray[np.float32]:
         """Paint the truth as this profile's generator should, (H, W, 3) float32 in [0, 1]."""
         self.require(task)
-        if task == "semantic":
-            return semantic.encode(truth, _given(legend, "legend"))
-        if task == "instances":
-            return instances.encode(truth, background=BLACK if color is None else color)
-        if task == "referring":
-            return referring.encode(truth, _given(color, "colour"))
-        return depth.encode(truth) if task == "depth" else normals.encode(truth)
+        return TASKS[task].encode(truth, Words(legend, color))
 
     def require(self, task: str) -> None:
         if task not in self.tasks:
@@ -152,17 +135,16 @@ class OpenVisionBanana(Profile):
     ) -> str:
         self.require(task)
         self._require_black(task, color)
-        places: dict[str, str] = {}
-        if task == "semantic":
-            places["legend"] = write_legend(parse_legend(_given(legend, "legend")), "hex")["legend"]
-        if task == "instances":
-            places["name"] = one_line(_given(expression, "class"), "The class has no name; say what to look for.")
-        if task == "referring":
-            places["expression"] = one_line(_given(expression, "expression"), "The expression is empty; say what to look for.")
-            places["color"] = write_color(_given(color, "colour"), "hex")
+        given = Words(legend, color, expression)
+        made: dict[str, Callable[[], str]] = {
+            "legend": lambda: write_legend(parse_legend(given.need("legend", "legend")), "hex")["legend"],
+            "name": lambda: one_line(given.need("expression", "class"), "The class has no name; say what to look for."),
+            "expression": lambda: one_line(given.need("expression", "expression"), "The expression is empty; say what to look for."),
+            "color": lambda: write_color(given.need("color", "colour"), "hex"),
+        }
         text = self._words[task]
-        for name, value in places.items():
-            text = text.replace(f"{{{name}}}", value)
+        for place in PLACES[task]:
+            text = text.replace(f"{{{place}}}", made[place]())
         return text
 
     def decode(
@@ -227,12 +209,6 @@ def _checked_words(words: Mapping[str, str], tasks: tuple[str, ...]) -> dict[str
         if missing:
             raise InputError(f"The words for '{task}' lack {' and '.join(missing)}, where the question's own words go.")
     return {task: str(text) for task, text in words.items()}
-
-
-def _given(value: Any, what: str) -> Any:
-    if value is None:
-        raise InputError(f"This question needs a {what}: give one.")
-    return value
 
 
 PROFILES: dict[str, Profile] = {p.name: p for p in (Profile(), OpenVisionBanana(), Marigold("depth"), Marigold("normals"))}

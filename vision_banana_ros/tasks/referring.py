@@ -4,7 +4,9 @@
 Source: arXiv 2604.20329, which states no threshold.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,8 +16,8 @@ from vision_banana_ros.tasks import phrasings
 from vision_banana_ros.tasks._images import read_colors, read_mask
 from vision_banana_ros.tasks._palette import nearest
 from vision_banana_ros.tasks.colors import BLACK, ColorLike, Rgb, parse_color, require_distinct, write_color
+from vision_banana_ros.tasks.task import Output, Task, Words
 
-NAME = "referring"
 PHRASINGS = phrasings.REFERRING
 
 #: How far (0-255) a pixel may be from the colour or the background. It is half the way between neighbouring
@@ -80,3 +82,28 @@ def _parse_pair(color: ColorLike, background: ColorLike) -> tuple[Rgb, Rgb]:
     wanted, rest = parse_color(color), parse_color(background)
     require_distinct({"the colour": wanted, "the background": rest})
     return wanted, rest
+
+
+class ReferringTask(Task):
+    """Where is what an expression describes?"""
+
+    name = "referring"
+    PHRASINGS = PHRASINGS
+    Answer = Answer
+    field = "mask"
+    takes = "expressions"
+    publishes = (Output("referring/mask", "mono8"),)
+    stem = "mask"
+    repeats = True
+
+    def instruction(self, words: Words) -> str:
+        return instruction(words.need("expression", "expression"), words.need("color", "colour"))
+
+    def encode(self, truth: ArrayLike, words: Words) -> NDArray[np.float32]:
+        return encode(truth, words.need("color", "colour"))
+
+    def decode(self, rgb: ArrayLike, words: Words, thresholds: Mapping[str, float]) -> Any:
+        return decode(rgb, words.need("color", "colour"))
+
+    def writes(self, answer: Any) -> dict[str, np.ndarray]:
+        return {".png": answer.mask.astype(np.uint8) * np.uint8(255)}

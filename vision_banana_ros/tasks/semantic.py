@@ -9,6 +9,7 @@ second.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,8 +27,8 @@ from vision_banana_ros.tasks.colors import (
     parse_color,
     parse_legend,
 )
+from vision_banana_ros.tasks.task import Output, Task, Words
 
-NAME = "semantic"
 PHRASINGS = phrasings.SEMANTIC
 
 #: Below this confidence the nearest colour is less than a tenth nearer than the second, and noise decides.
@@ -115,3 +116,32 @@ def _color_of_rest(legend: Legend, unlabelled: ColorLike | None) -> Rgb | None:
     color = parse_color(unlabelled)
     distance = np.linalg.norm(np.array(list(legend.values()), dtype=np.float64) - color, axis=1)
     return color if distance.min() >= MIN_DISTANCE else None
+
+
+class SemanticTask(Task):
+    """Which class is every pixel?"""
+
+    name = "semantic"
+    PHRASINGS = PHRASINGS
+    Answer = Answer
+    field = "labels"
+    takes = "legend"
+    publishes = (
+        Output("segmentation/mask", "mono8", "labels"),
+        Output("segmentation/confidence", "mono8"),
+        Output("segmentation/overlay", "rgb8"),
+    )
+    stem = "labels"
+    repeats = True
+
+    def instruction(self, words: Words) -> str:
+        return instruction(words.need("legend", "legend"))
+
+    def encode(self, truth: ArrayLike, words: Words) -> NDArray[np.float32]:
+        return encode(truth, words.need("legend", "legend"))
+
+    def decode(self, rgb: ArrayLike, words: Words, thresholds: Mapping[str, float]) -> Any:
+        return decode(rgb, words.need("legend", "legend"))
+
+    def writes(self, answer: Any) -> dict[str, np.ndarray]:
+        return {".png": answer.labels}

@@ -14,6 +14,7 @@ from vision_banana_ros.node.topics.messages import TYPES, Composer, Seen, image_
 from vision_banana_ros.perception import Intrinsics, points, visualization
 from vision_banana_ros.perception.obstacles import ObstacleFilter
 from vision_banana_ros.perception.visualization import BEYOND
+from vision_banana_ros.tasks.normals import picture as normals_picture
 
 SIZE = (30, 40)
 LEGEND = {"floor": (128, 64, 128), "wall": (0, 0, 255), "box": (255, 128, 0)}
@@ -98,9 +99,7 @@ def test_pictures_agree_with_those_of_the_command_line():
     low, high = np.minimum(nearer, itself).astype(int) - 6, np.maximum(nearer, itself).astype(int) + 6
     assert ((painted >= low) & (painted <= high)).all()
     assert painted[0, 0].tolist() == [0, 0, 0] and painted[0, 1].tolist() == list(BEYOND)
-    off = pixels(composer.compose("normals/color", frame)).astype(int) - visualization.normals_picture(
-        frame.answers["normals"][0].normals
-    )
+    off = pixels(composer.compose("normals/color", frame)).astype(int) - normals_picture(frame.answers["normals"][0].normals)
     assert abs(off).max() <= 1
     overlay = visualization.labels_overlay(frame.image, frame.answers["semantic"][0].labels, LEGEND)
     assert abs(pixels(composer.compose("segmentation/overlay", frame)).astype(int) - overlay).max() <= 1

@@ -15,7 +15,8 @@ sheet.png         image and answers side by side
 """
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,34 +25,32 @@ import numpy as np
 
 from vision_banana_ros.perception import visualization
 from vision_banana_ros.perception.questions import Question
+from vision_banana_ros.perception.visualization import Tile
+from vision_banana_ros.tasks import depth, instances, normals, profiles_relative, referring, semantic
 from vision_banana_ros.tasks.colors import write_color
 
 
 def stems(questions: Sequence[Question]) -> list[str]:
-    """The name of each answer's files."""
-    names = {"depth": "depth", "normals": "normals", "semantic": "labels", "instances": "instances"}
-    masks = 0
+    """The name of each answer's files; those of expressions are numbered."""
+    numbers: Counter[str] = Counter()
     found = []
     for question in questions:
-        masks += question.task == "referring"
-        found.append(names.get(question.task, f"mask_{masks}"))
+        stem = question.kind.stem
+        numbers[stem] += 1
+        found.append(f"{stem}_{numbers[stem]}" if question.kind.takes == "expressions" else stem)
     return found
 
 
 def write_answer(folder: Path, stem: str, question: Question, answer: Any) -> None:
     """One answer, at its own size."""
-    if question.task == "depth" and not hasattr(answer, "depth_m"):
+    if isinstance(answer, profiles_relative.Answer):
         np.save(folder / f"{stem}_relative.npy", answer.depth_relative)
-    elif question.task == "depth":
-        np.save(folder / f"{stem}.npy", answer.depth_m)
-        _save(folder / f"{stem}.png", millimetres(answer.depth_m))
-    elif question.task == "normals":
-        np.save(folder / f"{stem}.npy", answer.normals)
-        _save(folder / f"{stem}.png", visualization.normals_picture(answer.normals))
-    elif question.task == "referring":
-        _save(folder / f"{stem}.png", answer.mask.astype(np.uint8) * 255)
     else:
-        _save(folder / f"{stem}.png", answer.labels)
+        for ending, values in question.kind.writes(answer).items():
+            if ending == ".npy":
+                np.save(folder / f"{stem}.npy", values)
+            else:
+                _save(folder / f"{stem}{ending}", values)
     _save(folder / f"{stem}_confidence.png", (answer.confidence * 255).round().astype(np.uint8))
 
 
@@ -62,44 +61,67 @@ def write_legend(folder: Path, questions: Sequence[Question]) -> None:
         if question.legend is not None:
             named = enumerate(question.legend.items())
             classes = [{"id": k, "name": name, "color": write_color(color)} for k, (name, color) in named]
-        if question.task == "referring" and question.color is not None:
+        if question.kind.takes == "expressions" and question.color is not None:
             masks.append({"file": f"{stem}.png", "expression": question.expression, "color": write_color(question.color)})
     (folder / "legend.json").write_text(json.dumps({"classes": classes, "masks": masks}, indent=2) + "\n")
 
 
-def tile(question: Question, answer: Any, image: np.ndarray) -> visualization.Tile:
+def tile(question: Question, answer: Any, image: np.ndarray) -> Tile:
     """The answer as a picture of a sheet; `image` has the answer's size."""
+    draw = next((draw for kind, draw in _TILES.items() if isinstance(answer, kind)), _code)
     readable = f"{np.count_nonzero(answer.confidence) / answer.confidence.size:.0%} readable"
-    if question.task == "depth" and not hasattr(answer, "depth_m"):
-        near, far = visualization.depth_range(answer.depth_relative)
-        return visualization.Tile(
-            "depth, relative", visualization.depth_picture(answer.depth_relative, near, far), f"no unit, {readable}"
-        )
-    if question.task == "depth":
-        near, far = visualization.depth_range(answer.depth_m)
-        picture = visualization.depth_picture(answer.depth_m, near, far)
-        return visualization.Tile("depth", picture, f"{near:.2f} to {far:.2f} m, {readable}", visualization.color_bar(near, far))
-    if question.task == "normals":
-        return visualization.Tile("normals", visualization.normals_picture(answer.normals), readable)
-    if question.legend is not None:
-        overlay = visualization.labels_overlay(image, answer.labels, question.legend)
-        return visualization.Tile("segmentation", overlay, readable, question.legend)
-    if question.task == "instances":
-        overlay = visualization.instances_overlay(image, answer.labels)
-        return visualization.Tile(f"instances of {question.expression}", overlay, f"{int(answer.labels.max(initial=0))} found")
+    return draw(question, answer, image, readable)
+
+
+def _relative(question: Question, answer: profiles_relative.Answer, image: np.ndarray, readable: str) -> Tile:
+    near, far = visualization.depth_range(answer.depth_relative)
+    return Tile("depth, relative", visualization.depth_picture(answer.depth_relative, near, far), f"no unit, {readable}")
+
+
+def _depth(question: Question, answer: depth.Answer, image: np.ndarray, readable: str) -> Tile:
+    near, far = visualization.depth_range(answer.depth_m)
+    picture = visualization.depth_picture(answer.depth_m, near, far)
+    return Tile("depth", picture, f"{near:.2f} to {far:.2f} m, {readable}", visualization.color_bar(near, far))
+
+
+def _normals(question: Question, answer: normals.Answer, image: np.ndarray, readable: str) -> Tile:
+    return Tile("normals", normals.picture(answer.normals), readable)
+
+
+def _classes(question: Question, answer: semantic.Answer, image: np.ndarray, readable: str) -> Tile:
+    legend = question.legend or {}
+    return Tile("segmentation", visualization.labels_overlay(image, answer.labels, legend), readable, legend)
+
+
+def _instances(question: Question, answer: instances.Answer, image: np.ndarray, readable: str) -> Tile:
+    overlay = visualization.instances_overlay(image, answer.labels)
+    return Tile(f"instances of {question.expression}", overlay, f"{int(answer.labels.max(initial=0))} found")
+
+
+def _mask(question: Question, answer: referring.Answer, image: np.ndarray, readable: str) -> Tile:
     overlay = visualization.mask_overlay(image, answer.mask, question.color or (255, 0, 0))
-    return visualization.Tile(str(question.expression), overlay, f"{answer.mask.mean():.1%} of the image")
+    return Tile(str(question.expression), overlay, f"{answer.mask.mean():.1%} of the image")
 
 
-def write_sheet(path: Path, tiles: Sequence[visualization.Tile], title: str, columns: int = 3) -> None:
+def _code(question: Question, answer: Any, image: np.ndarray, readable: str) -> Tile:
+    """In the colours that the generator is asked for."""
+    colors = question.kind.encode(getattr(answer, question.kind.field), question.words)
+    return Tile(question.task, (colors * 255).round().astype(np.uint8), readable)
+
+
+#: How answers look in a sheet; those of other tasks are shown in the colours of their code.
+_TILES: dict[type, Callable[[Question, Any, np.ndarray, str], Tile]] = {
+    profiles_relative.Answer: _relative,
+    depth.Answer: _depth,
+    normals.Answer: _normals,
+    semantic.Answer: _classes,
+    instances.Answer: _instances,
+    referring.Answer: _mask,
+}
+
+
+def write_sheet(path: Path, tiles: Sequence[Tile], title: str, columns: int = 3) -> None:
     _save(path, visualization.sheet(tiles, title, columns))
-
-
-def millimetres(depth_m: np.ndarray) -> np.ndarray:
-    """(H, W) metres -> (H, W) uint16 millimetres. 0, "invalid" to every reader, where 16 bits cannot say the depth."""
-    with np.errstate(invalid="ignore"):
-        mm = np.rint(depth_m * 1000)
-    return np.where((mm > 0) & (mm <= 65535), mm, 0).astype(np.uint16)
 
 
 def _save(path: Path, image: np.ndarray) -> None:

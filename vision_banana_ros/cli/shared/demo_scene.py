@@ -21,6 +21,7 @@ from vision_banana_ros.perception.ply import write_ply
 from vision_banana_ros.perception.questions import RGB
 from vision_banana_ros.scenes import CLASSES, SimulatedCamera, View, WorldObject
 from vision_banana_ros.scenes.language.expressions import COLORLESS, LEAST, alike
+from vision_banana_ros.tasks.normals import picture as normals_picture
 
 SAMPLE_S = 1.0
 """One frame of each such span is compared with the truth: that takes rendering it again."""
@@ -259,12 +260,12 @@ def _tiles(
     return [
         tile("camera", view.image),
         tile("depth", visualization.depth_picture(heard["depth/image_rect"], near, far), "", visualization.color_bar(near, far)),
-        tile("normals", visualization.normals_picture(facing)),
+        tile("normals", normals_picture(facing)),
         tile("segmentation", visualization.labels_overlay(view.image, heard["segmentation/mask"], legend), "", shown),
         tile(scene.expression, visualization.mask_overlay(view.image, mask, red)),
         tile(f"every {scene.kind}", visualization.instances_overlay(view.image, heard["instances/mask"])),
         tile("truth: depth", visualization.depth_picture(view.depth_m, near, far)),
-        tile("truth: normals", visualization.normals_picture(view.normals)),
+        tile("truth: normals", normals_picture(view.normals)),
         tile("truth: segmentation", visualization.labels_overlay(view.image, labels, legend)),
         tile(f"truth: {scene.expression}", visualization.mask_overlay(view.image, truth, red)),
     ]

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception.questions import RGB, Question
-from vision_banana_ros.tasks.colors import far_apart
+from vision_banana_ros.tasks import TASKS
+from vision_banana_ros.tasks.colors import BLACK, far_apart
 from vision_banana_ros.tasks.legend_text import read_legend
-
-BACKGROUND = (0, 0, 0)
+from vision_banana_ros.tasks.task import Words
 
 
 def add_question_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,14 +30,15 @@ def questions_for(tasks: Sequence[str], legend: Mapping[str, RGB], args: argpars
     """
     if args.legend:
         legend = read_legend(args.legend, legend)
-    wanted = {"semantic": args.legend, "instances": args.instances, "referring": args.expression}
-    for task, words in wanted.items():
-        if words and task not in tasks:
-            raise InputError(f"This bundle was not taught {task}, only {', '.join(tasks)}; take another bundle.")
-    questions = [Question.depth()] if "depth" in tasks else []
-    questions += [Question.normals()] if "normals" in tasks else []
-    questions += [Question.semantic(legend)] if "semantic" in tasks and legend else []
-    questions += [Question.instances(args.instances)] if args.instances else []
-    colors = far_apart(len(args.expression), avoid=[BACKGROUND])
-    questions += [Question.referring(text, color) for text, color in zip(args.expression, colors, strict=True)]
-    return questions
+    colors = far_apart(len(args.expression), avoid=[BLACK])
+    wanted: dict[str, list[Words]] = {
+        "": [Words()],
+        "legend": [Words(legend=legend)] if legend else [],
+        "class": [Words(color=BLACK, expression=args.instances)] if args.instances else [],
+        "expressions": [Words(color=color, expression=text) for text, color in zip(args.expression, colors, strict=True)],
+    }
+    in_words = {"legend": args.legend, "class": args.instances, "expressions": args.expression}
+    for task in TASKS.values():
+        if in_words.get(task.takes) and task.name not in tasks:
+            raise InputError(f"This bundle was not taught {task.name}, only {', '.join(tasks)}; take another bundle.")
+    return [Question.of(task.name, words) for task in TASKS.values() if task.name in tasks for words in wanted[task.takes]]

@@ -204,7 +204,7 @@ class Stream:
         intrinsics = camera.intrinsics if camera else None
         looks = asking.perceiver.look(image, questions, intrinsics)
         # A picture without things to count may read as nothing but stray colours: that is background, not a lost frame.
-        judged = [(part, q.task) for part, q in zip(looks.readable, questions, strict=True) if q.task != "instances"]
+        judged = [(part, q.task) for part, q in zip(looks.readable, questions, strict=True) if not q.kind.may_be_empty]
         if judged and (worst := min(judged))[0] < asking.settings.min_readable:
             readable, task = worst
             self.faults.report(

@@ -18,6 +18,7 @@ from vision_banana_ros.node.topics.inputs import nanoseconds
 from vision_banana_ros.node.topics.messages import image_message
 from vision_banana_ros.perception import Intrinsics, Perceiver, Question
 from vision_banana_ros.perception.geometry import Letterbox
+from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.tasks.colors import BLACK, far_apart, write_color
 from vision_banana_ros.tasks.legend_text import clean_text, read_legend
 
@@ -117,10 +118,13 @@ class PromptChange:
 
 def prompts(task: str, texts: Sequence[str], asking: Asking) -> PromptChange:
     """What ~/set_prompts has to change. InputError where the task takes no prompts or one of them cannot be used."""
-    if task in ("semantic", "referring", "instances") and task not in asking.generator.tasks:
+    if task not in TASKS:
+        raise InputError(f"There is no task {task!r}; give prompts to {', '.join(t.name for t in TASKS.values() if t.takes)}.")
+    takes = TASKS[task].takes
+    if takes and task not in asking.generator.tasks:
         raise InputError(f"The bundle {asking.generator.name} does not answer {task}; choose another bundle.")
-    match task:
-        case "semantic":
+    match takes:
+        case "legend":
             own = asking.generator.manifest.legend
             legend = read_legend(texts, {**own, **asking.prompts.legend}) if texts else own
             colors = [write_color(color) for color in legend.values()]
@@ -132,7 +136,7 @@ def prompts(task: str, texts: Sequence[str], asking: Asking) -> PromptChange:
                 colors,
                 f"segmentation/mask has {len(legend)} classes from the next frame on.",
             )
-        case "referring":
+        case "expressions":
             wanted = Prompts({}, read_expressions(texts))
             return PromptChange(
                 "expressions",
@@ -142,12 +146,10 @@ def prompts(task: str, texts: Sequence[str], asking: Asking) -> PromptChange:
                 [write_color(color) for color in wanted.expression_colors()],
                 f"referring/mask looks for {len(wanted.expressions)} expressions from the next frame on.",
             )
-        case "instances":
+        case "class":
             if len(texts) != 1:
-                raise InputError(f"instances takes one class, not {len(texts)}; call it once with the class that matters.")
+                raise InputError(f"{task} takes one class, not {len(texts)}; call it once with the class that matters.")
             name = clean_text(texts[0], "The class")
             questions = Prompts({}, instances=name).questions(task)
             return PromptChange("instances_class", name, questions, [], [], f"instances/mask tells each {name} apart.")
-        case "depth" | "normals":
-            raise InputError(f"{task} takes no prompts; it is answered whenever somebody subscribes.")
-    raise InputError(f"There is no task {task!r}; give prompts to semantic, referring or instances.")
+    raise InputError(f"{task} takes no prompts; it is answered whenever somebody subscribes.")

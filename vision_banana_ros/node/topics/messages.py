@@ -18,6 +18,7 @@ from std_msgs.msg import Header
 from vision_banana_ros.node.topics import message_buffers
 from vision_banana_ros.node.topics.camera_info import PinholeCamera
 from vision_banana_ros.perception.obstacles import ObstacleFilter
+from vision_banana_ros.tasks import TASKS as KNOWN
 from vision_banana_ros.tasks.colors import Rgb
 
 # Encoding -> (numpy's type, channels)
@@ -32,21 +33,9 @@ _LAYOUTS: dict[str, tuple[Any, int]] = {
 RELATIVE = "depth_relative/image_rect"
 """The depth of a bundle whose depth has no unit. It never goes where others expect metres."""
 
-TASKS: dict[str, str | None] = {
-    "depth/image_rect": "depth",
-    "depth/camera_info": None,
-    "normals/image": "normals",
-    "segmentation/mask": "semantic",
-    "segmentation/confidence": "semantic",
-    "instances/mask": "instances",
-    "referring/mask": "referring",
-    "points": "depth",
-    "points_obstacles": "depth",
-    "depth/color": "depth",
-    "normals/color": "normals",
-    "segmentation/overlay": "semantic",
-    RELATIVE: "depth_relative",
-}
+_PUBLISHED = {output.topic: (task.name, output) for task in KNOWN.values() for output in task.publishes}
+_MADE_OF_DEPTH = {"depth/camera_info": None, "points": "depth", "points_obstacles": "depth", RELATIVE: "depth_relative"}
+TASKS: dict[str, str | None] = {**{topic: task for topic, (task, _) in _PUBLISHED.items()}, **_MADE_OF_DEPTH}
 """The outputs of a frame, and the task whose answers each is made of."""
 
 _NOT_IMAGES = {"depth/camera_info": CameraInfo, "points": PointCloud2, "points_obstacles": PointCloud2}
@@ -104,12 +93,9 @@ class Composer:
         self._images: dict[str, tuple[Image, np.ndarray]] = {}
         self._cloud: tuple[PointCloud2, np.ndarray] | None = None
         self._makers: dict[str, Callable[[Seen], Any]] = {
-            "depth/image_rect": self._depth,
             "depth/camera_info": self._camera_info,
             "normals/image": self._normals,
-            "segmentation/mask": self._labels,
             "segmentation/confidence": self._confidence,
-            "instances/mask": self._instances,
             "referring/mask": self._referring,
             "points": self._points,
             "points_obstacles": self._obstacles,
@@ -124,7 +110,15 @@ class Composer:
         task = TASKS[topic]
         if task is not None and not seen.answers.get(task):
             return None
-        return self._makers[topic](seen)
+        maker = self._makers.get(topic)
+        return maker(seen) if maker else self._plain(topic, seen)
+
+    def _plain(self, topic: str, seen: Seen) -> Image:
+        """The values of the task's answer as they are."""
+        task, output = _PUBLISHED[topic]
+        message, pixels = self._image(topic, output.encoding, seen)
+        pixels[:] = getattr(seen.answers[task][0], output.field)
+        return message
 
     def _image(self, topic: str, encoding: str, seen: Seen) -> tuple[Image, np.ndarray]:
         height, width = seen.image.shape[:2]
@@ -133,11 +127,6 @@ class Composer:
             kept = self._images[topic] = image_message(seen.header, encoding, height, width)
         kept[0].header = seen.header
         return kept
-
-    def _depth(self, seen: Seen) -> Image:
-        message, pixels = self._image("depth/image_rect", "32FC1", seen)
-        pixels[:] = seen.answers["depth"][0].depth_m
-        return message
 
     def _depth_relative(self, seen: Seen) -> Image:
         message, pixels = self._image(RELATIVE, "32FC1", seen)
@@ -155,19 +144,9 @@ class Composer:
         message_buffers.optical_normals(seen.answers["normals"][0].normals, pixels)
         return message
 
-    def _labels(self, seen: Seen) -> Image:
-        message, pixels = self._image("segmentation/mask", "mono8", seen)
-        pixels[:] = seen.answers["semantic"][0].labels
-        return message
-
     def _confidence(self, seen: Seen) -> Image:
         message, pixels = self._image("segmentation/confidence", "mono8", seen)
         message_buffers.confidence_bytes(seen.answers["semantic"][0].confidence, pixels)
-        return message
-
-    def _instances(self, seen: Seen) -> Image:
-        message, pixels = self._image("instances/mask", "16UC1", seen)
-        pixels[:] = seen.answers["instances"][0].labels
         return message
 
     def _referring(self, seen: Seen) -> Image:

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A task that the package does not have, made in one file of the tests, is asked by `vision-banana run` and by the node."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+SUPPORT = Path(__file__).parent / "support"
+
+
+def ask(*argv: str) -> str:
+    """In a process of its own: a task is registered once, before anything else is imported."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SUPPORT.parents[1]), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, str(SUPPORT / "sixth_task.py"), *argv]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_run_writes_the_answer_of_a_sixth_task(tmp_path):
+    image = np.full((60, 80, 3), 51, np.uint8)
+    cv2.imwrite(str(tmp_path / "grey.png"), image)
+    ask("run", str(tmp_path / "grey.png"), str(tmp_path / "out"))
+    (values,) = (tmp_path / "out").rglob("brightness.npy")
+    np.testing.assert_allclose(np.load(values), np.full((60, 80), 0.2), atol=1e-3)
+    sure = cv2.imread(str(values.with_name("brightness_confidence.png")), cv2.IMREAD_UNCHANGED)
+    assert (sure == 255).all()
+    sheet = cv2.imread(str(values.with_name("sheet.png")))
+    assert (sheet == 51).all(axis=2).sum() > 2 * 60 * 80 * 0.9  # the image and the answer, in the colours of its code
+
+
+def test_the_node_publishes_the_answer_of_a_sixth_task():
+    pytest.importorskip("rclpy")
+    encoding, value = ask("node").split()[-2:]
+    assert encoding == "32FC1" and float(value) == pytest.approx(0.2, abs=1e-3)
