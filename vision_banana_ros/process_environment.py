@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the libraries below read from the environment, set before any of them is imported."""
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+TELEMETRY_OFF = {
+    "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime 1.29 and later: no device id on disk, no look-up of a host
+    "ORT_TELEMETRY_DISABLED": "1",  # its other name
+    "HF_HUB_DISABLE_TELEMETRY": "1",  # diffusers and transformers, where an editor is imported
+    "DO_NOT_TRACK": "1",
+}
+
+
+def prepare() -> None:
+    """No library reports home, and each has a folder that it can write, also for a user without one (services, containers).
+
+    A user's own NUMBA_CACHE_DIR, ROS_HOME or ROS_LOG_DIR is left alone.
+    """
+    os.environ.update(TELEMETRY_OFF)
+    package = Path(__file__).resolve().parent
+    home = Path.home() if os.environ.get("HOME") or os.path.exists(os.path.expanduser("~")) else Path("/nonexistent")
+    compiled = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+    if "NUMBA_CACHE_DIR" not in os.environ and not (_writable(package) or _writable(compiled)):
+        os.environ["NUMBA_CACHE_DIR"] = str(_private_folder() / "numba")
+    if not {"ROS_HOME", "ROS_LOG_DIR"} & os.environ.keys() and not _writable(home / ".ros"):
+        os.environ["ROS_LOG_DIR"] = str(_private_folder() / "log")
+
+
+def _writable(folder: Path) -> bool:
+    """Whether files can be made in a folder, or it can be made."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+
+def _private_folder() -> Path:
+    """A temporary folder that only this user can write: compiled code is loaded from it.
+
+    The same one at every start, so that code is compiled once; another one where somebody else has taken the name.
+    """
+    place = next((place for place in (tempfile.gettempdir(), "/dev/shm") if os.access(place, os.W_OK)), tempfile.gettempdir())
+    folder = Path(place) / f"vision_banana_{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="vision_banana_"))
+    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077:
+        return folder
+    return Path(tempfile.mkdtemp(prefix="vision_banana_"))
