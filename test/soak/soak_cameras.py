@@ -5,6 +5,7 @@ Its process id goes to stdout. Forked, because a fresh Python would take longer 
 """
 
 import os
+import random
 import signal
 import sys
 import time
@@ -24,11 +25,12 @@ def publish() -> None:
     node = rclpy.create_node("camera_to_kill")
     images, infos = node.create_publisher(Image, "image", 10), node.create_publisher(CameraInfo, "camera_info", 10)
     message = Image(height=HEIGHT, width=WIDTH, encoding="rgb8", step=3 * WIDTH)
-    message.data = array("B", [LEVEL]) * (3 * WIDTH * HEIGHT)
+    rows = array("B", [LEVEL]) * (3 * WIDTH * HEIGHT // 2)
     info = CameraInfo(height=HEIGHT, width=WIDTH, k=[50.0, 0.0, 32.0, 0.0, 50.0, 24.0, 0.0, 0.0, 1.0])
     end = time.monotonic() + 120  # whatever becomes of those who should kill it
     while time.monotonic() < end:
         message.header.stamp = info.header.stamp = node.get_clock().now().to_msg()
+        message.data = array("B", random.randbytes(3 * WIDTH)) + array("B", [255 - LEVEL]) * (3 * WIDTH * (HEIGHT // 2 - 1)) + rows
         infos.publish(info)
         images.publish(message)
         time.sleep(1 / 30)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the node's tests share: a generator that knows its frames, a client, and a node that runs beside the test.
 
-A test frame is one grey level; it says what the oracle paints. Level 10 is a wall at 1.1 m, level 100 at 2 m,
+A test frame is one grey level (and a border, see `drawn`);
+it says what the oracle paints. Level 10 is a wall at 1.1 m, level 100 at 2 m,
 and so on, with the left half class 0 and the right half class 1. A few levels stand for trouble: UNREADABLE,
 BREAKS, STUCK.
 
@@ -217,11 +218,21 @@ class Client(Node):
         return next((m for m in messages if words in m), "")
 
 
+def drawn(level: int, size: tuple[int, int] = SIZE, stamp_ns: int = 0) -> np.ndarray:
+    """A frame of one grey level, (H, W, 3) uint8, but for a border of stripes at the top, whose first pixels tell the stamp: a frame
+    without anything in it is dropped, and so is one that is the same as those before."""
+    height, width = size
+    image = np.full((height, width, 3), level, np.uint8)
+    image[: height // 6, (np.arange(width) * 8 // width) % 2 == 0] = (level + 128) % 256
+    image[0, :8] = np.frombuffer(stamp_ns.to_bytes(8, "little", signed=True), np.uint8)[:, None]
+    return image
+
+
 def picture(level: int, stamp_ns: int, size: tuple[int, int] = SIZE, frame_id: str = "camera") -> Image:
-    """A frame of one grey level, rgb8."""
+    """`drawn` as a message, rgb8."""
     height, width = size
     message = Image(height=height, width=width, encoding="rgb8", step=3 * width)
-    message.data = array("B", [level]) * (3 * width * height)
+    message.data = array("B", drawn(level, size, stamp_ns).tobytes())
     message.header.frame_id = frame_id
     message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
     return message

@@ -15,6 +15,7 @@ from vision_banana_ros.cli.shared.question_arguments import add_question_argumen
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.perception import Intrinsics, Looks, Perceiver, Question, points
+from vision_banana_ros.perception.input_check import nothing_to_see
 from vision_banana_ros.perception.ply import write_ply
 from vision_banana_ros.perception.visualization import Tile
 from vision_banana_ros.tasks import depth
@@ -72,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
         try:
             if isinstance(frame, InputError):
                 raise frame
+            if why := nothing_to_see(frame.image):
+                raise InputError(f"there is nothing to see in {frame.name}. {why}")
             camera, remark = _camera(frame, args.fov, calibration, "clouds and depth" if perceiver.needs_lens else "clouds")
             looks = perceiver.look(frame.image, questions, camera)
             report.append(_write(args.out / frame.name, frame, camera, questions, looks))

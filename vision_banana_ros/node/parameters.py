@@ -63,6 +63,12 @@ PARAMETERS: dict[str, _Parameter] = {
     "min_readable": _Parameter(
         0.05, "A frame is dropped and reported where less than this part of any answer can be read.", (0.0, 1.0)
     ),
+    "frozen_after": _Parameter(
+        3.0,
+        "Seconds; a camera whose frames are identical for longer is frozen, and they are dropped and reported. 0: never, for a"
+        " simulated camera without noise.",
+        (0.0, 3600.0),
+    ),
     "max_range": _Parameter(0.0, "Metres; depth beyond is +Inf. 0, or more than it: the bundle's own range.", (0.0, 1000.0)),
     "service_timeout": _Parameter(10.0, "Seconds a service request may take before it is answered with a failure.", (0.1, 600.0)),
     # Read-only: whoever may set parameters shall not send the camera's frames and the key to a server of their own.
@@ -130,6 +136,7 @@ class Settings:
     encode_prompts: bool
     max_age: float
     min_readable: float
+    frozen_after: float
     max_range: float
     service_timeout: float
     reasoning: Rewriter
@@ -165,6 +172,7 @@ class Settings:
             encode_prompts=values["encode_prompts"],
             max_age=values["max_age"],
             min_readable=values["min_readable"],
+            frozen_after=values["frozen_after"],
             max_range=values["max_range"],
             service_timeout=values["service_timeout"],
             reasoning=open_rewriter(url, model, patience_s, values["reasoning_allow_http"]),

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from lifecycle_msgs.msg import Transition
-from node_support import BALL, BOX, ECHO, NOTHING, ROOT, SIZE, Camera, camera_info, depth_of, mask_of, new_client, running_node
+from node_support import BALL, BOX, ECHO, NOTHING, ROOT, SIZE, Camera, camera_info, depth_of, drawn, mask_of, new_client, running_node
 
 from vision_banana_ros.node.client import Refused, VisionBanana
 
@@ -48,9 +48,9 @@ def test_segment_finds_what_is_there_and_says_what_is_not(banana):
 
 
 def test_an_image_of_the_programs_own_can_be_asked_about(banana):
-    image = np.full((24, 32, 3), 40, np.uint8)
+    image = drawn(40, (24, 32))
     assert banana.segment(BALL, image=image).mask.shape == (24, 32)
-    assert (banana.generate(ECHO, image) == 40).all()
+    assert (banana.generate(ECHO, image) == image).all()
 
 
 def test_prompts_are_set_and_refusals_are_exceptions_with_the_reason(banana):

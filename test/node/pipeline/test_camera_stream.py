@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames through the node over DDS: what comes out, with which stamp, and what becomes of frames that cannot be answered."""
 
+from array import array
+
 import cv2
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from node_support import (
     Camera,
     camera_info,
     depth_of,
+    drawn,
     mask_of,
     new_client,
     picture,
@@ -105,7 +108,7 @@ def test_every_output_arrives_with_the_frames_stamp_and_frame_id_and_what_it_say
     assert np.array_equal(pixels(seen["referring/mask"]), ball * 1 + box * 2)
     found = pixels(seen["instances/mask"])
     assert len(set(found[ball])) == 1 and len(set(found[box])) == 1 and (found[~ball & ~box] == 0).all()
-    assert pixels(seen["segmentation/overlay"])[0, 0].tolist() == [(2 * 120 + 3 * c + 2) // 5 for c in LEGEND["floor"]]
+    assert pixels(seen["segmentation/overlay"])[20, 0].tolist() == [(2 * 120 + 3 * c + 2) // 5 for c in LEGEND["floor"]]
     assert seen["depth/camera_info"].k.tolist() == camera_info().k.tolist()
 
     cloud = seen["points"]
@@ -213,7 +216,7 @@ def test_compressed_images_are_answered(node, client):
     client.spin_until(lambda: publisher.get_subscription_count() > 0, "the node's subscription to image/compressed")
     for suffix, form in ((".png", "png"), (".jpg", "rgb8; jpeg compressed bgr8")):
         message = CompressedImage(format=form)
-        ok, data = cv2.imencode(suffix, np.full((*SIZE, 3), 80, np.uint8))
+        ok, data = cv2.imencode(suffix, drawn(80))
         assert ok
         message.data = data.tobytes()
         message.header = picture(0, client.next_stamp()).header
@@ -343,3 +346,58 @@ def test_a_reliable_camera_gets_a_reliable_subscription_and_each_frame_one_answe
     client.spin_until(reliable_only, "a reliable subscription, and no other")
     reliable_only()
     assert stamps(client.received["depth/image_rect"]) == asked
+
+
+def test_frames_without_anything_in_them_are_dropped_by_name(node, client, camera):
+    watch(node, client, ["depth/image_rect", "points_obstacles"])
+    camera.connect()
+    before = int(client.status()["dropped: nothing to see"])
+    noise = np.random.default_rng(1).integers(0, 256, (*SIZE, 3)).astype(np.uint8)
+    shown = [
+        (np.full((*SIZE, 3), level, np.uint8), words) for level, words in ((0, "dark"), (255, "burnt out"), (128, "one plain colour"))
+    ]
+    for number, (image, words) in enumerate([*shown, (noise, "noise without a scene")], 1):
+        message = picture(0, client.next_stamp())
+        message.data = array("B", image.tobytes())
+        camera.images.publish(message)
+        assert "nothing to see" in client.wait_for_fault(words)
+        assert int(client.status()["dropped: nothing to see"]) == before + number
+    assert client.received["depth/image_rect"] == [] and client.received["points_obstacles"] == []
+    see(client, camera, ["depth/image_rect"], 10)
+
+
+def test_a_camera_that_repeats_its_picture_is_frozen_until_it_changes(node, client, camera):
+    watch(node, client, ["depth/image_rect"])
+    camera.connect()
+    assert client.set_parameters(frozen_after=0.01)[0].successful
+    try:
+        message = picture(120, client.next_stamp())
+        for _ in range(12):
+            stamp_ns = client.next_stamp()
+            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
+            seen = int(client.status()["published"]) + int(client.status()["dropped: frozen"])
+            camera.images.publish(message)
+            client.spin_until(
+                lambda seen=seen: sum(int(client.status()[n]) for n in ("published", "dropped: frozen")) > seen, "the frame"
+            )
+            if client.said("frozen"):
+                break
+        assert "identical to the last bit" in client.wait_for_fault("frozen")
+        assert int(client.status()["dropped: frozen"]) > 0
+        see(client, camera, ["depth/image_rect"], 10)
+    finally:
+        client.set_parameters(frozen_after=3.0)
+
+
+def test_an_answer_that_took_too_long_is_dropped(node, client, camera, monkeypatch):
+    watch(node, client, ["depth/image_rect"])
+    camera.connect()
+    monkeypatch.setattr(node.generator, "pace_s", 1.0)
+    assert client.set_parameters(max_age=0.8)[0].successful
+    before = int(client.status()["dropped: stale"])
+    try:
+        camera.show(20)
+        client.spin_until(lambda: int(client.status()["dropped: stale"]) > before, "the late answer")
+        assert client.received["depth/image_rect"] == []
+    finally:
+        client.set_parameters(max_age=2.0)

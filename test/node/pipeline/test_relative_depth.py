@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 from lifecycle_msgs.msg import Transition
-from node_support import BALL, Camera, camera_info, mask_of, new_client, pixels, running_node, stamp_of
+from node_support import BALL, Camera, camera_info, drawn, mask_of, new_client, pixels, running_node, stamp_of
 from oracle import Truth
 from sensor_msgs.msg import Image, LaserScan
 from stand_in_editor import SIZE, encode, loader, make_bundle
@@ -245,7 +245,6 @@ def test_a_real_marigold_publishes_relative_depth(tmp_path):
 
     tiny.marigold(tmp_path / "marigold", "depth")
     bundle = import_model(tmp_path / "marigold", tmp_path / "bundle", Options("marigold_depth", size=tiny.SIZE, steps=1))
-    expected = load_generator(bundle.path).answer(np.full((*tiny.SIZE, 3), 100, np.uint8), [Question.depth()])[0].depth_relative
     from vision_banana_ros.node.node import load
 
     with running_node(load, bundle=str(bundle.path), min_readable=0.0) as (node, context), new_client(context) as client:
@@ -254,7 +253,9 @@ def test_a_real_marigold_publishes_relative_depth(tmp_path):
         camera = Camera(client)
         camera.connect()
         watch(node, client, RELATIVE, "depth/image_rect")
-        camera.show(100, size=tiny.SIZE)
+        stamp_ns = camera.show(100, size=tiny.SIZE)
         client.spin_until(lambda: client.received[RELATIVE], "relative depth")
+        image = drawn(100, tiny.SIZE, stamp_ns)
+        expected = load_generator(bundle.path).answer(image, [Question.depth()])[0].depth_relative
         np.testing.assert_allclose(pixels(client.received[RELATIVE][0]), expected, atol=1e-4)
         assert not client.received["depth/image_rect"]

@@ -25,6 +25,7 @@ from vision_banana_ros.node.topics.outputs import Outputs
 from vision_banana_ros.node.topics.range_sensor import TYPES as RANGE_TOPICS
 from vision_banana_ros.node.topics.range_sensor import Ranges
 from vision_banana_ros.perception import Perceiver, Question
+from vision_banana_ros.perception.input_check import FrozenCheck, nothing_to_see
 from vision_banana_ros.tasks.profiles_relative import MEANINGS
 
 
@@ -53,6 +54,7 @@ class Stream:
         self.schedule = Schedule()
         self._ranges = Ranges(node, prefix)
         self.depth = DepthChain(self._ranges, self.faults)
+        self._still = FrozenCheck()
         self.asking: Asking | None = None
         self._composer = Composer()
         self.active = False
@@ -92,6 +94,7 @@ class Stream:
             self.counts.drop("inactive")
         self._ranges.listen("")
         self.frames.clear()
+        self._still = FrozenCheck()
         self._composer = Composer()  # its buffers go, also where a frame is still being written into them
 
     def change(self, asking: Asking) -> None:
@@ -171,6 +174,8 @@ class Stream:
         except InputError as error:
             self.faults.report("image", f"An image on {self.inputs.topic('image')} was dropped: {error}")
             return "unusable"
+        if reason := self._shows_nothing(frame, image, asking):
+            return reason
         pacing = asking.settings.pacing
         groups = self.schedule.plan({group_of(topic) for topic in watched}, frame.stamp_ns, pacing)
         if not groups:
@@ -184,6 +189,8 @@ class Stream:
         messages = {topic: self._composer.compose(topic, seen) for topic in topics}
         if asking.depth_kind and not any(messages.values()):
             return "no metres"
+        if self._ages.too_old(frame, asking.settings.max_age):  # by now
+            return "stale"
         with self._turn:
             if not self.active:
                 return "inactive"
@@ -192,6 +199,19 @@ class Stream:
                     self.outputs.publish(topic, message)
         self.schedule.took(groups, time.perf_counter() - started)
         self.counts.publish(self._ages.of(frame))
+        return ""
+
+    def _shows_nothing(self, frame: Frame, image: np.ndarray, asking: Asking) -> str:
+        """Why a frame is not worth asking about; nothing where it is."""
+        why = nothing_to_see(image, getattr(frame.message, "encoding", ""))
+        still = self._still.frozen(image, asking.settings.frozen_after)
+        if why:
+            topic = self.inputs.topic("image")
+            self.faults.report("nothing", f"A frame on {topic} was dropped because there is nothing to see in it. {why}")
+            return "nothing to see"
+        if still:
+            self.faults.report("frozen", f"A frame on {self.inputs.topic('image')} was dropped. {still}")
+            return "frozen"
         return ""
 
     def _look(self, frame: Frame, image: np.ndarray, topics: Collection[str], asking: Asking) -> Seen | str:

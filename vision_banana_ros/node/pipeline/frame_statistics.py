@@ -17,6 +17,8 @@ DROPS = {
     "unanswerable": "nothing is asked for the outputs that are subscribed to",
     "stale": "older than max_age",
     "unusable": "the image cannot be read",
+    "nothing to see": "it is dark, burnt out, of one colour, or noise",
+    "frozen": "the camera sends the same picture again and again, for longer than frozen_after",
     "unreadable": "too little of an answer can be read",
     "no metres": "relative depth, and the ranges of scale_check do not fit it",
     "failed": "an error in the generator or the node, such as memory that ran out",

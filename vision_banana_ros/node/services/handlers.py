@@ -18,6 +18,7 @@ from vision_banana_ros.node.topics.inputs import nanoseconds
 from vision_banana_ros.node.topics.messages import image_message
 from vision_banana_ros.perception import Intrinsics, Perceiver, Question
 from vision_banana_ros.perception.geometry import Letterbox
+from vision_banana_ros.perception.input_check import nothing_to_see
 from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.tasks.colors import BLACK, far_apart, write_color
 from vision_banana_ros.tasks.legend_text import clean_text, read_legend
@@ -44,6 +45,8 @@ def segment(
     metres: depth in metres of the generator's answer, see DepthChain.metres.
     """
     image = read_image(message)
+    if why := nothing_to_see(image, getattr(message, "encoding", "")):
+        raise InputError(f"There is nothing to see in the image. {why}")
     camera = camera_of(image.shape[:2], asking.perceiver)
     questions = [look_for(expression)]
     if camera is not None and "depth" in asking.questions:
