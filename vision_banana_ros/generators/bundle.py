@@ -22,6 +22,7 @@ GRAPHS = ("image.onnx", "text.onnx", "answer.onnx")
 INT8_GRAPHS = {"image.onnx": "image.int8.onnx", "answer.onnx": "answer.int8.onnx"}  # a bundle need not have them
 OPTIONAL = ("encoder", "prompts")  # folders whose files carry their own checksums: a robot need not have them
 TAUS = {"background_tau", "region_tau", "merge_tau"}  # of `instances.decode`
+REFERENCE = "reference.png"  # a frame and the answers to it, see `generators.reference`; bundles made before 0.2 have none
 PRECISION = "precision.json"  # what the int8 graphs' answers lose
 
 
@@ -40,6 +41,7 @@ class Manifest(AnswerFormat):
     files: dict[str, str]  # name -> SHA-256
     made: dict[str, Any]  # how the weights came to be: commands, commit, counts
     backbone: dict[str, Any]  # of an imported editor, which has other graphs than GRAPHS
+    reference: tuple[str, ...] = ()  # the instructions whose answers are in REFERENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +94,9 @@ def add_metrics(path: Path, split: str, measured: dict[str, Any]) -> None:
     renew_manifest(path)
 
 
-def renew_manifest(path: Path) -> None:
-    """List the files that lie in a bundle's folder now, and nothing else anew."""
-    fields = _read_json(path / MANIFEST)
+def renew_manifest(path: Path, **changed: Any) -> None:
+    """List the files that lie in a bundle's folder now, and nothing else anew but the fields `changed`."""
+    fields = _read_json(path / MANIFEST) | changed
     write_manifest(path, {name: value for name, value in fields.items() if name not in ("format", "files")})
 
 
@@ -140,6 +142,7 @@ def _manifest(path: Path) -> Manifest:
             depth_focal_px=_focal(raw.get("depth_focal_px", 0.0)),
             instance_taus=_taus(raw.get("instance_taus", {})),
             referring_core=_core(raw.get("referring_core", 0.0)),
+            reference=tuple(str(instruction) for instruction in raw.get("reference", ())),
             backbone=dict(raw.get("backbone", {})),
         )
     except (KeyError, TypeError, IndexError, ValueError) as error:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a generator may raise while it serves."""
+"""What a generator may raise."""
+
+from vision_banana_ros.errors import InputError
 
 
 class ExecutorLost(RuntimeError):
@@ -8,3 +10,7 @@ class ExecutorLost(RuntimeError):
     The message is a sentence for the user. The executor has freed what it held and must not be used again; another
     one may answer the same frame (see `FallbackExecutor`).
     """
+
+
+class WrongAnswers(InputError):
+    """An executor runs, but what it paints is not what the bundle's graphs paint."""

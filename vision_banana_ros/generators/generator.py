@@ -9,9 +9,11 @@ import numpy as np
 
 from vision_banana_ros.generators.base import BundleGenerator
 from vision_banana_ros.generators.bundle import Bundle, open_bundle
+from vision_banana_ros.generators.errors import WrongAnswers
 from vision_banana_ros.generators.executors import Executor, Features, load_executor
 from vision_banana_ros.generators.own.device_decode import as_answer, decode_inputs
 from vision_banana_ros.generators.own.tokenizer import tokenize
+from vision_banana_ros.generators.reference import trusted
 from vision_banana_ros.tasks.colors import Rgb
 
 PROMPTS_KEPT = 256  # encoded instructions kept in memory
@@ -54,17 +56,26 @@ class Generator(BundleGenerator[tuple[np.ndarray, np.ndarray]]):
 
         image: (H, W, 3) uint8 RGB of exactly `size`. Returns (N, H, W, 3) float32 in 0..1.
         """
-        return self._executor.answer(*self._given(image, instructions))
+        return trusted(self._executor.answer(*self._given(image, instructions)), len(instructions), self.size)
 
     def answer(self, image: np.ndarray, questions: Sequence[Asked]) -> list[Any]:
         """As `paint`, but what the executor can decode on its device comes back as the task's `Answer`, everything else as the
         picture (H, W, 3) to be read."""
         given = self._given(image, [question.instruction for question in questions])
         if not getattr(self._executor, "decodes", ()):
-            return list(self._executor.answer(*given))
+            return list(trusted(self._executor.answer(*given), len(questions), self.size))
         asked = [(q.task, decode_inputs(q.task, q.legend, q.color)) for q in questions]
         outputs = self._executor.read(*given, asked)  # type: ignore[attr-defined]
-        return [out[0] if len(out) == 1 else as_answer(q.task, out) for q, out in zip(questions, outputs, strict=True)]
+        return [
+            trusted(out[0][None], 1, self.size)[0] if len(out) == 1 else self._decoded(q.task, out)
+            for q, out in zip(questions, outputs, strict=True)
+        ]
+
+    def _decoded(self, task: str, outputs: list[np.ndarray]) -> Any:
+        if any(values.shape[:2] != self.size for values in outputs):
+            shapes = ", ".join(str(values.shape) for values in outputs)
+            raise WrongAnswers(f"The answer to {task} has the shapes {shapes}, not those of {self.size}: it is not used.")
+        return as_answer(task, outputs)
 
     def _given(self, image: np.ndarray, instructions: Sequence[str]) -> tuple[Features, np.ndarray, np.ndarray]:
         """What an executor answers from: features, encoded instructions and their mask."""

@@ -13,6 +13,7 @@ from vision_banana_ros.generators.backbones.noise_schedule import Step, start_of
 from vision_banana_ros.generators.backbones.prompt_cache import Encoding, Prompt, cache_of, command_for
 from vision_banana_ros.generators.base import BundleGenerator
 from vision_banana_ros.generators.bundle import Bundle
+from vision_banana_ros.generators.reference import trusted
 from vision_banana_ros.tasks.profiles import Asked, Profile, Question, profile
 
 PROMPTS_KEPT = 32  # an encoded instruction takes 16 MB
@@ -72,7 +73,8 @@ class BackboneGenerator(BundleGenerator[Prompt]):
         """
         self._check(image, instructions)
         prompts = [self._prompt(instruction, wait=False) for instruction in instructions]
-        return self._runner.paint(np.ascontiguousarray(image), prompts, self._steps, self._start, self._guidance)
+        painted = self._runner.paint(np.ascontiguousarray(image), prompts, self._steps, self._start, self._guidance)
+        return trusted(painted, len(instructions), self.size)
 
     def answer(self, image: np.ndarray, questions: Sequence[Question]) -> list[Any]:
         """Ask in the words of the bundle's profile and read by its rules: each task's `Answer`, for depth of a relative profile

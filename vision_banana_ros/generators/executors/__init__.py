@@ -10,6 +10,7 @@ import numpy as np
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.bundle import Bundle
 from vision_banana_ros.generators.executors.fallback import FallbackExecutor
+from vision_banana_ros.generators.reference import check_answers
 from vision_banana_ros.missing import cure
 
 EXECUTORS = ("onnxruntime", "torch", "tensorrt", "tensorrt_rtx")
@@ -46,8 +47,8 @@ def load_executor(bundle: Bundle, wanted: str) -> tuple[Executor, str]:
 
     wanted: a name, with options after a colon ("torch:compiled-bf16", "onnxruntime:fp32"; each executor's file names its own);
     or several names in order of preference, with commas ("tensorrt,onnxruntime"); or "auto", the best that this machine has.
-    With names left, the CPU also takes over from one that is lost while it serves. Raises InputError with every reason where
-    none of them can be had.
+    Each answers the bundle's stored frame first, and is refused where it does so wrongly. With names left, the CPU also takes
+    over from one that is lost while it serves. Raises InputError with every reason where none of them can be had.
     """
     names = _names(wanted)
     refused: list[str] = []
@@ -56,13 +57,14 @@ def load_executor(bundle: Bundle, wanted: str) -> tuple[Executor, str]:
         try:
             module = importlib.import_module(f"{__name__}.{kind}")
             executor: Executor = module.load(bundle, tuple(options.split("-")) if options else ())
+            checked = check_answers(bundle, executor)
         except InputError as error:
             refused.append(f"{name}: {error}")
             continue
         except ImportError as error:
             refused.append(f"{name}: {cure(error)}")
             continue
-        why = _why(wanted, executor, refused)
+        why = " ".join(filter(None, [_why(wanted, executor, refused), getattr(executor, "why", ""), checked]))
         return (_with_fallback(bundle, executor) if name != names[-1] else executor), why
     raise InputError(refused[0].partition(": ")[2] if len(refused) == 1 else f"No executor can be had. {' '.join(refused)}")
 

@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """ONNX Runtime: on the CPU the executor that is always there, and on a GPU where its GPU build is installed.
 
-Options: where, "cpu", "cuda" or "tensorrt" (the best that there is); and in what, "fp32" or "int8" (int8 on a CPU that has
-instructions for it, if the bundle has such graphs: they are exported only where they answer as well).
+Options: where, "cpu", "cuda" or "tensorrt" (the best that there is); and in what, "fp32" or "int8": on a CPU the one that costs
+less, measured (`measured`), if the bundle has int8 graphs (they are exported only where they answer as well). Of a bundle without
+stored answers int8 is taken on a CPU that has instructions for it.
 """
 
 import os
 import platform
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators.bundle import GRAPHS, INT8_GRAPHS, Bundle
+from vision_banana_ros.generators.bundle import GRAPHS, INT8_GRAPHS, REFERENCE, Bundle
 from vision_banana_ros.generators.errors import ExecutorLost
 from vision_banana_ros.generators.executors import Features, has_gpu
+from vision_banana_ros.generators.executors.measured import fastest
 
 PROVIDERS = {"tensorrt": "TensorrtExecutionProvider", "cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
 #: Without one of these, products of 8-bit numbers are summed in 16 bits and saturate: slower, and wrong.
@@ -27,10 +30,11 @@ _INT8_INSTRUCTIONS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp")
 class OnnxRuntimeExecutor:
     """Runs a bundle's graphs with one of ONNX Runtime's providers.
 
-    where: a key of PROVIDERS. precision: "fp32" or "int8".
+    where: a key of PROVIDERS. precision: "fp32" or "int8". why: a sentence on the choice of it.
     """
 
-    def __init__(self, bundle: Bundle, where: str, precision: str) -> None:
+    def __init__(self, bundle: Bundle, where: str, precision: str, why: str = "") -> None:
+        self.why = why
         cores = len(os.sched_getaffinity(0))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -83,14 +87,19 @@ def load(bundle: Bundle, options: Sequence[str] = ()) -> OnnxRuntimeExecutor:
     where = next((option for option in options if option in PROVIDERS), None) or _best_provider()
     if PROVIDERS[where] not in onnxruntime.get_available_providers():
         raise InputError(f"This build of onnxruntime has no {PROVIDERS[where]}: `pip install onnxruntime-gpu` in its place.")
+    why = ""
     has_int8 = all(graph in bundle.manifest.files for graph in INT8_GRAPHS.values())
     best = "int8" if where == "cpu" and has_int8 and _cpu_counts_in_int8() else "fp32"
+    if where == "cpu" and has_int8 and REFERENCE in bundle.manifest.files:  # so that wrong answers are found out
+        loads = {name: partial(OnnxRuntimeExecutor, bundle, where, name) for name in ("int8", "fp32")}
+        if not any(option in loads for option in options):
+            best, why = fastest(bundle, loads)
     precision = next((option for option in options if option not in PROVIDERS), best)
     if precision == "int8" and where != "cpu":
         raise InputError(f"A bundle's int8 graphs are for CPUs: ask for onnxruntime:cpu-int8, or for onnxruntime:{where}-fp32.")
     if precision == "int8" and not has_int8:
         raise InputError(f"Bundle '{bundle.path}' has no int8 graphs: ask for fp32, or export it with --int8.")
-    return OnnxRuntimeExecutor(bundle, where, precision)
+    return OnnxRuntimeExecutor(bundle, where, precision, why)
 
 
 def _best_provider() -> str:

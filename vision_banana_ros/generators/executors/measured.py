@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which of several precisions is the best here: tried for a second at the first load, and remembered by machine and bundle."""
+
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators.bundle import MANIFEST, Bundle
+from vision_banana_ros.generators.own.tokenizer import tokenize
+from vision_banana_ros.generators.reference import QUESTIONS, check_answers
+
+if TYPE_CHECKING:
+    from vision_banana_ros.generators.executors import Executor
+
+TRIED_S = 0.5
+"""Of each, after a first frame."""
+MIN_FRAMES = 3
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a frame with a question about depth and one about normals: seconds, and seconds of all cores together; the least of
+    some tries, for others use the machine too."""
+
+    wall_s: float
+    cpu_s: float
+
+    @property
+    def both(self) -> float:
+        """An answer in half the time is worth twice the cores, and no more: a robot has other work for them."""
+        return self.wall_s * self.cpu_s
+
+
+def fastest(bundle: Bundle, loads: Mapping[str, Callable[[], "Executor"]]) -> tuple[str, str]:
+    """The name of the precision that costs least of those that answer as the bundle's reference does, and a sentence with figures.
+
+    Args:
+        loads: What loads an executor, by precision; the first is taken where none can be tried.
+    """
+    known = _remembered(bundle, tuple(loads))
+    when = "measured on this machine before"
+    if known is None:
+        when, known = "measured just now", {}
+        for name, load in loads.items():
+            with suppress(InputError):  # that one is not to be had here, or answers wrongly
+                executor = load()
+                check_answers(bundle, executor)
+                known[name] = measure(bundle, executor)
+        _remember(bundle, tuple(loads), known)
+    if not known:
+        return next(iter(loads)), "None could be tried."
+    best = min(known, key=lambda name: known[name].both)
+    figures = ", ".join(f"{name} {cost.wall_s * 1e3:.0f} ms ({cost.cpu_s * 1e3:.0f} ms of all cores)" for name, cost in known.items())
+    return best, f"For two questions it takes {figures}, {when}."
+
+
+def measure(bundle: Bundle, executor: "Executor") -> Cost:
+    """What a frame costs."""
+    manifest = bundle.manifest
+    prompts = [tokenize(instruction(), manifest.text_length, manifest.text_buckets) for instruction in QUESTIONS]
+    pieces, colors, mask = (np.stack([getattr(prompt, part) for prompt in prompts]) for part in ("pieces", "colors", "mask"))
+    text = executor.encode_text(pieces, colors, mask)
+    frame = np.random.default_rng(0).integers(0, 256, (*manifest.size, 3), np.uint8)
+    executor.answer(executor.encode_image(frame), text, mask)
+    walls, cpus = [], []
+    end = time.perf_counter() + TRIED_S
+    while len(walls) < MIN_FRAMES or time.perf_counter() < end:
+        wall, cpu = time.perf_counter(), time.process_time()
+        executor.answer(executor.encode_image(frame), text, mask)
+        walls.append(time.perf_counter() - wall)
+        cpus.append(time.process_time() - cpu)
+    return Cost(min(walls), min(cpus))
+
+
+def _place() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vision_banana" / "executors.json"
+
+
+def _key(bundle: Bundle, names: tuple[str, ...]) -> str:
+    """Another CPU, number of cores, version of the runtime, or bundle has to be measured anew."""
+    import onnxruntime
+
+    cpu = platform.machine()
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next((line for line in lines if line.startswith(("model name", "CPU part"))), cpu)
+    manifest = sha256((bundle.path / MANIFEST).read_bytes()).hexdigest()
+    return " ".join([cpu, str(len(os.sched_getaffinity(0))), onnxruntime.__version__, manifest, *names])
+
+
+def _read() -> dict[str, dict[str, dict[str, float]]]:
+    try:
+        content = json.loads(_place().read_text())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _remembered(bundle: Bundle, names: tuple[str, ...]) -> dict[str, Cost] | None:
+    try:
+        found = {name: Cost(**cost) for name, cost in _read()[_key(bundle, names)].items()}
+        usable = set(found) <= set(names) and all(0 < cost.both < 1e6 for cost in found.values())
+    except (AttributeError, KeyError, TypeError):
+        return None
+    return found if found and usable else None
+
+
+def _remember(bundle: Bundle, names: tuple[str, ...], known: dict[str, Cost]) -> None:
+    """Where the user's cache cannot be written it is measured at every load."""
+    place = _place()
+    with suppress(OSError):
+        content = {**_read(), _key(bundle, names): {name: asdict(cost) for name, cost in known.items()}}
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=place.parent, prefix=".executors-", delete=False) as file:
+            file.write(json.dumps(content, indent=1) + "\n")
+        Path(file.name).replace(place)

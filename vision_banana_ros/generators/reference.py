@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A frame and the answers that a bundle's graphs gave to it when it was made: what every executor must give too.
+
+A driver, a compiler or a CPU without the right instructions can make an executor wrong without a word. So it answers the stored
+frame once when it is loaded, and is refused where its pictures differ by more than its precision explains.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators.bundle import REFERENCE, Bundle, open_bundle, renew_manifest
+from vision_banana_ros.generators.errors import WrongAnswers
+from vision_banana_ros.generators.own.tokenizer import tokenize
+from vision_banana_ros.tasks import depth, normals
+
+if TYPE_CHECKING:
+    from vision_banana_ros.generators.executors import Executor
+
+QUESTIONS = (depth.instruction, normals.instruction)
+"""What is asked of the stored frame."""
+TOLERANCES = {"fp32": 1.0, "fp16": 2.0, "bf16": 6.0, "int8": 6.0}
+"""Mean difference of colours, of 255, by the precision in the executor's name. ONNX Runtime's int8 graphs on a CPU that has the
+instructions for them differ by 1.0 from its fp32 ones; the answers to a frame mirrored by 18, with two channels swapped by 11."""
+OUTSIDE = 0.25
+"""So far beyond 0..1 a generator may overshoot: what lies further is no colour."""
+
+
+def write_reference(path: Path, frame: np.ndarray) -> None:
+    """Store a frame with the answers of the bundle's own fp32 graphs, by ONNX Runtime on the CPU, and renew the manifest.
+
+    Args:
+        path: The bundle's folder, with all graphs in it.
+        frame: (H, W, 3) uint8 RGB of the bundle's size, of a scene with depth and edges.
+    """
+    from vision_banana_ros.generators.executors.onnxruntime import OnnxRuntimeExecutor
+
+    bundle = open_bundle(path)
+    if frame.shape != (*bundle.manifest.size, 3) or frame.dtype != np.uint8:
+        raise InputError(f"The stored frame must be uint8 of {(*bundle.manifest.size, 3)}, not {frame.dtype} of {frame.shape}.")
+    instructions = tuple(instruction() for instruction in QUESTIONS)
+    painted = _answers(bundle, OnnxRuntimeExecutor(bundle, "cpu", "fp32"), frame, instructions)
+    stored = np.concatenate([frame, *(painted.clip(0, 1) * 255).round().astype(np.uint8)])
+    ok, data = cv2.imencode(".png", cv2.cvtColor(stored, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    assert ok
+    (path / REFERENCE).write_bytes(data.tobytes())
+    renew_manifest(path, reference=instructions)
+
+
+def check_answers(bundle: Bundle, executor: "Executor") -> str:
+    """Hold an executor against the stored answers.
+
+    Returns:
+        A sentence for the log: how far it is from them, or that the bundle stores none.
+
+    Raises:
+        WrongAnswers: where it differs by more than its precision explains, or its pictures have another size or NaN in them.
+    """
+    if REFERENCE not in bundle.manifest.files or not bundle.manifest.reference:
+        return "The bundle stores no answers to check it by (it was made before 0.2)."
+    frame, expected = _stored(bundle)
+    painted = _answers(bundle, executor, frame, bundle.manifest.reference)
+    if painted.shape != expected.shape:
+        raise WrongAnswers(f"{executor.name} paints pictures of {painted.shape}, not of {expected.shape}: do not use it.")
+    if not np.isfinite(painted).all():
+        raise WrongAnswers(
+            f"{executor.name} paints colours that are no numbers (NaN or infinite) for the stored frame: do not use it."
+        )
+    differs = np.abs(painted * 255 - expected).mean((1, 2, 3)).max()
+    allowed = next((most for name, most in TOLERANCES.items() if name in executor.name), max(TOLERANCES.values()))
+    if differs > allowed:
+        raise WrongAnswers(
+            f"{executor.name} answers wrongly on this machine: its pictures of the stored frame differ from the stored ones by"
+            f" {differs:.1f} of 255 on average, {allowed:g} are allowed. Update its driver and libraries, or use another executor."
+        )
+    return f"Its answers to the stored frame differ from the stored ones by {differs:.2f} of 255 on average."
+
+
+def trusted(painted: np.ndarray, count: int, size: tuple[int, int]) -> np.ndarray:
+    """Pictures as an executor painted them, with NaN, which no task reads, in place of what is no colour.
+
+    Args:
+        painted: What should be (count, H, W, 3) floats in 0..1.
+
+    Raises:
+        WrongAnswers: where the shape is another one: pixels would go to the wrong places.
+    """
+    if painted.shape != (count, *size, 3):
+        raise WrongAnswers(f"The generator painted {painted.shape} in place of {(count, *size, 3)}: the answer is not used.")
+    with np.errstate(invalid="ignore"):
+        colors = (painted >= -OUTSIDE) & (painted <= 1 + OUTSIDE)
+    return painted if colors.all() else np.where(colors.all(-1, keepdims=True), painted, np.float32(np.nan))
+
+
+def _stored(bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
+    """The frame, (H, W, 3) uint8, and the answers, (N, H, W, 3), 0-255."""
+    picture = cv2.imdecode(np.frombuffer((bundle.path / REFERENCE).read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    height, width = bundle.manifest.size
+    if picture is None or picture.shape != ((1 + len(bundle.manifest.reference)) * height, width, 3):
+        raise InputError(f"{REFERENCE} of bundle '{bundle.path}' does not hold a frame and its answers: export the bundle again.")
+    parts = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).reshape(-1, height, width, 3)
+    return np.ascontiguousarray(parts[0]), parts[1:].astype(np.float32)
+
+
+def _answers(bundle: Bundle, executor: "Executor", frame: np.ndarray, instructions: Sequence[str]) -> np.ndarray:
+    manifest = bundle.manifest
+    prompts = [tokenize(instruction, manifest.text_length, manifest.text_buckets) for instruction in instructions]
+    pieces, colors, mask = (np.stack([getattr(prompt, part) for prompt in prompts]) for part in ("pieces", "colors", "mask"))
+    text = executor.encode_text(pieces, colors, mask)
+    return executor.answer(executor.encode_image(frame), text, mask)
