@@ -16,8 +16,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from vision_banana_ros.evaluation.junk import junk_frames
 
+from vision_banana_ros.evaluation.junk import junk_frames
 from vision_banana_ros.evaluation.report import origin
 from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.perception import Perceiver, Question

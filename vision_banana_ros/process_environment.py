@@ -14,12 +14,18 @@ TELEMETRY_OFF = {
 }
 
 
+MAX_DECODED_PIXELS = 25_000_000
+"""OpenCV's own bound, which holds whatever a header declares: the same as `image_encodings.MAX_PIXELS`, where more is refused in
+words first."""
+
+
 def prepare() -> None:
     """No library reports home, and each has a folder that it can write, also for a user without one (services, containers).
 
     A user's own NUMBA_CACHE_DIR, ROS_HOME or ROS_LOG_DIR is left alone.
     """
     os.environ.update(TELEMETRY_OFF)
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_DECODED_PIXELS))
     package = Path(__file__).resolve().parent
     home = Path.home() if os.environ.get("HOME") or os.path.exists(os.path.expanduser("~")) else Path("/nonexistent")
     compiled = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")

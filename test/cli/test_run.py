@@ -324,3 +324,55 @@ def test_a_question_a_task_is_asked_of_a_generator_of_all_tasks():
     assert [q.task for q in questions] == ["depth", "normals", "semantic", "instances", "referring", "referring"]
     assert list(questions[2].legend) == ["floor", "wall"] and questions[4].color != questions[5].color
     assert all(isinstance(q, Question) for q in questions)
+
+
+def test_names_lead_nowhere_else_and_no_result_is_lost(oracle, tmp_path, capsys):
+    folder, out = tmp_path / "in", tmp_path / "deep" / "out"
+    folder.mkdir()
+    names = ["...png", "....png", "same.png", "same.jpg", "a b.png"]
+    for name in names:
+        save(folder / name, picture())
+    (folder / "folder.png").mkdir()
+    (folder / "text.png").write_text("no picture")
+    assert main(["run", str(folder), "--out", str(out)]) == 1
+    report = json.loads((out / "summary.json").read_text())
+    assert report["not_answered"] == 2
+    folders = [out / frame["folder"] for frame in report["frames"]]
+    assert len(set(folders)) == len(names) and all((each / "depth.npy").is_file() and each.parent == out for each in folders)
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+def test_an_earlier_run_is_not_overwritten_unasked(oracle, tmp_path, capsys):
+    image = save(tmp_path / "a.png", picture())
+    command = ["run", str(image), "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    before = (tmp_path / "out" / "a" / "depth.npy").stat().st_mtime_ns
+    capsys.readouterr()
+    assert main(command) == 2
+    assert "--overwrite" in one_line(capsys)
+    assert (tmp_path / "out" / "a" / "depth.npy").stat().st_mtime_ns == before
+    assert main([*command, "--overwrite"]) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "legend.json", "summary.json"]
+
+
+def test_a_picture_without_anything_in_it_is_not_answered(oracle, tmp_path, capsys):
+    assert main(["run", str(save(tmp_path / "black.png", np.zeros((60, 80, 3), np.uint8))), "--out", str(tmp_path / "out")]) == 1
+    assert "there is nothing to see in black. It is dark" in capsys.readouterr().err
+
+
+def test_a_disk_that_is_full_is_a_sentence_and_leaves_no_cut_file(oracle, tmp_path, capsys):
+    import resource
+    import signal
+
+    image = save(tmp_path / "a.png", picture())
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))  # no file may grow beyond this
+    try:
+        assert main(["run", str(image), "--out", str(tmp_path / "out")]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert "File too large: " in one_line(capsys)
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert all(path.name in ("legend.json",) or path.stat().st_size < 2000 for path in files)
+    assert not any(path.name.startswith(".") for path in files)

@@ -54,8 +54,8 @@ def test_a_frame_that_is_burnt_out_but_for_a_corner_is_known():
     assert "burnt out" in nothing_to_see(image)
 
 
-@pytest.mark.parametrize("light", [1.0, 0.1, 0.01, 0.003])
-def test_scenes_pass_in_a_three_hundredth_of_their_light_too(light):
+@pytest.mark.parametrize("light", [1.0, 0.1, 0.03])
+def test_scenes_pass_in_a_thirtieth_of_their_light_too(light):
     rng = np.random.default_rng(5)
     for seed in range(12):
         assert nothing_to_see(darker(rendered(seed), light, rng)) == "", seed
@@ -83,3 +83,9 @@ def test_identical_frames_are_taken_for_a_while_and_without_a_limit_for_ever():
     for after_s in (60.0, 0.0):
         check = FrozenCheck()
         assert not any(check.frozen(image.copy(), after_s) for _ in range(20))
+
+
+def test_a_scene_of_which_darkness_leaves_nothing_is_dark():
+    rng = np.random.default_rng(6)
+    said = [nothing_to_see(darker(rendered(seed), 0.0002, rng)) for seed in range(12)]
+    assert sum("dark" in why for why in said) >= 11

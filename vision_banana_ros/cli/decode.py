@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vision_banana_ros.cli.shared.answer_files import stems, tile, write_answer, write_legend, write_sheet
+from vision_banana_ros.cli.shared.answer_files import refuse_used, stems, tile, write_answer, write_legend, write_sheet
 from vision_banana_ros.cli.shared.frame_sources import read_picture
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception import Question
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", choices=TASKS, metavar="TASK", help=", ".join(TASKS))
     parser.add_argument("answer", type=Path, metavar="ANSWER.png")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--overwrite", action="store_true", help="write into a folder that holds results already")
     parser.add_argument(
         "--legend",
         nargs="+",
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     question = _question(args)
+    refuse_used(args.out, args.overwrite, f"{stems([question])[0]}_confidence.png")
     painted = read_picture(args.answer)
     answer = question.read(painted)
     args.out.mkdir(parents=True, exist_ok=True)

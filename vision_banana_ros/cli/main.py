@@ -67,9 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         return _complain(str(error), 2)
     except OSError as error:
-        if error.strerror is None or error.filename is None:
+        if error.strerror is None:
             raise
-        return _complain(f"{error.strerror}: '{error.filename}'.", 2)
+        return _complain(f"{error.strerror}" + (f": '{error.filename}'." if error.filename is not None else "."), 2)
+    except MemoryError:
+        return _complain("The memory ran out: give smaller pictures, or fewer questions.", 1)
     except KeyboardInterrupt:
         return _complain("interrupted.", 130)
 

@@ -8,12 +8,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from vision_banana_ros.cli.shared.answer_files import stems, tile, write_answer, write_legend, write_sheet
+from vision_banana_ros.cli.shared.answer_files import Folders, refuse_used, stems, tile, write_answer, write_legend, write_sheet
 from vision_banana_ros.cli.shared.calibration import fit_camera, read_camera_info
 from vision_banana_ros.cli.shared.frame_sources import Frame, open_frames
 from vision_banana_ros.cli.shared.question_arguments import add_question_arguments, questions_for
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.files import write_bytes
 from vision_banana_ros.generators import default_bundle, load_generator
+from vision_banana_ros.generators.errors import ExecutorLost
 from vision_banana_ros.perception import Intrinsics, Looks, Perceiver, Question, points
 from vision_banana_ros.perception.input_check import nothing_to_see
 from vision_banana_ros.perception.ply import write_ply
@@ -32,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="a folder for the results; each frame gets its own inside",
     )
+    parser.add_argument("--overwrite", action="store_true", help="write into a folder that holds the results of an earlier run")
     parser.add_argument("--bundle", type=Path, help="the generator's folder; default: the one that is installed")
     parser.add_argument("--executor", default="auto", help="what runs the generator; default: the best there is")
     parser.add_argument(
@@ -50,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    refuse_used(args.out, args.overwrite)
+    args.out.mkdir(parents=True, exist_ok=True)
     if args.fov is not None:
         Intrinsics.from_fov(1, 1, args.fov)  # a mistake is told before any work is done
     frames = open_frames(args.input, args.topic)
@@ -59,13 +64,13 @@ def run(args: argparse.Namespace) -> int:
     perceiver = Perceiver(generator, passes=args.passes)
     for question in perceiver.asked(questions):
         generator.prepare(generator.asked(question).instruction)
-    args.out.mkdir(parents=True, exist_ok=True)
     write_legend(args.out, questions)
     print(
         f"{generator.name} ({generator.executor}) answers {frames.count} frames, {len(questions)} questions each.",
         file=sys.stderr,
     )
 
+    folders = Folders(args.out, args.overwrite)
     warned: set[str] = set()
     report: list[dict[str, Any]] = []
     failed = 0
@@ -77,17 +82,21 @@ def run(args: argparse.Namespace) -> int:
                 raise InputError(f"there is nothing to see in {frame.name}. {why}")
             camera, remark = _camera(frame, args.fov, calibration, "clouds and depth" if perceiver.needs_lens else "clouds")
             looks = perceiver.look(frame.image, questions, camera)
-            report.append(_write(args.out / frame.name, frame, camera, questions, looks))
-        except InputError as error:
+            report.append(_write(folders.make(frame.name), frame, camera, questions, looks))
+        except (InputError, MemoryError) as error:
             failed += 1
-            print(f"[{number}/{frames.count}] not answered: {error}", file=sys.stderr)
+            print(f"[{number}/{frames.count}] not answered: {error or 'the memory ran out.'}", file=sys.stderr)
             continue
+        except ExecutorLost as error:
+            failed += frames.count - number + 1
+            print(f"[{number}/{frames.count}] not answered, and none after it: {error}", file=sys.stderr)
+            break
         if remark and remark not in warned:
             warned.add(remark)
             print(remark, file=sys.stderr)
         print(f"[{number}/{frames.count}] {frame.name}: {looks.paint_s + looks.read_s:.2f} s", file=sys.stderr)
     summary = {"bundle": generator.name, "executor": generator.executor, "not_answered": failed, "frames": report}
-    (args.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    write_bytes(args.out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
     _print_summary(report, failed, args.out)
     return 1 if failed else 0
 
@@ -107,9 +116,8 @@ def _camera(frame: Frame, fov: float | None, calibration: Any, what: str) -> tup
 
 def _write(folder: Path, frame: Frame, camera: Intrinsics, questions: list[Question], looks: Looks) -> dict[str, Any]:
     started = time.perf_counter()
-    folder.mkdir(parents=True, exist_ok=True)
     names = stems(questions)
-    record: dict[str, Any] = {"name": frame.name, "stamp_ns": frame.stamp_ns}
+    record: dict[str, Any] = {"name": frame.name, "folder": folder.name, "stamp_ns": frame.stamp_ns}
     for name, question, answer in zip(names, questions, looks, strict=True):
         write_answer(folder, name, question, answer)
         if isinstance(answer, depth.Answer):

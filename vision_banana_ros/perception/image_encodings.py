@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.perception.whole_pictures import decode_whole
 
 Buffer = bytes | bytearray | memoryview | np.ndarray
 
@@ -28,8 +29,8 @@ _ENCODINGS: dict[str, tuple[int, int, int | None]] = {
 }
 ENCODINGS = tuple(_ENCODINGS)
 
-MAX_PIXELS = 64_000_000
-"""Larger images are refused: no camera of a robot makes them, and they would take the memory of everything else."""
+MAX_PIXELS = 25_000_000
+"""Larger images are refused: hardly a camera of a robot makes them, and a frame with its answers takes some 130 bytes a pixel."""
 _HEADERS = 1 << 20
 """A JPEG's size stands behind its metadata: thumbnails, profiles."""
 
@@ -78,7 +79,7 @@ def compressed_to_rgb(data: Buffer) -> np.ndarray:
     if size is not None:
         refuse_huge(*size)
     # Orientation tags are ignored: CameraInfo describes the sensor's own rows and columns.
-    image = cv2.imdecode(flat, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if size is not None else None
+    image = decode_whole(flat, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if size is not None else None
     if image is None:
         raise InputError(f"The {flat.size} bytes of the compressed image are neither JPEG nor PNG; publish one of these, whole.")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
@@ -101,6 +102,8 @@ def _declared_size(head: bytes) -> tuple[int, int] | None:
             at += 1
         elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # start of a frame
             return int.from_bytes(head[at + 7 : at + 9], "big"), int.from_bytes(head[at + 5 : at + 7], "big")
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD9:  # these have no length
+            at += 2
         else:
             at += 2 + int.from_bytes(head[at + 2 : at + 4], "big")
     return None

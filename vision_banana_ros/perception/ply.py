@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.files import write_bytes
 
 _VERTEX = np.dtype([("xyz", "<f4", 3), ("rgb", "u1", 3)])
 _HEADER = """ply
@@ -33,7 +34,5 @@ def write_ply(path: str | Path, xyz: np.ndarray, rgb: np.ndarray) -> int:
     vertices = np.empty(int(keep.sum()), _VERTEX)
     vertices["xyz"] = xyz[keep]
     vertices["rgb"] = rgb[keep]
-    with open(path, "wb") as file:
-        file.write(_HEADER.format(count=len(vertices)).encode("ascii"))
-        file.write(vertices.tobytes())
+    write_bytes(Path(path), _HEADER.format(count=len(vertices)).encode("ascii") + vertices.tobytes())
     return len(vertices)

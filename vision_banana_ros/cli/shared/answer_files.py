@@ -15,19 +15,27 @@ sheet.png         image and answers side by side
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from io import BytesIO
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.files import write_bytes
 from vision_banana_ros.perception import visualization
 from vision_banana_ros.perception.questions import Question
 from vision_banana_ros.perception.visualization import Tile
 from vision_banana_ros.tasks import depth, instances, normals, profiles_relative, referring, semantic
 from vision_banana_ros.tasks.colors import write_color
+
+LEGEND = "legend.json"
+"""Written first of all: whoever finds it knows that results are here."""
 
 
 def stems(questions: Sequence[Question]) -> list[str]:
@@ -44,11 +52,11 @@ def stems(questions: Sequence[Question]) -> list[str]:
 def write_answer(folder: Path, stem: str, question: Question, answer: Any) -> None:
     """One answer, at its own size."""
     if isinstance(answer, profiles_relative.Answer):
-        np.save(folder / f"{stem}_relative.npy", answer.depth_relative)
+        _save_numbers(folder / f"{stem}_relative.npy", answer.depth_relative)
     else:
         for ending, values in question.kind.writes(answer).items():
             if ending == ".npy":
-                np.save(folder / f"{stem}.npy", values)
+                _save_numbers(folder / f"{stem}.npy", values)
             else:
                 _save(folder / f"{stem}{ending}", values)
     _save(folder / f"{stem}_confidence.png", (answer.confidence * 255).round().astype(np.uint8))
@@ -63,7 +71,7 @@ def write_legend(folder: Path, questions: Sequence[Question]) -> None:
             classes = [{"id": k, "name": name, "color": write_color(color)} for k, (name, color) in named]
         if question.kind.takes == "expressions" and question.color is not None:
             masks.append({"file": f"{stem}.png", "expression": question.expression, "color": write_color(question.color)})
-    (folder / "legend.json").write_text(json.dumps({"classes": classes, "masks": masks}, indent=2) + "\n")
+    write_bytes(folder / LEGEND, (json.dumps({"classes": classes, "masks": masks}, indent=2) + "\n").encode())
 
 
 def tile(question: Question, answer: Any, image: np.ndarray) -> Tile:
@@ -127,4 +135,43 @@ def write_sheet(path: Path, tiles: Sequence[Tile], title: str, columns: int = 3)
 def _save(path: Path, image: np.ndarray) -> None:
     if image.ndim == 3:
         image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
+    try:
+        ok, data = cv2.imencode(path.suffix, image)
+    except cv2.error:
+        ok = False
+    if not ok:
+        raise InputError(f"'{path}' cannot be written as a picture; end its name with .png.")
+    write_bytes(path, data.tobytes())
+
+
+def _save_numbers(path: Path, values: np.ndarray) -> None:
+    file = BytesIO()
+    np.save(file, values)
+    write_bytes(path, file.getvalue())
+
+
+class Folders:
+    """A folder for each frame inside `out`, named after it: never outside, never one that holds another frame's results, and one of
+    an earlier run only with `overwrite`."""
+
+    def __init__(self, out: Path, overwrite: bool = False):
+        self._out, self._overwrite = out, overwrite
+        self._made: set[Path] = set()
+
+    def make(self, name: str) -> Path:
+        """A new folder. Where the name is taken already, a number is added."""
+        clean = re.sub(r"[^\w.+=@ -]+", "_", name).strip(" .")[:100] or "frame"
+        for number in count(1):
+            folder = self._out / (clean if number == 1 else f"{clean}-{number}")
+            if folder in self._made or (folder.exists() and not (self._overwrite and folder.is_dir() and not folder.is_symlink())):
+                continue
+            folder.mkdir(parents=True, exist_ok=True)
+            self._made.add(folder)
+            return folder
+        raise AssertionError("there is always another number")
+
+
+def refuse_used(out: Path, overwrite: bool, result: str = LEGEND) -> None:
+    """InputError where a folder holds a file of an earlier run, unless it may be overwritten."""
+    if not overwrite and (out / result).exists():
+        raise InputError(f"'{out}' holds results already; name another folder with --out, or give --overwrite.")

@@ -10,10 +10,12 @@ import numpy as np
 from vision_banana_ros.cli.shared.bags import bag_frames, is_bag
 from vision_banana_ros.cli.shared.frames import Frame, Frames, attempt
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.files import read_bounded
 from vision_banana_ros.perception.geometry import Intrinsics
 from vision_banana_ros.perception.image_encodings import compressed_to_rgb
 from vision_banana_ros.scenes import SimulatedCamera
 
+MAX_FILE_BYTES = 256_000_000
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
 
 
@@ -36,9 +38,11 @@ def open_frames(path: Path, topic: str | None = None) -> Frames:
 def read_picture(path: Path) -> np.ndarray:
     """A picture file as (H, W, 3) uint8 RGB. InputError where it is none."""
     try:
-        return compressed_to_rgb(path.read_bytes())
-    except InputError:
-        raise InputError(f"'{path}' is not a picture that can be read; give a whole {', '.join(PICTURES)} file.") from None
+        return compressed_to_rgb(read_bounded(path, MAX_FILE_BYTES))
+    except InputError as error:
+        raise InputError(f"'{path}' is not a picture that can be read; give a whole {', '.join(PICTURES)} file. {error}") from None
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be read ({error.strerror}).") from None
 
 
 def simulated_frames(seed: int, width: int, height: int, rate_hz: float) -> Frames:

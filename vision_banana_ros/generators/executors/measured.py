@@ -73,7 +73,8 @@ def measure(bundle: Bundle, executor: "Executor") -> Cost:
     text = executor.encode_text(pieces, colors, mask)
     frame = np.random.default_rng(0).integers(0, 256, (*manifest.size, 3), np.uint8)
     executor.answer(executor.encode_image(frame), text, mask)
-    walls, cpus = [], []
+    walls: list[float] = []
+    cpus: list[float] = []
     end = time.perf_counter() + TRIED_S
     while len(walls) < MIN_FRAMES or time.perf_counter() < end:
         wall, cpu = time.perf_counter(), time.process_time()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.files import read_json
 
 KEPT = {"legend": list, "expressions": list, "instances_class": str}
 """The parameters that can be kept, and their types."""
@@ -26,13 +27,11 @@ class KeptPrompts:
     def read(self) -> dict[str, Any]:
         """The parameters that were kept, by name; nothing where there is no file. InputError where it cannot be used."""
         try:
-            with self.path.open("rb") as file:
-                text = file.read(MAX_BYTES + 1)
-            values = json.loads(text) if len(text) <= MAX_BYTES else None
+            values = read_json(self.path, MAX_BYTES)
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
-            raise self.unusable(f"it cannot be read ({error})") from error
+        except (OSError, InputError) as error:
+            raise self.unusable(f"it cannot be read ({str(error).rstrip('.')})") from error
         if not isinstance(values, dict) or not all(_fits(name, value) for name, value in values.items()):
             raise self.unusable("it does not hold prompts")
         return values

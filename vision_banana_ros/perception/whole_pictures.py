@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compressed pictures, decoded only where they are whole: of a damaged JPEG, OpenCV returns what libjpeg guessed, without a word."""
+
+import os
+import re
+import threading
+
+import cv2
+import numpy as np
+
+from vision_banana_ros.errors import InputError
+
+_DAMAGE = re.compile(rb"(?:Corrupt JPEG data|Premature end of JPEG|Invalid JPEG|Unsupported marker|libpng (?:warning|error))[^\n]*")
+_HARMLESS = re.compile(rb" \d extraneous bytes before marker 0xd9|iCCP|known incorrect sRGB profile")
+"""Many USB cameras end each JPEG with a few bytes too many; a colour profile changes no pixel."""
+_one_at_a_time = threading.Lock()
+
+
+def decode_whole(data: np.ndarray, flags: int) -> np.ndarray | None:
+    """As `cv2.imdecode`: the picture, or None where it is none. InputError where it is damaged or larger than it says.
+
+    libjpeg tells damage only on the standard error stream. It is read there; what other threads write meanwhile goes on to it.
+    """
+    with _one_at_a_time:
+        try:
+            kept, told = os.dup(2), os.memfd_create("decoding")
+        except OSError:  # no descriptor is left, or there is no standard error stream
+            return cv2.imdecode(data, flags)
+        try:
+            os.dup2(told, 2)
+            try:
+                image = cv2.imdecode(data, flags)
+            except (cv2.error, MemoryError) as error:
+                raise InputError(f"The compressed image cannot be unpacked: {_first_line(error)}..") from None
+            finally:
+                os.dup2(kept, 2)
+            said = os.pread(told, 1 << 16, 0)
+        finally:
+            os.close(kept)
+            os.close(told)
+    lines = [line for line in _DAMAGE.findall(said) if not _HARMLESS.search(line)]
+    rest = _DAMAGE.sub(b"", said).strip()
+    if rest:
+        os.write(2, rest + b"\n")
+    if lines and image is not None:
+        words = lines[0].decode("ascii", "replace").strip()
+        raise InputError(f"The compressed image is damaged ({words}), so that a part of it is guessed; look at the connection.")
+    return image
+
+
+def _first_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
