@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+import os
 import shutil
 
 import numpy as np
@@ -7,6 +8,9 @@ import pytest
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import default_bundle, load_generator, open_bundle
+from vision_banana_ros.generators.engines.errors import ExecutorLost
+from vision_banana_ros.generators.executors import load_executor
+from vision_banana_ros.generators.executors import onnxruntime as on_cpu
 from vision_banana_ros.tasks import TASKS, depth, referring, semantic
 
 
@@ -130,3 +134,77 @@ def test_nothing_asked_and_nothing_said_are_refused(generator):
         generator.paint(frame(generator), [])
     with pytest.raises(InputError, match="empty"):
         generator.prepare("")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"size": [0, 192]},
+        {"size": [-144, 192]},
+        {"size": [144, 10**6]},
+        {"size": ["144", 192]},
+        {"size": [True, 192]},
+        {"size": [144.5, 192]},
+        {"size": 144},
+        {"steps": 0},
+        {"steps": 10**9},
+        {"steps": None},
+        {"depth_range_m": [20.0, 0.2]},
+        {"depth_range_m": [-1.0, 20.0]},
+        {"depth_range_m": [1.0, 1e30]},
+        {"depth_range_m": {"near": 1}},
+        {"text_length": -1},
+        {"text_length": 10**9},
+        {"tasks": "depth"},
+        {"tasks": [["depth"]]},
+        {"files": ["image.onnx"]},
+        {"files": {"image.onnx": None}},
+        {"legend": [1, 2]},
+        {"legend": {"wall": "no colour"}},
+        {"network": 3},
+        {"made": "by hand"},
+        {"reference": "a text"},
+        {"instance_taus": [1]},
+        {"depth_focal_px": [5]},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_in_a_manifest_is_a_sentence(bundle, changes):
+    change_manifest(bundle, **changes)
+    with pytest.raises(InputError):
+        open_bundle(bundle)
+
+
+@pytest.mark.parametrize("field", ["depth_range_m", "depth_focal_px", "referring_core"])
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_numbers_that_are_none_are_refused(bundle, field, number):
+    file = bundle / "manifest.json"
+    value = json.loads(file.read_text())[field]
+    text = json.dumps({**json.loads(file.read_text()), field: ["@", "@"] if isinstance(value, list) else "@"})
+    file.write_text(text.replace('"@"', number))
+    with pytest.raises(InputError):
+        open_bundle(bundle)
+
+
+def test_a_graph_that_is_exchanged_after_the_check_is_not_loaded(bundle):
+    opened = open_bundle(bundle)
+    shutil.copy(bundle / "text.onnx", bundle / "answer.onnx")
+    with pytest.raises(InputError, match=r"answer\.onnx.*cut off or altered"):
+        load_executor(opened, "onnxruntime:cpu-fp32")
+
+
+def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(bundle):
+    for name in ("text.onnx", "manifest.json"):
+        (bundle / name).unlink()
+        os.mkfifo(bundle / name)
+        with pytest.raises(InputError):
+            open_bundle(bundle)
+
+
+def test_a_graph_that_does_not_end_is_interrupted(bundle, monkeypatch):
+    monkeypatch.setitem(on_cpu.LONGEST_RUN_S, "cpu", 1e-4)
+    generator = load_generator  # the limit is read when the executor is made
+    with pytest.raises(ExecutorLost, match="did not end within"):
+        for seed in range(50):  # a run that ended before it was looked at is none that hangs
+            loaded = generator(bundle, "onnxruntime:cpu-fp32")
+            loaded.paint(frame(loaded, seed), [depth.instruction()] * 8)

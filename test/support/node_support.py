@@ -50,7 +50,7 @@ NEW_LEGEND = {"road": (255, 0, 0), "curb": (0, 255, 0)}
 BALL, BOX, NOTHING = "the red ball", "the blue box", "a purple elephant"
 ECHO = "Paint the picture as it is."
 UNREADABLE, BREAKS, STUCK = 250, 251, 252
-MANY_CALLS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+MANY_CALLS = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 PATIENCE_S = 30.0  # how long a shared machine may take; no test waits for it to pass
 
 

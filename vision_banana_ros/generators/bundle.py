@@ -12,10 +12,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.files import open_regular, read_bounded, read_json
 from vision_banana_ros.tasks.answer_format import AnswerFormat
 from vision_banana_ros.tasks.colors import parse_legend
 
 FORMAT = 1
+MAX_FILE_BYTES = 4_000_000_000  # of one that is read whole
 MANIFEST = "manifest.json"
 METRICS = "metrics.json"
 GRAPHS = ("image.onnx", "text.onnx", "answer.onnx")
@@ -56,6 +58,20 @@ class Bundle:
         """Measured errors by split (metrics.json); empty where none were measured."""
         return _read_json(self.path / METRICS) if METRICS in self.manifest.files else {}
 
+    def read(self, name: str) -> bytes:
+        """A file's content, which is what the manifest names: it is checked after it was read, so that nobody can exchange it in
+        between. InputError where it is not."""
+        expected = self.manifest.files.get(name)
+        if expected is None:
+            raise InputError(f"Bundle '{self.path}' lists no {name}: export it again.")
+        try:
+            content = read_bounded(self.path / name, MAX_FILE_BYTES)
+        except OSError as error:
+            raise InputError(f"Bundle '{self.path}' lacks its file {name} ({error.strerror}): copy or download it again.") from error
+        if hashlib.sha256(content).hexdigest() != expected:
+            raise _altered(self.path, name)
+        return content
+
 
 def open_bundle(path: str | Path) -> Bundle:
     """Read a bundle's manifest and verify every file it names.
@@ -73,11 +89,15 @@ def open_bundle(path: str | Path) -> Bundle:
         if not file.is_file():
             raise InputError(f"Bundle '{path}' lacks its file {name}: copy or download the bundle again.")
         if sha256_of(file) != expected:
-            raise InputError(
-                f"{name} in bundle '{path}' is not the file that its manifest names (SHA-256 differs): "
-                "it was cut off or altered. Copy or download the bundle again."
-            )
+            raise _altered(path, name)
     return Bundle(path, manifest)
+
+
+def _altered(path: Path, name: str) -> InputError:
+    return InputError(
+        f"{name} in bundle '{path}' is not the file that its manifest names (SHA-256 differs): "
+        "it was cut off or altered. Copy or download the bundle again."
+    )
 
 
 def write_manifest(path: Path, fields: dict[str, Any]) -> Manifest:
@@ -128,25 +148,25 @@ def _manifest(path: Path) -> Manifest:
             name=str(raw["name"]),
             description=str(raw["description"]),
             licence=str(raw["licence"]),
-            tasks=tuple(raw["tasks"]),
+            tasks=_texts(raw["tasks"], "tasks"),
             codec=str(raw["codec"]),
-            size=(int(raw["size"][0]), int(raw["size"][1])),
-            steps=int(raw["steps"]),
-            depth_range_m=(float(raw["depth_range_m"][0]), float(raw["depth_range_m"][1])),
+            size=(_whole(raw["size"][0], "size", 8, 8192), _whole(raw["size"][1], "size", 8, 8192)),
+            steps=_whole(raw["steps"], "steps", 1, 10_000),
+            depth_range_m=_depth_range(raw["depth_range_m"]),
             legend=parse_legend(raw["legend"]),
-            text_length=int(raw["text_length"]),
-            text_buckets=int(raw["text_buckets"]),
+            text_length=_whole(raw["text_length"], "text_length", 0, 100_000),
+            text_buckets=_whole(raw["text_buckets"], "text_buckets", 0, 100_000_000),
             network=dict(raw.get("network", {})),
-            files=dict(raw["files"]),
+            files=_files(raw["files"]),
             made=dict(raw["made"]),
             depth_focal_px=_focal(raw.get("depth_focal_px", 0.0)),
             instance_taus=_taus(raw.get("instance_taus", {})),
             referring_core=_core(raw.get("referring_core", 0.0)),
-            reference=tuple(str(instruction) for instruction in raw.get("reference", ())),
+            reference=_texts(raw.get("reference", []), "reference"),
             backbone=dict(raw.get("backbone", {})),
         )
-    except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise InputError(f"{path / MANIFEST} cannot be read ({error!r}): export the bundle again.") from error
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError, OverflowError) as error:
+        raise InputError(f"{path / MANIFEST} cannot be read ({repr(error)[:300]}): export the bundle again.") from error
     for name in manifest.files:
         inside = path.resolve()
         if PurePosixPath(name).is_absolute() or inside not in (inside / name).resolve().parents:  # links are followed
@@ -155,6 +175,31 @@ def _manifest(path: Path) -> Manifest:
     if missing:
         raise InputError(f"Bundle '{path}' lists no {', '.join(missing)}: export it again.")
     return manifest
+
+
+def _whole(raw: Any, what: str, least: int, most: int) -> int:
+    if isinstance(raw, bool) or not isinstance(raw, int) or not least <= raw <= most:
+        raise ValueError(f"{what} is a whole number from {least} to {most}, not {raw!r}")
+    return raw
+
+
+def _texts(raw: Any, what: str) -> tuple[str, ...]:
+    if not isinstance(raw, list) or not all(isinstance(text, str) for text in raw):
+        raise ValueError(f"{what} is a list of texts, not {raw!r}")
+    return tuple(raw)
+
+
+def _files(raw: Any) -> dict[str, str]:
+    if not isinstance(raw, dict) or not all(isinstance(sum_, str) and name and "\0" not in name for name, sum_ in raw.items()):
+        raise ValueError("files is a table of names and SHA-256")
+    return raw
+
+
+def _depth_range(raw: Any) -> tuple[float, float]:
+    near, far = (float(raw[i]) for i in range(2))
+    if not 0 <= near < far < 1e6:
+        raise ValueError(f"depth_range_m is two distances in metres, the nearer first, not {raw!r}")
+    return near, far
 
 
 def _core(raw: Any) -> float:
@@ -178,9 +223,9 @@ def _taus(raw: dict[str, Any]) -> dict[str, float]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({error}): copy or download the bundle again.") from error
+        content = read_json(path)
+    except (OSError, InputError) as error:
+        raise InputError(f"{str(error).rstrip('.')}: copy or download the bundle again.") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no JSON object: copy or download the bundle again.")
     return content
@@ -189,7 +234,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 def sha256_of(path: Path) -> str:
     """A file's checksum, in hexadecimal."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:  # Python 3.10 has no hashlib.file_digest
+    with open_regular(path) as file:  # Python 3.10 has no hashlib.file_digest
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

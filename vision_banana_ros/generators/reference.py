@@ -98,7 +98,7 @@ def trusted(painted: np.ndarray, count: int, size: tuple[int, int]) -> np.ndarra
 
 def _stored(bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
     """The frame, (H, W, 3) uint8, and the answers, (N, H, W, 3), 0-255."""
-    picture = cv2.imdecode(np.frombuffer((bundle.path / REFERENCE).read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    picture = cv2.imdecode(np.frombuffer(bundle.read(REFERENCE), np.uint8), cv2.IMREAD_COLOR)
     height, width = bundle.manifest.size
     if picture is None or picture.shape != ((1 + len(bundle.manifest.reference)) * height, width, 3):
         raise InputError(f"{REFERENCE} of bundle '{bundle.path}' does not hold a frame and its answers: export the bundle again.")

@@ -17,6 +17,7 @@ from vision_banana_ros.node import parameters
 from vision_banana_ros.node.health.diagnostics import PERIOD_S, Diagnostics, Health
 from vision_banana_ros.node.health.engine_monitor import Engine
 from vision_banana_ros.node.health.faults import Faults, say
+from vision_banana_ros.node.health.watchdog import Watchdog
 from vision_banana_ros.node.parameters import Settings
 from vision_banana_ros.node.pipeline.camera_stream import Stream
 from vision_banana_ros.node.pipeline.generator_slot import GeneratorSlot, Loader
@@ -61,6 +62,7 @@ class VisionBananaNode(LifecycleNode):
         self._configured: Settings | None = None
         self.failure = ""
         self.faults = Faults(self.get_logger().warning)
+        self.watchdog = Watchdog()
         for name, nearest in unknown.items():
             sentence = f"There is no parameter '{name}', and it is ignored"
             if nearest:
@@ -84,6 +86,7 @@ class VisionBananaNode(LifecycleNode):
         return self._state_machine.current_state[1]
 
     def _health(self) -> Health:
+        self.watchdog.alive()  # ROS's thread asks for this every second, also while it waits for the worker
         return Health(self.state, self.failure, self.engine.state, self.generator, self.faults.sentences())
 
     @property

@@ -14,6 +14,7 @@ from vision_banana_ros.node import parameters
 from vision_banana_ros.node.node import VisionBananaNode, load
 from vision_banana_ros.node.pipeline.generator_slot import Loader
 from vision_banana_ros.node.topics.fastdds import carry_large_images
+from vision_banana_ros.node.topics.shared_memory import remove_dead_segments
 
 LAST_FRAME_S = 0.2
 """How long the worker is waited for at the end. Longer is of no use: what it does is not published any more."""
@@ -24,6 +25,7 @@ def run(undo: ExitStack, args: list[str] | None, generator_loader: Loader | None
 
     undo: gets what is to be called before the process ends.
     """
+    remove_dead_segments()
     carry_large_images()
     rclpy.init(args=args)  # its signal handlers shut ROS down and call those of before
     undo.callback(rclpy.try_shutdown)
@@ -31,6 +33,8 @@ def run(undo: ExitStack, args: list[str] | None, generator_loader: Loader | None
         node = VisionBananaNode(generator_loader or load)
         undo.callback(node.destroy_node)
         undo.callback(node.close, LAST_FRAME_S)
+        undo.callback(node.watchdog.stop)
+        node.watchdog.start()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         if node.get_parameter("build_only").value:

@@ -253,3 +253,13 @@ def test_a_burst_of_requests_gets_a_reply_each_and_those_that_cannot_wait_are_re
     refused = [reply.message for reply in replies if not reply.success]
     assert refused and all("16 requests are waiting" in message for message in refused)
     assert len(refused) <= 30 - 16
+
+
+def test_of_hundreds_of_requests_at_once_each_gets_a_reply(node, client):
+    shown(node, client, 100)
+    pace, node.generator.pace_s = node.generator.pace_s, 0.05
+    try:
+        replies = [client.reply(future) for future in [segment(client, BALL, later=True) for _ in range(300)]]
+    finally:
+        node.generator.pace_s = pace
+    assert len(replies) == 300 and all(reply.message for reply in replies)

@@ -2,6 +2,9 @@
 """Frames out of ROS 2 bags (sqlite and MCAP), without ROS, by `rosbags`."""
 
 import posixpath
+import sqlite3
+import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,18 +36,41 @@ def bag_frames(path: Path, topic: str | None) -> Frames:
     return Frames(chosen.msgcount, lambda: _read(path, chosen.topic, info))
 
 
+def _damage() -> tuple[type[Exception], ...]:
+    """What rosbags raises for flipped bytes: its own errors, and whatever its parts stumble over."""
+    from rosbags.highlevel import AnyReaderError
+    from rosbags.rosbag2 import ReaderError
+    from rosbags.serde import SerdeError
+
+    own = (AnyReaderError, ReaderError, SerdeError)
+    wrong = (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+        EOFError,
+        ArithmeticError,
+        MemoryError,
+        RecursionError,
+    )
+    return (*own, *wrong, struct.error, sqlite3.Error, zlib.error)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
-        from rosbags.highlevel import AnyReader, AnyReaderError
+        from rosbags.highlevel import AnyReader
         from rosbags.typesys import Stores, get_typestore
     except ImportError:
         raise InputError("Reading bags needs the package rosbags; install it with `pip install rosbags`.") from None
     try:
         with AnyReader([path], default_typestore=get_typestore(Stores.LATEST)) as reader:
             yield reader
-    except AnyReaderError as error:
-        raise InputError(f"The bag '{path}' cannot be read: {error} Copy it again, or run `ros2 bag reindex`.") from None
+    except InputError:
+        raise
+    except _damage() as error:
+        raise InputError(f"The bag '{path}' cannot be read: {str(error)[:300]} Copy it again, or run `ros2 bag reindex`.") from None
 
 
 def _image_connection(path: Path, connections: list[Any], topic: str | None) -> Any:
@@ -72,11 +98,21 @@ def _camera_info(reader: Any, image_topic: str) -> Any:
 
 
 def _read(path: Path, topic: str, info: Any) -> Iterator[Frame | InputError]:
-    with _opened(path) as reader:
-        connections = [c for c in reader.connections if c.topic == topic]
-        for connection, _, raw in reader.messages(connections):
-            message = reader.deserialize(raw, connection.msgtype)
-            yield attempt(_frame, message, info, "rect" in posixpath.basename(topic))
+    try:
+        with _opened(path) as reader:
+            connections = [c for c in reader.connections if c.topic == topic]
+            for connection, _, raw in reader.messages(connections):
+                yield attempt(_message_frame, reader, raw, connection.msgtype, info, "rect" in posixpath.basename(topic))
+    except InputError as error:
+        yield error  # what came before it was answered
+
+
+def _message_frame(reader: Any, raw: bytes, kind: str, info: Any, rectified: bool) -> Frame:
+    try:
+        message = reader.deserialize(raw, kind)
+    except _damage() as error:
+        raise InputError(f"A message of {len(raw)} bytes is no {kind} ({str(error)[:200]}); the bag is damaged.") from None
+    return _frame(message, info, rectified)
 
 
 def _frame(message: Any, info: Any, rectified: bool) -> Frame:

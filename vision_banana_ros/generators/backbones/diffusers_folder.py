@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from vision_banana_ros import files
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.family import Family, family_of
 
@@ -102,9 +103,9 @@ def open_folder(path: str | Path) -> Folder:
 
 def read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({error}): download it again.") from error
+        content = files.read_json(path)
+    except (OSError, InputError) as error:
+        raise InputError(f"{str(error).rstrip('.')}: download it again.") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no JSON object: download it again.")
     return content
@@ -155,17 +156,30 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
             raise InputError(broken)
         try:
             header = json.loads(file.read(length))
-            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+            spans = [_span(entry) for name, entry in header.items() if name != "__metadata__"]
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
             raise InputError(broken) from error
+    ends = [end for _, end in spans]
     if 8 + length + max(ends, default=0) != size:
         raise InputError(broken)
     return header, 8 + length
+
+
+def _span(entry: dict[str, Any]) -> tuple[int, int]:
+    """Where a tensor's values lie. ValueError where that is no span of bytes, or its shape is none."""
+    first, last = entry["data_offsets"]
+    numbers = [first, last, *entry["shape"]]
+    if not all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in numbers) or first > last:
+        raise ValueError("offsets and shapes are whole numbers")
+    return first, last
 
 
 def _tensor(path: Path, data: bytes, entry: dict[str, Any]) -> np.ndarray:
     if entry["dtype"] not in _TYPES:
         raise InputError(f"{path} holds values of type {entry['dtype']}, which are not read here.")
     first, last = entry["data_offsets"]
-    values = np.frombuffer(data[first:last], _TYPES[entry["dtype"]]).reshape(entry["shape"])
+    try:
+        values = np.frombuffer(data[first:last], _TYPES[entry["dtype"]]).reshape(entry["shape"])
+    except ValueError as error:
+        raise InputError(f"{path} is no safetensors file, or was cut off ({error}): download it again.") from error
     return (values.astype("<u4") << 16).view("<f4") if entry["dtype"] == "BF16" else values

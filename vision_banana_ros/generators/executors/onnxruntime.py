@@ -8,6 +8,7 @@ stored answers int8 is taken on a CPU that has instructions for it.
 
 import os
 import platform
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -27,6 +28,10 @@ PROVIDERS = {"tensorrt": "TensorrtExecutionProvider", "cuda": "CUDAExecutionProv
 _INT8_INSTRUCTIONS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp")
 
 
+LONGEST_RUN_S = {"cpu": 60.0, "cuda": 300.0, "tensorrt": 3600.0}
+"""Of one graph, then it is interrupted. The first run on a GPU compiles, and TensorRT builds its engines in it."""
+
+
 class OnnxRuntimeExecutor:
     """Runs a bundle's graphs with one of ONNX Runtime's providers.
 
@@ -44,6 +49,7 @@ class OnnxRuntimeExecutor:
         # Threads that spin while they wait would take a core from the rest of the robot.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.name = f"onnxruntime {where} {precision}"
+        self._longest_s = LONGEST_RUN_S[where]
         graphs = [INT8_GRAPHS.get(graph, graph) if precision == "int8" else graph for graph in GRAPHS]
         self._image, self._text, self._answer = (_session(bundle, graph, options, where) for graph in graphs)
         self._features = [value.name for value in self._image.get_outputs()]
@@ -71,12 +77,20 @@ class OnnxRuntimeExecutor:
         return np.concatenate(list(several(paint, range(len(text)))))
 
     def _run(self, session: onnxruntime.InferenceSession, given: dict[str, np.ndarray]) -> list[np.ndarray]:
+        options = onnxruntime.RunOptions()
+        patience = threading.Timer(self._longest_s, lambda: setattr(options, "terminate", True))
+        patience.daemon = True
+        patience.start()
         try:
-            return session.run(None, given)
+            return session.run(None, given, options)
         except Exception as error:  # ONNX Runtime's own exceptions share no public base class
             raise ExecutorLost(
-                f"The executor {self.name} cannot go on: {error}. Free memory and configure the node again."
+                f"The executor {self.name} was stopped because a graph did not end within {self._longest_s:g} s. Use another bundle."
+                if options.terminate
+                else f"The executor {self.name} cannot go on: {error}. Free memory and configure the node again."
             ) from error
+        finally:
+            patience.cancel()
 
 
 def load(bundle: Bundle, options: Sequence[str] = ()) -> OnnxRuntimeExecutor:
@@ -119,7 +133,11 @@ def _cpu_counts_in_int8() -> bool:
 def _session(bundle: Bundle, graph: str, options: onnxruntime.SessionOptions, where: str) -> onnxruntime.InferenceSession:
     providers = dict.fromkeys([PROVIDERS[where], PROVIDERS["cpu"]])
     try:
-        session = onnxruntime.InferenceSession(bundle.path / graph, options, providers=list(providers))
+        # From what was checked, and not from the path again; weights beside the graph, which the manifest may not name, are not read.
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+        session = onnxruntime.InferenceSession(bundle.read(graph), options, providers=list(providers))
+    except InputError:
+        raise
     except Exception as error:  # ONNX Runtime's own exceptions share no public base class
         raise InputError(
             f"ONNX Runtime {onnxruntime.__version__} cannot load {graph} of bundle '{bundle.path}' ({error}): "

@@ -23,7 +23,7 @@ def asked(reliability: ReliabilityPolicy) -> QoSProfile:
 
 def requested() -> QoSProfile:
     """For services: a burst of requests gets a burst of replies, some of them refusals, and not silence."""
-    return _profile(100)
+    return _profile(1000)
 
 
 def offered() -> QoSProfile:

@@ -22,6 +22,9 @@ BY_HAND = (
     f"Run `apt-get download {' '.join(PACKAGES)}` on a machine with Debian or Ubuntu and network, copy the two .deb files "
     "here, and give their folder with --from DIR."
 )
+MAX_BYTES = 1_000_000_000
+"""Of a package, a file in it, and what is downloaded; the real ones have 137 MB together."""
+MAX_CATALOGUES = 10
 Say = Callable[[str], None]
 
 
@@ -72,7 +75,8 @@ def unpack(package: Path, folder: Path) -> list[Path]:
         if file.read(8) != b"!<arch>\n":
             raise damaged
         while len(header := file.read(60)) == 60 and header[58:] == b"`\n":
-            size = int(header[48:58])
+            if not header[48:58].strip().isdigit() or (size := int(header[48:58])) > MAX_BYTES:
+                raise damaged
             data = file.read(size + size % 2)
             if len(data) < size:
                 break
@@ -84,11 +88,14 @@ def unpack(package: Path, folder: Path) -> list[Path]:
                         name = Path(member.name).name
                         if member.isfile() and (name.endswith(".sh3f") or name == "sweethome3d.jar"):
                             content = tar.extractfile(member)
-                            assert content is not None
+                            if content is None or member.size > MAX_BYTES or len(done) >= MAX_CATALOGUES:
+                                raise InputError(f"'{package}' unpacks to more than a catalogue of models has; get it again.")
                             with (folder / name).open("wb") as out:
                                 shutil.copyfileobj(content, out)
                             done.append(folder / name)
-            except (tarfile.TarError, EOFError, lzma.LZMAError, OSError) as error:
+            except (tarfile.TarError, EOFError, lzma.LZMAError, OSError, ValueError, OverflowError, UnicodeError) as error:
+                if isinstance(error, InputError):
+                    raise
                 raise damaged from error
             return done
     raise damaged
@@ -117,7 +124,7 @@ def _from_mirror(url: str, work: Path, say: Say) -> Path:
     listed: dict[str, dict[str, str]] = {}
     for place in INDEXES:
         try:
-            text = lzma.decompress(_get(f"{url}/{place}")).decode("utf-8", "replace")
+            text = lzma.LZMADecompressor().decompress(_get(f"{url}/{place}"), MAX_BYTES).decode("utf-8", "replace")
         except (InputError, lzma.LZMAError):
             continue
         for block in text.split("\n\n"):
@@ -143,6 +150,9 @@ def _from_mirror(url: str, work: Path, say: Say) -> Path:
 def _get(url: str) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=60) as answer:
-            return bytes(answer.read())
+            data = bytes(answer.read(MAX_BYTES + 1))
+        if len(data) > MAX_BYTES:
+            raise ValueError(f"it is larger than {MAX_BYTES:,} bytes")
+        return data
     except (urllib.error.URLError, OSError, ValueError) as error:
         raise InputError(f"'{url}' cannot be read ({error}); look at the address and the network. Or: {BY_HAND}") from error

@@ -4,6 +4,7 @@
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -24,6 +25,7 @@ from vision_banana_ros.scenes.materials import RGB
 Split = Literal["train", "test"]
 INDEX = "index.json"
 FORMAT = 3
+MAX_ENTRY_BYTES, MAX_ARCHIVE_BYTES = 300_000_000, 2_000_000_000
 AGAIN = "run `vision-banana scenes fetch`"
 
 
@@ -144,8 +146,12 @@ def build(archives: Iterable[Path], folder: Path, say: Callable[[str], None] = l
     for path in archives:
         try:
             with zipfile.ZipFile(path) as archive:
+                _refuse_bombs(path, archive)
                 _build_one(archive, path.stem, folder, items, surfaces, lost, say)
-        except (zipfile.BadZipFile, OSError, EOFError) as error:
+        except InputError:
+            raise
+        # Encrypted entries are a RuntimeError, methods that Python lacks a NotImplementedError, damaged headers a ValueError.
+        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError, OverflowError, zlib.error) as error:
             raise InputError(f"'{path}' is cut off or was altered; get it again.") from error
     if not items:
         raise InputError("None of the models could be read; get the packages again.")
@@ -155,6 +161,13 @@ def build(archives: Iterable[Path], folder: Path, say: Callable[[str], None] = l
     if lost:
         say(f"left out, because they could not be read: {', '.join(lost)}")
     return Library(folder)
+
+
+def _refuse_bombs(path: Path, archive: zipfile.ZipFile) -> None:
+    """InputError for an archive that says itself that it unpacks to more than models need; zipfile gives no more than it says."""
+    sizes = [info.file_size for info in archive.infolist()]
+    if max(sizes, default=0) > MAX_ENTRY_BYTES or sum(sizes) > MAX_ARCHIVE_BYTES:
+        raise InputError(f"'{path}' unpacks to more than a catalogue of models has; get it again.")
 
 
 def _build_one(

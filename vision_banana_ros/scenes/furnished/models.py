@@ -179,9 +179,17 @@ def dress(archive: zipfile.ZipFile, materials: list[Material]) -> tuple[np.ndarr
     return rows, texels, np.array(table, np.int32).reshape(-1, 3)
 
 
+def _unpacked(data: bytes, flags: int) -> np.ndarray | None:
+    """A picture, or None where it is none, or larger than OpenCV may unpack (`process_environment`)."""
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        return None
+
+
 def decode(data: bytes, mask: bytes = b"") -> np.ndarray | None:
     """A picture as RGBA, bottom row first, its edges powers of two; None where it cannot be read."""
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else np.full((2, 2, 3), 255, np.uint8)
+    picture = _unpacked(data, cv2.IMREAD_UNCHANGED) if data else np.full((2, 2, 3), 255, np.uint8)
     if picture is None or picture.dtype != np.uint8:
         return None
     if picture.ndim == 2:
@@ -189,7 +197,7 @@ def decode(data: bytes, mask: bytes = b"") -> np.ndarray | None:
     if picture.shape[2] == 3:
         picture = np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)])
     if mask:
-        holes = cv2.imdecode(np.frombuffer(mask, np.uint8), cv2.IMREAD_GRAYSCALE)
+        holes = _unpacked(mask, cv2.IMREAD_GRAYSCALE)
         if holes is not None:
             if holes.size > picture[..., 0].size:
                 picture = cv2.resize(picture, holes.shape[::-1])

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A thread that holds Python's lock for ever ends the process, with a traceback; one that is well does not."""
+
+import signal
+import subprocess
+import sys
+
+PROGRAM = """
+import re, signal, sys, time
+from vision_banana_ros.node.health.watchdog import Watchdog
+dog = Watchdog()
+dog.start(1.0)
+for _ in range(6):
+    time.sleep(0.4)
+    dog.alive()
+print("well", flush=True)
+{then}
+"""
+SPINS = 're.match("(a*)*b", "a" * 60)  # without end, and never without the lock'
+
+
+def run(then):
+    return subprocess.run([sys.executable, "-c", PROGRAM.format(then=then)], capture_output=True, text=True, timeout=120)
+
+
+def test_a_thread_that_keeps_pythons_lock_for_ever_ends_the_process_with_a_traceback():
+    done = run("signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n" + SPINS)
+    assert done.stdout == "well\n" and done.returncode == 1
+    assert "Timeout" in done.stderr and "most recent call first" in done.stderr
+
+
+def test_a_watchdog_that_was_stopped_ends_nothing():
+    done = run("dog.stop(); time.sleep(2)")
+    assert done.returncode == 0 and "Timeout" not in done.stderr
+
+
+def test_without_a_watchdog_such_a_process_is_deaf():
+    """What the watchdog is for: SIGTERM with a handler is not heard."""
+    program = "import re, signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); print('up', flush=True); " + SPINS
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None and child.stdout.readline() == b"up\n"
+        child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(3)
+            raise AssertionError("it was heard")
+        except subprocess.TimeoutExpired:
+            child.kill()

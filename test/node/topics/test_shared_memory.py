@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Segments of processes that were killed go; those of living ones, and of other users, stay."""
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+
+from vision_banana_ros.node.topics.shared_memory import FOLDER, remove_dead_segments
+
+PARTICIPANT = (
+    "from vision_banana_ros.node.topics.fastdds import carry_large_images; carry_large_images(); import rclpy, time\n"
+    "rclpy.init(args=[]); node = rclpy.create_node('one'); print('up', flush=True); time.sleep(120)"
+)
+
+
+def _segment(folder, name, age_s=60.0):
+    (folder / name).write_bytes(bytes(100))
+    lock = folder / f"{name}_el"
+    lock.touch()
+    os.utime(lock, (time.time() - age_s,) * 2)
+    return lock
+
+
+def test_only_what_is_dead_and_old_is_removed(tmp_path):
+    dead, living = _segment(tmp_path, "fastdds_dead"), _segment(tmp_path, "fastdds_living")
+    _segment(tmp_path, "fastdds_young", age_s=0.0)
+    (tmp_path / "other_el").touch()
+    (tmp_path / "fastdds_link_el").symlink_to(tmp_path / "other_el")
+    with living.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert remove_dead_segments(tmp_path) == 1
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"fastdds_living", "fastdds_living_el", "fastdds_young", "fastdds_young_el", "other_el", "fastdds_link_el"}
+    assert not dead.exists() and remove_dead_segments(tmp_path / "nowhere") == 0
+
+
+def test_the_segment_of_a_killed_participant_goes_and_that_of_a_living_one_stays(monkeypatch):
+    import vision_banana_ros.node.topics.shared_memory as module
+
+    if not FOLDER.is_dir():
+        return
+    monkeypatch.setattr(module, "YOUNG_S", 0.0)
+    mine = {}
+    for which in ("killed", "living"):
+        before = {path.name for path in FOLDER.glob("fastdds_*_el")}
+        child = subprocess.Popen([sys.executable, "-c", PARTICIPANT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        assert child.stdout is not None and child.stdout.readline() == b"up\n"
+        held = {f"{os.readlink(f'/proc/{child.pid}/fd/{fd}')}" for fd in os.listdir(f"/proc/{child.pid}/fd")}
+        new = [path for path in FOLDER.glob("fastdds_*_el") if path.name not in before and str(path) in held]
+        assert new, "no segment was made"
+        mine[which] = child, new
+    try:
+        mine["killed"][0].kill()
+        mine["killed"][0].wait()
+        assert remove_dead_segments() >= 1
+        assert not any(path.exists() for path in mine["killed"][1])
+        assert all(path.exists() for path in mine["living"][1])
+    finally:
+        for child, _ in mine.values():
+            child.kill()
+            child.wait()
