@@ -143,4 +143,4 @@ def test_a_legend_that_changes_while_a_frame_is_answered_does_not_split_it_and_i
         assert (stamp_of(old), stamp_of(new)) == (first, second)
         for message, legend in ((old, LEGEND), (new, NEW_LEGEND)):
             expected = [(2 * 10 + 3 * c + 2) // 5 for c in next(iter(legend.values()))]
-            assert np.frombuffer(message.data, np.uint8)[:3].tolist() == expected
+            assert pixels(message)[20, 0].tolist() == expected
