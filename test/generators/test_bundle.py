@@ -8,7 +8,7 @@ import pytest
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import default_bundle, load_generator, open_bundle
-from vision_banana_ros.generators.engines.errors import ExecutorLost
+from vision_banana_ros.generators.errors import ExecutorLost
 from vision_banana_ros.generators.executors import load_executor
 from vision_banana_ros.generators.executors import onnxruntime as on_cpu
 from vision_banana_ros.tasks import TASKS, depth, referring, semantic

@@ -27,7 +27,8 @@ def bundle(tmp_path_factory):
     shutil.copytree(default_bundle(), path)
     height, width = open_bundle(path).manifest.size
     world, rng = make_world(7), np.random.default_rng(7)
-    write_reference(path, render(world, sample_camera(world, rng, width, height), rng).image)
+    image = render(world, sample_camera(world, rng, width, height), rng).image
+    write_reference(path, image, on_cpu.OnnxRuntimeExecutor(open_bundle(path), "cpu", "fp32"))
     return open_bundle(path)
 
 

@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"[{number}/{frames.count}] not answered: {error or 'the memory ran out.'}", file=sys.stderr)
             continue
         except ExecutorLost as error:
-            failed += frames.count - number + 1
+            failed += (frames.count or number) - number + 1
             print(f"[{number}/{frames.count}] not answered, and none after it: {error}", file=sys.stderr)
             break
         if remark and remark not in warned:

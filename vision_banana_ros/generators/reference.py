@@ -7,7 +7,7 @@ frame once when it is loaded, and is refused where its pictures differ by more t
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -18,9 +18,6 @@ from vision_banana_ros.generators.errors import WrongAnswers
 from vision_banana_ros.generators.own.tokenizer import tokenize
 from vision_banana_ros.tasks import depth, normals
 
-if TYPE_CHECKING:
-    from vision_banana_ros.generators.executors import Executor
-
 QUESTIONS = (depth.instruction, normals.instruction)
 """What is asked of the stored frame."""
 TOLERANCES = {"fp32": 1.0, "fp16": 2.0, "bf16": 6.0, "int8": 6.0}
@@ -30,20 +27,32 @@ OUTSIDE = 0.25
 """So far beyond 0..1 a generator may overshoot: what lies further is no colour."""
 
 
-def write_reference(path: Path, frame: np.ndarray) -> None:
-    """Store a frame with the answers of the bundle's own fp32 graphs, by ONNX Runtime on the CPU, and renew the manifest.
+class Answering(Protocol):
+    """What is needed of an executor."""
+
+    @property
+    def name(self) -> str: ...
+
+    def encode_image(self, image: np.ndarray) -> Any: ...
+
+    def encode_text(self, pieces: np.ndarray, colors: np.ndarray, mask: np.ndarray) -> np.ndarray: ...
+
+    def answer(self, features: Any, text: np.ndarray, mask: np.ndarray) -> np.ndarray: ...
+
+
+def write_reference(path: Path, frame: np.ndarray, executor: Answering) -> None:
+    """Store a frame with what an executor answers, and renew the manifest.
 
     Args:
         path: The bundle's folder, with all graphs in it.
         frame: (H, W, 3) uint8 RGB of the bundle's size, of a scene with depth and edges.
+        executor: The one that is right: of the bundle's fp32 graphs, on the CPU.
     """
-    from vision_banana_ros.generators.executors.onnxruntime import OnnxRuntimeExecutor
-
     bundle = open_bundle(path)
     if frame.shape != (*bundle.manifest.size, 3) or frame.dtype != np.uint8:
         raise InputError(f"The stored frame must be uint8 of {(*bundle.manifest.size, 3)}, not {frame.dtype} of {frame.shape}.")
     instructions = tuple(instruction() for instruction in QUESTIONS)
-    painted = _answers(bundle, OnnxRuntimeExecutor(bundle, "cpu", "fp32"), frame, instructions)
+    painted = _answers(bundle, executor, frame, instructions)
     stored = np.concatenate([frame, *(painted.clip(0, 1) * 255).round().astype(np.uint8)])
     ok, data = cv2.imencode(".png", cv2.cvtColor(stored, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])
     assert ok
@@ -51,7 +60,7 @@ def write_reference(path: Path, frame: np.ndarray) -> None:
     renew_manifest(path, reference=instructions)
 
 
-def check_answers(bundle: Bundle, executor: "Executor") -> str:
+def check_answers(bundle: Bundle, executor: Answering) -> str:
     """Hold an executor against the stored answers.
 
     Returns:
@@ -106,7 +115,7 @@ def _stored(bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(parts[0]), parts[1:].astype(np.float32)
 
 
-def _answers(bundle: Bundle, executor: "Executor", frame: np.ndarray, instructions: Sequence[str]) -> np.ndarray:
+def _answers(bundle: Bundle, executor: Answering, frame: np.ndarray, instructions: Sequence[str]) -> np.ndarray:
     manifest = bundle.manifest
     prompts = [tokenize(instruction, manifest.text_length, manifest.text_buckets) for instruction in instructions]
     pieces, colors, mask = (np.stack([getattr(prompt, part) for prompt in prompts]) for part in ("pieces", "colors", "mask"))

@@ -5,7 +5,6 @@ import json
 import os
 import threading
 
-import numpy as np
 import pytest
 from lifecycle_msgs.msg import Transition
 from node_support import (
@@ -18,6 +17,7 @@ from node_support import (
     Camera,
     camera_info,
     new_client,
+    pixels,
     running_node,
     stamp_of,
 )

@@ -70,7 +70,7 @@ def unpack(package: Path, folder: Path) -> list[Path]:
     """The catalogues of a .deb: an ar archive with the files in data.tar. Needs no dpkg."""
     folder.mkdir(parents=True, exist_ok=True)
     damaged = InputError(f"'{package}' is no whole Debian package; get it again.")
-    done = []
+    done: list[Path] = []
     with package.open("rb") as file:
         if file.read(8) != b"!<arch>\n":
             raise damaged

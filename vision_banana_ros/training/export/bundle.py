@@ -18,13 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from vision_banana_ros import generators
-from vision_banana_ros.generators.bundle import METRICS, PRECISION, write_manifest
+from vision_banana_ros.generators.bundle import METRICS, PRECISION, REFERENCE, write_manifest
 from vision_banana_ros.generators.own.device_decode import DECODE_GRAPHS, MAX_COLORS, OUTPUTS
 from vision_banana_ros.generators.own.network import VisionBananaUNet
 from vision_banana_ros.generators.own.tokenizer import PIECES
 from vision_banana_ros.generators.own.weights import SHAPE, TRANSPOSED
 from vision_banana_ros.training.export import decode_graphs
 from vision_banana_ros.training.export.half_precision import halve
+from vision_banana_ros.training.export.reference_answers import add_reference
 from vision_banana_ros.training.own.answers import OWN_ANSWERS
 
 OPSET = 20
@@ -68,7 +69,7 @@ class _Answer(nn.Module):
 def export(weights: Path, out: Path, size: tuple[int, int], name: str, description: str, made: dict[str, Any]) -> None:
     """Write the bundle `out` from the network in `weights` (diffusers' format); size is (height, width)."""
     out.mkdir(parents=True, exist_ok=True)
-    for stale in (*out.glob("*.onnx"), *out.glob(PRECISION)):
+    for stale in (*out.glob("*.onnx"), *out.glob(PRECISION), *out.glob(REFERENCE)):
         stale.unlink()
     network = VisionBananaUNet.from_pretrained(weights).eval()
     write_graphs(network, size, out)
@@ -89,6 +90,7 @@ def export(weights: Path, out: Path, size: tuple[int, int], name: str, descripti
         "made": made,
     }
     write_manifest(out, fields)
+    add_reference(out)
     generators.open_bundle(out)
 
 
