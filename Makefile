@@ -14,7 +14,7 @@ PACKAGE := package.xml setup.py setup.cfg scripts vision_banana_ros vision_banan
 # Without git, or in an archive of the sources: every file that a build does not write itself.
 SOURCES := $(or $(shell git ls-files $(PACKAGE) 2>/dev/null),$(shell find $(PACKAGE) -type f ! -path '*/__pycache__/*' 2>/dev/null))
 
-.PHONY: demo test soak lint setup clean
+.PHONY: demo test soak fuzz lint setup clean
 setup: install/.built
 demo: install/.built
 	@$(IN_INSTALL) vision-banana demo --out demo_out
@@ -23,6 +23,9 @@ test: install/.built $(VENV)/.dev $(if $(TORCH),$(VENV)/.train)
 # Faults and load, 12 minutes; longer and slower by PYTEST="--hours 0.5 --pace 0.1"
 soak: install/.built $(VENV)/.dev
 	@$(IN_INSTALL) python -m pytest test/soak $(PYTEST)
+# Odd files and messages found by coverage, ten minutes a kind; quicker by FUZZ="picture bag --seconds 60"
+fuzz: install/.built $(VENV)/.dev $(VENV)/.fuzz
+	@$(IN_INSTALL) python test/fuzz/fuzz.py $(FUZZ)
 lint: install/.built $(VENV)/.dev
 	@$(IN_INSTALL) sh -c 'ruff check . && ruff format --check . && mypy'
 
@@ -49,6 +52,9 @@ $(VENV)/.run: requirements/run.txt requirements/ros.txt requirements/constraints
 $(VENV)/.dev: requirements/dev.txt requirements/constraints.txt | $(VENV)/.run
 	@echo "Installing what the tests need ..."
 	@$(PIP) install -r requirements/dev.txt -c requirements/constraints.txt
+	@touch $@
+$(VENV)/.fuzz: requirements/fuzz.txt requirements/constraints.txt | $(VENV)/.run
+	@$(PIP) install -r requirements/fuzz.txt -c requirements/constraints.txt
 	@touch $@
 $(VENV)/.train: requirements/train.txt requirements/constraints.txt | $(VENV)/.run
 	@echo "Installing torch and what training needs ..."

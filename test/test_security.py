@@ -19,10 +19,11 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import default_bundle
 from vision_banana_ros.generators.bundle import open_bundle
 from vision_banana_ros.node.pipeline.worker import MAX_JOBS
-from vision_banana_ros.node.prompts import MAX_CHARACTERS, MAX_EXPRESSIONS, clean_text, read_expressions
+from vision_banana_ros.node.prompts import MAX_EXPRESSIONS, read_expressions
 from vision_banana_ros.node.services import handlers
 from vision_banana_ros.node.topics.image_input import read_image
 from vision_banana_ros.perception.image_encodings import MAX_PIXELS
+from vision_banana_ros.tasks.legend_text import MAX_CHARACTERS, clean_text
 
 ROOT = Path(__file__).resolve().parent.parent
 SROS2 = ROOT / "config" / "sros2"
