@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Coverage-guided fuzzing of everything that is read (`targets`), by atheris: `make fuzz`, ten minutes a target.
 
-`python test/fuzz/fuzz.py [TARGET ...] [--seconds 600]`. Each target runs in a process of its own and fails with a traceback that is no
-InputError, with a hang (20 s for one input), or with 2 GiB of memory. Figures go to benchmark/fuzz.json, inputs that fail stay in
-fuzz_out/. Status 1 where one fails.
+`python test/fuzz/fuzz.py [TARGET ...] [--seconds 600]`. Each target runs in a process of its own and fails with a traceback
+that is no InputError, with a hang (20 s for one input), or with 2 GiB of memory. Figures go to benchmark/fuzz.json, inputs that fail
+stay in fuzz_out/. Status 1 where one fails.
 """
 
 import argparse

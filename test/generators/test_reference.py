@@ -3,7 +3,6 @@
 
 import json
 import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import default_bundle
 from vision_banana_ros.generators import reference as reference_module
-from vision_banana_ros.generators.bundle import open_bundle
+from vision_banana_ros.generators.bundle import open_bundle, renew_manifest
 from vision_banana_ros.generators.errors import WrongAnswers
 from vision_banana_ros.generators.executors import load_executor, measured
 from vision_banana_ros.generators.executors import onnxruntime as on_cpu
@@ -156,6 +155,6 @@ def test_a_damaged_store_of_answers_is_told(bundle, tmp_path):
     path = tmp_path / "damaged"
     shutil.copytree(bundle.path, path)
     (path / "reference.png").write_bytes(b"no picture")
-    damaged = SimpleNamespace(path=path, manifest=bundle.manifest)
+    renew_manifest(path)
     with pytest.raises(InputError, match="export the bundle again"):
-        check_answers(damaged, on_cpu.load(bundle, ("cpu", "fp32")))
+        check_answers(open_bundle(path), on_cpu.load(bundle, ("cpu", "fp32")))

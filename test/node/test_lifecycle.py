@@ -11,6 +11,7 @@ import weakref
 
 import numpy as np
 import pytest
+import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from node_support import BALL, ROOT, Camera, load_oracle, new_client, running_node, stamp_of
@@ -290,3 +291,14 @@ def test_every_parameter_is_described_and_every_number_has_a_range(running):
         descriptor = node.describe_parameter(name)
         assert descriptor.description
         assert bool(descriptor.floating_point_range) == isinstance(parameter.default, float)
+
+
+def test_a_second_node_of_the_same_name_and_a_very_long_name_are_told_in_a_sentence(running):
+    node, client = running
+    twin = rclpy.create_node("vision_banana", context=client.context)
+    try:
+        client.wait_for_fault("2 nodes are called /vision_banana")
+    finally:
+        twin.destroy_node()
+    long_name = client.set_parameters(output_size="x" * 1_000_000)[0]
+    assert not long_name.successful and len(long_name.reason) < 1000 and "output_size" in long_name.reason

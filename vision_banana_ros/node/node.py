@@ -87,7 +87,18 @@ class VisionBananaNode(LifecycleNode):
 
     def _health(self) -> Health:
         self.watchdog.alive()  # ROS's thread asks for this every second, also while it waits for the worker
+        self._report_twins()
         return Health(self.state, self.failure, self.engine.state, self.generator, self.faults.sentences())
+
+    def _report_twins(self) -> None:
+        own = (self.get_name(), self.get_namespace())
+        twins = self.get_node_names_and_namespaces().count(own)
+        if twins > 1:
+            self.faults.report(
+                "twins",
+                f"{twins} nodes are called {self.get_fully_qualified_name()}, so that requests reach any of them. End all"
+                " but one, or give it another name (-r __node:=NAME); one that was killed is counted for some 20 s.",
+            )
 
     @property
     def generator(self) -> Generator | None:

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Killed and started again under a camera that goes on: each start becomes active, hears SIGTERM, and leaves nothing in /dev/shm."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import rclpy
+from node_support import Camera, any_domain, camera_info, new_client
+from rclpy.context import Context
+from soak_support import START_S, NodeProcess
+
+from vision_banana_ros.node.topics.fastdds import carry_large_images
+
+STARTS, STARTS_IN_HOURS = 20, 300
+KILLED = 0.7
+"""Part of the starts that end by SIGKILL, at any moment; the others are asked to end when they answer."""
+LEAVE_S = 20.0
+"""Generous, as the machine is shared: a process that is deaf stays for ever."""
+SHARED = Path("/dev/shm")
+
+
+def test_restarts(note, request):
+    starts = STARTS_IN_HOURS if request.config.getoption("--hours") else STARTS
+    carry_large_images()
+    rng, domain, context = random.Random(19), any_domain(), Context()
+    rclpy.init(context=context, domain_id=domain, args=[])
+    deaf = stuck = asked = 0
+    with new_client(context) as client:
+        camera = Camera(client)
+        client.listen("depth/image_rect")
+        left_before, descriptors = _segments(), len(os.listdir("/proc/self/fd"))
+
+        def shown() -> None:
+            camera.infos.publish(camera_info())
+            camera.show(rng.randrange(10, 240))
+
+        for _ in range(starts):
+            node = NodeProcess(domain, "autostart:=true", "max_age:=0.0")
+            try:
+                dies = time.monotonic() + rng.uniform(0.0, 8.0) if rng.random() < KILLED else float("inf")
+                end, answers = time.monotonic() + START_S, len(client.received["depth/image_rect"])
+                while time.monotonic() < min(dies, end) and not (dies == float("inf") and _answered(client, answers)):
+                    shown()
+                    client.own_executor.spin_once(timeout_sec=0.03)
+                if dies == float("inf"):
+                    asked += 1
+                    stuck += not _answered(client, answers)
+                    node.child.send_signal(signal.SIGTERM)
+                    deaf += not _ended(node, LEAVE_S)
+            finally:
+                node.close()
+            del client.received["depth/image_rect"][:-1]
+        left = _segments() - left_before
+        note("starts; killed at any moment; asked to end", f"{starts}; {starts - asked}; {asked}")
+        note("never answered", stuck, "0")
+        note("did not hear SIGTERM", deaf, "0")
+        note("segments left in /dev/shm", left, "those of the last ten seconds")
+        note("descriptors more than before", len(os.listdir("/proc/self/fd")) - descriptors)
+    rclpy.try_shutdown(context=context)
+    assert not stuck and not deaf and asked
+    assert left <= starts / 2, "dead segments are removed at the next start"
+
+
+def _answered(client, before: int) -> bool:
+    return len(client.received["depth/image_rect"]) > before
+
+
+def _ended(node: NodeProcess, patience_s: float) -> bool:
+    end = time.monotonic() + patience_s
+    while node.alive and time.monotonic() < end:
+        time.sleep(0.05)
+    return not node.alive
+
+
+def _segments() -> int:
+    return sum(not path.name.endswith(("_el", "_sl")) for path in SHARED.glob("fastdds_*"))
