@@ -152,7 +152,8 @@ def measure(frames: int) -> tuple[dict, Seen]:
     domain = 10 + os.getpid() % 90
     rclpy.init(domain_id=domain, args=[])
     painter = Painter()
-    node = VisionBananaNode(lambda bundle, executor: painter, parameter_overrides=[Parameter("expressions", value=["the box"])])
+    given = [Parameter("expressions", value=["the box"]), Parameter("frozen_after", value=0.0)]  # one frame again and again
+    node = VisionBananaNode(lambda bundle, executor: painter, parameter_overrides=given)
     stream = node.streams[0]
     kept, spans = [], []
     answer, look = stream.answer, stream._look

@@ -81,7 +81,8 @@ def measure(calls: int, inference_s: float, streaming: bool) -> dict[str, float]
     carry_large_images()
     rclpy.init(domain_id=domain, args=[])
     expressions = Parameter("expressions", value=["the box"])
-    node = VisionBananaNode(lambda bundle, executor: painter, parameter_overrides=[expressions])
+    still = Parameter("frozen_after", value=0.0)  # one frame again and again
+    node = VisionBananaNode(lambda bundle, executor: painter, parameter_overrides=[expressions, still])
     node.trigger_configure()
     assert not node.failure, node.failure
     node.trigger_activate()
