@@ -5,9 +5,8 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-from node_support import ROOT, any_domain
+from node_support import ROOT, any_domain, drawn
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 
@@ -15,7 +14,8 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.node.client.benchmark import NodeBenchmark, stamp_of
 from vision_banana_ros.perception import Intrinsics
 
-FRAMES = [np.full((48, 64, 3), 40 * i, np.uint8) for i in range(3)]
+FRAMES = [drawn(40 * i, stamp_ns=i + 1) for i in range(1, 4)]
+CAMERA = Intrinsics.from_fov(FRAMES[0].shape[1], FRAMES[0].shape[0], 60)
 TOPICS = ("depth/image_rect", "segmentation/mask")
 
 
@@ -27,7 +27,7 @@ def test_the_stamp_is_read_without_reading_the_message():
 
 def test_an_output_that_is_not_there_is_refused():
     with pytest.raises(InputError, match="'depht' is no output"):
-        NodeBenchmark(FRAMES, Intrinsics.from_fov(64, 48, 60), ["depht"], None)
+        NodeBenchmark(FRAMES, CAMERA, ["depht"], None)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def node(monkeypatch):
 
 
 def test_frames_are_counted_as_answered_or_missed_and_the_process_is_watched(node):
-    with NodeBenchmark(FRAMES, Intrinsics.from_fov(64, 48, 60), TOPICS, node) as benchmark:
+    with NodeBenchmark(FRAMES, CAMERA, TOPICS, node) as benchmark:
         benchmark.wait_until_answering(120)
         figures = benchmark.measure(5.0, 2.0)
         assert figures["sent"] == 10 and 1 <= figures["answered"] <= 10
@@ -57,7 +57,7 @@ def test_a_node_that_is_gone_ends_the_waiting_with_a_sentence(node):
     node.kill()
     node.wait()
     with (
-        NodeBenchmark(FRAMES, Intrinsics.from_fov(64, 48, 60), TOPICS, node) as benchmark,
+        NodeBenchmark(FRAMES, CAMERA, TOPICS, node) as benchmark,
         pytest.raises(InputError, match="answered no frame"),
     ):
         benchmark.wait_until_answering(10)

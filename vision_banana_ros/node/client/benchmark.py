@@ -9,6 +9,7 @@ import os
 import struct
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -65,10 +66,12 @@ class NodeBenchmark:
     def wait_until_answering(self, timeout_s: float) -> None:
         """Shows frames until one is answered. InputError where none is within the time."""
         end = time.monotonic() + timeout_s
-        while not self._answered:
+        for i in count():
+            if self._answered:
+                return
             if self._process.poll() is not None or time.monotonic() > end:
                 raise InputError(f"The node answered no frame within {timeout_s:g} s; its log says why.")
-            self._show(0)
+            self._show(i)
             self._spin(0.2)
 
     def measure(self, rate_hz: float, seconds: float) -> dict[str, Any]:
@@ -82,24 +85,24 @@ class NodeBenchmark:
         self._spin(0.2)
         self._sent, self._heard, self._answered = {}, {}, {}
         cpu_s, started = _cpu_s(self._pid), time.monotonic()
-        count = max(2, round(rate_hz * seconds))
-        for i in range(count):
+        frames = max(2, round(rate_hz * seconds))
+        for i in range(frames):
             self._spin(started + i / rate_hz - time.monotonic())
             self._show(i)
         played_s = time.monotonic() - started
         end = time.monotonic() + LAST_S
-        while len(self._answered) < count and time.monotonic() < end:
+        while len(self._answered) < frames and time.monotonic() < end:
             self._executor.spin_once(timeout_sec=0.05)
         spent_s = time.monotonic() - started
         cpu_s = _cpu_s(self._pid) - cpu_s
         arrivals = np.sort(list(self._answered.values()))
         latencies = 1e3 * np.array([at - self._sent[stamp] for stamp, at in self._answered.items()])
         figures: dict[str, Any] = {
-            "rate_hz": round(count / played_s, 2),
+            "rate_hz": round(frames / played_s, 2),
             "wanted_hz": round(rate_hz, 2),
-            "sent": count,
+            "sent": frames,
             "answered": len(arrivals),
-            "missed": round(1 - len(arrivals) / count, 4),
+            "missed": round(1 - len(arrivals) / frames, 4),
             "cpu_percent": round(100 * cpu_s / spent_s, 1),
             "memory_mib": _memory_mib(self._pid),
         }
