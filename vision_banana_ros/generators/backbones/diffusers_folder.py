@@ -169,6 +169,8 @@ def _span(entry: dict[str, Any]) -> tuple[int, int]:
     """Where a tensor's values lie. ValueError where that is no span of bytes, or its shape is none."""
     first, last = entry["data_offsets"]
     numbers = [first, last, *entry["shape"]]
+    if not isinstance(entry["dtype"], str):
+        raise ValueError("a type is a text")
     if not all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in numbers) or first > last:
         raise ValueError("offsets and shapes are whole numbers")
     return first, last
