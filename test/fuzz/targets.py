@@ -217,6 +217,7 @@ def _tensor_files() -> list[bytes]:
     for entry in (
         '{"dtype":"F32","shape":[2],"data_offsets":["0","8"]}',
         '{"dtype":"F32","shape":[-1],"data_offsets":[0,8]}',
+        '{"shape":[2],"data_offsets":[0,8]}',
         "[" * 9000,
         "3",
     ):
