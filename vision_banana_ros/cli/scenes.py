@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show = steps.add_parser("show", help="draw one scene with all its truth")
     show.add_argument("seed", type=int, metavar="SEED")
     show.add_argument("--furnished", action="store_true", help="of real models instead of solids")
+    show.add_argument("--street", action="store_true", help="a street")
     show.add_argument("--split", choices=("train", "test"), default="train", help="furnished: which models (default train)")
     show.add_argument("--kind", help="such as room or yard; furnished: living room, kitchen, ... (default: drawn)")
     show.add_argument("--size", type=int, nargs=2, default=(480, 360), metavar=("WIDTH", "HEIGHT"))
@@ -58,9 +59,15 @@ def _show(args: argparse.Namespace) -> int:
     width, height = args.size
     if not 16 <= width <= 4096 or not 16 <= height <= 4096:
         raise InputError(f"A picture of {width} x {height} pixels cannot be drawn; both must be from 16 to 4096.")
-    world = make_furnished_world(args.seed, args.split, args.kind) if args.furnished else make_world(args.seed, args.kind)
     rng = np.random.default_rng(args.seed)
-    view = render(world, sample_camera(world, rng, width, height), rng)
+    if args.street:
+        from vision_banana_ros.scenes.street import make_street_world, sample_street_camera
+
+        street = make_street_world(args.seed, args.kind)
+        view = render(street, sample_street_camera(street, rng, width, height), rng)
+    else:
+        world = make_furnished_world(args.seed, args.split, args.kind) if args.furnished else make_world(args.seed, args.kind)
+        view = render(world, sample_camera(world, rng, width, height), rng)
     said = expressions(view, rng, 1, misses=0.0)
     text, mask = (said[0].text, said[0].mask) if said else ("nothing to point at", np.zeros((height, width), bool))
     legend = dict(zip(CLASSES, far_apart(len(CLASSES), ["black"]), strict=True))
@@ -75,6 +82,6 @@ def _show(args: argparse.Namespace) -> int:
         Tile("instances", visualization.instances_overlay(view.image, view.instances), ", ".join(o.name for o in view.visible())),
         Tile(text, visualization.mask_overlay(view.image, mask, (255, 60, 60))),
     ]
-    write_sheet(args.out, tiles, f"{world.kind}, seed {args.seed}")
+    write_sheet(args.out, tiles, f"{view.world.kind}, seed {args.seed}")
     print(f"{args.out}: {words}")
     return 0

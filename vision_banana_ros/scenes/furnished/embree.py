@@ -22,7 +22,6 @@ LAYERS = 12
 """Panes of glass and leaves that a ray passes at most."""
 OFFSETS = ((-0.375, 0.4), (0.0, -0.1), (0.375, 0.3), (-0.1, -0.4))
 """Where in a pixel at an edge further rays go, besides the one through its middle."""
-SAMPLES = 4
 MIRROR_GLOSS = 1.0
 """Flat surfaces as glossy as this are mirrors; `gl.py` draws them grey."""
 MIRRORED = 0.88
@@ -45,6 +44,11 @@ def scene_of(corners: np.ndarray) -> Any:
 
 class EmbreeCaster:
     """The rays of one world. `lights` and `air` as the procedural scenes have them."""
+
+    reach_of_air = shading.REACH
+    """How far, in metres, other things darken a place."""
+    samples = 4
+    """Rays through a pixel at an edge."""
 
     def __init__(self, soup: Soup, lights: np.ndarray, air: np.ndarray):
         self.soup, self.lights, self.air = soup, lights, air
@@ -122,6 +126,7 @@ class EmbreeCaster:
         shading.prepare(
             self.soup, eye, self.lights, dirs, back, back_t, *size, spots, faces, starts, towards, reach, which
         )  # fmt: skip
+        reach[n:] *= self.reach_of_air / shading.REACH
         lit = np.zeros(2 * n, np.float32)
         asked = np.flatnonzero((which >= 0) & (reach > 0))
         free = asked[self.meet(0, starts[asked], towards[asked], reach[asked]) < 0]
@@ -162,6 +167,13 @@ class EmbreeCaster:
                 soup, behind, self.lights, self.air, seen, lender, places, turned, found, far, clear, added, rgb
             )  # fmt: skip
 
+    def shine(
+        self, eye: np.ndarray, seen: np.ndarray, lender: np.ndarray, places: np.ndarray, dirs: np.ndarray, back: np.ndarray,
+        back_t: np.ndarray, clear: np.ndarray, added: np.ndarray, rgb: np.ndarray,
+    ) -> None:  # fmt: skip
+        """Adds the light of every ray to the pixel `places[i]` of rgb (N, 3)."""
+        shading.shade_all(self.soup, eye, self.lights, self.air, seen, lender, places, dirs, back, back_t, clear, added, rgb)
+
     def cast(self, camera: Camera, device: str = "cpu") -> tuple[np.ndarray, ...]:
         """Linear light, depth, normals, labels and instances of all pixels, as `views.View` has them.
 
@@ -181,17 +193,17 @@ class EmbreeCaster:
         seen, spots, faces = self.reach_of_light(eye, dirs, back, back_t, size)
         rgb = np.zeros((n, 3), np.float32)
         own = np.arange(n)
-        shading.shade_all(soup, eye, self.lights, self.air, seen, own, own, dirs, back, back_t, clear, added, rgb)
+        self.shine(eye, seen, own, own, dirs, back, back_t, clear, added, rgb)
         at = shading.edges(soup, front, back, back_t, faces, *size)
         if len(at):
-            places = np.repeat(at, SAMPLES - 1)
+            places = np.repeat(at, self.samples - 1)
             turn = (np.arange(len(places)) + places) % len(OFFSETS)
             offsets = np.array(OFFSETS)[turn]
             more = shading.rays(eye, columns[places] + offsets[:, 0], rows[places] + offsets[:, 1])
             _, _, extra, extra_t, clear, added = self.trace(eye, more)
             lender = shading.lenders(soup, spots, back, more, eye, extra, extra_t, places, *size)
-            shading.shade_all(soup, eye, self.lights, self.air, seen, lender, places, more, extra, extra_t, clear, added, rgb)
-            rgb[at] /= SAMPLES
+            self.shine(eye, seen, lender, places, more, extra, extra_t, clear, added, rgb)
+            rgb[at] /= self.samples
         self.reflect(eye, dirs, back, back_t, rgb)
         return (
             rgb.reshape(*size, 3), depth_m.reshape(size), normals.reshape(*size, 3), labels.reshape(size),

@@ -25,6 +25,12 @@ PLACES = {
     "laboratory": ("a laboratory", "a room"),
     "class room": ("a class room", "a room"),
     "lobby": ("a lobby", "an indoor scene"),
+    "city street": ("a street", "a city street", "an outdoor scene"),
+    "residential street": ("a street", "a residential street", "an outdoor scene"),
+    "avenue": ("a street", "a wide road", "an outdoor scene"),
+    "country road": ("a road", "a country road", "an outdoor scene"),
+    "square": ("a square", "a street", "an outdoor scene"),
+    "car park": ("a car park", "an outdoor scene"),
 }
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 SURFACES = {
@@ -62,7 +68,7 @@ def caption(view: View, rng: np.random.Generator) -> str:
     if words:
         joined = " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
         place = f"{place} with {joined}"
-    below = "ground" if view.world.kind == "yard" else "floor"
+    below = "floor" if "floor" in view.world.surfaces else "ground"
     material = view.world.surfaces[below]
     if rng.random() < 0.3:
         place += f", {SURFACES.get(material, material)} {below}"

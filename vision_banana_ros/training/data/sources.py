@@ -51,8 +51,14 @@ def _furnished() -> Source:
     return Source(make_furnished_world, sample_camera, render, draw_edit, views=12)
 
 
+def _street() -> Source:
+    from vision_banana_ros.scenes.street import make_street_world, sample_street_camera  # which needs it, too
+
+    return Source(make_street_world, sample_street_camera, render, draw_edit, views=12)
+
+
 #: Sources by name; each is made in the process that renders, when it is first needed.
-SOURCES: dict[str, Callable[[], Source]] = {"procedural": _procedural, "furnished": _furnished}
+SOURCES: dict[str, Callable[[], Source]] = {"procedural": _procedural, "furnished": _furnished, "street": _street}
 
 
 def shots(shares: dict[str, float], size: tuple[int, int], rng: np.random.Generator, first_seed: int) -> Iterator[Shot]:
