@@ -69,14 +69,16 @@ class EmbreeCaster:
 
         return GlCaster(self.soup, self.lights, self.air)
 
-    def meet(self, scene: int, starts: np.ndarray, towards: np.ndarray, reach: np.ndarray | None = None) -> np.ndarray:
+    def meet(
+        self, scene: int, starts: np.ndarray, towards: np.ndarray, reach: np.ndarray | None = None, query: str = "INTERSECT"
+    ) -> np.ndarray:  # fmt: skip
         """The triangle that each ray meets first in one of the two scenes, -1 for none.
 
-        With `reach`, how far in metres along unit directions to look: whether anything is met, any of it.
+        :param reach: how far along its direction, in lengths of it, a ray goes (float32).
+        :param query: "OCCLUDED" asks only whether anything is met, and finds any of it.
         """
         if self.scenes[scene] is None or not len(starts):
             return np.full(len(starts), -1, np.int32)
-        query = "INTERSECT" if reach is None else "OCCLUDED"
         return np.asarray(self.scenes[scene].run(starts, towards, dists=reach, query=query), np.int32)
 
     def glance(self, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
@@ -108,7 +110,7 @@ class EmbreeCaster:
                 break
             if layer:
                 starts = (origin + dirs[active] * (near[active] * 1.00001 + 1e-4)[:, None]).astype(np.float32)
-            found = self.meet(1, starts, dirs[active])
+            found = self.meet(1, starts, dirs[active], np.minimum(back_t[active] - near[active], 1e30).astype(np.float32))
             count = shading.pass_through(
                 self.soup, self.air, *origin, dirs, active, found, near, front, front_t, back, back_t, clear, added
             )
@@ -129,11 +131,11 @@ class EmbreeCaster:
         reach[n:] *= self.reach_of_air / shading.REACH
         lit = np.zeros(2 * n, np.float32)
         asked = np.flatnonzero((which >= 0) & (reach > 0))
-        free = asked[self.meet(0, starts[asked], towards[asked], reach[asked]) < 0]
+        free = asked[self.meet(0, starts[asked], towards[asked], reach[asked], "OCCLUDED") < 0]
         lit[free] = 1.0
         if self.scenes[1] is not None:
             free = free[free < n]
-            found = self.meet(1, starts[free], towards[free])
+            found = self.meet(1, starts[free], towards[free], reach[free])
             shading.dim(self.soup, starts, towards, reach, free, found, lit)
         seen = np.empty((n, len(self.lights) + 1), np.float32)
         shading.filter_light(which, lit, spots, faces, back_t, self.lights, *size, seen)
@@ -174,6 +176,10 @@ class EmbreeCaster:
         """Adds the light of every ray to the pixel `places[i]` of rgb (N, 3)."""
         shading.shade_all(self.soup, eye, self.lights, self.air, seen, lender, places, dirs, back, back_t, clear, added, rgb)
 
+    def worth_more(self, at: np.ndarray, rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """Which of the pixels `at` edges need several rays, by their first one's light (N, 3): here all."""
+        return at
+
     def cast(self, camera: Camera, device: str = "cpu") -> tuple[np.ndarray, ...]:
         """Linear light, depth, normals, labels and instances of all pixels, as `views.View` has them.
 
@@ -195,6 +201,7 @@ class EmbreeCaster:
         own = np.arange(n)
         self.shine(eye, seen, own, own, dirs, back, back_t, clear, added, rgb)
         at = shading.edges(soup, front, back, back_t, faces, *size)
+        at = self.worth_more(at, rgb, size)
         if len(at):
             places = np.repeat(at, self.samples - 1)
             turn = (np.arange(len(places)) + places) % len(OFFSETS)

@@ -161,6 +161,28 @@ def paint(soup, p, u, v, footprint):
 
 
 @jit
+def opacity(soup, p, u, v):
+    """Alpha 0-1 of a triangle's texture, as `paint` has it."""
+    row = int(soup.materials[soup.material[p], TEXTURE])
+    if row < 0:
+        return 1.0
+    w = 1.0 - u - v
+    c = soup.uv
+    first, wide, high = soup.textures[row, 0], soup.textures[row, 1], soup.textures[row, 2]
+    x = (w * c[p, 0, 0] + u * c[p, 1, 0] + v * c[p, 2, 0]) * (1 << wide) - 0.5
+    y = (w * c[p, 0, 1] + u * c[p, 1, 1] + v * c[p, 2, 1]) * (1 << high) - 0.5
+    fx, fy = math.floor(x), math.floor(y)
+    x -= fx
+    y -= fy
+    i0, j0 = int(fx) & ((1 << wide) - 1), int(fy) & ((1 << high) - 1)
+    i1, j1 = (i0 + 1) & ((1 << wide) - 1), (j0 + 1) & ((1 << high) - 1)
+    a, b = first + (j0 << wide), first + (j1 << wide)
+    q = soup.texels
+    alpha = (1 - y) * ((1 - x) * q[a + i0, 3] + x * q[a + i1, 3]) + y * ((1 - x) * q[b + i0, 3] + x * q[b + i1, 3])
+    return alpha / 255.0
+
+
+@jit
 def solid_hits(soup, ox, oy, oz, dirs, found, depth):
     """Depth (N,) of the triangles found, +inf where there is none."""
     for i in range(len(found)):
@@ -185,8 +207,7 @@ def pass_through(soup, air, ox, oy, oz, dirs, active, found, near, front, front_
             continue
         near[i] = t
         m = soup.material[p]
-        r, g, b, hole = paint(soup, p, u, v, 0.0)
-        if soup.materials[m, CUTOUT] > 0.5 and hole < 0.5:
+        if soup.materials[m, CUTOUT] > 0.5 and opacity(soup, p, u, v) < 0.5:
             active[count] = i
             count += 1
             continue
@@ -198,6 +219,7 @@ def pass_through(soup, air, ox, oy, oz, dirs, active, found, near, front, front_
             back[i] = p
             back_t[i] = t
             continue
+        r, g, b, _ = paint(soup, p, u, v, 0.0)
         # glass: its own colour, a reflection of the surroundings that grows at grazing angles, and what is behind
         size = math.sqrt((nx * nx + ny * ny + nz * nz) * (dx * dx + dy * dy + dz * dz))
         facing = abs(nx * dx + ny * dy + nz * dz) / max(size, 1e-30)
@@ -320,8 +342,7 @@ def dim(soup, starts, towards, reach, free, found, lit):
         if t >= reach[i]:
             continue
         m = soup.material[p]
-        hole = paint(soup, p, u, v, 0.0)[3]
-        if soup.materials[m, CUTOUT] < 0.5 or hole >= 0.5:
+        if soup.materials[m, CUTOUT] < 0.5 or opacity(soup, p, u, v) >= 0.5:
             lit[i] *= 1.0 - soup.materials[m, ALPHA]
 
 

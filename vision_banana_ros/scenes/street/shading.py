@@ -25,7 +25,6 @@ from vision_banana_ros.scenes.furnished.shading import (
     ZENITH,
     meet,
     normal_at,
-    paint,
 )
 from vision_banana_ros.scenes.street.meshes import GRIME, MIRROR, THIN
 
@@ -47,6 +46,48 @@ def sample(field, x, y):
     i0, j0 = int(fx) & (size - 1), int(fy) & (size - 1)
     i1, j1 = (i0 + 1) & (size - 1), (j0 + 1) & (size - 1)
     return (1 - y) * ((1 - x) * field[j0, i0] + x * field[j0, i1]) + y * ((1 - x) * field[j1, i0] + x * field[j1, i1])
+
+
+@jit
+def paint(soup, p, u, v, footprint):
+    """As `furnished.shading.paint`, quicker: colours are averaged as a display shows them, then made linear."""
+    m = soup.material[p]
+    r, g, b = soup.materials[m, 0], soup.materials[m, 1], soup.materials[m, 2]
+    row = int(soup.materials[m, TEXTURE])
+    if row < 0:
+        return r, g, b, 1.0
+    w = 1.0 - u - v
+    c, k = soup.uv, soup.corners
+    s = w * c[p, 0, 0] + u * c[p, 1, 0] + v * c[p, 2, 0]
+    t = w * c[p, 0, 1] + u * c[p, 1, 1] + v * c[p, 2, 1]
+    first, wide, high = int(soup.textures[row, 0]), int(soup.textures[row, 1]), int(soup.textures[row, 2])
+    twice = abs((c[p, 1, 0] - c[p, 0, 0]) * (c[p, 2, 1] - c[p, 0, 1]) - (c[p, 2, 0] - c[p, 0, 0]) * (c[p, 1, 1] - c[p, 0, 1]))
+    ux, uy, uz = k[p, 1, 0] - k[p, 0, 0], k[p, 1, 1] - k[p, 0, 1], k[p, 1, 2] - k[p, 0, 2]
+    vx, vy, vz = k[p, 2, 0] - k[p, 0, 0], k[p, 2, 1] - k[p, 0, 1], k[p, 2, 2] - k[p, 0, 2]
+    x, y, z = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+    # texels in a pixel, squared twice over: its logarithm to the base of 16 is the level
+    share = twice * twice / max(x * x + y * y + z * z, 1e-20) * (footprint * footprint) * (footprint * footprint)
+    share *= float(1 << (wide + high)) * float(1 << (wide + high))
+    while share > 4.0 and wide + high > 0:
+        first += 1 << (wide + high)
+        wide, high = max(wide - 1, 0), max(high - 1, 0)
+        share *= 0.0625
+    x, y = s * (1 << wide) - 0.5, t * (1 << high) - 0.5
+    fx, fy = math.floor(x), math.floor(y)
+    x -= fx
+    y -= fy
+    i0, j0 = int(fx) & ((1 << wide) - 1), int(fy) & ((1 << high) - 1)
+    i1, j1 = (i0 + 1) & ((1 << wide) - 1), (j0 + 1) & ((1 << high) - 1)
+    a, d = first + (j0 << wide), first + (j1 << wide)
+    q = soup.texels
+    e, f, g_, h = a + i0, a + i1, d + i0, d + i1
+    w00, w10, w01, w11 = (1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y
+    x = (w00 * q[e, 0] + w10 * q[f, 0] + w01 * q[g_, 0] + w11 * q[h, 0]) / 255.0
+    y = (w00 * q[e, 1] + w10 * q[f, 1] + w01 * q[g_, 1] + w11 * q[h, 1]) / 255.0
+    z = (w00 * q[e, 2] + w10 * q[f, 2] + w01 * q[g_, 2] + w11 * q[h, 2]) / 255.0
+    alpha = (w00 * q[e, 3] + w10 * q[f, 3] + w01 * q[g_, 3] + w11 * q[h, 3]) / 255.0
+    # x**2.2 within 0.008
+    return r * x * x * (0.78 + 0.22 * x), g * y * y * (0.78 + 0.22 * y), b * z * z * (0.78 + 0.22 * z), alpha
 
 
 @jit
