@@ -74,8 +74,11 @@ class Effects:
         )
 
     @staticmethod
-    def draw(rng: np.random.Generator) -> "Effects":
-        """Effects as cameras on robots have them: most of them mild, `STRONG` of the pictures with strong ones."""
+    def draw(rng: np.random.Generator, sunlit: bool = False) -> "Effects":
+        """Effects as cameras on robots have them: most of them mild, `STRONG` of the pictures with strong ones.
+
+        :param sunlit: with the tones of real frames of streets, whose bright sky leaves the ground dark.
+        """
         bad = rng.random() < STRONG
 
         def some(chance: float, mild: float, strong: float) -> float:
@@ -103,7 +106,7 @@ class Effects:
         if rng.random() < 0.25:
             resolution = float(rng.uniform(0.3, 0.7) if bad else rng.uniform(0.7, 1.0))
         return Effects(
-            exposure=float(rng.uniform(-2.6, -1.0)) if dark else either(0.4, 1.7),
+            exposure=float(rng.uniform(-2.6, -1.0)) if dark else either(0.4, 1.7) - 0.35 * sunlit,
             balance=(1.0 + warm, 1.0 + tint, 1.0 - warm + either(0.02, 0.08)),
             vignette=some(0.6, 0.4, 0.8),
             defocus=some(0.6, 0.003, 0.008),
@@ -118,9 +121,9 @@ class Effects:
             mosaic=bool(rng.random() < 0.2),
             blotches=some(0.5, 4.0, 11.0) + (float(rng.uniform(0, 6)) if dark else 0.0),
             gamma=math.exp(either(0.12, 0.5)),
-            contrast=math.exp(either(0.12, 0.45)),
-            black=either(0.02, 0.1),
-            saturation=0.0 if gray else math.exp(either(0.2, 0.7)),
+            contrast=math.exp(either(0.12, 0.45) + 0.25 * sunlit),
+            black=either(0.02, 0.1) - 0.02 * sunlit,
+            saturation=0.0 if gray else math.exp(either(0.2, 0.7) + 0.2 * sunlit),
             sharpening=some(0.6, 0.8, 2.0),
             banding=(some(0.06, 0.06, 0.2), float(rng.uniform(1, 8)), float(rng.uniform(0, 2 * math.pi))),
             chroma=int(rng.choice((1, 2, 2, 2, 4))),

@@ -134,6 +134,8 @@ class World:
     """Who casts rays into a world of models; None where the solids in `prims` are all there is."""
     models: tuple[str, ...] = ()
     """Ids of the models in it, for their authors' sake."""
+    sunlit: bool = False
+    """Whether the sky is far brighter than most of the ground, as cameras in streets find it."""
 
 
 @dataclass

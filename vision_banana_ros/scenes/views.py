@@ -60,7 +60,7 @@ def render(
     else:
         rgb, depth_m, normals, labels, instances = cast_on_cpu(world, camera)
     if effects is True:
-        effects = Effects.draw(rng)
+        effects = Effects.draw(rng, world.sunlit)
     elif effects is False:
         effects = Effects()
     image = develop(rgb, effects, int(rng.integers(1 << 31)))

@@ -11,8 +11,16 @@ from vision_banana_ros.scenes.street.meshes import Mesh, Paint, Shape
 Generator = np.random.Generator
 TREES = ("broad", "tall", "small", "bare", "conifer")
 VARIANTS = 5
-GREENS = ((88, 112, 46), (104, 124, 56), (70, 96, 42), (120, 130, 60), (84, 104, 58), (96, 106, 44), (60, 84, 44), (140, 120, 50))
-"""Colours of leaves; the last is autumn."""
+GREENS = (
+    (114, 146, 60),
+    (135, 161, 73),
+    (91, 125, 55),
+    (156, 169, 78),
+    (109, 135, 75),
+    (125, 138, 57),
+    (78, 109, 57),
+    (182, 156, 65),
+)
 BARK = (92, 80, 68)
 
 

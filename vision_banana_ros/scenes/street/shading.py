@@ -23,14 +23,15 @@ from vision_banana_ros.scenes.furnished.shading import (
     ORIGIN,
     SUN_DIR,
     ZENITH,
+    fraction,
     meet,
     normal_at,
 )
 from vision_banana_ros.scenes.street.meshes import GRIME, MIRROR, THIN
 
-CLOUD_LIGHT, GLARE, WET = kernel.AIR_ENTRIES, kernel.AIR_ENTRIES + 1, kernel.AIR_ENTRIES + 2
-"""Entries of `air` that streets have besides those of `kernel`: how bright clouds are, how the sun blinds, how wet it is."""
-STREET_AIR = kernel.AIR_ENTRIES + 3
+CLOUD_LIGHT, GLARE = kernel.AIR_ENTRIES, kernel.AIR_ENTRIES + 1
+"""Entries of `air` that streets have besides those of `kernel`: how bright clouds are, how the sun blinds."""
+STREET_AIR = kernel.AIR_ENTRIES + 2
 
 jit = njit(**OPTIONS)
 
@@ -134,13 +135,16 @@ def surface(soup, lights, air, field, seen, air_seen, px, py, pz, dx, dy, dz, le
         keep = dirt(field, row[GRIME], px, py, pz, abs(z))
         r, g, b = r * keep, g * keep, b * keep
     up = 0.5 + 0.5 * z
-    free = 0.1 + 0.9 * air_seen
+    # a crown is denser here than leaves are: some of the light that its cards stop comes through a real one
+    leak = 0.6 * thin
+    free = 0.1 + 0.9 * (leak + (1.0 - leak) * air_seen)
     er = free * (air[AMBIENT_DOWN] + (air[AMBIENT_UP] - air[AMBIENT_DOWN]) * up)
     eg = free * (air[AMBIENT_DOWN + 1] + (air[AMBIENT_UP + 1] - air[AMBIENT_DOWN + 1]) * up)
     eb = free * (air[AMBIENT_DOWN + 2] + (air[AMBIENT_UP + 2] - air[AMBIENT_DOWN + 2]) * up)
     shine = 0.0
     for k in range(len(lights)):
-        if seen[k] <= 0.0:
+        lit = leak + (1.0 - leak) * seen[k]
+        if lit <= 0.0:
             continue
         lx, ly, lz = lights[k, 1], lights[k, 2], lights[k, 3]
         cosine = x * lx + y * ly + z * lz
@@ -148,13 +152,13 @@ def surface(soup, lights, air, field, seen, air_seen, px, py, pz, dx, dy, dz, le
             cosine = (1.0 - thin) * max(cosine, 0.0) + thin * (0.35 + 0.4 * max(-cosine, 0.0))
         if cosine <= 0.0:
             continue
-        er += seen[k] * cosine * lights[k, 4]
-        eg += seen[k] * cosine * lights[k, 5]
-        eb += seen[k] * cosine * lights[k, 6]
+        er += lit * cosine * lights[k, 4]
+        eg += lit * cosine * lights[k, 5]
+        eb += lit * cosine * lights[k, 6]
         if gloss > 0.0:
             hx, hy, hz = lx - dx / length, ly - dy / length, lz - dz / length
             half = max(0.0, (x * hx + y * hy + z * hz) / max(math.sqrt(hx * hx + hy * hy + hz * hz), 1e-9))
-            shine += seen[k] * gloss * half**sharp * (lights[k, 4] + lights[k, 5] + lights[k, 6]) / 3.0
+            shine += lit * gloss * half**sharp * (lights[k, 4] + lights[k, 5] + lights[k, 6]) / 3.0
     return r * (er + 3.0 * glow) + shine, g * (eg + 3.0 * glow) + shine, b * (eb + 3.0 * glow) + shine
 
 
@@ -176,8 +180,13 @@ def mirrored(soup, eye, dirs, back, back_t, share, starts, towards, which):
         t, u, v, nx, ny, nz = meet(soup.corners, p, eye[ORIGIN], eye[ORIGIN + 1], eye[ORIGIN + 2], dx, dy, dz)
         x, y, z = normal_at(soup, p, u, v, nx, ny, nz, dx, dy, dz)
         length = math.sqrt(dx * dx + dy * dy + dz * dz)
+        if z > 0.9 and base < 0.04:  # wet asphalt is rough: what it mirrors is drawn out towards the camera
+            x += 0.1 * (fraction(43758.5453 * math.sin(12.9898 * i)) - 0.5)
+            y += 0.1 * (fraction(24634.6345 * math.sin(78.233 * i)) - 0.5)
+            size = math.sqrt(x * x + y * y + z * z)
+            x, y, z = x / size, y / size, z / size
         facing = min(1.0, max(0.0, -(x * dx + y * dy + z * dz) / length))
-        amount = base + (0.85 - base) * (1.0 - facing) ** 5
+        amount = base + (0.6 - base) * (1.0 - facing) ** 5
         if soup.materials[m, TEXTURE] >= 0 and soup.materials[m, CUTOUT] < 0.5:
             amount *= paint(soup, p, u, v, t * slope)[3]
         if amount < 0.02:
@@ -230,7 +239,7 @@ def mirror_light(soup, lights, air, field, starts, towards, found, which, light)
                 z,
                 0.01 * t,
             )
-        light[i, 0], light[i, 1], light[i, 2] = r, g, b
+        light[i, 0], light[i, 1], light[i, 2] = min(r, 1.5), min(g, 1.5), min(b, 1.5)
 
 
 @jit

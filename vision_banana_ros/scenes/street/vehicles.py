@@ -13,14 +13,14 @@ import numpy as np
 from vision_banana_ros.scenes.materials import RGB
 from vision_banana_ros.scenes.street.meshes import Mesh, Paint, Shape
 
-GLASS = Paint((26, 30, 33), mirror=0.12, gloss=0.6, sharpness=300.0, grime=0.05)
+GLASS = Paint((20, 23, 25), mirror=0.05, gloss=0.6, sharpness=300.0, grime=0.05)
 RUBBER = Paint((30, 30, 31), gloss=0.04, sharpness=8.0, grime=0.3)
 DARK = Paint((22, 22, 24), gloss=0.05, sharpness=15.0, grime=0.2)
 TRIM = Paint((38, 38, 40), gloss=0.1, sharpness=20.0, grime=0.3)
-RIM = Paint((168, 170, 174), gloss=0.5, sharpness=40.0, mirror=0.1, grime=0.3)
+RIM = Paint((122, 124, 128), gloss=0.4, sharpness=40.0, mirror=0.06, grime=0.3)
 CHROME = Paint((190, 190, 195), gloss=0.6, sharpness=80.0, mirror=0.4, grime=0.1)
 HEADLIGHT = Paint((205, 210, 214), gloss=0.7, sharpness=120.0, mirror=0.25, grime=0.05)
-TAILLIGHT = Paint((165, 16, 14), gloss=0.5, sharpness=90.0, mirror=0.08, grime=0.05)
+TAILLIGHT = Paint((122, 14, 14), gloss=0.5, sharpness=90.0, mirror=0.08, grime=0.05)
 BRAKE = Paint((255, 40, 24), gloss=0.3, glow=0.7, grime=0.0)
 ORANGE = Paint((240, 130, 20), gloss=0.4, sharpness=60.0)
 BODY = Paint((130, 130, 132), gloss=0.45, sharpness=160.0, mirror=0.05, grime=0.12)
@@ -206,9 +206,9 @@ def car(kind: str, variant: int) -> Mesh:
             ),
             lamp,
         )
-        a, c = sorted((side * rng.uniform(0.5, 0.7) * rw, side * 0.99 * rw))
+        a, c = sorted((side * rng.uniform(0.62, 0.86) * rw, side * 0.99 * rw))
         top_light = 0.88 * belt * b.boot
-        high = rng.uniform(0.14, 0.34) * (1.6 if kind == "van" else 1.0)
+        high = rng.uniform(0.12, 0.3) * (1.4 if kind == "van" else 1.0)
         face(rear + 0.003, a, c, top_light - high, top_light, tail)
         ly = 0.5 * length
         shape.add(

@@ -251,7 +251,7 @@ def wide_of(kind: str, variant: int) -> float:
 def lay_road(street: Street, path: Path, profile: Profile, gaps: list[tuple[float, float]], s0: float, s1: float) -> None:
     """Asphalt, markings, kerbs, verges and pavements from s0 to s1; beside `gaps` there is only asphalt."""
     rng, ground = street.rng, street.ground
-    tone = rng.uniform(62, 128)
+    tone = rng.uniform(78, 160)
     road = ground.paint(
         Paint(
             (int(tone * 1.01), int(tone), int(tone * rng.uniform(0.97, 1.04))),
@@ -387,7 +387,7 @@ def fill_traffic(street: Street, path: Path, profile: Profile, gaps: list[tuple[
             while s < s1 - 6:
                 if dense > 0:
                     long = street.vehicle(path, s + 3.0, t + rng.gauss(0, 0.15), forward + rng.gauss(0, 0.01), big, lit=queue)
-                    if rng.random() < 0.08:
+                    if rng.random() < 0.14:
                         side = t + way * (0.5 * profile.lane - 0.5)
                         street.someone(path, s + 3.0 + long + 4.0, side, forward, "ride")
                     s += 2 * long + (rng.uniform(1.5, 5.0) if queue else rng.expovariate(dense / 22.0) + 6.0)
@@ -494,7 +494,7 @@ def fill_pavement(
     busy = {"city street": 1.0, "square": 1.2, "avenue": 0.5, "residential street": 0.35, "country road": 0.05, "car park": 0.4}[
         street.kind
     ]
-    for _ in range(min(25, int(rng.expovariate(1.0 / (9 * busy + 0.01))))):
+    for _ in range(min(30, int(rng.expovariate(1.0 / (14 * busy + 0.01))))):
         s, t = rng.uniform(s0, s1), rng.uniform(edge + 0.5, max(edge + 0.6, back - 0.5))
         if open_(s):
             street.someone(
@@ -813,12 +813,12 @@ def daylight(street: Street, way: float) -> tuple[np.ndarray, np.ndarray]:
     air[shading.CLOUD_LIGHT] = bright * (1.1 if mood != "dusk" else 0.28)
     air[shading.GLARE] = {"clear": 0.8, "low": 1.5, "hazy": 1.0, "dull": 0.05, "dusk": 0.3}[mood] * rng.uniform(0.4, 1.2)
     low = max(0.0, 1.0 - rise / 0.6)
-    fill = rng.uniform(0.55, 1.2)
+    fill = rng.uniform(0.45, 1.1)
     air[kernel.AMBIENT_UP : kernel.AMBIENT_UP + 3] = fill * sky_light
     air[kernel.AMBIENT_DOWN : kernel.AMBIENT_DOWN + 3] = (
         fill * (0.25 + 0.12 * power * sin(rise)) * np.array([0.5, 0.47, 0.42]) * (0.4 if mood == "dusk" else 1.0)
     )
-    air[kernel.FOG] = rng.choice((0.0002, 0.0005, 0.001, 0.002, rng.uniform(0.002, 0.01)))
+    air[kernel.FOG] = rng.choice((0.0001, 0.0002, 0.0004, 0.0008, 0.0015)) if rng.random() < 0.9 else rng.uniform(0.002, 0.009)
     air[kernel.FOG_COLOR : kernel.FOG_COLOR + 3] = 0.75 * air[kernel.HORIZON : kernel.HORIZON + 3]
     lights = [
         [kernel.SUN, *air[kernel.SUN_DIR : kernel.SUN_DIR + 3], power, power * (0.95 - 0.25 * low), power * (0.88 - 0.5 * low), size]
@@ -1003,5 +1003,6 @@ def make_street_world(seed: int, kind: str | None = None) -> StreetWorld:
         free=np.column_stack([stands[:, :2], np.full(len(stands), 0.3)]),
         surfaces={"ground": "asphalt", "wall": "brick"},
         caster=StreetCaster(soup, lights, air),
+        sunlit=not street.night,
         stands=stands,
     )
