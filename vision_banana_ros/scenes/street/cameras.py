@@ -6,7 +6,8 @@ from math import pi, radians
 import numpy as np
 
 from vision_banana_ros.scenes.cameras import Camera, look_from, pinhole
-from vision_banana_ros.scenes.street.worlds import DRIVER, ROBOT, StreetWorld
+from vision_banana_ros.scenes.street.site import DRIVER, ROBOT
+from vision_banana_ros.scenes.street.worlds import StreetWorld
 from vision_banana_ros.scenes.viewpoints import glance
 
 
