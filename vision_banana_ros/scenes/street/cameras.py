@@ -11,15 +11,16 @@ from vision_banana_ros.scenes.street.worlds import StreetWorld
 from vision_banana_ros.scenes.viewpoints import glance
 
 
-def worth(depth: np.ndarray) -> float:
-    """Below zero where something stands right before the lens or nothing can be seen; best where near and far are mixed."""
+def worth(depth: np.ndarray, people: bool) -> float:
+    """Below zero where something stands right before the lens or nothing can be seen; best where near and far are mixed
+    and people are in sight."""
     seen = np.isfinite(depth)
     if seen.mean() < 0.3 or depth.min() < 0.25:
         return -1.0
     near = depth[seen]
     if np.median(near) < 1.2:
         return -0.5
-    return float(min(1.0, np.std(np.log(near))))
+    return float(min(0.6, np.std(np.log(near)))) + 0.3 * people
 
 
 def sample_street_camera(world: StreetWorld, rng: np.random.Generator, width: int, height: int) -> Camera:
@@ -29,6 +30,7 @@ def sample_street_camera(world: StreetWorld, rng: np.random.Generator, width: in
     few; a third are robots at 0.2-1.2 m that look anywhere; the others are pedestrians.
     """
     stands = world.stands
+    people = np.array([o.instance for o in world.objects if o.class_name == "person"])
     best, camera = -np.inf, None
     for _ in range(6):
         draw = rng.random()
@@ -49,10 +51,11 @@ def sample_street_camera(world: StreetWorld, rng: np.random.Generator, width: in
             fov = rng.uniform(45, 100)
         pose = look_from(float(x), float(y), float(z) + up, float(yaw), radians(pitch), radians(roll))
         drawn = pinhole(width, height, radians(fov), pose)
-        value = worth(glance(world, drawn)[0])
+        depth, instances = glance(world, drawn)
+        value = worth(depth, bool(np.isin(instances, people).any()))
         if value > best:
             best, camera = value, drawn
-        if best > 0.5:
+        if best > 0.7:
             break
     assert camera is not None
     return camera

@@ -23,7 +23,6 @@ from vision_banana_ros.scenes.furnished.shading import (
     ORIGIN,
     SUN_DIR,
     ZENITH,
-    fraction,
     meet,
     normal_at,
 )
@@ -163,7 +162,7 @@ def surface(soup, lights, air, field, seen, air_seen, px, py, pz, dx, dy, dz, le
 
 
 @jit
-def mirrored(soup, eye, dirs, back, back_t, share, starts, towards, which):
+def mirrored(soup, eye, field, dirs, back, back_t, share, starts, towards, which):
     """Rays that shiny surfaces mirror: fills share (N,) of each ray, `which` rays these are; how many."""
     count = 0
     slope = 1.0 / eye[FOCAL]
@@ -180,9 +179,11 @@ def mirrored(soup, eye, dirs, back, back_t, share, starts, towards, which):
         t, u, v, nx, ny, nz = meet(soup.corners, p, eye[ORIGIN], eye[ORIGIN + 1], eye[ORIGIN + 2], dx, dy, dz)
         x, y, z = normal_at(soup, p, u, v, nx, ny, nz, dx, dy, dz)
         length = math.sqrt(dx * dx + dy * dy + dz * dz)
-        if z > 0.9 and base < 0.04:  # wet asphalt is rough: what it mirrors is drawn out towards the camera
-            x += 0.1 * (fraction(43758.5453 * math.sin(12.9898 * i)) - 0.5)
-            y += 0.1 * (fraction(24634.6345 * math.sin(78.233 * i)) - 0.5)
+        if z > 0.9 and base < 0.04:  # wet asphalt is rough: what it mirrors wavers
+            px, py = eye[ORIGIN] + t * dx, eye[ORIGIN + 1] + t * dy
+            rough = 0.025 / (1.0 + 0.05 * t)
+            x += rough * (sample(field, 0.9 * px, 0.9 * py) + sample(field, 0.13 * px, 0.13 * py))
+            y += rough * (sample(field, 0.9 * py + 0.3, 0.9 * px) + sample(field, 0.13 * py, 0.13 * px + 0.6))
             size = math.sqrt(x * x + y * y + z * z)
             x, y, z = x / size, y / size, z / size
         facing = min(1.0, max(0.0, -(x * dx + y * dy + z * dz) / length))

@@ -39,7 +39,7 @@ def make_street_world(seed: int, kind: str | None = None) -> StreetWorld:
     if kind is not None and kind not in KINDS:
         raise InputError(f"There is no kind of street called {kind!r}; choose one of {', '.join(KINDS)}.")
     rng = Random(f"street {seed}")
-    drawn = kind or rng.choices(KINDS, (6, 4, 4, 2.5, 1.5, 1.5))[0]
+    drawn = kind or rng.choices(KINDS, (8, 4, 4, 2, 1.5, 1.5))[0]
     street = Street(rng, drawn)
     profile = profile_of(rng, drawn)
     bend = bends(rng)
