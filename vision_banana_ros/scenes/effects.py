@@ -123,7 +123,7 @@ class Effects:
             gamma=math.exp(either(0.12, 0.5)),
             contrast=math.exp(either(0.12, 0.45) + 0.25 * sunlit),
             black=either(0.02, 0.1) - 0.02 * sunlit,
-            saturation=0.0 if gray else math.exp(either(0.2, 0.7) + 0.2 * sunlit),
+            saturation=0.0 if gray else math.exp(either(0.2, 0.7)),
             sharpening=some(0.6, 0.8, 2.0),
             banding=(some(0.06, 0.06, 0.2), float(rng.uniform(1, 8)), float(rng.uniform(0, 2 * math.pi))),
             chroma=int(rng.choice((1, 2, 2, 2, 4))),

@@ -58,7 +58,8 @@ def make_street_world(seed: int, kind: str | None = None) -> StreetWorld:
         along = np.arange(-REACH, REACH + 1)
         hills = rng.uniform(-0.03, 0.03) * along + rng.uniform(0, 1.5) * np.sin(along / rng.uniform(25, 60) + rng.uniform(0, 6))
         rise = hills - hills[REACH]
-    path = Path(-REACH, REACH, bend=bend, rise=rise)
+    # in a bend, what lies far inside it would close the mouths of side streets
+    path = Path(-REACH, REACH, bend=0.25 * bend if sides else bend, rise=rise)
     base = street.ground.paint(street.turf)
     path.strip(street.ground, -REACH - 120, REACH + 120, -140, 140, -0.08, -0.08, base, 5.0, step=8.0)
     lay_road(street, path, profile, gaps, -REACH, REACH)
