@@ -234,7 +234,7 @@ def plain_messages(seen: Seen, checked: bool) -> list:
         image(np.where(found.mask, np.uint8(1), np.uint8(0)), "mono8"),
         cloud,
         image(visualization.depth_picture(d.depth_m, *seen.depth_range), "rgb8"),
-        image(visualization.normals_picture(n.normals), "rgb8"),
+        image(normals.picture(n.normals), "rgb8"),
         image(visualization.labels_overlay(seen.image, s.labels, seen.legend), "rgb8"),
     ]
 

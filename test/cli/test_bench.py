@@ -22,7 +22,7 @@ def test_it_measures_what_can_run_and_says_what_cannot(tmp_path, capsys, monkeyp
     asked = ["bench", "--executors", "onnxruntime:cpu-fp32", "onnxruntime:tpu", "--questions", "1", "--cameras", "2", "--runs", "3"]
     assert main([*asked, "--frame", "96x128", "--out", str(out)]) == 0
     measured, refused = json.loads(out.read_text())["rows"]
-    assert measured["executor"] == "onnxruntime cpu fp32" and measured["size"] == "192x144"
+    assert measured["executor"] == "onnxruntime cpu fp32" and measured["size"] == "320x240"
     assert 0 < measured["paint_ms"]["p50"] <= measured["frame_ms"]["p50"] <= measured["frame_ms"]["p99"]
     assert measured["frames_per_s"] == pytest.approx(2000 / measured["frame_ms"]["p50"], rel=0.01)
     assert measured["rss_mib"] > 50

@@ -85,12 +85,19 @@ def test_a_graph_that_is_no_graph_is_refused_with_a_sentence(bundle):
         ({"instance_taus": {"region_tau": 0}}, "instance_taus are"),
         ({"referring_core": 1}, "referring_core is a confidence"),
         ({"depth_focal_px": -1}, "depth_focal_px is a focal length"),
+        ({"canvases": [[64]]}, "cannot be read"),
+        ({"canvases": [["a", "b"]]}, "cannot be read"),
     ],
 )
 def test_a_manifest_that_cannot_be_used_is_refused(bundle, changes, sentence):
     change_manifest(bundle, **changes)
     with pytest.raises(InputError, match=sentence):
         open_bundle(bundle)
+
+
+def test_canvases_are_further_sizes(bundle):
+    change_manifest(bundle, canvases=[[48, 128], [96, 64]])
+    assert open_bundle(bundle).manifest.canvases == ((48, 128), (96, 64))
 
 
 def test_a_manifest_that_is_no_json_is_refused(bundle):

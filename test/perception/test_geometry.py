@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.perception.geometry import Intrinsics, Letterbox, points
+from vision_banana_ros.perception.geometry import Intrinsics, Letterbox, parse_size, points
 
 
 def test_a_right_angle_of_view_has_a_focal_length_of_half_the_width():
@@ -34,6 +34,7 @@ def test_scaled_intrinsics_match_a_resized_picture():
     np.testing.assert_allclose(points(np.ones((24, 32), np.float32), k.scaled(32, 24)), small, atol=1e-6)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 2000), st.integers(1, 2000))
 def test_scaling_there_and_back_changes_nothing(width, height):
     k = Intrinsics(640, 480, 500, 510, 330, 200)
@@ -74,7 +75,7 @@ sizes = st.tuples(st.integers(1, 700), st.integers(1, 700))
 
 
 @given(sizes, sizes)
-@settings(max_examples=200)
+@settings(deadline=None, max_examples=200)
 def test_the_letterbox_lies_in_the_canvas_and_fills_one_side(frame, canvas):
     box = Letterbox.fit(frame, canvas)
     assert box.top >= 0 and box.top + box.height <= canvas[0]
@@ -86,6 +87,7 @@ def test_the_letterbox_lies_in_the_canvas_and_fills_one_side(frame, canvas):
     assert abs(box.height - frame[0] * scale) <= 1 and abs(box.width - frame[1] * scale) <= 1
 
 
+@settings(deadline=None)
 @given(sizes, sizes, st.floats(0, 1), st.floats(0, 1))
 def test_a_coordinate_goes_to_the_canvas_and_back(frame, canvas, across, down):
     """The letterbox as a camera: a ray through the frame is the same ray through the canvas."""
@@ -112,3 +114,25 @@ def test_pad_and_crop_are_inverse_and_the_bars_repeat_the_border():
     np.testing.assert_array_equal(box.crop(canvas), content)
     np.testing.assert_array_equal(canvas[: box.top], np.broadcast_to(content[:1], (box.top, 8, 3)))
     np.testing.assert_array_equal(canvas[box.top + 5 :], np.broadcast_to(content[-1:], (12 - box.top - 5, 8, 3)))
+
+
+@settings(deadline=None)
+@given(sizes, st.lists(sizes, min_size=1, max_size=4))
+def test_of_several_canvases_the_one_is_taken_that_shows_most(frame, canvases):
+    box = Letterbox.best(frame, canvases)
+    every = [Letterbox.fit(frame, canvas) for canvas in canvases]
+    assert box in every and box.height * box.width == max(each.height * each.width for each in every)
+
+
+def test_frames_lie_on_the_canvas_of_their_shape_and_the_first_of_equals_is_taken():
+    canvases = [(240, 320), (208, 368), (144, 480), (320, 240)]
+    shapes = {(480, 640): 0, (720, 1280): 1, (376, 1241): 2, (1280, 720): 3, (640, 480): 3, (100, 100): 0}
+    for frame, expected in shapes.items():
+        assert Letterbox.best(frame, canvases).canvas == canvases[expected], frame
+
+
+def test_sizes_are_written_height_first_in_sixteens():
+    assert parse_size("144x192") == (144, 192)
+    for text in ("144", "144x", "144x190", "0x16", "-16x16", "16x0", "a x b", "16x16x16"):
+        with pytest.raises(InputError, match="write HEIGHTxWIDTH"):
+            parse_size(text)

@@ -225,3 +225,18 @@ class Blotchy:
 def test_instances_are_read_as_flatly_as_the_bundle_says_that_it_paints(taus, things):
     looks = Perceiver(Blotchy(**taus)).look(np.zeros((64, 64, 3), np.uint8), [Question.instances("box")])
     assert looks.answers[0].labels.max() == things
+
+
+def test_of_several_canvases_a_frame_is_painted_on_the_one_that_fits_it():
+    """The canvas (48, 192) is for wide frames; the truth comes back from it as from the other."""
+    size, canvas = (60, 240), (48, 192)
+    image, truth = scene(*size)
+    _, inside = scene(*canvas)
+    wide = Oracle(canvas, inside, QUESTIONS)
+    wide.sizes = (CANVAS, canvas)
+    perceiver = Perceiver(wide)
+    assert perceiver.letterbox(*size).canvas == canvas and perceiver.letterbox(480, 640).canvas == CANVAS
+    depth, *_, box = perceiver.look(image, QUESTIONS)
+    assert np.count_nonzero(box.mask != truth.masks["the box"]) < 0.1 * box.mask.sum()
+    assert Perceiver(wide, output_size="generator").grid(*size) == canvas
+    assert np.median(np.abs(depth.depth_m / truth.depth_m - 1)) < 0.02

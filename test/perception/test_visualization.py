@@ -42,8 +42,8 @@ def test_the_range_leaves_out_what_is_no_depth():
 
 def test_normals_have_the_colours_of_the_paper():
     n = np.array([[[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, 0, 1], [0.6, 0, 0.8]]], np.float32)
-    np.testing.assert_allclose(visualization.normals_picture(n), normals.encode(n) * 255, atol=0.6)
-    assert visualization.normals_picture(np.full((1, 1, 3), np.nan, np.float32)).sum() == 0
+    np.testing.assert_allclose(normals.picture(n), normals.encode(n) * 255, atol=0.6)
+    assert normals.picture(np.full((1, 1, 3), np.nan, np.float32)).sum() == 0
 
 
 def test_labels_tint_their_pixels_and_leave_the_unlabelled():

@@ -117,11 +117,16 @@ def load_oracle(bundle: str, executor: str) -> Any:
     return TestGenerator(pace_s=0.2 if bundle == "slow" else 0.0)
 
 
-_locks: list[Any] = []
+DOMAINS = 30  # held by a process at most; there are 90, and each test with a node takes one
+_locks: list[tuple[int, Any]] = []
 
 
 def any_domain() -> int:
-    """A ROS domain that nobody on this machine uses, for as long as this process lives."""
+    """A ROS domain that nobody else on this machine uses, for as long as this process lives; the oldest of DOMAINS again."""
+    if len(_locks) >= DOMAINS:
+        domain, lock = _locks.pop(0)
+        _locks.append((domain, lock))
+        return domain
     for domain in random.sample(range(10, 100), 90):
         lock = open(Path(tempfile.gettempdir()) / f"ros_domain_{domain}.lock", "w")  # noqa: SIM115
         try:
@@ -131,7 +136,7 @@ def any_domain() -> int:
         except OSError:
             lock.close()
             continue
-        _locks.append(lock)
+        _locks.append((domain, lock))
         return domain
     raise RuntimeError("All ROS domains from 10 to 99 are in use on this machine; end what uses them.")
 

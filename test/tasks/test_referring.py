@@ -77,3 +77,70 @@ def test_bad_input_is_refused() -> None:
         referring.encode(mask[0], "red")
     with pytest.raises(InputError, match="max_distance"):
         referring.decode(rgb, "red", max_distance=-1)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    masks=arrays(np.bool_, st.tuples(st.integers(1, referring.MAX_EXPRESSIONS), st.just(5), st.just(6))),
+    bits=st.booleans(),
+)
+def test_several_masks_come_back_each_by_its_colour(masks: np.ndarray, bits: bool) -> None:
+    colors = far_apart(len(masks), ["black"])
+    rgb = referring.encode_many(masks, colors)
+    assert rgb.dtype == np.float32
+    answers = referring.decode_many(np.rint(rgb * 255).astype(np.uint8) if bits else rgb, colors)
+    hidden = np.zeros(masks.shape[1:], bool)
+    for mask, answer in zip(masks, answers, strict=True):  # where they overlap, the first is seen
+        np.testing.assert_array_equal(answer.mask, mask & ~hidden)
+        np.testing.assert_array_equal(answer.confidence, 1)
+        hidden |= mask
+
+
+@settings(deadline=None, max_examples=40)
+@given(arrays(np.uint8, (5, 6, 3)), st.integers(2, 8), st.sampled_from([30.0, 127.5]))
+def test_several_against_brute_force(rgb: np.ndarray, count: int, max_distance: float) -> None:
+    colors = far_apart(count, ["black"])
+    answers = referring.decode_many(rgb, colors, max_distance=max_distance)
+    apart = np.linalg.norm(np.float64(rgb)[:, :, None] - np.array([(0, 0, 0), *colors], float), axis=3)
+    ordered = np.sort(apart, axis=2)
+    clear = (ordered[..., 0] < max_distance) & (ordered[..., 1] - ordered[..., 0] > 1e-3)
+    for i, answer in enumerate(answers, start=1):
+        np.testing.assert_array_equal(answer.mask[clear], (apart.argmin(2) == i)[clear])
+        assert not answer.mask[ordered[..., 0] >= max_distance].any()
+
+
+def test_one_of_several_is_what_one_alone_is() -> None:
+    rng = np.random.default_rng(0)
+    rgb = rng.uniform(size=(20, 30, 3)).astype(np.float32)
+    (several,), alone = referring.decode_many(rgb, ["red"]), referring.decode(rgb, "red")
+    np.testing.assert_array_equal(several.mask, alone.mask)
+    np.testing.assert_array_equal(several.confidence, alone.confidence)
+
+
+def test_several_expressions_are_asked_in_one_sentence() -> None:
+    asked = {"the man in the pink shirt": "white", "the other man": "green"}
+    for phrasing in range(len(referring.PHRASINGS_MANY)):
+        text = referring.instruction_many(asked, phrasing=phrasing, style="name")
+        assert "the man in the pink shirt: white" in text and "the other man: green" in text and "black" in text
+        assert text.index("pink") < text.index("other")
+    texts = {referring.instruction_many(asked, phrasing=i) for i in range(len(referring.PHRASINGS_MANY))}
+    assert len(texts) == len(referring.PHRASINGS_MANY) > 1
+
+
+def test_bad_lists_are_refused() -> None:
+    colors = far_apart(9, ["black"])
+    nine = {f"box {i}": color for i, color in enumerate(colors)}
+    with pytest.raises(InputError, match="1 to 8 expressions, not 9: ask for them in parts"):
+        referring.instruction_many(nine)
+    with pytest.raises(InputError, match="1 to 8 expressions, not 0"):
+        referring.decode_many(np.zeros((2, 2, 3)), [])
+    with pytest.raises(InputError, match="An expression is empty"):
+        referring.instruction_many({"a box": "red", " ": "green"})
+    with pytest.raises(InputError, match="too near"):
+        referring.instruction_many({"a box": "red", "a ball": (250, 0, 0)})
+    with pytest.raises(InputError, match="2 masks and 1 colours"):
+        referring.encode_many(np.zeros((2, 3, 3), bool), ["red"])
+    with pytest.raises(InputError, match="bool"):
+        referring.encode_many(np.zeros((1, 3, 3)), ["red"])
+    with pytest.raises(InputError, match="max_distance"):
+        referring.decode_many(np.zeros((2, 2, 3)), ["red"], max_distance=0)

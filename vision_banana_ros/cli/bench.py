@@ -23,8 +23,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from vision_banana_ros.cli.shared.sizes import size
 from vision_banana_ros.cli.shared.torch_installed import needs_torch
-from vision_banana_ros.cli.train import size
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation.plain_torch import PACKAGES as NEEDED
 from vision_banana_ros.evaluation.plain_torch import PLAIN

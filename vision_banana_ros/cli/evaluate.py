@@ -29,6 +29,7 @@ from vision_banana_ros.generators.executors.torch import network_of
 from vision_banana_ros.perception import Perceiver
 
 if TYPE_CHECKING:
+    from vision_banana_ros.generators.own.network import VisionBananaUNet
     from vision_banana_ros.training.own.sampler import Painter
 
 
@@ -65,12 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="OTHER",
-        help="a bundle or a training run (a teacher, a specialist) to measure too; repeatable",
+        help="a bundle or a training run to measure too; repeatable",
     )
     parser.add_argument(
-        "--base", type=Path, metavar="RUN", help="measure captions and edits too, beside the run that the bundle was tuned from"
+        "--base", type=Path, metavar="OTHER", help="measure captions and edits too, beside those of another bundle or run"
     )
-    parser.add_argument("--steps", type=int, default=8, metavar="N", help="steps of a teacher's answers, and of pictures (default 8)")
     parser.add_argument("--executor", default="auto")
     parser.add_argument(
         "--passes", type=int, default=1, metavar="N", help="ask each question N times, of the mirrored frame too, and vote"
@@ -80,11 +80,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.steps < 1:
-        raise InputError("--steps must be 1 or more.")
     path = args.bundle or default_bundle()
-    if _is_run(path) and (args.write or args.base):
-        raise InputError(f"'{path}' is a run of training, without a card: export it for --write or --base, or leave them out.")
+    if _is_run(path) and args.write:
+        raise InputError(f"'{path}' is a run of training, without a card: export it for --write, or leave that out.")
     # What cannot be opened is said before anything is measured.
     splits = _splits(args)
     _, perceiver = _opened(path, args, splits)
@@ -155,24 +153,30 @@ def _opened(path: Path, args: argparse.Namespace, splits: list[Split]) -> tuple[
         encode_ahead(path, perceiver, chain(questions, junk_questions(legend) if args.real else []), _say)
         return generator.name, perceiver
     needs_torch()
-    from vision_banana_ros.training.own.run_stages import open_painter
+    from vision_banana_ros.training.own.sampler import open_painter
 
-    painter = open_painter(path, args.steps)
-    name = path.resolve().name
-    return name if painter.from_frame else f"{name}, {painter.steps} steps", Perceiver(painter, passes=args.passes)
+    return path.resolve().name, Perceiver(open_painter(path), passes=args.passes)
 
 
 def _before_and_after(path: Path, args: argparse.Namespace) -> tuple[Painter, Painter]:
-    """The base that a bundle was tuned from and the bundle's own network, painting in many steps."""
+    """The networks of --base and of what is measured, painting pictures of the latter's size in many steps."""
     needs_torch()
-    from vision_banana_ros.training.own.loop import load_network
-    from vision_banana_ros.training.own.run_stages import run_folder
+    from vision_banana_ros.training.own.sample_sheets import WALK
     from vision_banana_ros.training.own.sampler import Painter
 
+    (before, _), (after, size) = (_network(each) for each in (args.base, path))
+    return Painter(before, size, WALK), Painter(after, size, WALK)
+
+
+def _network(path: Path) -> tuple[VisionBananaUNet, tuple[int, int]]:
+    """The network of a bundle or of a run, and the size of its answers."""
+    from vision_banana_ros.training.own.sampler import open_painter
+
+    if _is_run(path):
+        painter = open_painter(path)
+        return painter.network, painter.size
     bundle = open_bundle(path)
-    networks = load_network(run_folder(args.base)), network_of(bundle)
-    before, after = (Painter(network, bundle.manifest.size, args.steps) for network in networks)
-    return before, after
+    return network_of(bundle), bundle.manifest.size
 
 
 def _say(what: str) -> None:
@@ -201,5 +205,4 @@ def _command(args: argparse.Namespace, path: Path) -> str:
     words += ["--passes", str(args.passes)] if args.passes > 1 else []
     for option, runs in (("--against", args.against), ("--base", [args.base] if args.base else [])):
         words += [word for run in runs for word in (option, run.resolve().name)]
-    words += ["--steps", str(args.steps)] if args.steps != 8 else []
     return shlex.join(words)

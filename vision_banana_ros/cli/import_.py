@@ -7,7 +7,7 @@ Of the folder only configuration JSON, tokenizer tables and safetensors are read
 import argparse
 from pathlib import Path
 
-from vision_banana_ros.cli.train import size
+from vision_banana_ros.cli.shared.sizes import size
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation.card import ONE_STEP, VAE, write_card
 from vision_banana_ros.evaluation.figures import tidy

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from vision_banana_ros.cli import train
+from vision_banana_ros.cli.shared.sizes import size
 from vision_banana_ros.evaluation.figures import report_table
 from vision_banana_ros.generators.backbones.diffusers_folder import open_folder
 from vision_banana_ros.generators.backbones.prompt_cache import require_packages
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, metavar="DIFFUSERS_DIR", help="the folder that holds model_index.json")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the LoRA and the run's state go")
     parser.add_argument("--profile", default="vision_banana", help="vision_banana or open_vision_banana")
-    parser.add_argument("--size", type=train.size, help="HxW (default: what the family paints best)")
+    parser.add_argument("--size", type=size, help="HxW (default: what the family paints best)")
     parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), metavar="TASK", help="what it learns (default: all five)")
     parser.add_argument("--start", default="frame", help="frame: one step, loss on the picture; noise: many steps, the editor's loss")

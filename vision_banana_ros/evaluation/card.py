@@ -12,16 +12,8 @@ from vision_banana_ros.generators.bundle import MANIFEST, Bundle, open_bundle, r
 
 CARD = "README.md"
 #: Entries of metrics.json that are no splits.
-GENERATION, ABLATIONS, VAE, ONE_STEP, JUNK = "generation", "ablations", "vae", "one_step", "junk"
-NO_SPLITS = (GENERATION, ABLATIONS, VAE, ONE_STEP, JUNK)
-IN_BRIEF = (
-    ("depth", "delta1"),
-    ("depth", "absrel"),
-    ("normals", "mean_deg"),
-    ("semantic", "miou"),
-    ("referring", "giou"),
-    ("instances", "pmf1"),
-)
+GENERATION, VAE, ONE_STEP, JUNK = "generation", "vae", "one_step", "junk"
+NO_SPLITS = (GENERATION, VAE, ONE_STEP, JUNK)
 VAE_FIGURES = (
     ("depth", "median_error_m", "depth, median error", "{:.4f} m"),
     ("depth", "absrel", "depth, AbsRel", "{:.4f}"),
@@ -71,8 +63,6 @@ def card(bundle: Bundle) -> str:
         parts.append(_vae(metrics[VAE]))
     if GENERATION in metrics:
         parts.append(generation_section(metrics[GENERATION]))
-    if ABLATIONS in metrics:
-        parts.append(_ablations(metrics[ABLATIONS]))
     if metrics:
         parts.append(_measured_by(metrics))
     parts += [_made(bundle), _credits(bundle)]
@@ -317,16 +307,9 @@ def junk_table(report: Report) -> str:
     return table(rows, ("readable / confidence", *tasks))
 
 
-def _ablations(runs: Mapping[str, Report]) -> str:
-    """A row a run; each is a report like that of a split, cut to whatever was measured."""
-    figures = [BY_FIGURE[key] for key in IN_BRIEF]
-    rows = [(name, *(figure.write(figure.of(report)) for figure in figures)) for name, report in runs.items()]
-    return "## Ablations\n" + table(rows, ("", *(figure.name for figure in figures)))
-
-
 def _measured_by(metrics: Mapping[str, Report]) -> str:
     lines: list[str] = []
-    for report in metrics.values():  # of ablations, the runs have their own commands
+    for report in metrics.values():
         notes = [f"{key} {report[key]}" for key in ("version", "commit", "executor") if report.get(key)]
         if report.get("command"):
             lines.append(f"{report['command']}  # {', '.join(notes)}" if notes else report["command"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every generator is, whatever runs it: a bundle that takes frames of one size, and instructions encoded once."""
+"""What every generator is, whatever runs it: a bundle that takes frames of some sizes, and instructions encoded once."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -31,6 +31,10 @@ class BundleGenerator(Generic[Encoded]):
         return self.manifest.name
 
     @property
+    def bundle(self) -> Bundle:
+        return self._bundle
+
+    @property
     def manifest(self) -> Manifest:
         return self._bundle.manifest
 
@@ -40,13 +44,19 @@ class BundleGenerator(Generic[Encoded]):
         return self.manifest.size
 
     @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """All sizes (height, width) of frames that it takes; `size` is the first."""
+        return (self.size,)
+
+    @property
     def tasks(self) -> tuple[str, ...]:
         return self.manifest.tasks
 
     def _check(self, image: np.ndarray, instructions: Sequence[str]) -> None:
         """InputError for what cannot be painted from."""
-        if image.dtype != np.uint8 or image.shape != (*self.size, 3):
-            raise InputError(f"The generator takes uint8 frames of shape {(*self.size, 3)}, not {image.dtype} of {image.shape}.")
+        if image.dtype != np.uint8 or image.shape[2:] != (3,) or image.shape[:2] not in self.sizes:
+            shapes = " or ".join(str((*size, 3)) for size in self.sizes)
+            raise InputError(f"The generator takes uint8 frames of shape {shapes}, not {image.dtype} of {image.shape}.")
         if not instructions:
             raise InputError("There is nothing to paint: give at least one instruction.")
 

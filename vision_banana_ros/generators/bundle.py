@@ -42,6 +42,7 @@ class Manifest(AnswerFormat):
     network: dict[str, Any]  # the network's configuration, for the torch executor
     files: dict[str, str]  # name -> SHA-256
     made: dict[str, Any]  # how the weights came to be: commands, commit, counts
+    canvases: tuple[tuple[int, int], ...]  # further sizes, for frames of other shapes; executors of one size use `size`
     backbone: dict[str, Any]  # of an imported editor, which has other graphs than GRAPHS
     reference: tuple[str, ...] = ()  # the instructions whose answers are in REFERENCE
 
@@ -159,6 +160,7 @@ def _manifest(path: Path) -> Manifest:
             network=dict(raw.get("network", {})),
             files=_files(raw["files"]),
             made=dict(raw["made"]),
+            canvases=tuple((int(height), int(width)) for height, width in raw.get("canvases", ())),
             depth_focal_px=_focal(raw.get("depth_focal_px", 0.0)),
             instance_taus=_taus(raw.get("instance_taus", {})),
             referring_core=_core(raw.get("referring_core", 0.0)),

@@ -40,6 +40,10 @@ class Generator(BundleGenerator[tuple[np.ndarray, np.ndarray]]):
         self._executor = executor
 
     @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        return (self.size, *self.manifest.canvases) if self._executor.any_size else (self.size,)
+
+    @property
     def executor(self) -> str:
         return self._executor.name
 
@@ -54,27 +58,27 @@ class Generator(BundleGenerator[tuple[np.ndarray, np.ndarray]]):
     def paint(self, image: np.ndarray, instructions: Sequence[str]) -> np.ndarray:
         """Paint one picture an instruction; the frame is encoded once.
 
-        image: (H, W, 3) uint8 RGB of exactly `size`. Returns (N, H, W, 3) float32 in 0..1.
+        image: (H, W, 3) uint8 RGB of one of `sizes`. Returns (N, H, W, 3) float32 in 0..1.
         """
-        return trusted(self._executor.answer(*self._given(image, instructions)), len(instructions), self.size)
+        return trusted(self._executor.answer(*self._given(image, instructions)), len(instructions), image.shape[:2])
 
     def answer(self, image: np.ndarray, questions: Sequence[Asked]) -> list[Any]:
         """As `paint`, but what the executor can decode on its device comes back as the task's `Answer`, everything else as the
         picture (H, W, 3) to be read."""
         given = self._given(image, [question.instruction for question in questions])
         if not getattr(self._executor, "decodes", ()):
-            return list(trusted(self._executor.answer(*given), len(questions), self.size))
+            return list(trusted(self._executor.answer(*given), len(questions), image.shape[:2]))
         asked = [(q.task, decode_inputs(q.task, q.legend, q.color)) for q in questions]
         outputs = self._executor.read(*given, asked)  # type: ignore[attr-defined]
         return [
-            trusted(out[0][None], 1, self.size)[0] if len(out) == 1 else self._decoded(q.task, out)
+            trusted(out[0][None], 1, image.shape[:2])[0] if len(out) == 1 else self._decoded(q.task, out, image.shape[:2])
             for q, out in zip(questions, outputs, strict=True)
         ]
 
-    def _decoded(self, task: str, outputs: list[np.ndarray]) -> Any:
-        if any(values.shape[:2] != self.size for values in outputs):
+    def _decoded(self, task: str, outputs: list[np.ndarray], size: tuple[int, ...]) -> Any:
+        if any(values.shape[:2] != size for values in outputs):
             shapes = ", ".join(str(values.shape) for values in outputs)
-            raise WrongAnswers(f"The answer to {task} has the shapes {shapes}, not those of {self.size}: it is not used.")
+            raise WrongAnswers(f"The answer to {task} has the shapes {shapes}, not those of {size}: it is not used.")
         return as_answer(task, outputs)
 
     def _given(self, image: np.ndarray, instructions: Sequence[str]) -> tuple[Features, np.ndarray, np.ndarray]:

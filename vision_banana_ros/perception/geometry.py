@@ -5,6 +5,7 @@ A pixel's integer coordinates name its centre, as in CameraInfo and OpenCV: the 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,15 @@ import numpy as np
 from numba import njit
 
 from vision_banana_ros.errors import InputError
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """'144x192' -> (144, 192), height and width. Raises InputError where either is no multiple of 16."""
+    height, _, width = text.partition("x")
+    sides = [int(side) for side in (height, width) if side.isdigit()]
+    if len(sides) < 2 or any(side % 16 or not side for side in sides):
+        raise InputError(f"'{text}' is no size: write HEIGHTxWIDTH, both multiples of 16.")
+    return sides[0], sides[1]
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,11 @@ class Letterbox:
         height = min(canvas[0], max(1, round(frame[0] * scale)))
         width = min(canvas[1], max(1, round(frame[1] * scale)))
         return cls(canvas, (canvas[0] - height) // 2, (canvas[1] - width) // 2, height, width)
+
+    @classmethod
+    def best(cls, frame: tuple[int, int], canvases: Sequence[tuple[int, int]]) -> "Letterbox":
+        """In the canvas on which the frame covers the most pixels; the first of equals."""
+        return max((cls.fit(frame, canvas) for canvas in canvases), key=lambda box: box.height * box.width)
 
     def shrink(self, image: np.ndarray) -> np.ndarray:
         """The frame (H, W, 3) resized to the part of the canvas that it will cover."""

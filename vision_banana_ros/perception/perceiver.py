@@ -85,8 +85,12 @@ class Perceiver:
         """(height, width) of the answers for a frame of height x width; scale its CameraInfo to this."""
         if self.output_size == "input":
             return height, width
-        box = Letterbox.fit((height, width), self.generator.size)
+        box = self.letterbox(height, width)
         return box.height, box.width
+
+    def letterbox(self, height: int, width: int) -> Letterbox:
+        """Where a frame of height x width lies on the generator's canvas, of several the one on which it is largest."""
+        return Letterbox.best((height, width), getattr(self.generator, "sizes", (self.generator.size,)))
 
     def look(self, image: np.ndarray, questions: Sequence[Question], intrinsics: Intrinsics | None = None) -> Looks:
         """Answers the questions about (H, W, 3) uint8 RGB. InputError where the image is something else.
@@ -97,7 +101,7 @@ class Perceiver:
         started = time.perf_counter()
         _check(image)
         image = np.ascontiguousarray(image)
-        box = Letterbox.fit(image.shape[:2], self.generator.size)
+        box = self.letterbox(*image.shape[:2])
         small = box.shrink(image)
         canvas = box.pad(small)
         paint_started = time.perf_counter()

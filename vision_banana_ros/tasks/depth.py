@@ -75,7 +75,7 @@ UNREADABLE = {
     "viridis": (1.0, 0.0, 0.0),
 }
 _IN_WORDS = {
-    "cube": "cube colour map (black 0 m, red 0.80 m, yellow 1.83 m, green 3.23 m, cyan 5.28 m, blue 8.71 m, "
+    "cube": "cube colour map (black 0 m, red 0.80 m, yellow 1.83 m, lime 3.23 m, cyan 5.28 m, blue 8.71 m, "
     "magenta 16.46 m, white infinity)",
     "grey": "grey colour map (black 0 m, white infinity)",
     "plasma": "plasma colour map (dark blue 0 m, yellow infinity)",

@@ -132,6 +132,17 @@ REFERRING = (
     "Separate {expression} ({color}) from everything around it ({background}).",
 )
 
+REFERRING_MANY = (
+    "Segment each of these in its colour and paint everything else {background}. {pairs}.",
+    "Paint {pairs}. The rest is {background}.",
+    "Find all of these and colour them: {pairs}; all other pixels are {background}.",
+    "Make one picture of several masks over {background}. {pairs}.",
+    "Several things to find, each in its own colour. {pairs}. What is none of them is {background}.",
+    "On a {background} background, mark: {pairs}.",
+    "Where are they? {pairs}. Everything else {background}.",
+    "Referring segmentation of several expressions. {pairs}. Background {background}.",
+)
+
 
 def phrase(templates: Sequence[str], number: int, **parts: str) -> str:
     """Return template `number` filled with `parts`."""

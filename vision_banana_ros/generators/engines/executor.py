@@ -27,6 +27,8 @@ class EngineExecutor:
     GPU or too little memory on it. While it serves, ExecutorLost.
     """
 
+    any_size = False
+
     def __init__(self, bundle: Bundle, kind: str, precision: str = "fp32") -> None:
         self.name = f"{kind} {precision}"
         library = open_library(kind)

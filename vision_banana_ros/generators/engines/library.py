@@ -16,6 +16,7 @@ from typing import Any
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.engines.errors import BuildOutOfMemory
+from vision_banana_ros.generators.own.fixed_shapes import frame_dimensions
 
 MAJORS = {"tensorrt": (10, 11), "tensorrt_rtx": (1,)}
 _INSTALL = {
@@ -23,6 +24,7 @@ _INSTALL = {
     "tensorrt_rtx": "pip install tensorrt_rtx_cu13",
 }
 _OPEN = -1
+_FRAME = frame_dimensions((16, 16))  # names of the dimensions that follow from the frame's size
 _FULL = ("outofmemory", "out of memory", "out_of_memory", "bad_alloc")
 
 
@@ -157,6 +159,10 @@ def _fix_sizes(builder: Any, network: Any, config: Any, sizes: Mapping[str, Sequ
         for name in names.values():
             if name not in sizes:
                 raise InputError(f"The graph's input '{tensor.name}' leaves the dimension '{name}' open: export the bundle again.")
+        # An engine is for frames of one size; what is the same in any case is no matter of profiles.
+        if fixed := {i: sizes[name][0] for i, name in names.items() if name in _FRAME}:
+            tensor.shape = tuple(fixed.get(i, d) for i, d in enumerate(tensor.shape))
+            names = {i: name for i, name in names.items() if i not in fixed}
         if names:
             has_open = True
             lowest_to_most = (tuple(sizes[names[i]][k] if i in names else d for i, d in enumerate(tensor.shape)) for k in range(3))

@@ -12,6 +12,7 @@ from vision_banana_ros.generators.bundle import GRAPHS, Bundle
 from vision_banana_ros.generators.engines.cuda import find_device
 from vision_banana_ros.generators.engines.library import Library, open_library, options
 from vision_banana_ros.generators.own.device_decode import DECODE_GRAPHS
+from vision_banana_ros.generators.own.fixed_shapes import frame_dimensions
 
 PRECISIONS = ("fp32", "tf32")
 QUESTIONS = (1, 3, 8)  # at least, mostly and at most in one run of an engine
@@ -74,7 +75,8 @@ def recipes(bundle: Bundle, executor: str, precision: str = "fp32") -> list[Reci
     library = open_library(executor)
     gpu, capability, driver = _target(library)
     words = bundle.manifest.text_length
-    sizes = {"frame": list(bundle.manifest.size), "questions": list(QUESTIONS), "words": [words] * 3, "colors": list(COLORS)}
+    frame = {name: [length] * 3 for name, length in frame_dimensions(bundle.manifest.size).items()}
+    sizes = {"frame": list(bundle.manifest.size), **frame, "questions": list(QUESTIONS), "words": [words] * 3, "colors": list(COLORS)}
     return [
         Recipe(
             bundle=bundle.manifest.name,

@@ -9,6 +9,7 @@ import numpy as np
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.bundle import Bundle
+from vision_banana_ros.generators.errors import ExecutorLost
 from vision_banana_ros.generators.executors.fallback import FallbackExecutor
 from vision_banana_ros.generators.reference import check_answers
 from vision_banana_ros.missing import cure
@@ -31,6 +32,10 @@ class Executor(Protocol):
     @property
     def name(self) -> str:
         """With what it computes on and in, such as "onnxruntime cpu int8"."""
+
+    @property
+    def any_size(self) -> bool:
+        """Whether it takes frames of every size that the bundle names, or of the first alone."""
 
     def encode_image(self, image: np.ndarray) -> Features:
         """(H, W, 3) uint8 -> features, shared by all questions of the frame."""
@@ -58,7 +63,7 @@ def load_executor(bundle: Bundle, wanted: str) -> tuple[Executor, str]:
             module = importlib.import_module(f"{__name__}.{kind}")
             executor: Executor = module.load(bundle, tuple(options.split("-")) if options else ())
             checked = check_answers(bundle, executor)
-        except InputError as error:
+        except (InputError, ExecutorLost) as error:  # lost already while its answers were compared
             refused.append(f"{name}: {error}")
             continue
         except ImportError as error:

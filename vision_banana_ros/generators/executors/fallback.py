@@ -29,6 +29,10 @@ class FallbackExecutor:
         return str(self._executor.name)
 
     @property
+    def any_size(self) -> bool:
+        return bool(self._executor.any_size)
+
+    @property
     def decodes(self) -> tuple[str, ...]:
         """The tasks that the present executor decodes on its device."""
         return tuple(getattr(self._executor, "decodes", ()))

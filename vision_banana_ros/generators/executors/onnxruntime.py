@@ -22,6 +22,7 @@ from vision_banana_ros.generators.bundle import GRAPHS, INT8_GRAPHS, REFERENCE, 
 from vision_banana_ros.generators.errors import ExecutorLost
 from vision_banana_ros.generators.executors import Features, has_gpu
 from vision_banana_ros.generators.executors.measured import fastest
+from vision_banana_ros.generators.own.fixed_shapes import frame_dimensions
 
 PROVIDERS = {"tensorrt": "TensorrtExecutionProvider", "cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
 #: Without one of these, products of 8-bit numbers are summed in 16 bits and saturate: slower, and wrong.
@@ -38,27 +39,41 @@ class OnnxRuntimeExecutor:
     where: a key of PROVIDERS. precision: "fp32" or "int8". why: a sentence on the choice of it.
     """
 
+    any_size = True
+
     def __init__(self, bundle: Bundle, where: str, precision: str, why: str = "") -> None:
         self.why = why
         cores = len(os.sched_getaffinity(0))
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
         # The steps of an int8 graph are too short to be shared among threads; a frame's questions share the cores instead.
-        options.intra_op_num_threads = 1 if precision == "int8" else cores
+        threads = 1 if precision == "int8" else cores
         self._threads = ThreadPoolExecutor(cores) if precision == "int8" else None
-        # Threads that spin while they wait would take a core from the rest of the robot.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.name = f"onnxruntime {where} {precision}"
         self._longest_s = LONGEST_RUN_S[where]
         graphs = [INT8_GRAPHS.get(graph, graph) if precision == "int8" else graph for graph in GRAPHS]
-        self._image, self._text, self._answer = (_session(bundle, graph, options, where) for graph in graphs)
-        self._features = [value.name for value in self._image.get_outputs()]
-        self._asked = {value.name: value.shape[1] for value in self._answer.get_inputs() if value.name in ("text", "mask")}
+        size = bundle.manifest.size
+
+        def opened(graph: str, size: tuple[int, int]) -> onnxruntime.InferenceSession:
+            return _session(bundle, graph, _options(threads, size), where)
+
+        self._open = lambda size: (opened(graphs[0], size), opened(graphs[2], size))
+        self._text = opened(graphs[1], size)
+        image, answer = self._for_size = self._open(size)
+        self._sizes = {size: self._for_size}
+        self._features = [value.name for value in image.get_outputs()]
+        self._asked = {value.name: value.shape[1] for value in answer.get_inputs() if value.name in ("text", "mask")}
         # On a CPU padding costs time like any word, and a batch saves none: a question at a time, as long as it is.
         self._one_by_one = where == "cpu" and not isinstance(self._asked["text"], int)
 
     def encode_image(self, image: np.ndarray) -> Features:
-        return self._run(self._image, {"image": image})
+        size = image.shape[0], image.shape[1]
+        if size not in self._sizes:
+            self._sizes[size] = self._open(size)
+        self._for_size = self._sizes[size]
+        return self._run(self._for_size[0], {"image": image})
+
+    def named_features(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        """The features by the names that the answer graph knows them by."""
+        return dict(zip(self._features, self.encode_image(image), strict=True))
 
     def encode_text(self, pieces: np.ndarray, colors: np.ndarray, mask: np.ndarray) -> np.ndarray:
         return self._run(self._text, {"pieces": pieces, "colors": colors, "mask": mask})[0]
@@ -66,12 +81,12 @@ class OnnxRuntimeExecutor:
     def answer(self, features: Features, text: np.ndarray, mask: np.ndarray) -> np.ndarray:
         named = dict(zip(self._features, features, strict=True))
         if not self._one_by_one:
-            return self._run(self._answer, {**named, "text": text, "mask": mask})[0]
+            return self._run(self._for_size[1], {**named, "text": text, "mask": mask})[0]
 
         def paint(i: int) -> np.ndarray:
             words = np.count_nonzero(mask[i])
             one = {"text": text[i : i + 1, :words], "mask": mask[i : i + 1, :words]}
-            return self._run(self._answer, {**named, **{name: one[name] for name in self._asked}})[0]
+            return self._run(self._for_size[1], {**named, **{name: one[name] for name in self._asked}})[0]
 
         several = self._threads.map if self._threads and len(text) > 1 else map
         return np.concatenate(list(several(paint, range(len(text)))))
@@ -128,6 +143,18 @@ def _cpu_counts_in_int8() -> bool:
     except OSError:
         return platform.machine() in ("arm64", "aarch64")
     return any(instruction in flags for instruction in _INT8_INSTRUCTIONS)
+
+
+def _options(threads: int, size: tuple[int, int]) -> onnxruntime.SessionOptions:
+    """For frames of one size: where it is known, ONNX Runtime folds what depends on it."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads
+    # Threads that spin while they wait would take a core from the rest of the robot.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    for name, length in frame_dimensions(size).items():
+        options.add_free_dimension_override_by_name(name, length)
+    return options
 
 
 def _session(bundle: Bundle, graph: str, options: onnxruntime.SessionOptions, where: str) -> onnxruntime.InferenceSession:

@@ -2,7 +2,7 @@
 """torch: the network itself, with the weights of the bundle's graphs. Needs torch, diffusers and onnx.
 
 Options: "eager", "compiled" (torch.compile) or "graph" (one CUDA graph over encoding and answering); "fp32", "fp16" or "bf16".
-What paints, the last normalising and convolution, is always fp32: bf16 has two steps for each 8-bit colour near white.
+What paints, from the last normalising on, is always fp32: bf16 has two steps for each 8-bit colour near white.
 """
 
 import importlib.util
@@ -55,6 +55,7 @@ class TorchExecutor:
         self._encode: Callable[..., Any] = compiled(self._encode_eagerly)
         self._paint: Callable[..., Any] = compiled(self._paint_eagerly)
         self._graphs: dict[tuple[int, ...], _Graph] | None = {} if way == "graph" else None
+        self.any_size = self._graphs is None
 
     def encode_image(self, image: np.ndarray) -> Features:
         if self._graphs is not None:
@@ -141,7 +142,12 @@ def network_of(bundle: Bundle, dtype: Any = None) -> Any:
 
     if not bundle.manifest.network:
         raise InputError(f"Bundle '{bundle.path}' does not describe its network: export it again to run it with torch.")
-    network = VisionBananaUNet(**bundle.manifest.network)
+    try:
+        network = VisionBananaUNet(**bundle.manifest.network)
+    except (TypeError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(
+            f"Bundle '{bundle.path}' has a network that this version does not know ({error}): export it again."
+        ) from error
     weights, wanted = read_weights(bundle), network.state_dict()
     missing = sorted(wanted.keys() - weights.keys())
     if missing:
@@ -152,6 +158,6 @@ def network_of(bundle: Bundle, dtype: Any = None) -> Any:
     torch.nn.Module.to(network, dtype)  # diffusers' own warns of parts that this network does not have
     if dtype != torch.float32:
         network.time.register_forward_pre_hook(lambda _, given: (given[0].to(dtype),))
-        for part in (network.answer_norm, network.answer_out, network.answer_edged[0], network.answer_copies):
-            part.float().register_forward_pre_hook(lambda _, given: tuple(values.float() for values in given))
+        for part in (network.answer_norm, network.answer_ways, network.answer_distance, network.answer_coarse, network.answer_out):
+            part.float()
     return network

@@ -3,17 +3,20 @@
 
 Three parts, so that a frame is encoded once for any number of questions:
 
-* `encode_image`: the frame -> features at 1/4, 1/8 and 1/16 of its size, and where its edges lie.
-* `encode_text`: a tokenized instruction -> one vector a token; the first sums the instruction up.
-* `answer`: features, the picture being painted and the instruction -> the picture. A position is painted freely or in a colour
-  that the instruction names, whichever is likelier: what is to have exactly that colour is a choice, not a mixture.
+* `encode_image`: the frame -> features at 1/4, 1/8 and 1/16 of its size, and where its edges lie. A pretrained encoder
+  (`frame_encoder`) and a light neck that joins its levels.
+* `encode_text`: a tokenized instruction -> one vector a token; the first is the summary.
+* `answer`: features, the picture being painted and the instruction -> the picture. Each position is painted in one of
+  three ways, chosen by a softmax: freely; in a colour that the instruction names; or on the ramp through all the colours
+  that it names, in their order, as a colour map asks.
 
-Pixels enter and leave through pixel (un)shuffling by 4, so no convolution runs at full resolution. In one step the frame
-itself stands in place of the noise, so its share of `answer` can be computed once with the features.
+Pixels of the picture being painted enter and leave through pixel (un)shuffling by 4, so no convolution runs at full
+resolution. In one step the frame itself stands in place of the noise, so its share of `answer` is computed once with the
+features.
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -21,40 +24,56 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
+from vision_banana_ros.generators.own.frame_encoder import FrameEncoder
+
 PATCH = 4
 KEY = 64  # numbers behind a word's vector: what a position that is to have its colour looks like
 COLOR = 4  # and behind those its colour: red, green, blue, and whether it is one
-DECIDED = 2.0  # times the scores of colours count in the picture: nearer the likeliest than their mean, and confidence still tells
+SHARPNESS = 2.0  # inverse softmax temperature over the ways of painting, in the picture
+HEAD = 16  # channels of an attention head
+KNOTS = 8  # colours of a ramp at most
+NAMED = 40  # colours of an instruction at most: as many as its words have room for
+NEAR, FAR = -4.0, 6.0  # log of metres that a ramp position may stand for
+UNSURE = 0.5  # RGB distance from the ramp that uncertainty 1 is painted at; depth.decode reads nothing beyond half of it
+PIXELS_A_UNIT = 120.0  # of the coordinates that tell a position where it lies
 Features = tuple[Tensor, Tensor, Tensor]
 
 
+class Meant(NamedTuple):
+    """What is to be painted, at 1/4 of the picture: features (N, C, h, w); scores (N, 2 + K, h, w) of painting freely, on the
+    ramp, and in each of K colours; those colours (N, K, 4), 0..1 and whether it is one."""
+
+    features: Tensor
+    scores: Tensor
+    colors: Tensor
+
+
 class ConvBlock(nn.Module):
-    """Residual pair of 3×3 convolutions; with `condition` it is scaled and shifted by the instruction."""
+    """Residual 3x3 and 1x1 convolution; with `condition` the normalised input is scaled and shifted by it (FiLM)."""
 
     def __init__(self, channels: int, condition: int = 0) -> None:
         super().__init__()
-        self.norm1 = nn.GroupNorm(8, channels)
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.norm2 = nn.GroupNorm(8, channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.norm = nn.GroupNorm(8, channels)
         self.film = nn.Linear(condition, 2 * channels) if condition else None
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 1)
         nn.init.zeros_(self.conv2.weight)
         nn.init.zeros_(self.conv2.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        h = self.norm2(self.conv1(F.silu(self.norm1(x))))
+        h = self.norm(x)
         if self.film is not None:
             scale, shift = self.film(condition)[:, :, None, None].chunk(2, dim=1)
             h = h * (1 + scale) + shift
-        return x + self.conv2(F.silu(h))
+        return x + self.conv2(F.relu(self.conv1(F.relu(h))))
 
 
 class Attention(nn.Module):
     """Residual attention of positions to positions, or to the words of the instruction."""
 
-    def __init__(self, channels: int, heads: int, context: int = 0) -> None:
+    def __init__(self, channels: int, context: int = 0) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads = channels // HEAD
         self.norm = nn.LayerNorm(channels)
         self.query = nn.Linear(channels, channels)
         self.key_value = nn.Linear(context or channels, 2 * channels)
@@ -65,7 +84,8 @@ class Attention(nn.Module):
         h = self.norm(x)
         key, value = self.key_value(h if context is None else context).chunk(2, dim=-1)
         query, key, value = (self._split(part) for part in (self.query(h), key, value))
-        h = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        scores = query @ key.transpose(2, 3) * HEAD**-0.5
+        h = (scores if bias is None else scores + bias).softmax(3).to(value.dtype) @ value
         return x + self.out(h.transpose(1, 2).flatten(2))
 
     def _split(self, x: Tensor) -> Tensor:
@@ -82,7 +102,7 @@ class TextEncoder(nn.Module):
         self.position = nn.Parameter(torch.randn(length, width) * 0.02)
         # Neighbouring words belong together ("floor: red"); a convolution says so from the first step on.
         self.neighbours = nn.ModuleList(nn.Conv1d(width, width, 5, padding=2) for _ in range(layers))
-        self.attention = nn.ModuleList(Attention(width, 4) for _ in range(layers))
+        self.attention = nn.ModuleList(Attention(width) for _ in range(layers))
         self.mix = nn.ModuleList(
             nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
             for _ in range(layers)
@@ -110,65 +130,76 @@ class TextEncoder(nn.Module):
         return torch.cat([x, self.key(x) + written], 2) * keep
 
 
-class Edges(nn.Module):
-    """Where a frame's edges lie: for each finer position, the shares of the 3x3 coarser ones around it that it is made of.
+class Neck(nn.Module):
+    """Joins the encoder's levels from the coarsest down, and finds the frame's edges.
 
-    They belong to the frame and not to the question, so they cost once whatever is asked, and answers that are painted
-    coarsely come out with the frame's edges (convex upsampling, after RAFT, arXiv 2003.12039, section 3.3). Features of all
-    levels are joined on the way, from the coarse ones down.
+    Edges are given for each finer position as the shares of the 3x3 coarser ones around it that it is made of (convex
+    upsampling, RAFT, arXiv 2003.12039, section 3.3). They belong to the frame and not to the question, so they cost once
+    whatever is asked, and answers that are painted coarsely come out with the frame's edges.
     """
 
-    def __init__(self, channels: tuple[int, int, int]) -> None:
+    def __init__(self, given: tuple[int, ...], channels: tuple[int, int, int]) -> None:
         super().__init__()
-        self.up = nn.ModuleList(_without_effect(nn.Conv2d(channels[i + 1], 4 * channels[i], 1)) for i in range(2))
-        self.blocks = nn.ModuleList(ConvBlock(channels[i]) for i in range(2))
-        self.shares = nn.ModuleList(
-            nn.Conv2d(c, n, 3, padding=1) for c, n in zip((channels[0], channels[0], channels[1]), (9 * PATCH**2, 9, 9), strict=True)
+        fine, middle, coarse = channels
+        self.lateral = nn.ModuleList(
+            nn.Conv2d(n, c, 1) for n, c in zip((4 * given[0], *given[1:]), (fine, fine, middle, coarse, coarse), strict=True)
         )
+        self.up = nn.ModuleList(nn.Conv2d(above, 4 * c, 1) for above, c in ((middle, fine), (coarse, middle), (coarse, coarse)))
+        self.places = nn.ModuleList(nn.Conv2d(2, c, 1) for c in (fine, middle, coarse, coarse))
+        self.blocks = nn.ModuleList(ConvBlock(c) for c in (fine, middle, coarse, coarse))
+        self.attention = nn.ModuleList(Attention(coarse) for _ in range(2))
+        self.shares = nn.ModuleList(nn.Conv2d(c, n, 1) for c, n in ((fine, 9 * PATCH**2), (4 * fine, 9 * 4), (4 * middle, 9 * 4)))
 
-    def forward(self, fine: Tensor, middle: Tensor, coarse: Tensor) -> Features:
-        """Features -> features, with the shares behind their channels: 9 for each finer position of theirs."""
-        middle = self.blocks[1](middle + F.pixel_shuffle(self.up[1](coarse), 2))
-        fine = self.blocks[0](fine + F.pixel_shuffle(self.up[0](middle), 2))
-        shares = self.shares[0](fine), *(F.pixel_unshuffle(self.shares[i + 1](x), 2) for i, x in enumerate((fine, middle)))
-        parts = [s.unflatten(1, (9, -1)).softmax(1).flatten(1, 2) for s in shares]
+    def forward(self, levels: list[Tensor]) -> Features:
+        """Features at 1/2 to 1/32 -> features at 1/4, 1/8 and 1/16, with the shares behind their channels."""
+        half, quarter, eighth, sixteenth, last = levels
+        x = self._joined(3, self.lateral[4](last), 32)
+        x = _over_positions(self.attention[1], x)  # type: ignore[arg-type]
+        x = self.lateral[3](sixteenth) + _twice(self.up[2](x), sixteenth)
+        coarse = _over_positions(self.attention[0], self._joined(2, x, 16))  # type: ignore[arg-type]
+        middle = self._joined(1, self.lateral[2](eighth) + _twice(self.up[1](coarse), eighth), 8)
+        x = self.lateral[1](quarter) + self.lateral[0](F.pixel_unshuffle(half, 2)) + _twice(self.up[0](middle), quarter)
+        fine = self._joined(0, x, 4)
+        shares = (layer(x) for layer, x in zip(self.shares, (fine, *(F.pixel_unshuffle(x, 2) for x in (fine, middle))), strict=True))
+        parts = [_shares(s.float().unflatten(1, (9, -1))).flatten(1, 2).to(s.dtype) for s in shares]
         return torch.cat([fine, parts[0]], 1), torch.cat([middle, parts[1]], 1), torch.cat([coarse, parts[2]], 1)
 
+    def _joined(self, level: int, x: Tensor, step: int) -> Tensor:
+        return self.blocks[level](x + self.places[level](_places(x, step)))
 
-class Copies(nn.Module):
-    """Scores of painting a position freely, and in the colour of each word: a pointer to the instruction (arXiv 1506.03134).
 
-    Three numbers a pixel cannot say "one of these two": what is unclear would be painted in the mean of all colours, and what
-    decides between rare ones would not be learnt.
+class Ways(nn.Module):
+    """Scores of painting a position freely, on the ramp, and in the colour of each word (pointers, arXiv 1506.03134).
+
+    Three numbers a pixel cannot say "one of these two": what is unclear would be painted in the mean of all colours, and
+    what decides between rare ones would not be learnt.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.query = nn.Conv2d(channels, KEY, 1)
+        self.ramp = nn.Conv2d(channels, 1, 1)
 
     def forward(self, x: Tensor, keys: Tensor, named: Tensor) -> Tensor:
-        """(N, C, h, w), (N, T, KEY) and (N, T), 1 where a word is a colour -> (N, 1 + T, h, w), painting freely first: 0."""
-        scores = keys @ self.query(x).flatten(2) * KEY**-0.5 + (named - 1)[:, :, None] * 1e4
-        return F.pad(scores.float(), (0, 0, 1, 0)).unflatten(2, x.shape[-2:])
+        """(N, C, h, w), (N, K, KEY) and (N, K), 1 where there is a colour -> (N, 2 + K, h, w): free (always 0), ramp, colours."""
+        words = keys @ self.query(x).flatten(2) * KEY**-0.5 + (named - 1)[:, :, None] * 1e4
+        ramp = self.ramp(x).flatten(2) + (named.sum(1) < 2)[:, None, None] * -1e4
+        return torch.cat([torch.zeros_like(ramp, dtype=torch.float32), ramp.float(), words.float()], 1).unflatten(2, x.shape[-2:])
 
 
 class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Saves and loads in diffusers' format (`save_pretrained`, `from_pretrained`)."""
 
     config: Any  # the arguments below, as attributes
-    image_blocks: Any  # lists of lists of blocks, and lists of attentions
-    image_attention: Any
-    answer_blocks: Any
-    answer_self: Any
+    answer_blocks: Any  # lists of lists of blocks, and lists of attentions
     answer_text: Any
 
     @register_to_config
     def __init__(
         self,
-        channels: tuple[int, int, int] = (48, 128, 256),
-        encoder_depth: tuple[int, int, int] = (2, 2, 3),
-        answer_depth: tuple[int, int, int] = (2, 2, 3),
-        heads: int = 8,
+        encoder: str = "efficientnet_lite0",
+        channels: tuple[int, int, int] = (32, 80, 160),
+        answer_depth: tuple[int, int, int] = (1, 1, 2),
         text_width: int = 128,
         text_layers: int = 2,
         text_length: int = 128,
@@ -179,12 +210,8 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.text = TextEncoder(text_width, text_layers, text_length, text_buckets)
         self.time = nn.Sequential(nn.Linear(64, text_width), nn.SiLU(), nn.Linear(text_width, text_width))
 
-        self.image_stem = nn.Conv2d(pixels + 2, channels[0], 3, padding=1)
-        self.image_down = nn.ModuleList(_down(channels[i], channels[i + 1]) for i in range(2))
-        self.image_blocks = nn.ModuleList(
-            nn.ModuleList(ConvBlock(c) for _ in range(n)) for c, n in zip(channels, encoder_depth, strict=True)
-        )
-        self.image_attention = nn.ModuleList(Attention(channels[2], heads) for _ in range(encoder_depth[2]))
+        self.image_encoder = FrameEncoder(encoder)
+        self.image_neck = Neck(self.image_encoder.channels, channels)
 
         self.sample_stem = nn.Conv2d(pixels, channels[0], 3, padding=1)
         self.sample_down = nn.ModuleList(_down(channels[i], channels[i + 1]) for i in range(2))
@@ -192,18 +219,19 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.answer_blocks = nn.ModuleList(
             nn.ModuleList(ConvBlock(c, text_width) for _ in range(n)) for c, n in zip(channels, answer_depth, strict=True)
         )
-        self.answer_self = nn.ModuleList(Attention(channels[2], heads) for _ in range(answer_depth[2]))
+        self.answer_self = Attention(channels[2])
         self.answer_text = nn.ModuleList(
-            nn.ModuleList(Attention(c, heads, text_width) for _ in range(n))
-            for c, n in zip(channels[1:], answer_depth[1:], strict=True)
+            nn.ModuleList(Attention(c, text_width) for _ in range(n)) for c, n in zip(channels[1:], answer_depth[1:], strict=True)
         )
         self.answer_up = nn.ModuleList(nn.Conv2d(channels[i + 1], 4 * channels[i], 1) for i in range(2))
+        self.answer_edged = nn.ModuleList(_without_effect(nn.Conv2d(channels[i + 1], channels[i], 1)) for i in range(2))
         self.answer_norm = nn.GroupNorm(8, channels[0])
         self.answer_out = nn.Conv2d(channels[0], pixels, 3, padding=1)
-
-        self.image_edges = Edges(channels)
-        self.answer_edged = nn.ModuleList(_without_effect(nn.Conv2d(c, n, 1)) for c, n in zip(channels, (3, *channels), strict=False))
-        self.answer_copies = Copies(channels[0])
+        self.answer_coarse = _without_effect(nn.Conv2d(channels[0], 3, 1))
+        self.answer_distance = _without_effect(nn.Conv2d(channels[0], 2, 1))
+        self.answer_ways = Ways(channels[0])
+        with torch.no_grad():
+            self.answer_distance.bias[0] = 1.0  # type: ignore[index]  # begins at e m, in the middle of what is seen
 
     @property
     def word(self) -> int:
@@ -211,23 +239,16 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         return int(self.config.text_width) + KEY + COLOR
 
     def encode_text(self, pieces: Tensor, colors: Tensor, mask: Tensor) -> Tensor:
-        """(N, T, P) hashed words, (N, T, 4) colours, (N, T) mask -> (N, T, word)."""
-        return torch.cat([self.text(pieces, colors, mask), colors], 2)
+        """(N, T, P) hashed words, (N, T, 4) colours, (N, T) mask -> (N, T, word): the summary, the colours, the other words."""
+        text = torch.cat([self.text(pieces, colors, mask), colors], 2)
+        words = text.shape[1]
+        place = torch.arange(words, 0, -1, device=text.device) + words * colors[..., 3] + 2 * words * (pieces[..., 0] == 1)
+        order = place.topk(words, 1).indices
+        return text.gather(1, order[..., None].expand(-1, -1, text.shape[2]))
 
     def encode_image(self, image: Tensor) -> Features:
         """(B, 3, H, W) in -1..1, H and W multiples of 16 -> features at 1/4, 1/8, 1/16."""
-        x = F.pixel_unshuffle(image, PATCH)
-        x = self.image_stem(torch.cat([x, _places(x)], dim=1))
-        features = []
-        for level, blocks in enumerate(self.image_blocks):
-            for i, block in enumerate(blocks):
-                x = block(x)
-                if level == 2:
-                    x = _over_positions(self.image_attention[i], x)
-            features.append(x)
-            if level < 2:
-                x = self.image_down[level](x)
-        return self.image_edges(*features)
+        return self.image_neck(self.image_encoder(image))
 
     def add_sample(self, features: Features, sample: Tensor) -> Features:
         """Add the picture being painted, (N, 3, H, W) in -1..1: noise on its way, or the frame itself in one step."""
@@ -243,32 +264,56 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     def answer(self, features: Features, timestep: Tensor, text: Tensor, mask: Tensor) -> Tensor:
         """Features with the sample in them, (N,) time in 0..1, the instruction -> (N, 3, H, W) clean picture in -1..1."""
-        return self.paint(features, timestep, text, mask)[0]
+        return self.paint(self.mean(features, timestep, text, mask), self.edges(features))
 
-    def paint(self, features: Features, timestep: Tensor, text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """`answer`, and the scores of Copies at 1/4 of the picture that it is painted by."""
-        text, keys, colors = text.split([self.config.text_width, KEY, COLOR], 2)
-        colors = colors.float()
+    def edges(self, features: Features) -> Tensor:
+        """The shares by which what is painted at 1/4 becomes the picture."""
+        return self._apart(features)[1][0]
+
+    def mean(self, features: Features, timestep: Tensor, text: Tensor, mask: Tensor) -> Meant:
+        """Features with the sample in them, (N,) time in 0..1, the instruction -> what is to be painted."""
+        named = text[:, 1 : 1 + NAMED, self.config.text_width :]
+        text = text[..., : self.config.text_width]
+        keys, colors = named[..., :KEY], named[..., KEY:].float()
         condition = text[:, 0] + self.time(_waves(timestep))
         bias = _bias(mask)
         features, shares = self._apart(features)
         x = features[2].expand(text.shape[0], -1, -1, -1)
-        for block, to_self, to_text in zip(self.answer_blocks[2], self.answer_self, self.answer_text[1], strict=True):
-            x = _over_positions(to_self, block(x, condition))
-            x = _over_positions(to_text, x, text, bias)
-        x = F.pixel_shuffle(self.answer_up[1](x), 2) + features[1] + _finer(self.answer_edged[2](x), shares[2], 2)
+        x = _over_positions(self.answer_self, x)
+        for block, to_text in zip(self.answer_blocks[2], self.answer_text[1], strict=True):
+            x = block(_over_positions(to_text, x, text, bias), condition)
+        x = F.pixel_shuffle(self.answer_up[1](x), 2) + features[1] + _finer(self.answer_edged[1](x), shares[2], 2)
         for block, to_text in zip(self.answer_blocks[1], self.answer_text[0], strict=True):
-            x = _over_positions(to_text, block(x, condition), text, bias)
-        x = F.pixel_shuffle(self.answer_up[0](x), 2) + features[0] + _finer(self.answer_edged[1](x), shares[1], 2)
+            x = block(_over_positions(to_text, x, text, bias), condition)
+        x = F.pixel_shuffle(self.answer_up[0](x), 2) + features[0] + _finer(self.answer_edged[0](x), shares[1], 2)
         for block in self.answer_blocks[0]:
             x = block(x, condition)
-        x = F.silu(self.answer_norm(x))
-        scores = self.answer_copies(x, keys, colors[..., 3])
-        chances = (scores * DECIDED).softmax(1)
-        copied = ((colors[..., :3] * 2 - 1).transpose(1, 2) @ chances[:, 1:].flatten(2)).unflatten(2, x.shape[-2:])
-        edged = _finer(torch.cat([self.answer_edged[0](x), copied, chances[:, :1]], 1), shares[0], PATCH)
-        painted = F.pixel_shuffle(self.answer_out(x), PATCH) + edged[:, :3]
-        return painted * edged[:, 6:] + edged[:, 3:6], scores
+        with torch.autocast(x.device.type, enabled=False):  # bfloat16 has two steps for each 8-bit code near white
+            x = F.relu(self.answer_norm(x.float()))
+            return Meant(x, self.answer_ways(x, keys.float(), colors[..., 3]), colors)
+
+    def distance(self, features: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, C, h, w) features of `mean` -> log of the metres that the ramp position stands for, and the logit of its
+        uncertainty, each (N, H, W)."""
+        with torch.autocast(features.device.type, enabled=False):
+            return self._bounded(_whole(self.answer_distance(features), edges.float()))
+
+    def paint(self, meant: Meant, edges: Tensor) -> Tensor:
+        """(N, 3, H, W) in -1..1: the picture of what is meant."""
+        x, scores, colors = meant
+        with torch.autocast(x.device.type, enabled=False):
+            chances = _shares(scores * SHARPNESS)
+            copied = ((colors[..., :3] * 2 - 1).transpose(1, 2) @ chances[:, 2:].flatten(2)).unflatten(2, x.shape[-2:])
+            parts = torch.cat([self.answer_coarse(x), copied, chances[:, :2], self.answer_distance(x)], 1)
+            free, copied, freely, ramped, distance = _whole(parts, edges.float()).split([3, 3, 1, 1, 2], 3)
+            free = free + F.pixel_shuffle(self.answer_out(x), PATCH).permute(0, 2, 3, 1)
+            log_m, unsure = self._bounded(distance)
+            picture = free * freely + copied + (_ramp(log_m, unsure.sigmoid(), colors) * 2 - 1) * ramped
+            return picture.permute(0, 3, 1, 2)
+
+    def _bounded(self, distance: Tensor) -> tuple[Tensor, Tensor]:
+        log_m, unsure = distance.unbind(3)
+        return log_m.clamp(NEAR, FAR), unsure
 
     def _apart(self, features: Features) -> tuple[Features, Features]:
         """Features, and the shares behind their channels."""
@@ -281,13 +326,87 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         return self.answer(self.add_sample(self.encode_image(image), sample), timestep, text, mask)
 
 
+def _ramp(log_m: Tensor, unsure: Tensor, colors: Tensor) -> Tensor:
+    """(N, H, W, 3) in 0..1: the colour of a distance on the ramp, and beside the ramp where it is uncertain.
+
+    The ramp runs straight between the named colours, which are equally spaced in f = 1 - (1 + m / 10)^-2 (the power
+    transform of arXiv 2604.20329). What is uncertain leaves the ramp towards grey, at right angles to its edge and to the
+    nearer one of the next, so that the nearest point of the ramp, which is what a decoder reads, stays where it is.
+
+    log_m, unsure: (N, H, W). colors: (N, K, 4), 0..1 and whether it is one.
+    """
+    named = colors[..., 3]
+    last = (named.sum(1) - 1).clamp(1, KNOTS - 1)
+    rank = named.cumsum(1) * named  # 1, 2, ... for the named colours
+    order = torch.arange(1, KNOTS + 1, device=colors.device)
+    knots = (rank[:, None] == order[None, :, None]).to(colors.dtype) @ colors[..., :3]  # (N, KNOTS, 3)
+    along = knots[:, 1:] - knots[:, :-1]
+    start = knots[:, :-1] - along * (order[:-1, None] - 1)  # where the edge would begin at 0
+    halves = torch.cat([start, along], 2).repeat_interleave(2, 1)
+    lines = torch.cat([halves, _aside(knots, along, last)], 2)  # (N, 2 (KNOTS - 1), 9): a line for each half of each edge
+    walked = (1 - (1 + log_m.exp() / 10) ** -2) * last[:, None, None]
+    half = torch.minimum((walked.detach() * 2).floor(), last[:, None, None] * 2 - 1).long()
+    first = torch.arange(colors.shape[0], device=colors.device)[:, None, None] * (2 * (KNOTS - 1))
+    start, step, aside = F.embedding(first + half, lines.flatten(0, 1)).split(3, 3)
+    return start + walked[..., None] * step + unsure[..., None] * aside
+
+
+def _aside(knots: Tensor, along: Tensor, last: Tensor) -> Tensor:
+    """(N, 2 (KNOTS - 1), 3): for each half of each edge the way, UNSURE long, that leads off the ramp alone."""
+    middle = (knots[:, :-1] + knots[:, 1:]) / 2
+    none = torch.zeros_like(along[:, :1])
+    exists = torch.arange(KNOTS - 1, device=knots.device)[None] < last[:, None]
+    along = along * exists[..., None]
+    halves = []
+    for neighbour in (torch.cat([none, along[:, :-1]], 1), torch.cat([along[:, 1:], none], 1)):
+        first = _unit(along)
+        second = neighbour - (neighbour * first).sum(2, keepdim=True) * first
+        second = _unit(second)
+        away = 0.5 - middle
+        for axis in (first, second):
+            away = away - (away * axis).sum(2, keepdim=True) * axis
+        halves.append(_unit(away) * UNSURE)
+    return torch.stack(halves, 2).flatten(1, 2)
+
+
+def _unit(x: Tensor) -> Tensor:
+    length = x.square().sum(-1, keepdim=True).sqrt()
+    return x / length.clamp(min=1e-6) * (length > 1e-3)
+
+
+def _twice(x: Tensor, like: Tensor) -> Tensor:
+    """Squares of channels as positions, cut to the size of `like`, which may be odd."""
+    return F.pixel_shuffle(x, 2)[..., : like.shape[-2], : like.shape[-1]]
+
+
 def _finer(x: Tensor, shares: Tensor, times: int) -> Tensor:
     """(N, C, H, W) `times` as fine: each position the shares, (N or 1, 9 * times^2, H, W), of the 3x3 around it."""
-    channels, height, width = x.shape[1:]
-    around = F.unfold(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3).unflatten(1, (channels, 9)).permute(0, 3, 1, 2)
-    shares = shares.to(x.dtype).unflatten(1, (9, -1)).flatten(3).permute(0, 3, 1, 2)
-    finer = around @ shares  # a position at a time: (C, 9) by (9, times^2)
-    return F.pixel_shuffle(finer.permute(0, 2, 3, 1).flatten(1, 2).unflatten(2, (height, width)), times)
+    height, width = x.shape[2:]
+    finer = _mixed(x, shares, times).transpose(2, 3)  # a position at a time: (C, times^2)
+    return F.pixel_shuffle(finer.flatten(2).permute(0, 2, 1).unflatten(2, (height, width)), times)
+
+
+def _whole(x: Tensor, shares: Tensor) -> Tensor:
+    """(N, C, h, w) at 1/4 as the whole picture, (N, H, W, C). Channels last: rows of a patch are moved in one piece."""
+    height, width = x.shape[2:]
+    patches = _mixed(x, shares, PATCH).unflatten(2, (PATCH, PATCH)).unflatten(1, (height, width))
+    return patches.transpose(2, 3).flatten(1, 2).flatten(2, 3)
+
+
+def _mixed(x: Tensor, shares: Tensor, times: int) -> Tensor:
+    """(N, H W, times^2, C): what each finer position is made of."""
+    height, width = x.shape[2:]
+    padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    around = torch.stack([padded[..., i : i + height, j : j + width] for i in range(3) for j in range(3)], 1)
+    around = around.flatten(3).permute(0, 3, 1, 2)  # (N, H W, 9, C)
+    shares = shares.to(x.dtype).unflatten(1, (9, times**2)).flatten(3).permute(0, 3, 2, 1)
+    return shares @ around
+
+
+def _shares(x: Tensor) -> Tensor:
+    """Softmax over the second dimension, step by step: along other dimensions than the last, runtimes are slow at it."""
+    each = (x - x.amax(1, keepdim=True)).exp()
+    return each / each.sum(1, keepdim=True)
 
 
 def _without_effect(layer: nn.Conv2d) -> nn.Conv2d:
@@ -306,11 +425,12 @@ def _over_positions(attention: Attention, x: Tensor, *context: Tensor) -> Tensor
     return attention(x.flatten(2).transpose(1, 2), *context).transpose(1, 2).unflatten(2, (height, width))
 
 
-def _places(x: Tensor) -> Tensor:
-    """Where each position lies across and down, -1..1, (B, 2, H, W): what is low in a picture is mostly near."""
+def _places(x: Tensor, step: int) -> Tensor:
+    """How far each position, `step` pixels apart, lies from the middle, (B, 2, H, W): what is low in a picture is mostly near."""
     height, width = x.shape[-2:]
-    down = torch.linspace(-1, 1, height, device=x.device, dtype=x.dtype)[:, None].expand(height, width)
-    across = torch.linspace(-1, 1, width, device=x.device, dtype=x.dtype)[None].expand(height, width)
+    down = (torch.arange(height, device=x.device, dtype=x.dtype) - (height - 1) / 2)[:, None].expand(height, width)
+    across = (torch.arange(width, device=x.device, dtype=x.dtype) - (width - 1) / 2)[None].expand(height, width)
+    down, across = (part * (step / PIXELS_A_UNIT) for part in (down, across))
     return torch.stack([across, down])[None].expand(x.shape[0], -1, -1, -1)
 
 

@@ -13,7 +13,7 @@ HALVED = ".half"
 TRANSPOSED = ".transposed"
 PREFIX = "network."
 #: What the manifest keeps of the network's configuration: enough to build it.
-SHAPE = ("channels", "encoder_depth", "answer_depth", "heads", "text_width", "text_layers", "text_length", "text_buckets")
+SHAPE = ("encoder", "channels", "answer_depth", "text_width", "text_layers", "text_length", "text_buckets")
 
 
 def read_weights(bundle: Bundle) -> dict[str, np.ndarray]:

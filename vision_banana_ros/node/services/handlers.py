@@ -17,7 +17,6 @@ from vision_banana_ros.node.topics.image_input import read_image
 from vision_banana_ros.node.topics.inputs import nanoseconds
 from vision_banana_ros.node.topics.messages import image_message
 from vision_banana_ros.perception import Intrinsics, Perceiver, Question
-from vision_banana_ros.perception.geometry import Letterbox
 from vision_banana_ros.perception.input_check import nothing_to_see
 from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.tasks.colors import BLACK, far_apart, write_color
@@ -100,7 +99,7 @@ def _centroid(mask: np.ndarray, depth_m: np.ndarray, camera: PinholeCamera | Non
 def generate(message: Image, instruction: str, asking: Asking, response: Generate.Response) -> str:
     """Fills the reply of ~/generate with what is painted, without the bars that fit the image into the generator's size."""
     image = read_image(message)
-    box = Letterbox.fit(image.shape[:2], asking.generator.size)
+    box = asking.perceiver.letterbox(*image.shape[:2])
     painted = box.crop(asking.generator.paint(box.pad(box.shrink(image)), [instruction])[0])
     response.image, pixels = image_message(message.header, "rgb8", *painted.shape[:2])
     pixels[:] = (painted.clip(0, 1) * 255 + 0.5).astype(np.uint8)

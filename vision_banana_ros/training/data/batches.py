@@ -1,12 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An endless stream of rendered frames with what is asked of them, made by worker processes while the network learns."""
+"""Endless batches of questions about the pool's views, prepared by worker processes while the network learns."""
 
-import queue
-import random
-import threading
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import cv2
@@ -15,37 +11,31 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.own.tokenizer import tokenize
+from vision_banana_ros.training.data.augment import augmented
 from vision_banana_ros.training.data.captions_and_edits import NO_PICTURE, draw_pictures
-from vision_banana_ros.training.data.questions import RANDOM_LEGENDS, Sample, draw_samples
-from vision_banana_ros.training.data.sources import FIRST_HELD_OUT_SEED, FIRST_TRAINING_SEED, Shot, check, shots
+from vision_banana_ros.training.data.pool import Pool
+from vision_banana_ros.training.data.questions import Sample, draw_samples
+from vision_banana_ros.training.data.records import Record, read_record
 
 NO_COLOR = 9.0  # far from every colour
-AHEAD = 4  # batches that wait on the device
-KEPT = 48  # batches that can be learnt from again
-REPLAYS = 3  # at most as many of those as this for every fresh one
+LOOK_AGAIN = 50  # batches after which the pool's folder is listed anew: it may still be filled
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """What a stream is made of."""
+class Feeding:
+    """What batches are made of. sizes: canvas of the pool -> size that it is learnt at; pictures: share of caption batches."""
 
-    size: tuple[int, int]  # height, width
-    views: int = 4  # frames a batch of questions; a batch of pictures has twice as many
-    rounds: int = 1  # questions a frame, in fives
-    mix: float = 1.0  # share of batches that hold questions; the rest holds captions and edits
-    sources: dict[str, float] = field(default_factory=lambda: {"procedural": 1.0})
-    random_legends: float = RANDOM_LEGENDS
-    tasks: tuple[str, ...] | None = None  # None: all
+    pool: Pool
+    sizes: dict[tuple[int, int], tuple[int, int]]
+    frames: int = 8
+    pictures: float = 0.1
     text_length: int = 128
     text_buckets: int = 4096
-    trim: bool = True  # instructions to the longest of a batch; not where shapes must stay (compiled networks)
     seed: int = 0
-    held_out: bool = False
-
-    def shown(self, mix: float) -> "Recipe":
-        """A little of it, of held-out worlds, to look at."""
-        return replace(self, views=2, rounds=1, mix=mix, seed=0, held_out=True)
+    random_legends: float = 0.6
+    junk: float = 0.03
 
 
 @dataclass(slots=True)
@@ -59,8 +49,10 @@ class Batch:
     colors: Tensor  # (N, T, 4)
     mask: Tensor  # (N, T)
     palette: Tensor  # (N, K, 3) float32, 0..1, NO_COLOR behind a sample's last
+    log_m: Tensor  # (D, H, W) float32: log of metres of the samples that are depth along the cube; NaN unknown, inf sky
     tasks: list[str]
     instructions: list[str]
+    ramps: list[int] = field(default_factory=list)  # which samples those are
 
     @property
     def asks(self) -> bool:
@@ -82,50 +74,52 @@ def pixels(tensor: Tensor) -> Tensor:
 
 
 class Stream(IterableDataset):
-    """Batches without end; each worker draws worlds of its own."""
+    """Batches without end."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
+    def __init__(self, feeding: Feeding) -> None:
+        self.feeding = feeding
 
     def __iter__(self) -> Iterator[Batch]:
-        worker = get_worker_info()
-        if worker:
-            cv2.setNumThreads(0)
-        recipe = self.recipe
-        rng = np.random.default_rng([recipe.seed, worker.id if worker else 0])
-        first_seed = FIRST_HELD_OUT_SEED if recipe.held_out else FIRST_TRAINING_SEED
-        stream = shots(recipe.sources, recipe.size, rng, first_seed)
+        cv2.setNumThreads(0)
+        worker, feeding = get_worker_info(), self.feeding
+        rng = np.random.default_rng([feeding.seed, worker.id if worker else 0])
+        count = 0
         while True:
-            make = self._questions if rng.random() < recipe.mix else self._pictures
-            yield make(stream, rng)
+            if count % LOOK_AGAIN == 0:
+                records = {size: paths for size, paths in feeding.pool.records().items() if size in feeding.sizes}
+                if not records:
+                    raise InputError(f"There are no views in '{feeding.pool.folder}' yet: fill the pool first.")
+                sizes = list(records)
+                shares = np.array([len(records[size]) for size in sizes], float)
+            count += 1
+            size = sizes[int(rng.choice(len(sizes), p=shares / shares.sum()))]
+            paths = records[size]
+            asks = rng.random() >= feeding.pictures
+            drawn = (paths[int(i)] for i in rng.integers(len(paths), size=feeding.frames))
+            chosen = [read_record(path, pictures=not asks).resized(feeding.sizes[size]) for path in drawn]
+            yield self._questions(chosen, rng) if asks else self._pictures(chosen, rng)
 
-    def _questions(self, stream: Iterator[Shot], rng: np.random.Generator) -> Batch:
-        frames: list[np.ndarray] = []
-        samples: list[Sample] = []
-        of: list[int] = []
-        for i in range(self.recipe.views):
-            view = next(stream).view
-            frames.append(view.image)
-            for _ in range(self.recipe.rounds):
-                samples += draw_samples(view, rng, self.recipe.random_legends, self.recipe.tasks)
-            of += [i] * (len(samples) - len(of))
-        return self._batch(frames, samples, of)
+    def _questions(self, records: list[Record], rng: np.random.Generator) -> Batch:
+        records = [augmented(record, rng, self.feeding.junk) for record in records]
+        drawn = [draw_samples(record, rng, self.feeding.random_legends) for record in records]
+        of = [i for i, samples in enumerate(drawn) for _ in samples]
+        return self._batch([record.image for record in records], [sample for samples in drawn for sample in samples], of)
 
-    def _pictures(self, stream: Iterator[Shot], rng: np.random.Generator) -> Batch:
-        blank = np.full((*self.recipe.size, 3), NO_PICTURE, np.uint8)
+    def _pictures(self, records: list[Record], rng: np.random.Generator) -> Batch:
+        blank = np.full(records[0].image.shape, NO_PICTURE, np.uint8)
         frames, samples, of = [blank], [], []
-        for _ in range(2 * self.recipe.views):
-            for frame, sample in draw_pictures(next(stream), rng):
+        for record in records:
+            for frame, sample in draw_pictures(record, rng):
                 if frame is not None:
                     frames.append(frame)
                 of.append(0 if frame is None else len(frames) - 1)
                 samples.append(sample)
-        frames += [blank] * (2 * self.recipe.views + 1 - len(frames))  # one shape for all batches
+        frames += [blank] * (len(records) + 1 - len(frames))  # one shape for all batches
         return self._batch(frames, samples, of)
 
     def _batch(self, frames: list[np.ndarray], samples: list[Sample], of: list[int]) -> Batch:
-        prompts = [tokenize(sample.instruction, self.recipe.text_length, self.recipe.text_buckets) for sample in samples]
-        longest = int(max(prompt.mask.sum() for prompt in prompts)) if self.recipe.trim else self.recipe.text_length
+        prompts = [tokenize(s.instruction, self.feeding.text_length, self.feeding.text_buckets) for s in samples]
+        longest = int(max(prompt.mask.sum() for prompt in prompts))
         pieces, colors, mask = (
             torch.from_numpy(np.stack([getattr(prompt, name)[:longest] for prompt in prompts]))
             for name in ("pieces", "colors", "mask")
@@ -134,6 +128,8 @@ class Stream(IterableDataset):
         for row, sample in zip(palette, samples, strict=True):
             if sample.palette:
                 row[: len(sample.palette)] = np.array(sample.palette) / 255
+        ramps = [i for i, sample in enumerate(samples) if sample.log_m is not None]
+        known = [sample.log_m for sample in samples if sample.log_m is not None]
         return Batch(
             image=_planes(frames),
             target=_planes([_bytes(sample.target) for sample in samples]),
@@ -142,9 +138,18 @@ class Stream(IterableDataset):
             colors=colors,
             mask=mask,
             palette=torch.from_numpy(palette),
+            log_m=torch.from_numpy(np.stack(known)) if known else torch.zeros(0, *frames[0].shape[:2]),
             tasks=[sample.task for sample in samples],
             instructions=[sample.instruction for sample in samples],
+            ramps=ramps,
         )
+
+
+def batches(feeding: Feeding, workers: int, device: torch.device) -> Iterator[Batch]:
+    """Batches on the device, prepared ahead by worker processes."""
+    loader = DataLoader(Stream(feeding), batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
+    for batch in loader:
+        yield batch.moved(device)
 
 
 def _bytes(target: np.ndarray) -> np.ndarray:
@@ -154,62 +159,3 @@ def _bytes(target: np.ndarray) -> np.ndarray:
 
 def _planes(images: list[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
-
-
-def prepare(recipe: Recipe) -> None:
-    """Render once here: what is compiled or loaded for that, the processes that render inherit, and what is missing (models)
-    raises InputError here and not there."""
-    check(recipe.sources)
-    for source in recipe.sources:
-        for mix in [1.0] * (recipe.mix > 0) + [0.0] * (recipe.mix < 1):
-            next(iter(Stream(replace(recipe, size=(32, 32), views=1, mix=mix, sources={source: 1.0}))))
-
-
-class Feed:
-    """Batches on the device. Where rendering is slower than learning, a batch is learnt from again rather than waited for."""
-
-    def __init__(self, recipe: Recipe, workers: int, device: torch.device) -> None:
-        self.device, self.fresh, self.replayed = device, 0, 0
-        self._kept: deque[Batch] = deque(maxlen=KEPT)
-        self._random = random.Random(recipe.seed)
-        self._loader = iter(DataLoader(Stream(recipe), batch_size=None, num_workers=workers, prefetch_factor=3 if workers else None))
-        self._ahead: queue.Queue[Batch | BaseException] | None = queue.Queue(AHEAD) if workers else None
-        self._closed = threading.Event()
-        if self._ahead is not None:
-            threading.Thread(target=self._fill, args=(self._ahead,), daemon=True).start()
-
-    def __next__(self) -> Batch:
-        if self._ahead is None:
-            self.fresh += 1
-            return next(self._loader).moved(self.device)
-        wait = len(self._kept) < KEPT // 4 or self.replayed >= REPLAYS * self.fresh
-        try:
-            batch = self._ahead.get(block=wait)
-        except queue.Empty:
-            self.replayed += 1
-            return self._random.choice(self._kept)
-        if isinstance(batch, BaseException):
-            raise batch
-        self._kept.append(batch)
-        self.fresh += 1
-        return batch
-
-    def close(self) -> None:
-        """Stop the workers."""
-        self._closed.set()
-        self._kept.clear()
-
-    def _fill(self, ahead: "queue.Queue[Batch | BaseException]") -> None:
-        item: Batch | BaseException
-        while not self._closed.is_set():
-            try:
-                item = next(self._loader).moved(self.device)
-            except Exception as error:  # the main thread shall fall over it
-                item = error
-            while not self._closed.is_set():
-                try:
-                    ahead.put(item, timeout=0.2)
-                    break
-                except queue.Full:
-                    continue
-        del self._loader

@@ -3,9 +3,8 @@
 
 import numpy as np
 
-from vision_banana_ros.scenes import caption
 from vision_banana_ros.training.data.questions import Sample
-from vision_banana_ros.training.data.sources import Shot
+from vision_banana_ros.training.data.records import Record
 
 NO_PICTURE = 128  # a grey frame says that there is no picture to start from
 ANY_PICTURE = "A picture."  # stands for a caption now and then, so that guidance has something to lead away from
@@ -24,19 +23,18 @@ CAPTIONS = (
 )
 
 
-def draw_pictures(shot: Shot, rng: np.random.Generator) -> list[tuple[np.ndarray | None, Sample]]:
+def draw_pictures(record: Record, rng: np.random.Generator) -> list[tuple[np.ndarray | None, Sample]]:
     """Two samples, each with its frame: the picture by its caption (no frame), and an edit of a frame.
 
     Where nothing can be edited, a second caption.
     """
-    drawn = (None, _captioned(shot, rng))
-    edit = shot.source.draw_edit(shot.view, rng)
-    if edit is None:
-        return [drawn, (None, _captioned(shot, rng))]
-    before, after = (shot.view.image if world is shot.view.world else shot.again(world) for world in (edit.before, edit.after))
-    return [drawn, (before, Sample("edit", edit.text, after))]
+    drawn = (None, _captioned(record, rng))
+    if record.edit is None:
+        return [drawn, (None, _captioned(record, rng))]
+    text, before, after = record.edit
+    return [drawn, (before, Sample("edit", text, after))]
 
 
-def _captioned(shot: Shot, rng: np.random.Generator) -> Sample:
-    text = str(rng.choice(CAPTIONS)).format(caption=caption(shot.view, rng))
-    return Sample("picture", ANY_PICTURE if rng.random() < ANY_PICTURE_SHARE else text, shot.view.image)
+def _captioned(record: Record, rng: np.random.Generator) -> Sample:
+    text = str(rng.choice(CAPTIONS)).format(caption=str(rng.choice(record.captions)))
+    return Sample("picture", ANY_PICTURE if rng.random() < ANY_PICTURE_SHARE else text, record.image)

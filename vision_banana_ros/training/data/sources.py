@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where rendered views come from. A source knows how to make a world, look at it, and edit it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,21 +59,6 @@ def _street() -> Source:
 
 #: Sources by name; each is made in the process that renders, when it is first needed.
 SOURCES: dict[str, Callable[[], Source]] = {"procedural": _procedural, "furnished": _furnished, "street": _street}
-
-
-def shots(shares: dict[str, float], size: tuple[int, int], rng: np.random.Generator, first_seed: int) -> Iterator[Shot]:
-    """Views without end, each world drawn from a source by its share and looked at from several places."""
-    height, width = size
-    sources = {name: SOURCES[name]() for name, share in shares.items() if share > 0}
-    chances = np.array([shares[name] for name in sources])
-    names = list(sources)
-    last_seed = FIRST_TRAINING_SEED if first_seed < FIRST_TRAINING_SEED else 2**31
-    while True:
-        source = sources[names[int(rng.choice(len(names), p=chances / chances.sum()))]]
-        world = source.make_world(int(rng.integers(first_seed, last_seed)))
-        for _ in range(source.views):
-            seed = int(rng.integers(2**31))
-            yield Shot(source.render(world, source.sample_camera(world, rng, width, height), seed), source, seed)
 
 
 def check(shares: dict[str, float]) -> None:

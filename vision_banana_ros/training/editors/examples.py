@@ -11,11 +11,12 @@ import numpy as np
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.diffusers_folder import read_json
-from vision_banana_ros.scenes import CLASSES, View
+from vision_banana_ros.scenes import CLASSES
 from vision_banana_ros.tasks.profiles import Profile
 from vision_banana_ros.tasks.vocabulary import LEGEND
 from vision_banana_ros.training.data.captions_and_edits import draw_pictures
 from vision_banana_ros.training.data.questions import draw_expression, draw_samples
+from vision_banana_ros.training.data.records import Record, record_of
 from vision_banana_ros.training.data.sources import FIRST_TRAINING_SEED, SOURCES, Shot
 
 TASKS = ("depth", "normals", "semantic", "referring", "instances")
@@ -58,12 +59,12 @@ def lessons(profile: Profile, plan: Plan, pairs: Sequence[Example], done: int = 
         if rng.random() < keep:
             yield pairs[int(rng.integers(len(pairs)))] if pairs else _edit(plan, rng)
             continue
-        view = shot(FIRST_TRAINING_SEED + int(rng.integers(plan.views)), plan.size).view
+        view = drawn(FIRST_TRAINING_SEED + int(rng.integers(plan.views)), plan.size)
         for task in rng.permutation(list(plan.tasks)):
             yield question(profile, str(task), view, rng)
 
 
-def question(profile: Profile, task: str, view: View, rng: np.random.Generator) -> Example:
+def question(profile: Profile, task: str, view: Record, rng: np.random.Generator) -> Example:
     """A question about a view with its true answer. In the paper's profile wording, legend and colours are drawn anew; others
     are always asked in the same words."""
     if profile.metric:
@@ -75,13 +76,19 @@ def question(profile: Profile, task: str, view: View, rng: np.random.Generator) 
     if task == "semantic":
         asked = painted = {"legend": LEGEND}
     elif task == "referring":
-        text, truth = draw_expression(view, rng)
+        said = draw_expression(view, rng)
+        text, truth = said.text, said.mask
         asked, painted = {"expression": text, "color": _MASK}, {"color": _MASK}
     elif task == "instances":
         present = np.unique(view.labels[(view.instances > 0) & (view.labels < len(CLASSES))])
         wanted = int(rng.choice(present)) if len(present) else int(rng.integers(len(CLASSES)))
         truth, asked = np.where(view.labels == wanted, view.instances, 0), {"expression": CLASSES[wanted]}
     return Example(view.image, profile.instruction(task, **asked), profile.encode(task, truth, **painted).astype(np.float32))
+
+
+def drawn(seed: int, size: tuple[int, int]) -> Record:
+    """One view of a world, both drawn from the seed, with what can be said of it."""
+    return record_of(shot(seed, size), np.random.default_rng(seed))
 
 
 def shot(seed: int, size: tuple[int, int]) -> Shot:
@@ -109,7 +116,7 @@ def read_pairs(folder: Path, size: tuple[int, int]) -> list[Example]:
 def _edit(plan: Plan, rng: np.random.Generator) -> Example:
     """An edit of a view; some views have nothing to edit."""
     while True:
-        frame, sample = draw_pictures(shot(FIRST_TRAINING_SEED + int(rng.integers(plan.views)), plan.size), rng)[1]
+        frame, sample = draw_pictures(drawn(FIRST_TRAINING_SEED + int(rng.integers(plan.views)), plan.size), rng)[1]
         if frame is not None:
             return Example(frame, sample.instruction, _unit(sample.target))
 

@@ -66,13 +66,13 @@ class _Answer(nn.Module):
         return (painted.permute(0, 2, 3, 1) / 2 + 0.5).clamp(0, 1)
 
 
-def export(weights: Path, out: Path, size: tuple[int, int], name: str, description: str, made: dict[str, Any]) -> None:
-    """Write the bundle `out` from the network in `weights` (diffusers' format); size is (height, width)."""
+def export(weights: Path, out: Path, sizes: Sequence[tuple[int, int]], name: str, description: str, made: dict[str, Any]) -> None:
+    """Write the bundle `out` from the network in `weights` (diffusers' format); sizes are (height, width), the usual one first."""
     out.mkdir(parents=True, exist_ok=True)
     for stale in (*out.glob("*.onnx"), *out.glob(PRECISION), *out.glob(REFERENCE)):
         stale.unlink()
     network = VisionBananaUNet.from_pretrained(weights).eval()
-    write_graphs(network, size, out)
+    write_graphs(network, sizes[0], out)
     config = network.config
     metrics = out / METRICS
     if not metrics.is_file():
@@ -81,7 +81,8 @@ def export(weights: Path, out: Path, size: tuple[int, int], name: str, descripti
         "name": name,
         "description": description,
         "licence": "Apache-2.0",
-        "size": size,
+        "size": sizes[0],
+        "canvases": sizes[1:],
         "steps": 1,
         **asdict(OWN_ANSWERS),
         "text_length": config.text_length,
@@ -104,12 +105,15 @@ def export_random(like: Path, out: Path, size: tuple[int, int]) -> Path:
             parameter += 0.02 * torch.randn_like(parameter)
     with tempfile.TemporaryDirectory() as folder:
         network.save_pretrained(folder)
-        export(Path(folder), out, size, out.name, "Random weights.", {})
+        export(Path(folder), out, [size], out.name, "Random weights.", {})
     return out
 
 
 def write_graphs(network: VisionBananaUNet, size: tuple[int, int], out: Path) -> None:
-    """Write the network's three graphs and the decoders for frames of `size` (height, width) into the folder `out`."""
+    """Write the network's three graphs and the decoders into the folder `out`.
+
+    They are traced with frames of `size` (height, width); their size stays open but for being multiples of 16.
+    """
     config = network.config
     text = (
         torch.ones(2, config.text_length, PIECES, dtype=torch.long),
@@ -122,7 +126,9 @@ def write_graphs(network: VisionBananaUNet, size: tuple[int, int], out: Path) ->
     questions = torch.export.Dim("questions", min=1, max=64)
     words = torch.export.Dim("words", min=2, max=config.text_length)
     each, each_word = {0: questions}, {0: questions, 1: words}
-    write_graph(_Image(network), {"image": frame}, LEVELS, {}, out / "image.onnx")
+    rows, columns = (torch.export.Dim(name, min=2, max=128) for name in ("rows", "columns"))
+    spread = [{2: share * rows, 3: share * columns} for share in (4, 2)] + [{2: rows, 3: columns}]
+    write_graph(_Image(network), {"image": frame}, LEVELS, {"image": {0: 16 * rows, 1: 16 * columns}}, out / "image.onnx")
     write_graph(
         _Text(network),
         dict(zip(("pieces", "colors", "mask"), text, strict=True)),
@@ -130,13 +136,13 @@ def write_graphs(network: VisionBananaUNet, size: tuple[int, int], out: Path) ->
         {"pieces": each, "colors": each, "mask": each},
         out / "text.onnx",
     )
-    # Two questions of three words: numbers that the exporter does not take for constants.
-    asked = {"text": torch.zeros(2, 3, network.word), "mask": torch.ones(2, 3)}
+    # Two questions of fifty words, more than there are colours: numbers that the exporter does not take for constants.
+    asked = {"text": torch.zeros(2, 50, network.word), "mask": torch.ones(2, 50)}
     write_graph(
         _Answer(network),
         dict(zip(LEVELS, features, strict=True)) | asked,
         ("rgb",),
-        {"text": each_word, "mask": each_word},
+        {"text": each_word, "mask": each_word, **dict(zip(LEVELS, spread, strict=True))},
         out / "answer.onnx",
         {"words": str(config.text_length)},
     )
@@ -144,11 +150,12 @@ def write_graphs(network: VisionBananaUNet, size: tuple[int, int], out: Path) ->
     colors = torch.export.Dim("colors", min=2, max=MAX_COLORS)
     semantic = {"rgb": rgb, "palette": torch.zeros(3, 3)}
     referring = {"rgb": rgb, "palette": torch.zeros(2, 3)}
-    write_graph(decode_graphs.DecodeDepth(), {"rgb": rgb}, OUTPUTS["depth"], {}, out / DECODE_GRAPHS["depth"])
-    write_graph(decode_graphs.DecodeNormals(), {"rgb": rgb}, OUTPUTS["normals"], {}, out / DECODE_GRAPHS["normals"])
-    open_palette = {"palette": {0: colors}}
+    whole = {"rgb": {0: 16 * rows, 1: 16 * columns}}
+    write_graph(decode_graphs.DecodeDepth(), {"rgb": rgb}, OUTPUTS["depth"], whole, out / DECODE_GRAPHS["depth"])
+    write_graph(decode_graphs.DecodeNormals(), {"rgb": rgb}, OUTPUTS["normals"], whole, out / DECODE_GRAPHS["normals"])
+    open_palette = {"palette": {0: colors}, **whole}
     write_graph(decode_graphs.DecodeSemantic(), semantic, OUTPUTS["semantic"], open_palette, out / DECODE_GRAPHS["semantic"])
-    write_graph(decode_graphs.DecodeReferring(), referring, OUTPUTS["referring"], {}, out / DECODE_GRAPHS["referring"])
+    write_graph(decode_graphs.DecodeReferring(), referring, OUTPUTS["referring"], whole, out / DECODE_GRAPHS["referring"])
 
 
 def write_graph(
@@ -173,12 +180,22 @@ def write_graph(
     assert program is not None  # only None with the legacy exporter
     model = program.model_proto
     _name_weights(model.graph, module)
+    _name_dimensions(model.graph)
     halve(model.graph)
     for node in model.graph.node:  # the exporter's notes name folders of this machine
         del node.metadata_props[:]
         node.doc_string = ""
     onnx.helper.set_model_props(model, notes or {})
     onnx.save(model, path)
+
+
+def _name_dimensions(graph: onnx.GraphProto) -> None:
+    """Give the features' open dimensions the names that `frame_dimensions` knows; the exporter numbers them in outputs."""
+    for value in graph.output:
+        if value.name in LEVELS:
+            share = 4 // 2 ** LEVELS.index(value.name)
+            for dim, name in zip(value.type.tensor_type.shape.dim[2:], ("rows", "columns"), strict=True):
+                dim.dim_param = f"{share}*{name}" if share > 1 else name
 
 
 def _name_weights(graph: onnx.GraphProto, module: nn.Module) -> None:

@@ -20,3 +20,13 @@ def halve(graph: onnx.GraphProto) -> None:
         casts.append(onnx.helper.make_node("Cast", [name + HALVED], [name], to=onnx.TensorProto.FLOAT))
     for i, cast in enumerate(casts):
         graph.node.insert(i, cast)
+
+
+def widen(graph: onnx.GraphProto) -> None:
+    """Undo `halve`: weights as float32 again, without the Casts."""
+    halved = {tensor.name: tensor for tensor in graph.initializer if tensor.name.endswith(HALVED)}
+    for node in [node for node in graph.node if node.op_type == "Cast" and node.input[0] in halved]:
+        tensor = halved[node.input[0]]
+        values = onnx.numpy_helper.to_array(tensor).astype(np.float32)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values, node.output[0]))
+        graph.node.remove(node)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training of the package's own generator: stages, loop, losses, sampler, checkpoints."""
+"""Training of the package's own generator: recipe, loop, losses, sampler, checkpoints."""

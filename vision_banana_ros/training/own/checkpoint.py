@@ -128,29 +128,19 @@ def save_parts(learner: Learner, out: Path, facts: dict[str, Any], budget: int =
     (out / STATE).write_text(json.dumps({"state": asdict(learner.state), **facts}, indent=2) + "\n")
 
 
-def join_parts(parts: Path, out: Path) -> str:
-    """Make a run's folder of parts below `out`; returns the stage that it is of. A run that is already there stays.
-
-    The parts of the average are enough.
-    """
+def join_parts(parts: Path, out: Path) -> None:
+    """Make a run's folder of parts; a run that is already there stays. The parts of the average are enough."""
     files = sorted(parts.glob("part_*.safetensors"))
     if not files or not (parts / STATE).is_file():
         raise InputError(f"'{parts}' holds no parts of a checkpoint: give the folder of `--parts`.")
-    facts = json.loads((parts / STATE).read_text())
-    stage = str(facts["plan"]["stage"])
-    folder = out / stage
-    if (folder / STATE).is_file():
-        return stage
+    if (out / STATE).is_file():
+        return
     tensors: dict[str, Tensor] = {}
     for file in files:
         tensors |= {name: value.float() if value.is_floating_point() else value for name, value in load_file(file).items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, folder / CHECKPOINT)
-    for name in ("log.jsonl", "comparison.json", "comparison.png"):
-        if (parts / name).is_file():
-            (folder / name).write_bytes((parts / name).read_bytes())
-    (folder / STATE).write_text(json.dumps(facts, indent=2) + "\n")
-    return stage
+    out.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, out / CHECKPOINT)
+    (out / STATE).write_text((parts / STATE).read_text())
 
 
 def _lay_out(optimizer: torch.optim.Optimizer) -> None:

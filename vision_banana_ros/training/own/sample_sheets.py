@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a network paints, for a person to look at: always the same held-out frames, with what was asked."""
+"""What a network paints, for a person to look at: always the same views, with what was asked."""
 
 from pathlib import Path
 
@@ -9,27 +9,28 @@ import torch
 
 from vision_banana_ros.generators.own.network import VisionBananaUNet
 from vision_banana_ros.perception.visualization import Tile, sheet
-from vision_banana_ros.training.data.batches import Batch, Stream
+from vision_banana_ros.training.data.batches import Batch, Feeding, Stream
+from vision_banana_ros.training.data.pool import Pool
 from vision_banana_ros.training.own.sampler import Painter
-from vision_banana_ros.training.own.stages import Plan
 
 WALK, GUIDANCE = 8, 2.0  # steps of what is not answered in one, and guidance of pictures from captions
+FRAMES = 3
 WORDS = 150  # characters of an instruction
 
 
-def write_sheet(network: VisionBananaUNet, plan: Plan, size: tuple[int, int], path: Path) -> None:
-    """A PNG of two frames' questions, and of captions and edits, as far as the stage has them: frame, truth, answer."""
+def write_sheet(network: VisionBananaUNet, pool: Pool, size: tuple[int, int], path: Path) -> None:
+    """A PNG of questions, captions and edits about views of the pool: frame, truth, answer."""
     network.eval()
-    recipe = plan.recipe(size, network, seed=0)
+    config = network.config
+    canvas = next(iter(pool.canvases)).size
     tiles: list[Tile] = []
-    for mix in [1.0] * (recipe.mix > 0) + [0.0] * (recipe.mix < 1):
-        batch = next(iter(Stream(recipe.shown(mix)))).moved(network.device)
-        at_once = batch.asks and plan.stage == "distill"
-        painter = Painter(network, size, 1 if at_once else WALK, at_once, 1.0 if batch.asks else GUIDANCE)
+    for pictures in (0.0, 1.0):
+        feeding = Feeding(pool, {canvas: size}, FRAMES, pictures, config.text_length, config.text_buckets, seed=0)
+        batch = next(iter(Stream(feeding))).moved(network.device)
+        painter = Painter(network, size, 1 if batch.asks else WALK, batch.asks, 1.0 if batch.asks else GUIDANCE)
         tiles += _tiles(batch, painter.paint_batch(batch))
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = sheet(tiles, f"{plan.stage}: frame, truth, answer", columns=2, tile_width=600)
-    cv2.imwrite(str(path), picture[:, :, ::-1])
+    cv2.imwrite(str(path), sheet(tiles, "frame, truth, answer", columns=2, tile_width=600)[:, :, ::-1])
 
 
 def _tiles(batch: Batch, answers: torch.Tensor) -> list[Tile]:

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network in torch, asked like a generator: one picture and sentences in, pictures out, in as many steps as wanted."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.own.network import VisionBananaUNet
 from vision_banana_ros.generators.own.tokenizer import tokenize
 from vision_banana_ros.tasks import TASKS
@@ -16,6 +19,7 @@ from vision_banana_ros.training.data.batches import Batch
 from vision_banana_ros.training.data.captions_and_edits import ANY_PICTURE
 from vision_banana_ros.training.own import rectified_flow
 from vision_banana_ros.training.own.answers import OWN_ANSWERS
+from vision_banana_ros.training.own.checkpoint import NETWORK, STATE
 from vision_banana_ros.training.own.device import Machine
 
 
@@ -60,7 +64,8 @@ def batch_of(network: VisionBananaUNet, images: list[np.ndarray], asked: Sequenc
     of = torch.tensor([frame for frame, _ in asked], device=network.device)
     empty = torch.zeros((len(asked), 1, 3), device=network.device)
     texts = [text for _, text in asked]
-    return Batch(frames, frames[of], of, pieces, colors, mask, empty, [""] * len(texts), texts)
+    unknown = torch.zeros((0, *frames.shape[2:]), device=network.device)
+    return Batch(frames, frames[of], of, pieces, colors, mask, empty, unknown, [""] * len(texts), texts)
 
 
 def _prompts(network: VisionBananaUNet, texts: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
@@ -70,3 +75,22 @@ def _prompts(network: VisionBananaUNet, texts: Sequence[str]) -> tuple[Tensor, T
         for name in ("pieces", "colors", "mask")
     )
     return pieces, colors, mask
+
+
+def run_folder(path: Path) -> Path:
+    """The folder of a run, given that or its network/. Raises InputError where it holds no weights."""
+    folder = path.parent if path.name == NETWORK else path
+    if not (folder / NETWORK).is_dir() or not (folder / STATE).is_file():
+        raise InputError(f"'{path}' holds no trained weights: give the folder of `vision-banana train --out`.")
+    return folder
+
+
+def load_network(run: Path) -> VisionBananaUNet:
+    """The averaged weights of a run, ready to paint."""
+    return VisionBananaUNet.from_pretrained(run_folder(run) / NETWORK).eval()
+
+
+def open_painter(run: Path) -> Painter:
+    """A run as it answers, in one step from the frame, at the size that it was last taught at."""
+    height, width = json.loads((run_folder(run) / STATE).read_text())["size"]
+    return Painter(load_network(run), (height, width), 1, from_frame=True)

@@ -70,7 +70,17 @@ class _Tensor:
     def __init__(self, value):
         self.name = value.name
         self._open = {i: d for i, d in enumerate(value.shape) if not isinstance(d, int)}
-        self.shape = Dims(-1 if i in self._open else d for i, d in enumerate(value.shape))
+        self._shape = Dims(-1 if i in self._open else d for i, d in enumerate(value.shape))
+        self.fixed = {}  # name -> length of open dimensions that were set
+
+    @property
+    def shape(self):
+        return self._shape
+
+    @shape.setter
+    def shape(self, dims):
+        self.fixed = {name: dims[i] for i, name in self._open.items() if dims[i] != -1}
+        self._shape = Dims(dims)
 
     def get_dimension_name(self, i):
         return self._open.get(i, "")
@@ -187,7 +197,8 @@ class Builder:
             return None
         monitor.phase_finish("Building engine")
         shapes = config.profiles[0].shapes if config.profiles else {}
-        header = {"stand-in": __version__, "shapes": shapes}
+        fixed = {name: length for tensor in network._inputs for name, length in tensor.fixed.items()}
+        header = {"stand-in": __version__, "shapes": shapes, "fixed": fixed}
         return memoryview(json.dumps(header).encode() + b"\n" + network.onnx)
 
 
@@ -204,13 +215,15 @@ class Runtime:
         if fields.get("stand-in") != __version__:
             self._logger.log(ILogger.ERROR, "Serialization assertion header.magicTag == kEXPECTED_MAGIC_TAG failed")
             return None
-        return _Engine(fields["shapes"], onnx)
+        return _Engine(fields["shapes"], fields["fixed"], onnx)
 
 
 class _Engine:
-    def __init__(self, shapes, onnx):
+    def __init__(self, shapes, fixed, onnx):
         self._shapes = shapes
-        self.session = _session(onnx)
+        parts = {name: name.rpartition("*") for name in fixed}
+        self._units = {unit: fixed[name] // int(times or 1) for name, (times, _, unit) in parts.items()}  # of "16*rows": rows
+        self.session = _session(onnx, fixed)
         self._inputs = {value.name: value for value in self.session.get_inputs()}
         self._tensors = self._inputs | {value.name: value for value in self.session.get_outputs()}
 
@@ -226,7 +239,12 @@ class _Engine:
         return _TYPES[self._tensors[name].type]
 
     def get_tensor_shape(self, name):
-        return Dims(d if isinstance(d, int) else -1 for d in self._tensors[name].shape)
+        return Dims(d if isinstance(d, int) else self._length(d) for d in self._tensors[name].shape)
+
+    def _length(self, name):
+        """Of an open dimension, where it follows from those that were fixed, as TensorRT infers it."""
+        times, _, unit = name.rpartition("*")
+        return int(times or 1) * self._units[unit] if unit in self._units else -1
 
     def get_tensor_profile_shape(self, name, profile):
         assert profile == 0 and name in self._inputs
@@ -274,8 +292,10 @@ def _at(address, shape, dtype):
     return np.frombuffer((ctypes.c_uint8 * size).from_address(address), dtype).reshape(shape)
 
 
-def _session(onnx):
+def _session(onnx, fixed=()):
     options = onnxruntime.SessionOptions()
+    for name in fixed:
+        options.add_free_dimension_override_by_name(name, fixed[name])
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC

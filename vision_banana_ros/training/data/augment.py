@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Changes of a picture that a network must not care about, and pictures that nothing can be read from.
+
+Rendered pictures are kept as one camera saw them. Each time one is looked at it gets another exposure, contrast, colour,
+sharpness, noise and compression, so that the network relies on shape and arrangement rather than on how we render.
+"""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from vision_banana_ros.training.data.records import Record
+
+UNLABELLED = 255
+
+
+def augmented(record: Record, rng: np.random.Generator, junk: float = 0.03, bars: float = 0.1) -> Record:
+    """The record as another camera would have seen it.
+
+    Args:
+        junk: Share of records that become a picture without content, with truth that says that nothing can be read.
+        bars: Share of records that get bars, as a frame of another shape has them on its canvas.
+    """
+    if rng.random() < 0.5:
+        record = record.flipped()
+    if rng.random() < junk:
+        return nothing(replace(record, image=_junk(record.image, rng)))
+    image = photographed(record.image, rng)
+    record = replace(record, image=image)
+    return _barred(record, rng) if rng.random() < bars else record
+
+
+def nothing(record: Record) -> Record:
+    """The record with truth that says that nothing can be read from its picture."""
+    return replace(
+        record,
+        depth_m=np.full_like(record.depth_m, np.nan),
+        normals=np.full_like(record.normals, np.nan),
+        labels=np.full_like(record.labels, UNLABELLED),
+        instances=np.zeros_like(record.instances),
+        referred=tuple(replace(said, mask=np.zeros_like(said.mask)) for said in record.referred),
+    )
+
+
+def photographed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(H, W, 3) uint8 with another exposure, contrast, colour, sharpness, noise and compression; mostly mild."""
+    strength = 0.35 if rng.random() < 0.3 else 1.0
+    x: np.ndarray = image.astype(np.float32) / 255
+    if rng.random() < 0.8:  # exposure in linear light, then another tone curve
+        x = np.clip(x**2.2 * 2 ** (strength * rng.normal(0, 0.7)), 0, 1) ** (1 / 2.2)
+        x = x ** float(np.exp(strength * rng.normal(0, 0.25)))
+    if rng.random() < 0.7:
+        middle = float(x.mean())
+        x = middle + (x - middle) * float(np.exp(strength * rng.normal(0, 0.3)))
+        x = x + strength * rng.normal(0, 0.06)
+    if rng.random() < 0.7:
+        x = x * np.exp(strength * rng.normal(0, 0.12, 3)).astype(np.float32)
+    if rng.random() < 0.7:
+        grey = x @ np.array([0.299, 0.587, 0.114], np.float32)
+        saturation = 0.0 if rng.random() < 0.08 else float(np.exp(strength * rng.normal(0, 0.45)))
+        x = grey[..., None] + (x - grey[..., None]) * saturation
+    if rng.random() < 0.1:  # hue: what things are is seldom told by their colour
+        x = np.clip(x, 0, 1) @ _hue(rng.uniform(-np.pi, np.pi) * strength).T
+    if rng.random() < 0.35:
+        x = _shaded(x, rng, strength)
+    kind = rng.random()
+    if kind < 0.25:
+        x = cv2.GaussianBlur(x, (0, 0), float(0.3 + strength * rng.exponential(0.6)))
+    elif kind < 0.4:
+        x = x + (x - cv2.GaussianBlur(x, (0, 0), 1.0)) * float(strength * rng.uniform(0.3, 1.5))
+    elif kind < 0.5:
+        x = _coarser(x, rng)
+    if rng.random() < 0.5:
+        noise: np.ndarray = rng.normal(0, 1, x.shape).astype(np.float32)
+        if rng.random() < 0.4:  # of a demosaicked sensor, or of compression: in blobs
+            noise = cv2.GaussianBlur(noise, (0, 0), 0.8) * 2
+        x = x + noise * float(strength * rng.exponential(0.03))
+    out = (np.clip(x, 0, 1) * 255 + 0.5).astype(np.uint8)
+    if rng.random() < 0.4:
+        out = _compressed(out, int(rng.integers(25, 90)))
+    return out
+
+
+def _hue(angle: float) -> np.ndarray:
+    """A rotation of RGB about the grey axis."""
+    c, s, k = np.cos(angle), np.sin(angle) / np.sqrt(3), (1 - np.cos(angle)) / 3
+    return np.array([[c + k, k - s, k + s], [k + s, c + k, k - s], [k - s, k + s, c + k]], np.float32)
+
+
+def _shaded(x: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """Light that changes slowly over the picture: a window, a lamp, a shadow."""
+    height, width = x.shape[:2]
+    coarse = rng.normal(0, 0.45 * strength, (int(rng.integers(2, 5)), int(rng.integers(2, 6)), 1)).astype(np.float32)
+    if rng.random() < 0.4:
+        coarse = coarse + rng.normal(0, 0.12 * strength, (*coarse.shape[:2], 3)).astype(np.float32)
+    light = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    return x * np.exp(light if light.ndim == 3 else light[..., None])
+
+
+def _coarser(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """As a camera of lower resolution would have it."""
+    height, width = x.shape[:2]
+    scale = rng.uniform(0.4, 0.9)
+    small = cv2.resize(x, (max(1, int(width * scale)), max(1, int(height * scale))), interpolation=cv2.INTER_AREA)
+    how = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST)[int(rng.choice(3, p=(0.6, 0.3, 0.1)))]
+    return cv2.resize(small, (width, height), interpolation=how)
+
+
+def _compressed(image: np.ndarray, quality: int) -> np.ndarray:
+    data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
+
+
+def _barred(record: Record, rng: np.random.Generator) -> Record:
+    """The record with bars above and below, or left and right, from which nothing can be read: black, or its border repeated."""
+    height, width = record.labels.shape
+    share = rng.uniform(0.5, 0.95)
+    small = (height, round(width * share)) if rng.random() < 0.5 else (round(height * share), width)
+    top, left = (height - small[0]) // 2, (width - small[1]) // 2
+    bottom, right = height - top - small[0], width - left - small[1]
+    inside = np.zeros((height, width), bool)
+    inside[top : top + small[0], left : left + small[1]] = True
+    blank = nothing(record)
+    return replace(
+        record,
+        image=cv2.copyMakeBorder(
+            record.image[top : top + small[0], left : left + small[1]],
+            top,
+            bottom,
+            left,
+            right,
+            cv2.BORDER_REPLICATE if rng.random() < 0.7 else cv2.BORDER_CONSTANT,
+        ),
+        depth_m=np.where(inside, record.depth_m, blank.depth_m),
+        normals=np.where(inside[..., None], record.normals, blank.normals),
+        labels=np.where(inside, record.labels, blank.labels),
+        instances=np.where(inside, record.instances, blank.instances),
+        referred=tuple(replace(said, mask=said.mask & inside) for said in record.referred),
+    )
+
+
+def _junk(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A picture without content: a covered lens, no light, too much of it, noise, pixels in disorder, upside down."""
+    kind = int(rng.integers(7))
+    if kind == 0:
+        level = 0.0 if rng.random() < 0.4 else rng.uniform(0, 12)
+        return np.clip(rng.normal(level, rng.uniform(0, 3), image.shape), 0, 255).astype(np.uint8)
+    if kind == 1:
+        level = 255.0 if rng.random() < 0.4 else rng.uniform(243, 260)
+        return np.clip(rng.normal(level, rng.uniform(0, 3), image.shape), 0, 255).astype(np.uint8)
+    if kind == 2:
+        color = rng.uniform(0, 255, 3)
+        flat = np.broadcast_to(color, image.shape) + rng.normal(0, rng.uniform(0, 4), image.shape)
+        lit = _shaded(np.clip(flat, 0, 255).astype(np.float32) / 255, rng, 0.3)
+        return np.asarray((lit.clip(0, 1) * 255).astype(np.uint8))
+    if kind == 3:
+        noise: np.ndarray = (
+            rng.integers(0, 256, image.shape) if rng.random() < 0.5 else rng.normal(128, rng.uniform(20, 90), image.shape)
+        )
+        noise = np.clip(noise, 0, 255).astype(np.float32)
+        if rng.random() < 0.4:
+            noise = cv2.GaussianBlur(noise, (0, 0), rng.uniform(0.5, 3))
+        return np.asarray(noise.astype(np.uint8) if rng.random() < 0.7 else np.repeat(noise[..., :1], 3, 2).astype(np.uint8))
+    if kind == 4:
+        return _shuffled(image, rng)
+    if kind == 5:
+        strong = cv2.GaussianBlur(image, (0, 0), image.shape[1] * rng.uniform(0.08, 0.25))
+        return np.asarray(strong)
+    return np.ascontiguousarray(photographed(image, rng)[::-1, ::-1])
+
+
+def _shuffled(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The picture's pixels, or squares of them, in disorder."""
+    side = int(rng.choice((1, 4, 16)))
+    height, width = (n // side for n in image.shape[:2])
+    tiles = image[: height * side, : width * side].reshape(height, side, width, side, 3).swapaxes(1, 2).reshape(-1, side, side, 3)
+    tiles = tiles[rng.permutation(len(tiles))].reshape(height, width, side, side, 3).swapaxes(1, 2)
+    out = image.copy()
+    out[: height * side, : width * side] = tiles.reshape(height * side, width * side, 3)
+    return out

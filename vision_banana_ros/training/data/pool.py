@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A pool of rendered views on disk: rendered once, looked at many times.
+
+World number w of a pool always has the same seed, source, canvas and cameras, however many processes fill it and
+wherever they stopped, so a pool that was lost is made again by the same recipe.
+"""
+
+import multiprocessing
+import os
+import random
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.training.data.records import record_of, write_record
+from vision_banana_ros.training.data.sources import FIRST_TRAINING_SEED, SOURCES, Shot, Source, check
+
+VIEWS_A_WORLD = 10
+A_FOLDER = 1000  # worlds
+FIRST_WORLDS = 8  # that must be there before anything is learnt
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """A picture's size (height, width) and how often a world is looked at in it."""
+
+    size: tuple[int, int]
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Where views are kept and what they are made of."""
+
+    folder: Path
+    views: int
+    sources: dict[str, float]
+    canvases: tuple[Canvas, ...]
+    seed: int = 0
+    _made: dict[str, Source] = field(default_factory=dict, compare=False)
+
+    @property
+    def worlds(self) -> int:
+        return -(-self.views // VIEWS_A_WORLD)
+
+    def fill(self, part: int = 0, parts: int = 1) -> Iterator[int]:
+        """Render what is missing of every `parts`-th world; yields each world that is there."""
+        for number in range(part, self.worlds, parts):
+            if not self._path(number, VIEWS_A_WORLD - 1, self._canvas(number)).is_file():
+                self._render(number)
+            yield number
+
+    def records(self) -> dict[tuple[int, int], list[Path]]:
+        """The files that are there, by canvas size."""
+        found: dict[tuple[int, int], list[Path]] = defaultdict(list)
+        for path in sorted(self.folder.glob("*/*.npz")):
+            height, width = path.stem.rsplit("_", 1)[1].split("x")
+            found[int(height), int(width)].append(path)
+        return found
+
+    def _rng(self, number: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, number])
+
+    def _canvas(self, number: int) -> tuple[int, int]:
+        shares = [canvas.share for canvas in self.canvases]
+        return random.Random(f"{self.seed} {number}").choices(self.canvases, shares)[0].size
+
+    def _path(self, number: int, view: int, size: tuple[int, int]) -> Path:
+        return self.folder / f"{number // A_FOLDER:03d}" / f"{number:06d}_{view:02d}_{size[0]}x{size[1]}.npz"
+
+    def _render(self, number: int) -> None:
+        rng = self._rng(number)
+        names = sorted(self.sources)
+        chances = np.array([self.sources[name] for name in names])
+        name = names[int(rng.choice(len(names), p=chances / chances.sum()))]
+        if name not in self._made:
+            self._made[name] = SOURCES[name]()
+        source = self._made[name]
+        world = source.make_world(int(rng.integers(FIRST_TRAINING_SEED, 2**31)))
+        height, width = size = self._canvas(number)
+        self._path(number, 0, size).parent.mkdir(parents=True, exist_ok=True)
+        for view in range(VIEWS_A_WORLD):
+            seed = int(rng.integers(2**31))
+            seen = source.render(world, source.sample_camera(world, rng, width, height), seed)
+            write_record(record_of(Shot(seen, source, seed), rng), self._path(number, view, size))
+
+
+@contextmanager
+def rendering(pool: Pool, processes: int) -> Iterator[None]:
+    """Fill the pool by processes of low priority meanwhile; begins once the first worlds are there.
+
+    Raises:
+        InputError: A source is unknown or lacks its models, or the renderers died.
+    """
+    check(pool.sources)
+    started = [
+        multiprocessing.get_context("spawn").Process(target=_render, args=(pool, part, processes), daemon=True)
+        for part in range(processes)
+    ]
+    for process in started:
+        process.start()
+    try:
+        while started and _worlds(pool) < min(FIRST_WORLDS, pool.worlds):
+            if not any(process.is_alive() for process in started) and _worlds(pool) < min(FIRST_WORLDS, pool.worlds):
+                raise InputError("The views could not be rendered: see the messages above.")
+            time.sleep(0.5)
+        yield
+    finally:
+        for process in started:
+            process.terminate()
+
+
+def _worlds(pool: Pool) -> int:
+    return sum(len(paths) for paths in pool.records().values()) // VIEWS_A_WORLD
+
+
+def _render(pool: Pool, part: int, parts: int) -> None:
+    os.nice(5)
+    for _ in pool.fill(part, parts):
+        pass
