@@ -18,14 +18,12 @@ FIRST_HELD_OUT_SEED = 900_000  # on these, training compares itself; test splits
 @dataclass(frozen=True, slots=True)
 class Source:
     """make_world(seed) -> world; sample_camera(world, rng, width, height) -> camera; render(world, camera, seed) -> View,
-    the same seed giving the same lens and sensor; draw_edit(view, rng) -> Edit, or None where nothing can be edited.
-    `views` is how often a world is looked at: the longer it takes to make, the more often."""
+    the same seed giving the same lens and sensor; draw_edit(view, rng) -> Edit, or None where nothing can be edited."""
 
     make_world: Callable[[int], Any]
     sample_camera: Callable[[Any, np.random.Generator, int, int], Any]
     render: Callable[[Any, Any, int], View]
     draw_edit: Callable[[View, np.random.Generator], Edit | None]
-    views: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +46,13 @@ def _procedural() -> Source:
 def _furnished() -> Source:
     from vision_banana_ros.scenes.furnished import make_furnished_world  # which needs a renderer of triangles
 
-    return Source(make_furnished_world, sample_camera, render, draw_edit, views=12)
+    return Source(make_furnished_world, sample_camera, render, draw_edit)
 
 
 def _street() -> Source:
     from vision_banana_ros.scenes.street import make_street_world, sample_street_camera  # which needs it, too
 
-    return Source(make_street_world, sample_street_camera, render, draw_edit, views=12)
+    return Source(make_street_world, sample_street_camera, render, draw_edit)
 
 
 #: Sources by name; each is made in the process that renders, when it is first needed.
