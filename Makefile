@@ -36,7 +36,7 @@ $(VENV)/.run: requirements/run.txt requirements/ros.txt requirements/constraints
 	case "$$PWD" in *:*|*[!\ -~]*) plain=false ;; *) plain=true ;; esac; \
 	cure="ROS cannot be built under this path: move this folder to one without colons, umlauts and other non-ASCII characters" && \
 		require test $$plain = true; \
-	cure="this folder is read-only; copy it to one that you may write to, or build out of it: see docs/workspace.md" && \
+	cure="this folder is read-only; copy it to one that you may write to, or build out of it: see docs/how_to/install.md" && \
 		require test -w .; \
 	cure="there is no $(PYTHON); install the package python3, or name one by make PYTHON=python3.11" && require $(PYTHON) -V; \
 	cure="$$($(PYTHON) -V) does not fit, ROS's wheels are for Python 3.11 and 3.12; run make PYTHON=python3.11" && \

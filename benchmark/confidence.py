@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does confidence tell frames that can be used from those that cannot, and sure pixels from unsure ones? Writes confidence.json.
 
-`python benchmark/confidence.py [BUNDLE] --real tum_robot kitti_street ...`: usable are rendered views and the real frames (folders as
-in docs/real_frames.md), also in a tenth of their light; not usable are the same frames upside down, with their pixels shuffled and
-in a three thousandth of their light, and blank and noise frames. A frame's score is the mean confidence of its depth over all
-pixels, unreadable ones 0; AUROC is the chance that a usable frame scores higher than one that is not (ties count half), once by the
-generator alone and once with the node's check of its input, whose drops score 0. Two minutes.
+`python benchmark/confidence.py [BUNDLE] --real tum_robot kitti_street ...`: usable are rendered views and
+the real frames (folders as in docs/how_to/real_frames.md), also at a tenth of their brightness; unusable are the same
+frames upside down, with shuffled pixels and at a three thousandth of their brightness, and blank and noise frames. A
+frame's score is the mean confidence of its depth over all pixels, with 0 for unreadable ones. AUROC is the probability
+that a usable frame scores higher than an unusable one (ties count half), once for the generator alone and once with the
+node's input check, whose dropped frames score 0. Takes two minutes.
 """
 
 import argparse

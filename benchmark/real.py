@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bundles side by side on real frames, the older first, with the map that looks at no picture. Writes real.json beside this file.
+"""Compares bundles on real frames, the older one first, with a constant map as baseline. Writes real.json beside this file.
 
-`python benchmark/real.py OLD NEW --real tum_robot kitti_street camvid_street --mapping config/real/camvid.yaml`; docs/real_frames.md
-says how the folders are laid out. An old bundle lies in the history: `git worktree add ../old COMMIT` has it in ../old/models. fp32
-everywhere unless --executor says otherwise, so that figures of other machines can be compared. A quarter of a minute a bundle.
+`python benchmark/real.py OLD NEW --real tum_robot kitti_street camvid_street --mapping config/real/camvid.yaml`;
+docs/how_to/real_frames.md describes the folder layout. An older bundle is in the git history:
+`git worktree add ../old COMMIT` puts it into ../old/models. fp32 everywhere unless --executor says otherwise, so that
+figures from different machines can be compared. Takes about 15 s per bundle.
 """
 
 import argparse

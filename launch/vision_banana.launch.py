@@ -47,7 +47,7 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
         raise FileNotFoundError(f"There is no params_file '{params_file}', and the node would run on its defaults.")
     python = Path(given["venv"]).expanduser() / "bin" / "python3"
     if given["venv"] and not python.exists():
-        raise FileNotFoundError(f"There is no virtual environment at '{given['venv']}': docs/install.md says how to make it.")
+        raise FileNotFoundError(f"There is no virtual environment at '{given['venv']}': docs/how_to/install.md says how to make it.")
     return [
         LifecycleNode(
             package=PACKAGE,

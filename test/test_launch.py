@@ -95,7 +95,7 @@ def test_the_log_level_is_that_of_the_node_alone(launch_file, namespace, logger)
 def test_what_is_named_and_not_there_ends_the_launch_with_a_sentence(launch_file, tmp_path):
     with pytest.raises(FileNotFoundError, match="no params_file 'mine.yaml'"):
         launch_file[1](params_file="mine.yaml")
-    with pytest.raises(FileNotFoundError, match="docs/install.md"):
+    with pytest.raises(FileNotFoundError, match="docs/how_to/install.md"):
         launch_file[1](venv=str(tmp_path))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What docs/security.md promises: the policy is the node's own list, nothing is unpickled or run, and what is accepted is bounded."""
+"""What docs/how_to/security.md promises: the policy is the node's own list, nothing is unpickled or run, input is bounded."""
 
 import ast
 import json

@@ -31,7 +31,7 @@ def cure(error: ImportError) -> str:
         return f"{module} is not installed: `apt install {APT[module]}`."
     if module in PIP_ONLY:
         return (
-            f"{module} is not installed: make the virtual environment of docs/install.md (`python3 -m venv"
+            f"{module} is not installed: make the virtual environment of docs/how_to/install.md (`python3 -m venv"
             f" --system-site-packages`, then `pip install {module}` in it) and start the node from it."
         )
     return f"{error}."
