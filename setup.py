@@ -46,7 +46,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
-        *shared("launch", "config", "rviz", "foxglove", "models"),
+        *shared("launch", "config", "rviz", "foxglove", "models", "docs/photographs"),
     ],
     install_requires=["numpy", "numba", "opencv-python-headless", "onnxruntime"],
     extras_require={"bags": ["rosbags"], "gpu": ["cuda-bindings"], "test": ["pytest", "hypothesis"]},

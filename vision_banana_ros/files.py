@@ -16,6 +16,16 @@ MAX_TEXT_BYTES = 16_000_000
 """Of a JSON or YAML file."""
 
 
+def find_shared(place: str) -> Path | None:
+    """A file or folder of those that come with the package, such as "config/fastdds.xml": in the checkout, or in share/ of the
+    prefix that the package is installed in. None where it is missing."""
+    for parent in Path(__file__).resolve().parents:
+        for root in (parent, parent / "share" / "vision_banana_ros"):
+            if (root / place).exists():
+                return root / place
+    return None
+
+
 @contextmanager
 def open_regular(path: Path) -> Iterator[BufferedReader]:
     """A file to be read, only where it is an ordinary one: a pipe would be waited for, a device read without end.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`vision-banana demo`: the truth that it compares with, its scores and faults, and that every failure ends in time."""
 
+import importlib
 import json
 import os
 import sys
@@ -209,7 +210,8 @@ class Steady:
                 answer[10:30, 10:40] = (1, 0, 0)
         return painted
 
-sys.exit(main(generator_loader=lambda bundle, executor: Steady()))
+if __name__ == "__main__":
+    sys.exit(main(generator_loader=lambda bundle, executor: Steady()))
 """
 
 
@@ -218,6 +220,8 @@ def test_the_whole_demo_with_a_generator_that_always_says_two_metres(bundle, tmp
     root = Path(__file__).resolve().parents[2]
     monkeypatch.setenv("PYTHONPATH", f"{root}:{os.environ.get('PYTHONPATH', '')}")
     fake_node(tmp_path / "bin", f'exec {sys.executable} {tmp_path / "steady.py"} "$@"', monkeypatch)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(demo, "load_generator", lambda path: importlib.import_module("steady").Steady())
     out = tmp_path / "out"
     status = main(["demo", "--out", str(out), "--bundle", str(bundle), "--seconds", "4", "--rate", "5"])
     said = capsys.readouterr()
@@ -227,6 +231,7 @@ def test_the_whole_demo_with_a_generator_that_always_says_two_metres(bundle, tmp
     assert "100.0% readable" in rows["depth/image_rect"] and rows["depth/camera_info"].endswith("exact")
     assert "Drops that the node counted" in said.out and "4 s:" in said.err
     assert cv2.imread(str(out / "sheet.png")).ndim == 3
+    assert cv2.imread(str(out / "photographs.png")).shape[1] > 5 * 480, "each photograph and four answers"
     # Every point of the cloud is where the generator said.
     body = (out / "points.ply").read_bytes().partition(b"end_header\n")[2]
     cloud = np.frombuffer(body, [("xyz", "<f4", 3), ("rgb", "u1", 3)])

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shows everything at once: a simulated camera, the node in a process of its own, and a client that hears all outputs.
 
-Needs ROS 2. Ends with a table of rates, ages and errors against the camera's exact truth, and writes pictures.
+Needs ROS 2. Ends with a table of rates, ages and errors against the camera's exact truth, and writes pictures: answers
+beside the truth, and answers on a few real photographs.
 """
 
 import argparse
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vision_banana_ros.cli.shared.node_process import running_node
+from vision_banana_ros.cli.shared.photographs import write_photographs
 from vision_banana_ros.compilation import compilation_told
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators import default_bundle, open_bundle
+from vision_banana_ros.generators import default_bundle, load_generator, open_bundle
 from vision_banana_ros.missing import cure
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"vision-banana: {failure}\n{_tail(log)}", file=sys.stderr)
             return 1
     write_results(args.out, results)
+    write_photographs(load_generator(bundle.path), args.out / "photographs.png")
     print(results.table)
     for fault in results.faults:
         print(f"vision-banana: {fault}", file=sys.stderr)

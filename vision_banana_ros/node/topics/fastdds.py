@@ -3,9 +3,10 @@
 
 import os
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
-PROFILES = "fastdds.xml"
+from vision_banana_ros.files import find_shared
+
+PROFILES = "config/fastdds.xml"
 FIRST_WITH_FAST_DDS_3 = 9
 """Major version of rclpy in Kilted. Humble and Jazzy, before it, read the variable by its old name only; later
 releases warn about the old name."""
@@ -19,7 +20,7 @@ def carry_large_images() -> None:
     then received 8 of 50, with the larger segment all of them: it is the sender's that counts. A user's own
     profiles are left alone, and other middleware does not read the variable.
     """
-    profiles = _profiles()
+    profiles = find_shared(PROFILES)
     if profiles is not None and not any(os.environ.get(name) for name in VARIABLES):
         os.environ[_variable()] = str(profiles)
 
@@ -30,12 +31,3 @@ def _variable() -> str:
     except (PackageNotFoundError, ValueError):  # a build of rclpy's own without metadata: most likely a new one
         major = FIRST_WITH_FAST_DDS_3
     return VARIABLES[major < FIRST_WITH_FAST_DDS_3]
-
-
-def _profiles() -> Path | None:
-    """In the checkout's config/, or in share/ of the prefix that the package is installed in."""
-    for parent in Path(__file__).resolve().parents:
-        for folder in (parent / "config", parent / "share" / "vision_banana_ros" / "config"):
-            if (folder / PROFILES).is_file():
-                return folder / PROFILES
-    return None
