@@ -14,7 +14,7 @@ PACKAGE := package.xml setup.py setup.cfg scripts vision_banana_ros vision_banan
 # Without git, or in an archive of the sources: every file that a build does not write itself.
 SOURCES := $(or $(shell git ls-files $(PACKAGE) 2>/dev/null),$(shell find $(PACKAGE) -type f ! -path '*/__pycache__/*' 2>/dev/null))
 
-.PHONY: demo test soak fuzz lint setup clean
+.PHONY: demo test soak fuzz lint docs setup clean
 setup: install/.built
 demo: install/.built
 	@$(IN_INSTALL) vision-banana demo --out demo_out
@@ -28,6 +28,11 @@ fuzz: install/.built $(VENV)/.dev $(VENV)/.fuzz
 	@$(IN_INSTALL) python test/fuzz/fuzz.py $(FUZZ)
 lint: install/.built $(VENV)/.dev
 	@$(IN_INSTALL) sh -c 'ruff check . && ruff format --check . && mypy'
+
+# The tables of the reference anew, and all pages as HTML in docs/build; fails on any warning
+docs: install/.built $(VENV)/.docs
+	@$(IN_INSTALL) python docs/generate_reference.py
+	@$(IN_INSTALL) python -m sphinx -q -W --keep-going -b html docs docs/build
 
 # What is missing on this machine, in one sentence, before anything is written.
 REQUIRE := require() { "$$@" > /dev/null 2>&1 || { echo "make: $$cure." >&2; exit 1; }; };
@@ -56,6 +61,9 @@ $(VENV)/.dev: requirements/dev.txt requirements/constraints.txt | $(VENV)/.run
 $(VENV)/.fuzz: requirements/fuzz.txt requirements/constraints.txt | $(VENV)/.run
 	@$(PIP) install -r requirements/fuzz.txt -c requirements/constraints.txt
 	@touch $@
+$(VENV)/.docs: requirements/docs.txt requirements/constraints.txt | $(VENV)/.run
+	@$(PIP) install -r requirements/docs.txt -c requirements/constraints.txt
+	@touch $@
 $(VENV)/.train: requirements/train.txt requirements/constraints.txt | $(VENV)/.run
 	@echo "Installing torch and what training needs ..."
 	@$(PIP) install -r requirements/train.txt -c requirements/constraints.txt
@@ -69,4 +77,4 @@ install/.built: $(VENV)/.run $(SOURCES)
 	@cd $(VENV)/lib/python3.*/site-packages && ls -d "$$OLDPWD"/install/lib/python3.*/site-packages > vision_banana.pth
 	@touch $@
 clean:
-	rm -rf $(VENV) build install log build.log demo_out
+	rm -rf $(VENV) build install log build.log demo_out docs/build

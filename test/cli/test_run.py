@@ -260,7 +260,7 @@ def test_a_camera_that_does_not_fit_leaves_the_frame_unanswered(oracle, tmp_path
 
 def test_a_task_that_the_bundle_was_not_taught_is_refused():
     asked = Namespace(legend=None, expression=["the box"], instances=None)
-    with pytest.raises(InputError, match="not taught referring"):
+    with pytest.raises(InputError, match="does not support referring"):
         questions_for(("depth",), {}, asked)
 
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast a bundle answers on this machine: by executor and precision, size, number of questions and of cameras.
+"""Measures the latency and throughput of a bundle by executor, precision, resolution, prompts per frame and cameras.
 
-Every executor has a process of its own, and they take turns, a frame each: what disturbs the machine disturbs all alike. With
-torch at hand two rows come first, on the same weights, which the others are compared with: "plain torch", what one would run
-without this package (each question a forward of the whole network, eager, fp32), and this package's own torch executor, eager
-and fp32, which encodes a frame once for all its questions.
+Each executor runs in its own process; the processes take turns, one frame each, so that background load affects all of
+them equally. If torch is installed, two baselines come first, on the same weights: "plain torch", the network in
+diffusers' format without this package (one full forward pass per prompt, eager, fp32), and this package's torch
+executor (eager, fp32), which encodes a frame once for all prompts.
 """
 
 import argparse
@@ -46,17 +46,27 @@ COLUMNS = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="default: the one that is installed")
-    parser.add_argument("--executors", nargs="+", metavar="NAME", help="such as onnxruntime:int8; default: all for this CPU")
-    parser.add_argument("--questions", nargs="+", type=int, default=[3], metavar="N", help="a frame, 1 to 8 (default 3)")
-    parser.add_argument("--cameras", nargs="+", type=int, default=[1], metavar="N", help="that share an executor (default 1)")
-    parser.add_argument("--sizes", nargs="+", type=size, metavar="HxW", help="besides, random weights at these sizes (torch)")
-    parser.add_argument("--frame", type=size, default=(480, 640), metavar="HxW", help="what the cameras send (default 480x640)")
-    parser.add_argument("--runs", type=int, default=50, metavar="N", help="frames to measure, after 5 that are not (default 50)")
-    parser.add_argument("--node", action="store_true", help="measure the node over ROS: highest rate, then latency at fixed ones")
-    parser.add_argument("--topics", nargs="+", default=list(NODE_TOPICS), metavar="TOPIC", help="with --node; default: %(default)s")
-    parser.add_argument("--seconds", type=float, default=5.0, help="with --node, for each rate; default: %(default)g")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="where the figures go as JSON")
+    parser.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="bundle folder (default: the installed bundle)")
+    parser.add_argument("--executors", nargs="+", metavar="NAME", help="executors, as in onnxruntime:int8 (default: all for the CPU)")
+    parser.add_argument("--questions", nargs="+", type=int, default=[3], metavar="N", help="prompts per frame, 1 to 8 (default: 3)")
+    parser.add_argument(
+        "--cameras", nargs="+", type=int, default=[1], metavar="N", help="cameras that share the executor (default: 1)"
+    )
+    parser.add_argument(
+        "--sizes", nargs="+", type=size, metavar="HxW", help="also measure random weights at these resolutions (needs torch)"
+    )
+    parser.add_argument(
+        "--frame", type=size, default=(480, 640), metavar="HxW", help="resolution of the camera images (default: 480x640)"
+    )
+    parser.add_argument("--runs", type=int, default=50, metavar="N", help="measured frames, after 5 warm-up frames (default: 50)")
+    parser.add_argument("--node", action="store_true", help="measure the node over ROS: maximum rate, then latency at fixed rates")
+    parser.add_argument(
+        "--topics", nargs="+", default=list(NODE_TOPICS), metavar="TOPIC", help="with --node: output topics (default: three)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=5.0, help="with --node: duration for each rate in seconds (default: %(default)g)"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the results to this JSON file")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -85,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write(out: Path | None, bundle: str, rows: list[dict[str, Any]]) -> None:
-    """The report as JSON, where a file is wanted."""
+    """Writes the report as JSON if an output file was given."""
     if out is None:
         return
     command = "vision-banana bench " + shlex.join(_without_folders(sys.argv[2:]))
@@ -94,7 +104,7 @@ def _write(out: Path | None, bundle: str, rows: list[dict[str, Any]]) -> None:
 
 
 def _node_rows(args: argparse.Namespace, bundle: Path) -> Iterator[dict[str, Any]]:
-    """The node in a process of its own, measured at its highest rate and at fixed ones, a row for each executor and rate."""
+    """Measures the node in its own process at the maximum rate and at fixed rates; one row per executor and rate."""
     from vision_banana_ros.cli.shared.node_process import running_node
     from vision_banana_ros.errors import InputError
     from vision_banana_ros.missing import cure
@@ -161,7 +171,7 @@ def _ratios(times: dict[str, float] | None) -> str:
 
 
 def _executors(asked: list[str] | None, bundle: Path) -> list[str]:
-    """What to measure, the two runs to compare with first where they can be had."""
+    """The executors to measure, with the two baselines first if torch is installed."""
     if asked is None:
         asked = ["onnxruntime:cpu-fp32"]
         if all((bundle / graph).is_file() for graph in INT8_GRAPHS.values()):
@@ -172,7 +182,7 @@ def _executors(asked: list[str] | None, bundle: Path) -> list[str]:
 
 @contextmanager
 def _bundles(path: Path, sizes: list[tuple[int, int]]) -> Iterator[list[Path]]:
-    """The bundle, or bundles of its network with random weights at other sizes, which go away again."""
+    """The bundle, or temporary bundles of the same network with random weights at other resolutions."""
     if not sizes:
         yield [path]
         return
@@ -195,11 +205,11 @@ def _machine() -> dict[str, Any]:
 
 
 def cpu_name() -> str:
-    """The processor, as Linux tells it."""
+    """The CPU model name from /proc/cpuinfo."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
 def _without_folders(words: list[str]) -> list[str]:
-    """The command as somebody else can give it."""
+    """The command line without the folders of this machine."""
     return [Path(word).name if Path(word).is_absolute() else word for word in words]

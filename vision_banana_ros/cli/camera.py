@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Publishes a camera on a ROS graph, topics `image` and `camera_info`: a simulated one, pictures, a bag, or a webcam.
+"""Publishes `image` and `camera_info` from a simulated camera, image files, a bag or a webcam.
 
 Arguments after --ros-args go to ROS: `vision-banana camera 7 --ros-args -r image:=/camera/image_raw`.
 """
@@ -29,16 +29,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         default="0",
         metavar="SEED|IMAGE|FOLDER|BAG|webcam:N",
-        help="a number is the seed of a simulated world; default: %(default)s",
+        help="a number is the seed of a simulated scene (default: %(default)s)",
     )
-    parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="default: %(default)g")
-    parser.add_argument("--size", default="640x480", metavar="WxH", help="simulation and webcam; default: %(default)s")
-    parser.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view where the source has none")
-    parser.add_argument("--topic", help="the image topic of a bag; needed where the bag has several")
-    parser.add_argument("--frame-id", default="camera_optical_frame", help="default: %(default)s")
-    parser.add_argument("--once", action="store_true", help="end after the last picture instead of starting again")
-    parser.add_argument("--duration", type=float, default=float("inf"), metavar="S", help="end after this many seconds")
-    parser.add_argument("--ros-args", nargs=argparse.REMAINDER, default=[], metavar="...", help="for ROS: remaps, names")
+    parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="frame rate (default: %(default)g)")
+    parser.add_argument(
+        "--size", default="640x480", metavar="WxH", help="resolution of the simulation or webcam (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--fov", type=float, metavar="DEG", help="horizontal field of view in degrees, if the source has no CameraInfo"
+    )
+    parser.add_argument("--topic", help="image topic of a bag; required if the bag has several")
+    parser.add_argument("--frame-id", default="camera_optical_frame", help="frame_id of the messages (default: %(default)s)")
+    parser.add_argument("--once", action="store_true", help="stop after the last image instead of looping")
+    parser.add_argument("--duration", type=float, default=float("inf"), metavar="S", help="stop after this many seconds")
+    parser.add_argument(
+        "--ros-args", nargs=argparse.REMAINDER, default=[], metavar="...", help="ROS arguments: remappings, node name, namespace"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

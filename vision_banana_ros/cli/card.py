@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write a bundle's README.md anew from its manifest.json and metrics.json. `evaluate --write` does so by itself."""
+"""Regenerates the model card (README.md) of a bundle from manifest.json and metrics.json, as `evaluate --write` does."""
 
 import argparse
 from pathlib import Path
@@ -8,7 +8,7 @@ from vision_banana_ros.evaluation.card import write_card
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle folder")
 
 
 def run(args: argparse.Namespace) -> int:

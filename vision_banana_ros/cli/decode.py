@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads an answer that some other generator painted, by the codes of the tasks, and writes it as files."""
+"""Decodes an answer image that was painted by another generator and writes depth, normals or masks as files."""
 
 import argparse
 from pathlib import Path
@@ -18,16 +18,16 @@ from vision_banana_ros.tasks.task import Words
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", choices=TASKS, metavar="TASK", help=", ".join(TASKS))
-    parser.add_argument("answer", type=Path, metavar="ANSWER.png")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--overwrite", action="store_true", help="write into a folder that holds results already")
+    parser.add_argument("answer", type=Path, metavar="ANSWER.png", help="the painted answer")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder")
+    parser.add_argument("--overwrite", action="store_true", help="overwrite existing results in the output folder")
     parser.add_argument(
         "--legend",
         nargs="+",
         metavar="NAME=COLOR",
-        help="semantic: the classes and colours that were asked for, in order",
+        help="semantic: the classes and colors of the prompt, in order",
     )
-    parser.add_argument("--color", help="referring: the colour that was asked for; instances: the background's, black by default")
+    parser.add_argument("--color", help="referring: mask color of the prompt; instances: background color (default: black)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,9 +51,9 @@ def _question(args: argparse.Namespace) -> Question:
     if args.legend and takes != "legend" or args.color and takes not in ("expressions", "class"):
         raise InputError("--legend belongs to semantic, --color to referring and instances; leave out the other.")
     if takes == "legend" and (not args.legend or any("=" not in entry for entry in args.legend)):
-        raise InputError("To read classes their colours must be known; give --legend NAME=COLOR ...")
+        raise InputError("Decoding semantic segmentation requires the class colors: give --legend NAME=COLOR ...")
     if takes == "expressions" and not args.color:
-        raise InputError("To read a mask its colour must be known; give --color as it was asked for.")
+        raise InputError("Decoding a mask requires its color: give --color as in the prompt.")
     color = args.color or (BLACK if takes == "class" else None)
     name = {"expressions": "the answer", "class": "instance"}.get(takes)
     return Question.of(args.task, Words(read_legend(args.legend, {}) if args.legend else None, color, name))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shows everything at once: a simulated camera, the node in a process of its own, and a client that hears all outputs.
+"""Runs a simulated camera, the node in its own process, and a client that subscribes to all outputs.
 
-Needs ROS 2. Ends with a table of rates, ages and errors against the camera's exact truth, and writes pictures: answers
-beside the truth, and answers on a few real photographs.
+Requires ROS 2. Prints a table of rates, latencies and errors against the ground truth, and writes images: predictions
+beside the ground truth, and predictions for a few real photographs.
 """
 
 import argparse
@@ -27,11 +27,11 @@ FIRST_OUTPUT_S = 40.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, default=Path("demo_out"), metavar="DIR", help="default: %(default)s")
-    parser.add_argument("--bundle", type=Path, help="the generator's folder; default: the one that is installed")
-    parser.add_argument("--seed", type=int, default=3, help="of the simulated world; default: %(default)s")
-    parser.add_argument("--seconds", type=float, default=20.0, help="how long to measure; default: %(default)g")
-    parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="of the camera; default: %(default)g")
+    parser.add_argument("--out", type=Path, default=Path("demo_out"), metavar="DIR", help="output folder (default: %(default)s)")
+    parser.add_argument("--bundle", type=Path, help="bundle folder (default: the installed bundle)")
+    parser.add_argument("--seed", type=int, default=3, help="seed of the simulated scene (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="measurement duration in seconds (default: %(default)g)")
+    parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="frame rate of the camera (default: %(default)g)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
                 say("The node is active.")
                 ((value, _),) = client.set_prompts("referring", [scene.expression]).values()
                 client.set_prompts("instances", [scene.kind])
-                say(f'It looks for "{scene.expression}" and every {scene.kind}, beside depth, normals and classes.')
+                say(f'Prompts: "{scene.expression}", instances of {scene.kind}, depth, normals, semantic classes.')
                 client.subscribe()
                 _measure(client, scene, args.seconds)
                 results = score(client, scene, bundle.manifest.legend, value, args.seconds)
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     print(results.table)
     for fault in results.faults:
         print(f"vision-banana: {fault}", file=sys.stderr)
-    print(f"Pictures and cloud are in {args.out}.")
+    print(f"Images and point cloud: {args.out}.")
     return 1 if results.faults else 0
 
 
@@ -77,7 +77,7 @@ def say(sentence: str) -> None:
 
 
 def _measure(client: Any, scene: "Scene", seconds: float) -> None:
-    """Waits for the first output, forgets the start, and listens for so long."""
+    """Waits for the first output, then records all outputs for a duration in seconds."""
     from vision_banana_ros.node.client import Refused
 
     deadline = time.monotonic() + FIRST_OUTPUT_S

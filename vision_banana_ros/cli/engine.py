@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Build engines of bundles for this machine's GPU ahead of time, and look after those that are there."""
+"""Builds TensorRT engines for the GPU of this machine ahead of time, and lists, verifies and prunes the engine cache."""
 
 import argparse
 import sys
@@ -18,20 +18,20 @@ _POLL_S = 0.2
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = {
-        "build": "build what is missing; takes seconds to an hour",
-        "list": "say which engines are there and for what",
-        "verify": "compare every engine of the bundles with its checksum and with this machine",
-        "prune": "delete all engines but those that the bundles use on this machine",
+        "build": "build missing engines; takes seconds to an hour",
+        "list": "list the engines in the cache",
+        "verify": "verify the checksums of the bundles' engines and whether they match this machine",
+        "prune": "delete all engines except those that the bundles use on this machine",
     }
     verbs = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for action, help_ in actions.items():
         sub = verbs.add_parser(action, help=help_, description=help_)
-        sub.add_argument("bundles", nargs="*", type=Path, metavar="BUNDLE", help="folders of bundles (default: the installed one)")
+        sub.add_argument("bundles", nargs="*", type=Path, metavar="BUNDLE", help="bundle folders (default: the installed bundle)")
         if action == "prune":
             continue  # it keeps what any executor uses
-        sub.add_argument("--executor", choices=("tensorrt", "tensorrt_rtx"), help="default: whichever is installed")
+        sub.add_argument("--executor", choices=("tensorrt", "tensorrt_rtx"), help="default: all that are installed")
         # As text: the precisions are known to a module that takes a second to load.
-        sub.add_argument("--precision", default="fp32", help="fp32, or tf32: faster, rounds to 10 bits inside (default: fp32)")
+        sub.add_argument("--precision", default="fp32", help="fp32 or tf32 (faster, 10-bit mantissa; default: fp32)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _installed() -> list[str]:
-    """The executors whose library loads. InputError, with every reason, where there is none."""
+    """The executors whose library loads. Raises InputError with all reasons if there is none."""
     found, reasons = [], []
     for executor in MAJORS:
         try:

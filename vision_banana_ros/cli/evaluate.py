@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure a bundle on a fixed split with exact truth, and on folders of real frames; with --write, put figures, pictures and the card
-into the bundle."""
+"""Evaluates a bundle on a fixed split of rendered views with ground truth, and on folders of real frames.
+
+With --write, the metrics, sample images and the model card are stored in the bundle.
+"""
 
 from __future__ import annotations
 
@@ -35,13 +37,13 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "bundle", type=Path, nargs="?", metavar="BUNDLE", help="a bundle, or a training run; default: the bundle that is installed"
+        "bundle", type=Path, nargs="?", metavar="BUNDLE", help="bundle or training run (default: the installed bundle)"
     )
     parser.add_argument(
         "--split",
         default="procedural",
         metavar="SPLIT",
-        help="procedural (default); furnished, of models kept from training; or a folder as --real takes them",
+        help="procedural (default), furnished (held-out models), or a folder as for --real",
     )
     parser.add_argument(
         "--real",
@@ -50,33 +52,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="DIR",
-        help="folders of real frames NAME.png with NAME_depth.npz or NAME_labels.png: measured too, and frames that show nothing",
+        help="also evaluate folders of real frames: NAME.png with NAME_depth.npz or NAME_labels.png; and blank frames",
     )
     parser.add_argument(
         "--mapping",
         type=Path,
         metavar="FILE",
-        help="what the classes of NAME_labels.png are scored as: YAML or JSON, their class: ours",
+        help="YAML or JSON file that maps the classes of NAME_labels.png to classes of the bundle",
     )
-    parser.add_argument("--only-real", action="store_true", help="leave out the split")
-    parser.add_argument("--count", type=int, metavar="N", help="only the first N views of the split, and of each folder")
+    parser.add_argument("--only-real", action="store_true", help="evaluate only the --real folders")
+    parser.add_argument("--count", type=int, metavar="N", help="evaluate only the first N views of the split and of each folder")
     parser.add_argument(
         "--against",
         type=Path,
         action="append",
         default=[],
         metavar="OTHER",
-        help="a bundle or a training run to measure too; repeatable",
+        help="another bundle or training run to compare with; can be repeated",
     )
     parser.add_argument(
-        "--base", type=Path, metavar="OTHER", help="measure captions and edits too, beside those of another bundle or run"
+        "--base", type=Path, metavar="OTHER", help="also evaluate image generation and editing, compared with another bundle or run"
     )
-    parser.add_argument("--executor", default="auto")
+    parser.add_argument("--executor", default="auto", help="inference backend (default: auto)")
     parser.add_argument(
-        "--passes", type=int, default=1, metavar="N", help="ask each question N times, of the mirrored frame too, and vote"
+        "--passes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="test-time augmentation: N passes per prompt, including mirrored frames, merged by voting",
     )
-    parser.add_argument("--write", action="store_true", help="put figures, pictures and the card into the bundle")
-    parser.add_argument("--json", action="store_true", help="print every figure instead of a table of the first ones")
+    parser.add_argument("--write", action="store_true", help="write metrics, sample images and the model card into the bundle")
+    parser.add_argument("--json", action="store_true", help="print all metrics as JSON instead of a table")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make a bundle of trained weights: graphs, manifest and checksums, ready for the node."""
+"""Exports trained weights as a bundle: ONNX graphs, manifest and checksums, ready for the node."""
 
 import argparse
 import json
@@ -10,12 +10,12 @@ from vision_banana_ros.cli.shared.torch_installed import needs_torch
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run_dir", type=Path, metavar="RUN", help="the folder that `vision-banana train` filled")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the bundle goes")
+    parser.add_argument("run_dir", type=Path, metavar="RUN", help="output folder of `vision-banana train`")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder of the bundle")
     parser.add_argument("--size", type=size, nargs="+", metavar="HxW",
-                        help="frames and answers, the usual size first (default: those last learnt at)")  # fmt: skip
-    parser.add_argument("--int8", action="store_true", help="add graphs for CPUs that count in 8 bits, if they answer as well")
-    parser.add_argument("--description", default="Trained on rendered scenes.", help="a sentence for the card")
+                        help="input resolutions, the default one first (default: those of the last training stage)")  # fmt: skip
+    parser.add_argument("--int8", action="store_true", help="add int8 graphs for CPUs, if their accuracy is within the limits")
+    parser.add_argument("--description", default="Trained on rendered scenes.", help="description for the model card")
 
 
 def run(args: argparse.Namespace) -> int:

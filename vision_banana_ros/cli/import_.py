@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make a bundle of an open image editor in diffusers' format, such as FLUX.2-klein, with or without a LoRA.
+"""Imports an open image editor in diffusers' format, such as FLUX.2-klein, as a bundle, with or without a LoRA.
 
 Of the folder only configuration JSON, tokenizer tables and safetensors are read: no pickle, no code, no link that leads out of it.
 """
@@ -23,32 +23,36 @@ VAE_VIEWS = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, metavar="DIFFUSERS_DIR", help="the folder that holds model_index.json")
+    parser.add_argument("source", type=Path, metavar="DIFFUSERS_DIR", help="folder with model_index.json")
     parser.add_argument("--profile", required=True, help="vision_banana, open_vision_banana, marigold_depth or marigold_normals")
-    parser.add_argument("--out", type=Path, metavar="BUNDLE", help="where the bundle goes; not needed with --measure-vae")
-    parser.add_argument("--lora", type=Path, metavar="FILE", help="a LoRA (.safetensors) that is added to the denoiser for good")
-    parser.add_argument("--transformer", type=Path, metavar="DIR", help="a denoiser's folder that takes the place of the model's own")
-    parser.add_argument("--size", type=size, help="HxW of frame and answer (default: what the family paints best)")
-    parser.add_argument("--steps", type=int, help="steps of painting (default: what the weights were made for)")
+    parser.add_argument("--out", type=Path, metavar="BUNDLE", help="output folder of the bundle; optional with --measure-vae")
+    parser.add_argument("--lora", type=Path, metavar="FILE", help="LoRA (.safetensors) to merge into the denoiser")
+    parser.add_argument("--transformer", type=Path, metavar="DIR", help="folder of another denoiser, in place of that of the model")
+    parser.add_argument("--size", type=size, help="resolution HxW of frame and answer (default: that of the family)")
+    parser.add_argument("--steps", type=int, help="sampling steps (default: that of the weights)")
     parser.add_argument(
         "--guidance",
         type=float,
         metavar="SCALE",
-        help="classifier-free guidance, 1: none (default: what the weights ask for)",
+        help="classifier-free guidance scale; 1 disables (default: that of the weights)",
     )
-    parser.add_argument("--start", default="noise", help="noise, frame (one step from the frame's own latents) or zeros")
-    parser.add_argument("--words", type=Path, metavar="JSON", help="instructions by task in the words that the weights were tuned on")
     parser.add_argument(
-        "--graphs", action="store_true", help="export fixed-shape ONNX graphs in place of the weights: runs without torch"
+        "--start", default="noise", help="initial latents: noise, frame (one step from the latents of the frame) or zeros"
     )
-    parser.add_argument("--precision", default="fp32", help="of the denoiser's graph: fp32 or bf16 (a GPU's; default fp32)")
-    parser.add_argument("--no-encoder", action="store_true", help="leave the text encoder out: encode prompts elsewhere")
-    parser.add_argument("--licence", default="", help="the licence of these weights, for the card")
+    parser.add_argument(
+        "--words", type=Path, metavar="JSON", help="JSON file with the prompts by task that the weights were tuned on"
+    )
+    parser.add_argument("--graphs", action="store_true", help="export fixed-shape ONNX graphs instead of weights; runs without torch")
+    parser.add_argument("--precision", default="fp32", help="precision of the denoiser graph: fp32 or bf16 (GPU only; default: fp32)")
+    parser.add_argument(
+        "--no-encoder", action="store_true", help="omit the text encoder; prompts are then encoded on another machine"
+    )
+    parser.add_argument("--licence", default="", help="licence of the weights, for the model card")
     parser.add_argument(
         "--measure-vae",
         type=int,
         metavar="N",
-        help=f"measure what the VAE alone costs on N rendered views, for the card (default: {VAE_VIEWS}; 0 leaves it out)",
+        help=f"measure the reconstruction error of the VAE on N rendered views (default: {VAE_VIEWS}; 0 disables)",
     )
 
 
@@ -94,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _print(figures: dict) -> None:
     """The figures that the VAE alone costs."""
-    print(f"The VAE alone, on true answers of {figures['views']} rendered views:")
+    print(f"Reconstruction error of the VAE on the ground truth of {figures['views']} rendered views:")
     if "depth" in figures:
         d = figures["depth"]
         aligned = " (aligned with the truth)" if d["aligned"] else ""

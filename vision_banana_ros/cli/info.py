@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Says what a bundle is, whether its files are whole, and how well it measured."""
+"""Shows the manifest of a bundle, verifies its files, and prints its metrics."""
 
 import argparse
 import textwrap
@@ -12,9 +12,7 @@ from vision_banana_ros.tasks.colors import write_color
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "bundle", type=Path, nargs="?", metavar="BUNDLE", help="the bundle's folder; default: the one that is installed"
-    )
+    parser.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="bundle folder (default: the installed bundle)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         print(textwrap.fill(f"{name:10}{value}", 110, subsequent_indent=" " * 10))
     print("\nhow it was made:")
     _print_tree(manifest.made, 2)
-    print("\nfiles, each with the SHA-256 of the manifest:")
+    print("\nfiles (SHA-256 verified):")
     for name in manifest.files:
         print(f"  {name:24}{(bundle.path / name).stat().st_size:>12,} bytes")
     print()
@@ -51,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_tree(values: Any, indent: int) -> None:
-    """A mapping of mappings of figures, as lines."""
+    """Prints nested mappings of numbers as indented lines."""
     if not isinstance(values, Mapping):
         print(f"{'':{indent}}{values}")
         return

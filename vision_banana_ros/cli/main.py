@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`vision-banana VERB`: loads the verb that is called and turns a user's mistake into one sentence."""
+"""The entry point `vision-banana VERB`: imports the module of the verb and reports invalid input in one line."""
 
 import argparse
 import importlib
@@ -12,35 +12,35 @@ from vision_banana_ros import __version__, cli
 from vision_banana_ros.errors import InputError
 
 VERBS = {
-    "bench": "how fast a bundle answers here, by executor, size, questions and cameras",
-    "camera": "publish a simulated camera, pictures, a bag or a webcam",
-    "card": "write a bundle's model card anew",
-    "decode": "read an answer that another generator painted",
-    "demo": "a simulated camera, the node and a client, for 20 seconds",
+    "bench": "measure latency and throughput of a bundle on this machine",
+    "camera": "publish a simulated camera, image files, a bag or a webcam",
+    "card": "regenerate the model card of a bundle",
+    "decode": "decode an answer image painted by another generator",
+    "demo": "run a simulated camera, the node and a client for 20 seconds",
     "engine": "build, list, verify and prune TensorRT engines",
-    "evaluate": "measure a bundle against exact truth and on real frames",
-    "export": "make a bundle of trained weights (needs torch)",
-    "import": "make a bundle of an open image editor (needs torch, diffusers and transformers)",
-    "info": "what a bundle is, whether its files are whole, and its measured errors",
-    "prompts": "encode instructions for an imported editor, or list those that are encoded",
-    "run": "answer pictures or bags, and write depth, normals, masks and clouds as files",
-    "scenes": "get the furniture for furnished scenes; look at a scene and its truth",
+    "evaluate": "evaluate a bundle on rendered ground truth and on real frames",
+    "export": "export trained weights as a bundle (needs torch)",
+    "import": "import an open image editor as a bundle (needs torch, diffusers and transformers)",
+    "info": "show the manifest, file integrity and metrics of a bundle",
+    "prompts": "encode prompts for an imported editor, or list the encoded ones",
+    "run": "process images or bags and write depth, normals, masks and point clouds as files",
+    "scenes": "fetch the models of furnished scenes; render a scene with its ground truth",
     "train": "train a generator on rendered scenes (needs torch)",
-    "tune": "teach an open image editor to answer (needs torch, diffusers, transformers and peft)",
+    "tune": "fine-tune an open image editor with a LoRA (needs torch, diffusers, transformers and peft)",
 }
-"""Each with its line in the list of verbs. What a verb does is in the module of its name, imported when it is called."""
+"""The verbs with their summary. The module of the same name implements the verb and is imported when it is called."""
 
 
 def module_of(verb: str) -> ModuleType:
-    """The module has a docstring, `add_arguments(parser)` and `run(arguments)`, which returns the exit status."""
+    """The module of a verb, with a docstring, `add_arguments(parser)` and `run(arguments)`, which returns the exit status."""
     return importlib.import_module(f"{cli.__name__}.{verb}_" if keyword.iskeyword(verb) else f"{cli.__name__}.{verb}")
 
 
 def parser(called: str | None) -> argparse.ArgumentParser:
-    """Knows all verbs, and the arguments of the one that is called."""
+    """The argument parser for all verbs, with the arguments of the verb that is called."""
     top = argparse.ArgumentParser(
         prog="vision-banana",
-        description="One image generator answers depth, normals and masks; this reads its pictures as numbers.",
+        description="Depth, surface normals and segmentation from one instruction-following image generator.",
     )
     top.add_argument("--version", action="version", version=f"vision-banana {__version__}")
     subparsers = top.add_subparsers(title="verbs", metavar="VERB")
@@ -55,7 +55,14 @@ def parser(called: str | None) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one verb. Returns 0, the verb's own status, or 2 where the input could not be used (said in one line)."""
+    """Runs one verb.
+
+    Args:
+        argv: The command line without the program's name; default: that of the process.
+
+    Returns:
+        The exit status: that of the verb, 1 if out of memory, 2 for invalid input (reported in one line), 130 for Ctrl-C.
+    """
     given = sys.argv[1:] if argv is None else argv
     top = parser(next((word for word in given if not word.startswith("-")), None))
     args = top.parse_args(given)
@@ -71,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _complain(f"{error.strerror}" + (f": '{error.filename}'." if error.filename is not None else "."), 2)
     except MemoryError:
-        return _complain("The memory ran out: give smaller pictures, or fewer questions.", 1)
+        return _complain("Out of memory: use smaller images or fewer prompts.", 1)
     except KeyboardInterrupt:
         return _complain("interrupted.", 130)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encode instructions for an imported editor ahead of time, so that the robot never loads its text encoder."""
+"""Encodes prompts for an imported editor ahead of time, so that the robot does not need its text encoder."""
 
 import argparse
 from pathlib import Path
@@ -11,17 +11,17 @@ from vision_banana_ros.tasks.profiles import profile
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    encode = verbs.add_parser("encode", help="embed instructions and store them in the bundle (needs torch and transformers)")
-    encode.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle's folder")
+    encode = verbs.add_parser("encode", help="encode prompts and store them in the bundle (needs torch and transformers)")
+    encode.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle folder")
     encode.add_argument(
         "instructions",
         nargs="*",
         metavar="INSTRUCTION",
-        help="default: what the node asks by default: depth, normals, the bundle's classes and each box",
+        help="prompts to encode (default: the default prompts of the node)",
     )
     encode.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    listed = verbs.add_parser("list", help="say which instructions are encoded")
-    listed.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle's folder")
+    listed = verbs.add_parser("list", help="list the encoded prompts")
+    listed.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle folder")
 
 
 def run(args: argparse.Namespace) -> int:

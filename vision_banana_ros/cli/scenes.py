@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rendered scenes: get the models of the furnished ones, and look at any scene with all its truth."""
+"""Fetches the models of the furnished scenes, and renders single scenes with their ground truth."""
 
 import argparse
 import sys
@@ -20,22 +20,24 @@ from vision_banana_ros.tasks.normals import picture as normals_picture
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     steps = parser.add_subparsers(title="steps", metavar="STEP", required=True)
-    fetch = steps.add_parser("fetch", help="get the models that furnish scenes into the user's cache folder (137 MB, once)")
+    fetch = steps.add_parser("fetch", help="download the 3-D models of furnished scenes into the cache folder (137 MB, once)")
     fetch.add_argument(
         "--from", dest="source", metavar="DIR|URL",
-        help="a folder with the .deb or .sh3f files, or a Debian mirror's address; default: what apt-get uses",
+        help="folder with the .deb or .sh3f files, or URL of a Debian mirror (default: apt-get)",
     )  # fmt: skip
     fetch.set_defaults(step=_fetch)
-    show = steps.add_parser("show", help="draw one scene with all its truth")
-    show.add_argument("seed", type=int, metavar="SEED")
-    show.add_argument("--furnished", action="store_true", help="of real models instead of solids")
-    show.add_argument("--street", action="store_true", help="a street")
-    show.add_argument("--split", choices=("train", "test"), default="train", help="furnished: which models (default train)")
-    show.add_argument("--kind", help="such as room or yard; furnished: living room, kitchen, ... (default: drawn)")
-    show.add_argument("--size", type=int, nargs=2, default=(480, 360), metavar=("WIDTH", "HEIGHT"))
-    show.add_argument("--out", type=Path, default=Path("scene.png"), metavar="PNG", help="default scene.png")
+    show = steps.add_parser("show", help="render one scene with its ground truth")
+    show.add_argument("seed", type=int, metavar="SEED", help="seed of the scene")
+    show.add_argument("--furnished", action="store_true", help="a furnished scene of 3-D models instead of solids")
+    show.add_argument("--street", action="store_true", help="a street scene")
+    show.add_argument("--split", choices=("train", "test"), default="train", help="furnished: set of models (default: train)")
+    show.add_argument("--kind", help="kind of scene, such as room, yard; furnished: kitchen, ... (default: random)")
+    show.add_argument(
+        "--size", type=int, nargs=2, default=(480, 360), metavar=("WIDTH", "HEIGHT"), help="resolution (default: 480 360)"
+    )
+    show.add_argument("--out", type=Path, default=Path("scene.png"), metavar="PNG", help="output file (default: scene.png)")
     show.set_defaults(step=_show)
-    authors = steps.add_parser("authors", help="list who made the models, and their licences")
+    authors = steps.add_parser("authors", help="list the authors and licences of the models")
     authors.set_defaults(step=_authors)
 
 
@@ -45,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _fetch(args: argparse.Namespace) -> int:
     library = fetch(args.source, say=lambda text: print(text, file=sys.stderr, flush=True))
-    print(f"{len(library.items)} models are in {library.folder}. Their authors, to be named with what is made of them:")
+    print(f"{len(library.items)} models are in {library.folder}. Authors to be credited in derived works:")
     print(library.credits())
     return 0
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Train a generator by a recipe: renders a pool of views and learns from it. Started again on the same folder it goes on
-where it stopped; `vision-banana export` makes a bundle of what it learnt."""
+"""Trains a generator from a recipe: renders a pool of views and trains on it.
+
+The same command resumes a stopped run. `vision-banana export` makes a bundle of the trained weights.
+"""
 
 import argparse
 import math
@@ -12,16 +14,22 @@ from vision_banana_ros.cli.shared.torch_installed import needs_torch
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="a YAML file such as config/training/small.yaml")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="weights, checkpoint, log, pictures")
-    parser.add_argument("--pool", type=Path, metavar="DIR", help="rendered views, to share among runs (default: OUT/pool)")
-    parser.add_argument("--stop-after", type=float, metavar="MINUTES", help="stop this command then, to go on with it later")
+    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="recipe (YAML), such as config/training/small.yaml")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="output folder: weights, checkpoint, log, sample images"
+    )
+    parser.add_argument(
+        "--pool", type=Path, metavar="DIR", help="folder of rendered views, can be shared among runs (default: OUT/pool)"
+    )
+    parser.add_argument("--stop-after", type=float, metavar="MINUTES", help="stop after this time; the same command resumes the run")
     parser.add_argument("--renderers", type=int, default=max(1, (os.cpu_count() or 2) - 1),
-                        help="processes that fill the pool; 0: learn from what is there (default: cores - 1)")  # fmt: skip
-    parser.add_argument("--readers", type=int, default=1, help="processes that prepare batches (default 1)")
-    parser.add_argument("--threads", type=int, help="threads of the network (default: torch's own choice)")
-    parser.add_argument("--parts", type=Path, metavar="DIR", help="at the end, also a checkpoint in parts of 15 MiB, to be carried")
-    parser.add_argument("--resume", type=Path, metavar="PARTS", help="go on from such parts, where --out has no checkpoint")
+                        help="render processes that fill the pool; 0: use existing views only (default: cores - 1)")  # fmt: skip
+    parser.add_argument("--readers", type=int, default=1, help="data loader processes (default: 1)")
+    parser.add_argument("--threads", type=int, help="torch threads (default: that of torch)")
+    parser.add_argument("--parts", type=Path, metavar="DIR", help="also write the checkpoint in files of at most 15 MiB")
+    parser.add_argument(
+        "--resume", type=Path, metavar="PARTS", help="resume from a folder written by --parts, if --out has no checkpoint"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if os.environ.get("RANK", "0") != "0":  # one of several processes
         return 0
     if finished:
-        print(f"The recipe is done: `vision-banana export {args.out} --out BUNDLE` makes a bundle of it.")
+        print(f"Training is complete. Next: `vision-banana export {args.out} --out BUNDLE`.")
     else:
-        print(f"Stopped by the clock: the same command goes on in {args.out}.")
+        print(f"Stopped after --stop-after minutes: the same command resumes the run in {args.out}.")
     return 0

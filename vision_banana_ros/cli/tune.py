@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Teach an open image editor this package's answers: a LoRA for `vision-banana import --lora`.
+"""Fine-tunes an open image editor on the tasks: trains a LoRA for `vision-banana import --lora`.
 
-On rendered scenes, or on a folder of pairs: pairs.json, {"pairs": [{"image": file, "answer": file, "instruction": text}, ...]}. On
-several GPUs: `accelerate launch -m vision_banana_ros.cli.main tune ...`. A run that was ended goes on with the same command.
+The training data are rendered scenes, or a folder of image pairs: pairs.json, {"pairs": [{"image": file, "answer": file,
+"instruction": text}, ...]}. On several GPUs: `accelerate launch -m vision_banana_ros.cli.main tune ...`. The same command
+resumes a stopped run.
 """
 
 import argparse
@@ -18,31 +19,35 @@ from vision_banana_ros.tasks.profiles import profile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, metavar="DIFFUSERS_DIR", help="the folder that holds model_index.json")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the LoRA and the run's state go")
-    parser.add_argument("--profile", default="vision_banana", help="vision_banana or open_vision_banana")
-    parser.add_argument("--size", type=size, help="HxW (default: what the family paints best)")
-    parser.add_argument("--steps", type=int, default=10_000)
-    parser.add_argument("--tasks", nargs="+", default=list(TASKS), metavar="TASK", help="what it learns (default: all five)")
-    parser.add_argument("--start", default="frame", help="frame: one step, loss on the picture; noise: many steps, the editor's loss")
+    parser.add_argument("source", type=Path, metavar="DIFFUSERS_DIR", help="folder with model_index.json")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder: LoRA and state of the run")
+    parser.add_argument("--profile", default="vision_banana", help="vision_banana (default) or open_vision_banana")
+    parser.add_argument("--size", type=size, help="resolution HxW (default: that of the family)")
+    parser.add_argument("--steps", type=int, default=10_000, help="optimizer steps (default: 10000)")
+    parser.add_argument("--tasks", nargs="+", default=list(TASKS), metavar="TASK", help="tasks to train (default: all)")
     parser.add_argument(
-        "--from", type=Path, dest="begin", metavar="RUN", help="the run whose LoRA to start from; of --start frame its teacher"
+        "--start",
+        default="frame",
+        help="frame (default): one sampling step, loss on the decoded image; noise: many steps, diffusion loss",
     )
-    parser.add_argument("--rank", type=int, default=16, help="of the LoRA")
-    parser.add_argument("--rate", type=float, default=1e-4, help="learning rate")
-    parser.add_argument("--batch", type=int, default=4, help="examples a step and GPU")
-    parser.add_argument("--views", type=int, default=20_000, help="different scenes")
-    parser.add_argument("--save-every", type=int, default=500, metavar="STEPS")
-    parser.add_argument("--precision", default="no", choices=("no", "bf16"), help="bf16 on a GPU")
-    parser.add_argument("--pairs", type=Path, metavar="DIR", help="a folder of pairs, in place of scenes or mixed in by --keep")
+    parser.add_argument(
+        "--from", type=Path, dest="begin", metavar="RUN", help="run whose LoRA to start from; with --start frame it is the teacher"
+    )
+    parser.add_argument("--rank", type=int, default=16, help="rank of the LoRA (default: 16)")
+    parser.add_argument("--rate", type=float, default=1e-4, help="learning rate (default: 1e-4)")
+    parser.add_argument("--batch", type=int, default=4, help="batch size per GPU (default: 4)")
+    parser.add_argument("--views", type=int, default=20_000, help="number of different scenes (default: 20000)")
+    parser.add_argument("--save-every", type=int, default=500, metavar="STEPS", help="steps between checkpoints (default: 500)")
+    parser.add_argument("--precision", default="no", choices=("no", "bf16"), help="mixed precision: bf16 on a GPU")
+    parser.add_argument("--pairs", type=Path, metavar="DIR", help="folder with image pairs, instead of scenes or mixed in by --keep")
     parser.add_argument(
         "--keep",
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="share of examples that are its own work, to stay an editor: of --pairs, or else edits of the scenes (default 0)",
+        help="fraction of editing examples, from --pairs or edits of the scenes, against forgetting (default: 0)",
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,6 +61,6 @@ def run(args: argparse.Namespace) -> int:
     reports: dict[str, Any] = {name: state[name] for name in ("teacher", "before", "after") if name in state}
     print(report_table(reports))
     errors = ", ".join(f"{name} {report['picture']:.4f}" for name, report in reports.items())
-    print(f"mean error of a painted colour (0 to 1): {errors}")
+    print(f"mean absolute color error (0 to 1): {errors}")
     print(f"The LoRA is {args.out / LORA}: `vision-banana import {args.source} --lora {args.out / LORA} --start {args.start} ...`.")
     return 0

@@ -22,100 +22,141 @@ from vision_banana_ros.tasks.legend_text import clean_text, read_legend
 
 _FIRST = ("depth", "points", "points_obstacles", "segmentation", "referring", "instances", "normals")
 PRIORITY = tuple(dict.fromkeys([*_FIRST, *GROUPS]))
-"""The default. A robot that moves needs to know first where things are."""
+"""The default priority: a moving robot needs distances first."""
 
 
 @dataclass(frozen=True)
-class _Parameter:
+class Declaration:
+    """How a parameter is declared.
+
+    Attributes:
+        default: The default value; its type is the parameter's type.
+        description: One or two sentences with the unit, shown by `ros2 param describe`.
+        range: The smallest and the largest value of a number, both allowed.
+        constraints: What else a value has to satisfy, for people; `Settings.read` checks it.
+        read_only: Whether the value can be set at start only.
+        at_configure: Whether the value is read when the node is configured, so that a change needs a cleanup first.
+    """
+
     default: Any
     description: str
     range: tuple[float, float] | None = None
     constraints: str = ""
     read_only: bool = False
+    at_configure: bool = False
 
 
 _OF_ROS = ("use_sim_time", "qos_overrides.", "start_type_description_service")
-"""How names begin that rclpy declares by itself."""
+"""Prefixes of the parameters that rclpy declares itself."""
 
-# ROS cannot tell the type of an empty list, so [""] stands for "none" in lists of strings.
-PARAMETERS: dict[str, _Parameter] = {
-    "bundle": _Parameter("", "Folder of the generator's bundle; empty: the one installed with the package. Read by configure."),
-    "executor": _Parameter("auto", "What runs the generator; auto takes the best there is. Read by configure."),
-    "build_only": _Parameter(False, "Build the engine that executor asks for, then end: status 0 where it is ready.", read_only=True),
-    "autostart": _Parameter(False, "Configure and activate without a lifecycle manager.", read_only=True),
-    "output_size": _Parameter(
-        "input", "Size of the outputs: of the camera's image, or the generator's own.", constraints="input or generator"
+# ROS cannot infer the type of an empty list, so [""] stands for an empty list of strings.
+PARAMETERS: dict[str, Declaration] = {
+    "bundle": Declaration("", "Folder of the model bundle. Empty: the bundle installed with the package.", at_configure=True),
+    "executor": Declaration(
+        "auto",
+        "Inference backend. auto: the fastest one available; or names separated by commas, tried in this order.",
+        constraints="auto, onnxruntime, torch, tensorrt or tensorrt_rtx, each with options, as in onnxruntime:int8",
+        at_configure=True,
     ),
-    "legend": _Parameter(
+    "build_only": Declaration(
+        False, "Build the TensorRT engines that executor needs, then exit, with status 0 if they are ready.", read_only=True
+    ),
+    "autostart": Declaration(False, "Configure and activate the node at start, without a lifecycle manager.", read_only=True),
+    "output_size": Declaration(
+        "input",
+        "Resolution of all outputs. input: that of the camera image. generator: that of the network, with a scaled CameraInfo.",
+        constraints="input or generator",
+    ),
+    "legend": Declaration(
         [""],
-        "Classes of segmentation/mask in the order of their ids; empty: the bundle's.",
-        constraints='each "name" or "name=colour", a colour as #rrggbb or by name',
+        "Classes of semantic segmentation in the order of their ids. Empty: the default classes of the bundle.",
+        constraints='each "name" or "name=color", with a CSS color name or #rrggbb; up to 255',
     ),
-    "expressions": _Parameter([""], "What referring/mask looks for; the first expression has the value 1.", constraints="up to 16"),
-    "instances_class": _Parameter("box", "The class whose single things instances/mask tells apart; empty: none."),
-    "encode_prompts": _Parameter(
+    "expressions": Declaration(
+        [""],
+        "Referring expressions that are segmented in every frame. The first one has the value 1 in referring/mask.",
+        constraints="up to 16",
+    ),
+    "instances_class": Declaration(
+        "box", "Class name for instance segmentation. Empty: no instance segmentation.", constraints="one class name"
+    ),
+    "encode_prompts": Declaration(
         False,
-        "What an imported editor does not know yet, because it was not encoded, is encoded when a service asks for it, which takes"
-        " a minute or so: in a process of its own on the CPU, where the bundle has its text encoder. False: the reply names the"
-        " command that does it.",
+        "For imported image editors: encode unknown prompts on demand, in a separate CPU process (about a minute per prompt);"
+        " needs the text encoder in the bundle. False: the service reply names the command to run.",
     ),
-    "max_age": _Parameter(2.0, "Seconds; older frames are dropped and counted. 0: no limit.", (0.0, 3600.0)),
-    "min_readable": _Parameter(
-        0.05, "A frame is dropped and reported where less than this part of any answer can be read.", (0.0, 1.0)
+    "max_age": Declaration(2.0, "Maximum age of a frame in seconds; older frames are dropped. 0 disables.", (0.0, 3600.0)),
+    "min_readable": Declaration(
+        0.05, "Minimum fraction of valid pixels in every answer; frames with fewer are dropped and reported.", (0.0, 1.0)
     ),
-    "frozen_after": _Parameter(
+    "frozen_after": Declaration(
         3.0,
-        "Seconds; a camera whose frames are identical for longer is frozen, and they are dropped and reported. 0: never, for a"
-        " simulated camera without noise.",
+        "Time in seconds after which identical images count as a frozen camera; such frames are dropped and reported."
+        " 0 disables, for simulated cameras without noise.",
         (0.0, 3600.0),
     ),
-    "max_range": _Parameter(0.0, "Metres; depth beyond is +Inf. 0, or more than it: the bundle's own range.", (0.0, 1000.0)),
-    "service_timeout": _Parameter(10.0, "Seconds a service request may take before it is answered with a failure.", (0.1, 600.0)),
+    "max_range": Declaration(
+        0.0, "Maximum depth in metres; depth beyond it is +Inf. 0: the maximum range of the bundle.", (0.0, 1000.0)
+    ),
+    "service_timeout": Declaration(
+        10.0, "Timeout of a service request in seconds, after which the reply is a failure.", (0.1, 600.0)
+    ),
     # Read-only: whoever may set parameters shall not send the camera's frames and the key to a server of their own.
-    "reasoning_url": _Parameter(
+    "reasoning_url": Declaration(
         "",
-        "OpenAI-compatible endpoint (http://localhost:8080/v1) whose model first makes a plain expression of what ~/segment is asked"
-        " and says whether it is there; empty: none. Its key is the environment variable VISION_BANANA_REASONING_KEY.",
-        constraints="https, or on this machine, unless reasoning_allow_http",
+        "Base URL of an OpenAI-compatible API, such as http://localhost:8080/v1, whose vision language model rewrites the"
+        " queries of ~/segment and checks whether the object is visible. Empty disables. The API key is read from the"
+        " environment variable VISION_BANANA_REASONING_KEY.",
+        constraints="https or localhost, unless reasoning_allow_http is true",
         read_only=True,
     ),
-    "reasoning_model": _Parameter("", "The model that reasoning_url is asked for.", read_only=True),
-    "reasoning_timeout": _Parameter(4.0, "Seconds the reasoning model may take for each of its two answers.", (0.1, 600.0)),
-    "reasoning_allow_http": _Parameter(
-        False, "Send pictures and key to reasoning_url unencrypted, in a network that you trust.", read_only=True
+    "reasoning_model": Declaration("", "Model name that is requested from reasoning_url.", read_only=True),
+    "reasoning_timeout": Declaration(4.0, "Timeout in seconds for each of the two requests to the reasoning model.", (0.1, 600.0)),
+    "reasoning_allow_http": Declaration(
+        False,
+        "Allow unencrypted HTTP to other hosts for reasoning_url; images and API key are then sent in clear text.",
+        read_only=True,
     ),
-    "cameras": _Parameter(
+    "cameras": Declaration(
         [""],
-        "Names of several cameras, whose topics then begin with them, as in front/image; empty: one, without a name.",
-        constraints="parts of topic names",
+        "Camera names for several cameras; they are the prefix of the camera's topics, as in front/image. Empty: one camera"
+        " without a prefix.",
+        constraints="valid parts of topic names, all different",
         read_only=True,
     ),
     **{
-        f"rates.{group}": _Parameter(0.0, f"Hz, at most so often {group} is answered. 0: for every frame.", (0.0, 1000.0))
+        f"rates.{group}": Declaration(0.0, f"Maximum rate of the topic group {group} in Hz. 0: every frame.", (0.0, 1000.0))
         for group in GROUPS
     },
-    "priority": _Parameter(
+    "priority": Declaration(
         list(PRIORITY),
-        "Outputs, the most important first: where the budget does not reach, the last are skipped. Those left out come last.",
+        "Topic groups by priority, the highest first: if a frame exceeds the budget, the last groups are skipped. Groups that"
+        " are not listed come last.",
         constraints="each one of " + ", ".join(GROUPS),
     ),
-    "budget": _Parameter(
-        0.0, "Seconds that answering a frame may take; what does not fit is skipped by priority. 0: no limit.", (0.0, 600.0)
+    "budget": Declaration(
+        0.0, "Time budget per frame in seconds; groups that do not fit are skipped by priority. 0 disables.", (0.0, 600.0)
     ),
-    "obstacles.min_confidence": _Parameter(0.5, "Of a pixel whose depth goes into points_obstacles.", (0.0, 1.0)),
-    "obstacles.max_range": _Parameter(8.0, "Metres; depth beyond does not go into points_obstacles.", (0.5, 1000.0)),
-    "obstacles.voxel": _Parameter(0.05, "Metres, edge of the cells that give points_obstacles one point each.", (0.005, 10.0)),
-    "steady_depth": _Parameter(
-        0.0, "As how many frames the past counts in depth that is averaged over time. 0: every frame by itself.", (0.0, 100.0)
+    "obstacles.min_confidence": Declaration(0.5, "Minimum depth confidence of a pixel for points_obstacles.", (0.0, 1.0)),
+    "obstacles.max_range": Declaration(8.0, "Maximum depth in metres for points_obstacles.", (0.5, 1000.0)),
+    "obstacles.voxel": Declaration(0.05, "Voxel size in metres of the grid that downsamples points_obstacles.", (0.005, 10.0)),
+    "steady_depth": Declaration(
+        0.0, "Length of the temporal depth filter in frames (exponential average, confidence-weighted). 0 disables.", (0.0, 100.0)
     ),
-    "scale_check": _Parameter(
-        "", "What corrects the scale of depth; empty: nothing.", constraints="empty, camera_height, scan or cloud (topics of ranges)"
+    "scale_check": Declaration(
+        "",
+        "Source of the depth scale correction: the known height of the camera above the ground, or the topic of a range"
+        " sensor (scan: LaserScan, cloud: PointCloud2). Empty disables.",
+        constraints="empty, camera_height, scan or cloud",
     ),
-    "camera_height": _Parameter(1.0, "Metres above the ground, for scale_check camera_height.", (0.05, 99.0)),
-    "range_pose": _Parameter(
+    "camera_height": Declaration(
+        1.0, "Height of the camera above the ground in metres, for scale_check: camera_height.", (0.05, 99.0)
+    ),
+    "range_pose": Declaration(
         [0.0] * 6,
-        "Where the range sensor is, for scale_check scan and cloud: x, y, z (metres), roll, pitch, yaw (radians) as seen from"
-        " the camera, in axes x forward, y left, z up.",
+        "Pose of the range sensor relative to the camera, for scale_check: scan and cloud: x, y, z in metres, roll, pitch,"
+        " yaw in radians, in axes x forward, y left, z up (REP 103).",
+        constraints="six finite numbers",
     ),
 }
 

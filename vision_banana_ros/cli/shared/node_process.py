@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The installed node, started for the length of a verb."""
+"""Starts the installed node in its own process for the duration of a verb."""
 
 import os
 import shutil
@@ -43,5 +43,5 @@ def _executable() -> str:
     places = [Path(p) / "lib" / "vision_banana_ros" / EXECUTABLE for p in os.environ.get("AMENT_PREFIX_PATH", "").split(":")]
     found = shutil.which(EXECUTABLE) or next((str(place) for place in places if place.is_file()), None)
     if found is None:
-        raise InputError(f"{EXECUTABLE} is neither on the PATH nor in an installation; build it, then source its setup.bash.")
+        raise InputError(f"{EXECUTABLE} is neither on the PATH nor in an installation: build the package and source its setup.bash.")
     return found

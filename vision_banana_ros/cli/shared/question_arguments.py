@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user asks on the command line, as questions for a generator."""
+"""The prompt arguments of the command line, and the questions that they stand for."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -13,20 +13,31 @@ from vision_banana_ros.tasks.task import Words
 
 
 def add_question_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--expression", nargs="+", default=[], metavar="TEXT", help='things to find: "the red ball left of the box"')
+    parser.add_argument(
+        "--expression", nargs="+", default=[], metavar="TEXT", help='referring expressions, as in "the red ball left of the box"'
+    )
     parser.add_argument(
         "--legend",
         nargs="+",
         metavar="NAME[=COLOR]",
-        help="classes of the segmentation, in order; default: the bundle's own",
+        help="classes of the semantic segmentation, in order (default: those of the bundle)",
     )
-    parser.add_argument("--instances", metavar="NAME", help="a class whose instances are to be told apart")
+    parser.add_argument("--instances", metavar="NAME", help="class name for instance segmentation")
 
 
 def questions_for(tasks: Sequence[str], legend: Mapping[str, RGB], args: argparse.Namespace) -> list[Question]:
-    """Everything that a generator of these tasks can be asked without words, and what the user asked in words.
+    """The questions for a frame: all tasks that need no arguments, and those that the user gave arguments for.
 
-    InputError where the user asked for a task that the generator was not taught.
+    Args:
+        tasks: Names of the tasks that the generator supports.
+        legend: The default classes of the bundle with their colors.
+        args: The parsed command line with `expression`, `legend` and `instances`.
+
+    Returns:
+        The questions in the order of the tasks.
+
+    Raises:
+        InputError: If the user asked for a task that the generator does not support.
     """
     if args.legend:
         legend = read_legend(args.legend, legend)
@@ -40,5 +51,5 @@ def questions_for(tasks: Sequence[str], legend: Mapping[str, RGB], args: argpars
     in_words = {"legend": args.legend, "class": args.instances, "expressions": args.expression}
     for task in TASKS.values():
         if in_words.get(task.takes) and task.name not in tasks:
-            raise InputError(f"This bundle was not taught {task.name}, only {', '.join(tasks)}; take another bundle.")
+            raise InputError(f"This bundle does not support {task.name}, only {', '.join(tasks)}: use another bundle.")
     return [Question.of(task.name, words) for task in TASKS.values() if task.name in tasks for words in wanted[task.takes]]
