@@ -6,8 +6,10 @@ MAX_SAID = 600
 
 
 class InputError(ValueError):
-    """Input that cannot be used. The message is a sentence that says what is wrong and what to do; its middle is left out where it
-    quotes too much."""
+    """Invalid input. The message says in a sentence what is wrong and what to do.
+
+    The middle of a message that quotes too much is left out.
+    """
 
     def __str__(self) -> str:
         text = super().__str__()

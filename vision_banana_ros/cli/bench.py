@@ -46,6 +46,7 @@ COLUMNS = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb to its parser."""
     parser.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="bundle folder (default: the installed bundle)")
     parser.add_argument("--executors", nargs="+", metavar="NAME", help="executors, as in onnxruntime:int8 (default: all for the CPU)")
     parser.add_argument("--questions", nargs="+", type=int, default=[3], metavar="N", help="prompts per frame, 1 to 8 (default: 3)")
@@ -70,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Runs the verb and returns its exit status."""
     if not all(1 <= n <= MOST_QUESTIONS for n in args.questions):
         raise InputError(f"--questions must be 1 to {MOST_QUESTIONS}.")
     if min(*args.cameras, args.runs) < 1:

@@ -24,6 +24,7 @@ PROGRESS_S = 5.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb to its parser."""
     parser.add_argument(
         "source",
         nargs="?",
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Runs the verb and returns its exit status."""
     if not 0.01 <= args.rate <= 1000:
         raise InputError(f"The rate must lie between 0.01 and 1000 Hz; it is {args.rate:g}.")
     frames = _open(args)

@@ -17,6 +17,7 @@ from vision_banana_ros.tasks.task import Words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb to its parser."""
     parser.add_argument("task", choices=TASKS, metavar="TASK", help=", ".join(TASKS))
     parser.add_argument("answer", type=Path, metavar="ANSWER.png", help="the painted answer")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder")
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Runs the verb and returns its exit status."""
     question = _question(args)
     refuse_used(args.out, args.overwrite, f"{stems([question])[0]}_confidence.png")
     painted = read_picture(args.answer)

@@ -27,6 +27,7 @@ FIRST_OUTPUT_S = 40.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb to its parser."""
     parser.add_argument("--out", type=Path, default=Path("demo_out"), metavar="DIR", help="output folder (default: %(default)s)")
     parser.add_argument("--bundle", type=Path, help="bundle folder (default: the installed bundle)")
     parser.add_argument("--seed", type=int, default=3, help="seed of the simulated scene (default: %(default)s)")
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Runs the verb and returns its exit status."""
     if args.seconds < 1 or not 1 <= args.rate <= 60:
         raise InputError("The demo needs at least 1 second and a rate from 1 to 60 Hz.")
     try:
@@ -73,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def say(sentence: str) -> None:
+    """Prints a progress message to stderr."""
     print(sentence, file=sys.stderr, flush=True)
 
 

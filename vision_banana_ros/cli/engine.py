@@ -17,6 +17,7 @@ _POLL_S = 0.2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb to its parser."""
     actions = {
         "build": "build missing engines; takes seconds to an hour",
         "list": "list the engines in the cache",
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Runs the verb and returns its exit status."""
     bundles = [open_bundle(path) for path in args.bundles or [default_bundle()]]
     if args.action == "prune":
         return _prune(bundles, _installed())

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb to its parser."""
     parser.add_argument(
         "bundle", type=Path, nargs="?", metavar="BUNDLE", help="bundle or training run (default: the installed bundle)"
     )
@@ -86,6 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Runs the verb and returns its exit status."""
     path = args.bundle or default_bundle()
     if _is_run(path) and args.write:
         raise InputError(f"'{path}' is a run of training, without a card: export it for --write, or leave that out.")

@@ -10,6 +10,7 @@ from vision_banana_ros.cli.shared.torch_installed import needs_torch
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb to its parser."""
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="output folder of `vision-banana train`")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder of the bundle")
     parser.add_argument("--size", type=size, nargs="+", metavar="HxW",
@@ -19,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Runs the verb and returns its exit status."""
     needs_torch()
     from vision_banana_ros.perception.geometry import parse_size
     from vision_banana_ros.training.export.bundle import export

@@ -23,6 +23,7 @@ VAE_VIEWS = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb to its parser."""
     parser.add_argument("source", type=Path, metavar="DIFFUSERS_DIR", help="folder with model_index.json")
     parser.add_argument("--profile", required=True, help="vision_banana, open_vision_banana, marigold_depth or marigold_normals")
     parser.add_argument("--out", type=Path, metavar="BUNDLE", help="output folder of the bundle; optional with --measure-vae")
@@ -57,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Runs the verb and returns its exit status."""
     views = VAE_VIEWS if args.measure_vae is None and args.out is not None else args.measure_vae or 0
     if args.out is None and views < 1:
         raise InputError("Give --out for the bundle, or --measure-vae to measure alone.")

@@ -12,10 +12,12 @@ from vision_banana_ros.tasks.colors import write_color
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb to its parser."""
     parser.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="bundle folder (default: the installed bundle)")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Runs the verb and returns its exit status."""
     bundle = open_bundle(args.bundle or default_bundle())
     manifest = bundle.manifest
     height, width = manifest.size

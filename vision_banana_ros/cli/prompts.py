@@ -10,6 +10,7 @@ from vision_banana_ros.tasks.profiles import profile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb to its parser."""
     verbs = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     encode = verbs.add_parser("encode", help="encode prompts and store them in the bundle (needs torch and transformers)")
     encode.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle folder")
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Runs the verb and returns its exit status."""
     bundle = open_bundle(args.bundle)
     cache = cache_of(bundle)
     if args.action == "list":

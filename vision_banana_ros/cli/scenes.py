@@ -19,6 +19,7 @@ from vision_banana_ros.tasks.normals import picture as normals_picture
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb to its parser."""
     steps = parser.add_subparsers(title="steps", metavar="STEP", required=True)
     fetch = steps.add_parser("fetch", help="download the 3-D models of furnished scenes into the cache folder (137 MB, once)")
     fetch.add_argument(
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Runs the verb and returns its exit status."""
     return int(args.step(args))
 
 

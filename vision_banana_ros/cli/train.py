@@ -14,6 +14,7 @@ from vision_banana_ros.cli.shared.torch_installed import needs_torch
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb to its parser."""
     parser.add_argument("recipe", type=Path, metavar="RECIPE", help="recipe (YAML), such as config/training/small.yaml")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="output folder: weights, checkpoint, log, sample images"
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Runs the verb and returns its exit status."""
     until = time.monotonic() + 60 * args.stop_after if args.stop_after else math.inf
     needs_torch()
     import torch

@@ -19,6 +19,7 @@ from vision_banana_ros.tasks.profiles import profile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb to its parser."""
     parser.add_argument("source", type=Path, metavar="DIFFUSERS_DIR", help="folder with model_index.json")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder: LoRA and state of the run")
     parser.add_argument("--profile", default="vision_banana", help="vision_banana (default) or open_vision_banana")
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Runs the verb and returns its exit status."""
     require_packages(("peft", "accelerate"))
     from vision_banana_ros.training.editors.tune import LORA, Plan, tune
 

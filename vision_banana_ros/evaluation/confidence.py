@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does confidence tell good answers from bad ones?
+"""Sparsification metrics: how well the confidence ranks the errors of pixels (Ilg et al. 2018).
 
-The sparsification curve is the mean error of what remains when the least confident pixels go first; the oracle's curve
-is the same with the greatest errors gone first. Both are divided by the mean error of everything, so that removing at
-random gives 1 all along. AUSC is the area under the curve, AUSE the area between it and the oracle's (Ilg et al. 2018).
+The sparsification curve is the mean error of the remaining pixels when the least confident ones are removed first; the
+oracle removes the largest errors first. Both are divided by the mean error of all pixels, so that a random order gives 1.
+AUSC is the area under the curve, AUSE the area between it and that of the oracle.
 """
 
 from dataclasses import dataclass, field
@@ -33,8 +33,12 @@ class ConfidenceScore:
         _pool(self._by_confidence, confidence * np.float64(CONFIDENCE_STEPS), error)
 
     def result(self) -> dict[str, Any]:
-        """AUSC, the oracle's, AUSE; `gain`, how much of the oracle's improvement on chance it has (0 chance, 1 oracle);
-        the mean error of the most confident shares; pixels and mean error by confidence."""
+        """The metrics over all pixels that were added.
+
+        Returns:
+            AUSC, that of the oracle and AUSE; `gain`, the improvement over a random order relative to that of the oracle (0
+            random, 1 oracle); the mean error of the most confident fractions; pixels and mean error by confidence.
+        """
         surest, rest = self._by_confidence[:, ::-1]
         area, best = _area(surest, rest), _area(*self._by_error)
         pixels, errors = self._by_confidence.reshape(2, BINS, -1).sum(2)
@@ -61,8 +65,10 @@ def _pool(table: np.ndarray, place: np.ndarray, error: np.ndarray) -> None:
 
 
 def _curve(pixels: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Share kept, and sum of errors kept as a share of all errors, from nothing to everything. Pixels of one step are
-    alike, so the sum runs straight between steps: what drawing among them at random gives on average."""
+    """The fraction of pixels kept and the fraction of the total error that they have, from none to all pixels.
+
+    The curve is linear within a step of confidence, which is the expectation of a random order of its pixels.
+    """
     there = pixels > 0
     pixels, errors = pixels[there], errors[there]
     kept, summed = np.cumsum(pixels), np.cumsum(errors)

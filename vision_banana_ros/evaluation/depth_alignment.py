@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth brought to a truth by that truth itself, picture by picture: by one factor, or of relative depth by scale and shift, as its
-makers measure it.
+"""Alignment of depth to the ground truth per picture: median scaling, or scale and shift for relative depth.
 
-Figures of it say how well the shape of the depth is known, never how far anything is.
+Metrics after alignment measure the shape of the depth, not its scale.
 """
 
 import numpy as np
@@ -21,7 +20,9 @@ def depth_in_metres(depth_relative: np.ndarray, truth_m: np.ndarray, kind: str, 
 
 
 def median_scale(depth_m: np.ndarray, truth_m: np.ndarray) -> float:
-    """The factor that brings depth to its truth: the ratio of their medians where both are finite and above 0 (of Zhou et al. 2017);
-    NaN where nothing is."""
+    """The factor of median scaling (Zhou et al. 2017), or NaN if there are no valid pixels.
+
+    It is the ratio of the medians of truth and depth where both are finite and positive.
+    """
     both = np.isfinite(depth_m) & (depth_m > 0) & np.isfinite(truth_m) & (truth_m > 0)
     return float(np.median(truth_m[both]) / np.median(depth_m[both])) if both.any() else float("nan")

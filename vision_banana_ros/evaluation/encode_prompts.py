@@ -12,10 +12,10 @@ from vision_banana_ros.perception import Perceiver, Question
 
 
 def encode_ahead(path: Path, perceiver: Perceiver, asked: Iterable[Question], say: Callable[[str], None]) -> None:
-    """Encode the questions, and those of other legends, that the bundle in `path` does not know yet; nothing to do for any but an
-    imported editor, and `asked` is not looked at.
+    """Encodes the prompts that the bundle in `path` lacks; does nothing unless it is an imported editor.
 
-    InputError where its text encoder is not there, or does not read one of them.
+    Raises:
+        InputError: If the bundle has no text encoder, or a prompt is too long for it.
     """
     generator = perceiver.generator
     manifest = generator.manifest

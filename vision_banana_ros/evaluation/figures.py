@@ -27,6 +27,7 @@ class Figure:
         return math.nan if value is None else float(value)
 
     def write(self, value: float) -> str:
+        """The value as text, in the unit and with the digits of this figure."""
         if not math.isfinite(value):
             return "–"
         forms = {"share": f"{100 * value:.1f} %", "degrees": f"{value:.1f}°", "metres": f"{value:.2f} m", "ratio": f"{value:.3f}"}

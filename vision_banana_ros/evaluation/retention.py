@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does it still generate? Captions and edits of rendered scenes, scored without a person. The same call for a generator
-before and after tuning; what is kept is the ratio of the scores.
+"""Retention of image generation and editing after tuning, scored automatically on captions and edits of rendered scenes.
 
-Edits: a frame and a sentence ("make the ball green"); the edited world is rendered with the same lens effects, so the
-picture that should come out is known. `done` is the share of the pixels to be changed that came nearer to the edited
-picture than to the frame; `kept` the share of all others that stay within a tenth of the range of it. An edit's score is
-done x kept: leaving the frame alone gives 0, and so does painting everything anew.
+Edits: a frame and a sentence ("make the ball green"); the edited world is rendered with the same lens effects as the
+target. `done` is the fraction of the pixels to be changed that are nearer to the target than to the frame; `kept` the
+fraction of all others within a tenth of the range of the frame. The score of an edit is done x kept: returning the frame
+unchanged gives 0, and so does repainting everything.
 
-Captions: a picture painted from words alone is shown to a judge, always the same generator, which marks the classes in
-it. `found` is the share of the captions' classes that the judge sees; `chance` the same with each picture held against
-the other captions. Their score is (found - chance) / (1 - chance).
+Captions: a picture is generated from the caption alone and segmented by a judge, always the same generator. `found` is the
+fraction of the classes in the captions that the judge sees; `chance` the same with captions of other pictures. The score is
+(found - chance) / (1 - chance).
 
 `score` is the mean of both.
 """

@@ -39,6 +39,7 @@ class DepthScore:
     _confidence: ConfidenceScore = field(default_factory=ConfidenceScore)
 
     def add(self, depth_m: np.ndarray, truth_m: np.ndarray, confidence: np.ndarray | None = None) -> float:
+        """Adds a frame: (H, W) metres, truth 0 or not finite where unknown. Returns its AbsRel, NaN if nothing is known."""
         known = (truth_m > 0) & (truth_m <= self.far_m)
         truth, answer = truth_m[known].astype(np.float64), depth_m[known].astype(np.float64)
         parts = _depth_parts(answer, truth)
@@ -57,6 +58,7 @@ class DepthScore:
         return _mean(relative[read], len(truth))
 
     def result(self) -> dict[str, object]:
+        """The metrics over all pixels that were added."""
         bands = {
             f"{low:g}-{high:g} m": _depth_figures(row)
             for low, high, row in zip(DEPTH_BANDS_M[:-1], DEPTH_BANDS_M[1:], self._bands, strict=True)
@@ -109,6 +111,7 @@ class NormalsScore:
     _confidence: ConfidenceScore = field(default_factory=ConfidenceScore)
 
     def add(self, normals: np.ndarray, truth: np.ndarray, confidence: np.ndarray | None = None) -> float:
+        """Adds a frame: (H, W, 3) unit vectors, NaN where unknown. Returns the frame's mean angle in degrees."""
         known = np.isfinite(truth[..., 2])
         answer, true = normals[known], truth[known]
         read = np.isfinite(answer[:, 2])
@@ -123,6 +126,7 @@ class NormalsScore:
         return _mean(degrees, len(true))
 
     def result(self) -> dict[str, object]:
+        """The metrics over all pixels that were added."""
         read = self._histogram.sum()
         middle = np.searchsorted(np.cumsum(self._histogram), read / 2)
         return {
@@ -148,6 +152,7 @@ class SemanticScore:
         self._confusion = np.zeros((len(self.classes), len(self.classes) + 1), np.int64)
 
     def add(self, labels: np.ndarray, truth: np.ndarray, confidence: np.ndarray | None = None) -> float:
+        """Adds a frame: (H, W) class ids, 255 unlabelled. Returns the fraction of wrong pixels."""
         n = len(self.classes)
         known = truth < n
         answer = np.where(labels[known] < n, labels[known], n).astype(np.int64)
@@ -160,6 +165,7 @@ class SemanticScore:
         return _ratio(wrong.sum(), wrong.size)
 
     def result(self) -> dict[str, object]:
+        """The metrics over all pixels that were added."""
         right = np.diag(self._confusion)
         truth, answered = self._confusion.sum(1), self._confusion[:, :-1].sum(0)
         union = truth + answered - right
@@ -174,8 +180,10 @@ class SemanticScore:
 
 @dataclass
 class ReferringScore:
-    """cIoU (all intersections over all unions) and gIoU (mean IoU) of expressions that fit something; on those that fit
-    nothing, the share that was answered with a mask all the same."""
+    """cIoU and gIoU of expressions with a target, and the false positive rate of expressions without one.
+
+    cIoU: sum of all intersections over sum of all unions; gIoU: mean IoU per expression (gRefCOCO).
+    """
 
     _intersection: int = 0
     _union: int = 0
@@ -183,6 +191,7 @@ class ReferringScore:
     _negatives: list[bool] = field(default_factory=list)
 
     def add(self, mask: np.ndarray, truth: np.ndarray) -> float:
+        """Adds the answer to one expression: (H, W) masks. Returns its error: 1 - IoU, or 1 for a false positive."""
         if not truth.any():
             self._negatives.append(bool(mask.mean() > EMPTY_SHARE))
             return float(self._negatives[-1])
@@ -193,6 +202,7 @@ class ReferringScore:
         return 1 - intersection / union
 
     def result(self) -> dict[str, float]:
+        """The metrics over all expressions that were added."""
         return {
             "ciou": _ratio(self._intersection, self._union),
             "giou": float(np.mean(self._each)) if self._each else float("nan"),
@@ -204,8 +214,11 @@ class ReferringScore:
 
 @dataclass
 class InstancesScore:
-    """SA-Co's figures: pmF1, the F1 of matched instances on pictures that have the class, pooled over the split and
-    averaged over IoU thresholds .5 to .95; IL_MCC, the correlation of "is there one?"; cgF1, their product."""
+    """The metrics of SA-Co for instance segmentation.
+
+    pmF1: F1 of matched instances on pictures that contain the class, pooled over the split and averaged over IoU thresholds
+    0.5 to 0.95. IL_MCC: Matthews correlation of the presence of the class. cgF1: their product.
+    """
 
     least_share: float = EMPTY_SHARE
     _matches: np.ndarray = field(default_factory=lambda: np.zeros(len(IOU_THRESHOLDS)))
@@ -214,6 +227,7 @@ class InstancesScore:
     _presence: np.ndarray = field(default_factory=lambda: np.zeros((2, 2)))  # truth, answer
 
     def add(self, labels: np.ndarray, truth: np.ndarray) -> float:
+        """Adds a picture: (H, W) instance ids, 0 background. Returns its error: 1 - F1, or 1 for a false positive."""
         overlap, found, true = _overlaps(labels, truth, self.least_share * truth.size)
         self._presence[int(true > 0), int(found > 0)] += 1
         if not true:
@@ -225,6 +239,7 @@ class InstancesScore:
         return 1 - float(np.mean(2 * matches / (found + true)))
 
     def result(self) -> dict[str, float]:
+        """The metrics over all pictures that were added."""
         f1 = float(np.mean(2 * self._matches / max(self._found + self._true, 1)))
         (tn, fp), (fn, tp) = self._presence
         scale = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
@@ -244,8 +259,11 @@ def _overlaps(labels: np.ndarray, truth: np.ndarray, least: float) -> tuple[np.n
 
 
 def _matches(overlap: np.ndarray, threshold: float) -> int:
-    """True instances that an answer of their own covers. Masks of one picture do not overlap, so above an IoU of .5 there
-    is no choice; at .5 one answer may cover two halves, and counts once."""
+    """The number of true instances that are matched by a predicted one.
+
+    Masks of one picture do not overlap, so the match is unique above an IoU of 0.5; at 0.5 one prediction may cover two
+    halves, and counts once.
+    """
     if not overlap.size:
         return 0
     good = overlap.max(1) > threshold - 1e-9

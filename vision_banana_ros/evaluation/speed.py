@@ -29,14 +29,23 @@ COMPARED = {"times_plain_torch": PLAIN, "times_torch_eager": "torch eager"}
 def measure(
     bundle: Path, executors: list[str], asked: list[tuple[int, int]], frame: tuple[int, int], runs: int
 ) -> Iterator[dict[str, Any]]:
-    """Rows, one for each of `asked` (questions, cameras) and executor: milliseconds p50 and p99 of painting and of a whole frame,
-    CPU time of both, and what it costs otherwise.
+    """Measures executors in turns.
 
-    A frame is letterboxed, painted, decoded and brought back to its own size. With several cameras a turn is a frame of each,
-    and times are those of the whole turn. `times_plain_torch` and `times_torch_eager` say how many times faster a row is than the
-    plain run (`plain_torch`) and than this package's own torch executor in fp32: the medians of a frame, those of painting alone,
-    and, for a machine that is busy with other things too, a frame's CPU time. An executor that cannot be had is a row with
-    "refused".
+    A frame is letterboxed, painted, decoded and resized to its own resolution. With several cameras a turn consists of one
+    frame per camera, and times are those of the whole turn.
+
+    Args:
+        bundle: The bundle's folder.
+        executors: Names of the executors.
+        asked: Pairs of the number of prompts per frame and of cameras.
+        frame: Height and width of the camera's images.
+        runs: Measured turns, after `WARM_UP` others.
+
+    Yields:
+        One row per pair and executor: p50 and p99 in milliseconds of inference and of the whole frame, CPU time of both,
+        memory and energy. `times_plain_torch` and `times_torch_eager` are the speed-ups over these baselines: by the medians
+        of a frame, of inference, and by the CPU time of a frame, which depends less on other load. An executor that is not
+        available is a row with "refused".
     """
     started = [_Runner(bundle, executor, frame) for executor in executors]
     try:

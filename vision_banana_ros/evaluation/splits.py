@@ -25,8 +25,15 @@ EDITION = 1  # of worlds and cameras
 
 
 def open_split(name: str, count: int | None = None) -> Split:
-    """ "procedural", "furnished", or a folder as `real_set` reads it; `count` takes only the first cases. InputError where there is
-    none."""
+    """The split of a name: "procedural", "furnished", or a folder as `real_set` reads it.
+
+    Args:
+        name: The name of the split, or a path.
+        count: Use only the first cases; default: all.
+
+    Raises:
+        InputError: If there is no such split, or the count is below 1.
+    """
     makers = {"procedural": procedural, "furnished": furnished}
     if count is not None and count < 1:
         raise InputError(f"A split needs at least one view, not {count}.")

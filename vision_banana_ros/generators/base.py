@@ -28,14 +28,17 @@ class BundleGenerator(Generic[Encoded]):
 
     @property
     def name(self) -> str:
+        """The name of the bundle."""
         return self.manifest.name
 
     @property
     def bundle(self) -> Bundle:
+        """The open bundle."""
         return self._bundle
 
     @property
     def manifest(self) -> Manifest:
+        """The manifest of the bundle."""
         return self._bundle.manifest
 
     @property
@@ -50,6 +53,7 @@ class BundleGenerator(Generic[Encoded]):
 
     @property
     def tasks(self) -> tuple[str, ...]:
+        """The names of the supported tasks."""
         return self.manifest.tasks
 
     def _check(self, image: np.ndarray, instructions: Sequence[str]) -> None:

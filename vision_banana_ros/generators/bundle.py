@@ -60,8 +60,11 @@ class Bundle:
         return _read_json(self.path / METRICS) if METRICS in self.manifest.files else {}
 
     def read(self, name: str) -> bytes:
-        """A file's content, which is what the manifest names: it is checked after it was read, so that nobody can exchange it in
-        between. InputError where it is not."""
+        """The verified content of a file.
+
+        The checksum is computed from the bytes that were read, so that the file cannot be exchanged in between. InputError if
+        it differs from that in the manifest.
+        """
         expected = self.manifest.files.get(name)
         if expected is None:
             raise InputError(f"Bundle '{self.path}' lists no {name}: export it again.")

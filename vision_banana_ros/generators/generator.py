@@ -23,13 +23,20 @@ class Asked(Protocol):
     """What a Generator looks at in a question (`perception.Question`)."""
 
     @property
-    def task(self) -> str: ...
+    def task(self) -> str:
+        """The name of the task."""
+
     @property
-    def instruction(self) -> str: ...
+    def instruction(self) -> str:
+        """The prompt in the generator's words."""
+
     @property
-    def legend(self) -> dict[str, Rgb] | None: ...
+    def legend(self) -> dict[str, Rgb] | None:
+        """The classes with their colours (0-255), for semantic segmentation."""
+
     @property
-    def color(self) -> Rgb | None: ...
+    def color(self) -> Rgb | None:
+        """The colour (0-255) of the mask or of the background."""
 
 
 class Generator(BundleGenerator[tuple[np.ndarray, np.ndarray]]):
@@ -41,10 +48,12 @@ class Generator(BundleGenerator[tuple[np.ndarray, np.ndarray]]):
 
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:
+        """The resolutions (height, width) at which it can paint, the default first."""
         return (self.size, *self.manifest.canvases) if self._executor.any_size else (self.size,)
 
     @property
     def executor(self) -> str:
+        """What runs the networks, for people."""
         return self._executor.name
 
     def asked(self, question: Asked) -> Asked:
@@ -63,8 +72,10 @@ class Generator(BundleGenerator[tuple[np.ndarray, np.ndarray]]):
         return trusted(self._executor.answer(*self._given(image, instructions)), len(instructions), image.shape[:2])
 
     def answer(self, image: np.ndarray, questions: Sequence[Asked]) -> list[Any]:
-        """As `paint`, but what the executor can decode on its device comes back as the task's `Answer`, everything else as the
-        picture (H, W, 3) to be read."""
+        """As `paint`, but answers that the executor decodes on its device are returned as the task's `Answer`.
+
+        The others are returned as pictures (H, W, 3) to be decoded.
+        """
         given = self._given(image, [question.instruction for question in questions])
         if not getattr(self._executor, "decodes", ()):
             return list(trusted(self._executor.answer(*given), len(questions), image.shape[:2]))

@@ -31,13 +31,17 @@ class Answering(Protocol):
     """What is needed of an executor."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name of the executor."""
 
-    def encode_image(self, image: np.ndarray) -> Any: ...
+    def encode_image(self, image: np.ndarray) -> Any:
+        """Encodes a frame, (H, W, 3) uint8 RGB, to features."""
 
-    def encode_text(self, pieces: np.ndarray, colors: np.ndarray, mask: np.ndarray) -> np.ndarray: ...
+    def encode_text(self, pieces: np.ndarray, colors: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Encodes tokenised prompts."""
 
-    def answer(self, features: Any, text: np.ndarray, mask: np.ndarray) -> np.ndarray: ...
+    def answer(self, features: Any, text: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Paints the answers, (N, H, W, 3) float32 in [0, 1]."""
 
 
 def write_reference(path: Path, frame: np.ndarray, executor: Answering) -> None:
@@ -90,13 +94,18 @@ def check_answers(bundle: Bundle, executor: Answering) -> str:
 
 
 def trusted(painted: np.ndarray, count: int, size: tuple[int, int]) -> np.ndarray:
-    """Pictures as an executor painted them, with NaN, which no task reads, in place of what is no colour.
+    """Checks painted pictures, and replaces pixels outside [0, 1] by NaN, which decodes as invalid.
 
     Args:
-        painted: What should be (count, H, W, 3) floats in 0..1.
+        painted: The output of an executor.
+        count: The expected number of pictures.
+        size: Their expected height and width.
+
+    Returns:
+        (count, H, W, 3) floats in [0, 1], or NaN.
 
     Raises:
-        WrongAnswers: where the shape is another one: pixels would go to the wrong places.
+        WrongAnswers: If the shape is wrong, because pixels would be assigned to wrong places.
     """
     if painted.shape != (count, *size, 3):
         raise WrongAnswers(f"The generator painted {painted.shape} in place of {(count, *size, 3)}: the answer is not used.")

@@ -39,19 +39,23 @@ def load(bundle: str, executor: str) -> Generator:
 
 
 class VisionBananaNode(LifecycleNode):
-    """configure loads the generator and makes the topics, activate lets frames through, deactivate frees the accelerator
-    (activate loads again), cleanup frees everything.
+    """The lifecycle node.
+
+    configure loads the generator and creates the topics, activate starts processing, deactivate releases the accelerator
+    (activate loads again), cleanup releases everything.
 
     Two threads share the work, and each object belongs to one of them:
 
-    - ROS's executor runs every callback on one thread: transitions, parameters, services, incoming messages, diagnostics.
-      It owns the ROS graph (subscriptions, publishers, timers are created and destroyed only there), the generator slot, and
-      all of a stream but what its docstring gives to the worker. It waits for the worker in transitions alone.
-    - The worker's thread owns the generator: it loads it, prepares it, answers frames and the jobs of services, publishes the
-      answers, and drops the last hold on it. What it finds out for others it hands over by `in_executor`.
+    - The executor thread of ROS runs all callbacks: transitions, parameters, services, messages, diagnostics. It owns the ROS
+      graph (subscriptions, publishers and timers are only created and destroyed there), the generator slot, and all of a stream
+      except what its docstring assigns to the worker. It waits for the worker only in transitions.
+    - The worker thread owns the generator: it loads and prepares it, processes frames and jobs of services, publishes the
+      answers, and drops the last reference. Results for other objects are handed over by `in_executor`.
 
-    What both use is guarded where it lives: the mailboxes, the faults, the counts, and a stream's configuration.
-    generator_loader: makes a generator from the parameters bundle and executor, on the worker's thread.
+    Objects shared by both are locked internally: the mailboxes, the faults, the counts, and the configuration of a stream.
+
+    Args:
+        generator_loader: Loads a generator from the parameters bundle and executor, on the worker thread.
     """
 
     def __init__(self, generator_loader: Loader = load, **kwargs: Any):
@@ -116,12 +120,14 @@ class VisionBananaNode(LifecycleNode):
     # Transitions
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Loads the generator, compiles, warms up, and creates the topics."""
         if not self._try("configured", self._configure):
             self._free()
             return TransitionCallbackReturn.FAILURE
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Starts processing frames; loads the generator if it was released."""
         if not self._try("activated", self._load_where_missing):
             return TransitionCallbackReturn.FAILURE
         result = super().on_activate(state)
@@ -130,20 +136,24 @@ class VisionBananaNode(LifecycleNode):
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stops processing frames and releases the accelerator."""
         self._stop()
         self._unload("was deactivated")
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Releases everything that configure created."""
         self._free()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Releases everything, for good."""
         self._stop()
         self._free()
         return super().on_shutdown(state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Releases everything after an error in a transition."""
         self._stop()
         self._free()
         return super().on_error(state)

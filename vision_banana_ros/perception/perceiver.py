@@ -23,11 +23,15 @@ class Painter(Protocol):
     """What a Perceiver needs of a generator. One with `answer` (see Generator) may also decode on its own device."""
 
     @property
-    def size(self) -> tuple[int, int]: ...
-    @property
-    def manifest(self) -> AnswerFormat: ...
+    def size(self) -> tuple[int, int]:
+        """The resolution (height, width) at which it paints."""
 
-    def paint(self, image: np.ndarray, instructions: Sequence[str]) -> np.ndarray: ...
+    @property
+    def manifest(self) -> AnswerFormat:
+        """How its answers are encoded."""
+
+    def paint(self, image: np.ndarray, instructions: Sequence[str]) -> np.ndarray:
+        """Paints N answers, (N, H, W, 3) float32 in [0, 1], for a frame (H, W, 3) uint8 RGB and N prompts."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +130,10 @@ class Perceiver:
         return list(answer(canvas, questions) if answer else self.generator.paint(canvas, [q.instruction for q in questions]))
 
     def _in_metres(self, answer: Any, box: Letterbox, intrinsics: Intrinsics | None) -> Any:
-        """Depth behind the camera's lens from depth behind the painted one, +inf beyond what the generator was taught: there it
-        paints noise."""
+        """Scales depth from the reference focal length to that of the camera.
+
+        Depth beyond the range that the generator was trained on is +inf, because the answer is noise there.
+        """
         depth_m = answer.depth_m
         if intrinsics is not None and self.needs_lens:
             on_canvas = intrinsics.scaled(box.width, box.height)

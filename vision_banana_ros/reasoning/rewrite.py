@@ -26,9 +26,11 @@ class PassThrough:
     """No model: the query is the expression, and what is there remains for the generator to say."""
 
     def rewrite(self, query: str, image: np.ndarray) -> str:
+        """Returns the query unchanged."""
         return query
 
     def present(self, thing: str, image: np.ndarray) -> bool | None:
+        """Returns None: it is not known whether the object is visible."""
         return None
 
 

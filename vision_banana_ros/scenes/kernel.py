@@ -70,11 +70,13 @@ inline = njit(forceinline=True, **OPTIONS)
 
 @inline
 def least(a, b):  # the built-in min and max do not compile for CUDA in every release of Numba
+    """The smaller value; compiled."""
     return a if a < b else b
 
 
 @inline
 def most(a, b):
+    """The larger value; compiled."""
     return a if a > b else b
 
 
@@ -143,6 +145,7 @@ def hit_unit(shape, taper, ox, oy, oz, dx, dy, dz, near):
 
 @inline
 def hit(prims, p, ox, oy, oz, dx, dy, dz, near):
+    """The distance along a ray at which it hits primitive `p`, or `near` if there is none before."""
     return hit_unit(
         prims[p, SHAPE],
         prims[p, TAPER],
@@ -236,6 +239,7 @@ def occluded(prims, groups, casters, row, ox, oy, oz, dx, dy, dz, far):
 
 @inline
 def casts_shadow(prims, p):
+    """Whether primitive `p` casts shadows."""
     return prims[p, SURFACE] != GLASS and prims[p, SURFACE] != GLOWING
 
 
@@ -306,6 +310,7 @@ def chance(x, y, seed):
 
 @jit
 def value_noise(u, v, seed):
+    """Value noise in [0, 1] at (u, v)."""
     fu = math.floor(u)
     fv = math.floor(v)
     x = int(fu)
@@ -622,6 +627,7 @@ def trace_pixel(eye, prims, items, nears, starts, column, row, columns):
 
 @inline
 def fraction(x):
+    """The fractional part."""
     return x - math.floor(x)
 
 
@@ -773,6 +779,7 @@ def fill_tiles(order, boxes, columns, starts, items):
 
 @jit
 def trace_image(eye, prims, items, nears, starts, columns, depth, who):
+    """Finds the nearest primitive and its depth for all rays of the image."""
     for row in range(depth.shape[0]):
         for column in range(depth.shape[1]):
             t, p = trace_pixel(eye, prims, items, nears, starts, column, row, columns)
@@ -916,6 +923,7 @@ def shade_image(eye, prims, groups, lights, air, items, nears, starts, columns, 
 
 @jit
 def truth_image(eye, prims, who, depth, depth_m, normals, labels, instances, sky_label):
+    """Writes depth, normals, labels and instances of all pixels."""
     for row in range(depth.shape[0]):
         for column in range(depth.shape[1]):
             truth_pixel(eye, prims, who, depth, column, row, depth_m, normals, labels, instances, sky_label)

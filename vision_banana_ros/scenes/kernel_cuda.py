@@ -13,6 +13,7 @@ BLOCK = (kernel.TILE, kernel.TILE)
 
 @cuda.jit
 def trace(eye, prims, items, nears, starts, columns, depth, who):  # type: ignore[no-untyped-def]
+    """CUDA kernel of `kernel.trace_image`, one thread per pixel."""
     column, row = cuda.grid(2)
     if row < depth.shape[0] and column < depth.shape[1]:
         t, p = kernel.trace_pixel(eye, prims, items, nears, starts, column, row, columns)
@@ -22,6 +23,7 @@ def trace(eye, prims, items, nears, starts, columns, depth, who):  # type: ignor
 
 @cuda.jit
 def prepare(eye, prims, groups, lights, depth, columns, casters, splits):  # type: ignore[no-untyped-def]
+    """CUDA kernel that prepares shading, one thread per pixel."""
     tile = cuda.grid(1)
     if tile < splits.shape[0]:
         rows = tile * 2 * lights.shape[0]
@@ -33,6 +35,7 @@ def shade(  # type: ignore[no-untyped-def]
     eye, prims, groups, lights, air, casters, splits, items, nears, starts, columns, depth, who,
     rgb, depth_m, normals, labels, instances,
 ):  # fmt: skip
+    """CUDA kernel that shades and writes the ground truth, one thread per pixel."""
     column, row = cuda.grid(2)
     if row < depth.shape[0] and column < depth.shape[1]:
         tile = row // kernel.TILE * columns + column // kernel.TILE

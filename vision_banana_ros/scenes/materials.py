@@ -54,31 +54,37 @@ def near(rng: Random, rgb: RGB, spread: float = 0.08) -> RGB:
 
 
 def scaled(rgb: RGB, factor: float) -> RGB:
+    """The colour multiplied by a factor."""
     r, g, b = (min(255, max(0, round(c * factor))) for c in rgb)
     return r, g, b
 
 
 def plastic(rng: Random, color: str) -> Look:
+    """Random plastic."""
     rgb = near(rng, COLORS[color])
     return Look("plastic", color, rgb, rgb, gloss=rng.uniform(0.1, 0.35), sharpness=rng.uniform(20, 60))
 
 
 def painted(rng: Random, color: str, material: str = "metal") -> Look:
+    """A painted material of the colour."""
     rgb = near(rng, COLORS[color])
     return Look(material, color, rgb, rgb, gloss=rng.uniform(0.15, 0.5), sharpness=rng.uniform(30, 90))
 
 
 def metal(rng: Random) -> Look:
+    """Random metal."""
     rgb = near(rng, COLORS["gray"], 0.2)
     return Look("metal", "gray", rgb, rgb, gloss=rng.uniform(0.3, 0.7), sharpness=rng.uniform(20, 60))
 
 
 def fabric(rng: Random, color: str) -> Look:
+    """Random fabric."""
     rgb = near(rng, COLORS[color])
     return Look("fabric", color, rgb, scaled(rgb, 0.8), kernel.SPECKLE, scale=rng.uniform(0.006, 0.02))
 
 
 def wood(rng: Random, color: str = "brown") -> Look:
+    """Random wood."""
     light = rng.choice([(122, 78, 46), (146, 98, 58), (104, 66, 40)])
     rgb = near(rng, light)
     return Look(
@@ -88,35 +94,42 @@ def wood(rng: Random, color: str = "brown") -> Look:
 
 
 def carton(rng: Random) -> Look:
+    """Random carton."""
     rgb = near(rng, (150, 106, 66))
     return Look("cardboard", "brown", rgb, (190, 160, 115), kernel.CARTON, scale=rng.uniform(0.02, 0.04))
 
 
 def rubber(rng: Random) -> Look:
+    """Random rubber."""
     rgb = near(rng, (32, 32, 34))
     return Look("rubber", "black", rgb, rgb, gloss=0.05, sharpness=8.0)
 
 
 def glowing(rgb: RGB, power: float) -> Look:
+    """A material that emits light."""
     return Look("light", "white", rgb, rgb, gloss=power, surface=kernel.GLOWING)
 
 
 def mirror(rng: Random) -> Look:
+    """Random mirror."""
     rgb = near(rng, (238, 242, 240), 0.02)
     return Look("mirror", "gray", rgb, rgb, surface=kernel.MIRROR)
 
 
 def glass(rng: Random) -> Look:
+    """Random glass."""
     rgb = rng.choice([(226, 240, 234), (214, 234, 240), (238, 240, 238)])
     return Look("glass", "clear", rgb, rgb, surface=kernel.GLASS)
 
 
 def window(rng: Random) -> Look:
+    """Random window."""
     rgb = rng.choice([(232, 240, 240), (220, 232, 238)])
     return Look("glass", "clear", rgb, rgb, surface=kernel.WINDOW)
 
 
 def skin(rng: Random) -> Look:
+    """Random skin."""
     rgb = rng.choice([(240, 200, 170), (214, 164, 126), (160, 108, 74), (108, 70, 48)])
     return Look("skin", "brown", rgb, rgb, gloss=0.05, sharpness=10.0)
 

@@ -334,6 +334,7 @@ def person(rng: Random) -> Thing:
 
 
 def wheels(thing: Thing, spots: list[tuple[float, float]], radius: float, width: float, rng: Random) -> None:
+    """Adds wheels at the given places, in metres."""
     tyre, hub = materials.rubber(rng), materials.metal(rng)
     for x, y in spots:
         thing.tube((x - 0.5 * width, y, radius), (x + 0.5 * width, y, radius), radius, tyre)

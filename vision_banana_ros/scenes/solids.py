@@ -140,6 +140,8 @@ class World:
 
 @dataclass
 class Placed:
+    """A thing with its place in the world."""
+
     thing: Thing
     x: float
     y: float
@@ -150,6 +152,7 @@ class Placed:
 
 
 def triple(values: np.ndarray) -> tuple[float, float, float]:
+    """Three numbers as floats."""
     a, b, c = map(float, values)
     return a, b, c
 

@@ -103,9 +103,11 @@ class Site:
         return not any(overlap(spot, other) for other in self.taken)
 
     def structure(self, thing: Thing, casts: bool = False) -> None:
+        """Adds a fixed part of the building."""
         self.placed.append(Placed(thing, 0.0, 0.0, 0.0, 0.0, casts=casts))
 
     def put(self, thing: Thing, x: float, y: float, yaw: float, z: float = 0.0, on: int = 0) -> int:
+        """Puts an object at a place in metres, and returns its index."""
         self.placed.append(Placed(thing, x, y, z, yaw, on))
         return len(self.placed) - 1
 
@@ -374,6 +376,7 @@ def furnish_room(site: Site, height: float) -> None:
 
 
 def room(rng: Random) -> tuple[Site, float]:
+    """A random room and the height of its ceiling in metres."""
     width, depth, height = rng.uniform(3.0, 8.0), rng.uniform(3.0, 9.0), rng.uniform(2.4, 3.3)
     site = Site(rng, "room", width, depth)
     paint = enclose(site, height)
@@ -393,6 +396,7 @@ def room(rng: Random) -> tuple[Site, float]:
 
 
 def corridor(rng: Random) -> tuple[Site, float]:
+    """A random corridor and the height of its ceiling in metres."""
     width, depth, height = rng.uniform(1.5, 3.2), rng.uniform(8.0, 22.0), rng.uniform(2.3, 3.2)
     site = Site(rng, "corridor", width, depth)
     enclose(site, height)
@@ -437,6 +441,7 @@ def corridor(rng: Random) -> tuple[Site, float]:
 
 
 def warehouse(rng: Random) -> tuple[Site, float]:
+    """A random warehouse and the height of its ceiling in metres."""
     width, depth, height = rng.uniform(11.0, 24.0), rng.uniform(14.0, 34.0), rng.uniform(4.8, 8.0)
     site = Site(rng, "warehouse", width, depth)
     enclose(site, height)
@@ -531,6 +536,7 @@ def house(site: Site, x: float, y: float, w: float, d: float, h: float) -> None:
 
 
 def yard(rng: Random) -> tuple[Site, float]:
+    """A random yard and the height of its ceiling in metres."""
     width, depth = rng.uniform(12.0, 28.0), rng.uniform(14.0, 36.0)
     site = Site(rng, "yard", width, depth)
     site.structure(Thing("ground").box((0, 0, -0.1), (300.0, 300.0, 0.2), materials.ground_look(rng)))

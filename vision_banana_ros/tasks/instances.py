@@ -295,15 +295,19 @@ class InstancesTask(Task):
     may_be_empty = True
 
     def instruction(self, words: Words) -> str:
+        """See `Task.instruction`."""
         return instruction(words.need("expression", "class"), _background(words))
 
     def encode(self, truth: ArrayLike, words: Words) -> NDArray[np.float32]:
+        """See `Task.encode`."""
         return encode(truth, background=_background(words))
 
     def decode(self, rgb: ArrayLike, words: Words, thresholds: Mapping[str, float]) -> Any:
+        """See `Task.decode`."""
         return decode(rgb, _background(words), **thresholds)
 
     def writes(self, answer: Any) -> dict[str, np.ndarray]:
+        """See `Task.writes`."""
         return {".png": answer.labels}
 
 

@@ -103,15 +103,19 @@ class NormalsTask(Task):
     repeats = True
 
     def instruction(self, words: Words) -> str:
+        """See `Task.instruction`."""
         return instruction()
 
     def encode(self, truth: ArrayLike, words: Words) -> NDArray[np.float32]:
+        """See `Task.encode`."""
         return encode(truth)
 
     def decode(self, rgb: ArrayLike, words: Words, thresholds: Mapping[str, float]) -> Any:
+        """See `Task.decode`."""
         return decode(rgb)
 
     def writes(self, answer: Any) -> dict[str, np.ndarray]:
+        """See `Task.writes`."""
         return {".npy": answer.normals, ".png": picture(answer.normals)}
 
 

@@ -27,13 +27,20 @@ class Question(Protocol):
     """What a profile reads of a question."""
 
     @property
-    def task(self) -> str: ...
+    def task(self) -> str:
+        """The name of the task."""
+
     @property
-    def legend(self) -> Mapping[str, ColorLike] | None: ...
+    def legend(self) -> Mapping[str, ColorLike] | None:
+        """The classes with their colours, for semantic segmentation."""
+
     @property
-    def color(self) -> ColorLike | None: ...
+    def color(self) -> ColorLike | None:
+        """The colour of the mask or of the background."""
+
     @property
-    def expression(self) -> str | None: ...
+    def expression(self) -> str | None:
+        """The expression or the class name."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +75,17 @@ class Profile:
         color: ColorLike | None = None,
         expression: str | None = None,
     ) -> str:
-        """The sentence that asks for a task. legend: of a semantic question. color: of a referring mask or of the instances'
-        background. expression: what is looked for, or the class of the instances. InputError where the profile cannot ask it."""
+        """The prompt for a task.
+
+        Args:
+            task: The name of the task.
+            legend: Classes with their colours, for semantic segmentation.
+            color: Colour of the referring mask, or of the background of instances.
+            expression: The referring expression, or the class whose instances are segmented.
+
+        Raises:
+            InputError: If the profile does not support the task, or an argument is missing.
+        """
         self.require(task)
         return TASKS[task].instruction(Words(legend, color, expression))
 
@@ -88,6 +104,7 @@ class Profile:
         return TASKS[task].encode(truth, Words(legend, color))
 
     def require(self, task: str) -> None:
+        """Raises InputError if the profile does not support a task."""
         if task not in self.tasks:
             raise InputError(f"A generator of the profile {self.name} cannot answer '{task}'; ask for {', '.join(self.tasks)}.")
 
@@ -133,6 +150,7 @@ class OpenVisionBanana(Profile):
         color: ColorLike | None = None,
         expression: str | None = None,
     ) -> str:
+        """The prompt in the words of this profile."""
         self.require(task)
         self._require_black(task, color)
         given = Words(legend, color, expression)
@@ -150,6 +168,7 @@ class OpenVisionBanana(Profile):
     def decode(
         self, task: str, rgb: ArrayLike, *, legend: Mapping[str, ColorLike] | None = None, color: ColorLike | None = None
     ) -> Any:
+        """The answer, decoded by the codes of this profile."""
         self._require_black(task, color)
         if task == "depth":
             return profiles_relative.decode(rgb, self.depth_kind)
@@ -158,6 +177,7 @@ class OpenVisionBanana(Profile):
     def encode(
         self, task: str, truth: ArrayLike, *, legend: Mapping[str, ColorLike] | None = None, color: ColorLike | None = None
     ) -> NDArray[np.float32]:
+        """The truth, encoded by the codes of this profile, (H, W, 3) float32 in [0, 1]."""
         self._require_black(task, color)
         if task == "depth":
             return profiles_relative.encode(truth, self.depth_kind)
@@ -184,12 +204,14 @@ class Marigold(Profile):
         return ""
 
     def decode(self, task: str, rgb: ArrayLike, **_: Any) -> Any:
+        """The answer, decoded by the codes of this profile."""
         self.require(task)
         if task == "depth":
             return profiles_relative.decode(rgb, self.depth_kind)
         return normals.decode(_mirror_red(rgb))
 
     def encode(self, task: str, truth: ArrayLike, **_: Any) -> NDArray[np.float32]:
+        """The truth, encoded by the codes of this profile, (H, W, 3) float32 in [0, 1]."""
         self.require(task)
         return profiles_relative.encode(truth, self.depth_kind) if task == "depth" else _mirror_red(normals.encode(truth))
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Referring segmentation: what an expression names is painted in one colour, the rest in another. Several expressions are
-asked in one picture, each in its own colour.
+"""Referring segmentation: the object named by an expression is painted in one colour, the background in another.
+
+Several expressions can be combined in one picture, each with its own colour.
 
 Source: arXiv 2604.20329, which states no threshold.
 """
@@ -153,13 +154,17 @@ class ReferringTask(Task):
     repeats = True
 
     def instruction(self, words: Words) -> str:
+        """See `Task.instruction`."""
         return instruction(words.need("expression", "expression"), words.need("color", "colour"))
 
     def encode(self, truth: ArrayLike, words: Words) -> NDArray[np.float32]:
+        """See `Task.encode`."""
         return encode(truth, words.need("color", "colour"))
 
     def decode(self, rgb: ArrayLike, words: Words, thresholds: Mapping[str, float]) -> Any:
+        """See `Task.decode`."""
         return decode(rgb, words.need("color", "colour"))
 
     def writes(self, answer: Any) -> dict[str, np.ndarray]:
+        """See `Task.writes`."""
         return {".png": answer.mask.astype(np.uint8) * np.uint8(255)}

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Semantic segmentation: a legend gives every class a colour, a pixel belongs to the nearest (arXiv
-2604.20329).
+"""Semantic segmentation: the legend assigns a colour to each class; a pixel gets the class of the nearest colour.
 
-In the paper every pixel has a class. Here a pixel is unlabelled (255) when it is nearest to the colour of
-what belongs to no class, black unless a class has it, and when its nearest colour is hardly nearer than the
-second.
+Source: arXiv 2604.20329, where every pixel has a class. Here a pixel is unlabelled (255) if it is nearest to the background
+colour (black, unless a class is black), or if the two nearest colours are almost equally near.
 """
 
 from collections.abc import Mapping
@@ -67,11 +65,18 @@ def instruction(
 
 
 def encode(labels: ArrayLike, legend: Mapping[str, ColorLike], unlabelled: ColorLike | None = BLACK) -> NDArray[np.float32]:
-    """Paint labels (H, W), whole numbers in legend order with 255 unlabelled, as RGB (H, W, 3) float32 in [0,
-    1].
+    """Encodes labels as colours.
 
-    Raises `InputError` for a label that the legend does not have, and for unlabelled pixels where a class has
-    the colour `unlabelled`.
+    Args:
+        labels: (H, W) integers in legend order, 255 unlabelled.
+        legend: Classes with their colours, in class order.
+        unlabelled: Colour of unlabelled pixels.
+
+    Returns:
+        (H, W, 3) float32 RGB in [0, 1].
+
+    Raises:
+        InputError: For a label that is not in the legend, and for unlabelled pixels if a class has the colour `unlabelled`.
     """
     parsed = parse_legend(legend)
     classes = read_labels(labels, "Labels")
@@ -135,13 +140,17 @@ class SemanticTask(Task):
     repeats = True
 
     def instruction(self, words: Words) -> str:
+        """See `Task.instruction`."""
         return instruction(words.need("legend", "legend"))
 
     def encode(self, truth: ArrayLike, words: Words) -> NDArray[np.float32]:
+        """See `Task.encode`."""
         return encode(truth, words.need("legend", "legend"))
 
     def decode(self, rgb: ArrayLike, words: Words, thresholds: Mapping[str, float]) -> Any:
+        """See `Task.decode`."""
         return decode(rgb, words.need("legend", "legend"))
 
     def writes(self, answer: Any) -> dict[str, np.ndarray]:
+        """See `Task.writes`."""
         return {".png": answer.labels}

@@ -129,6 +129,7 @@ _TILES: dict[type, Callable[[Question, Any, np.ndarray, str], Tile]] = {
 
 
 def write_sheet(path: Path, tiles: Sequence[Tile], title: str, columns: int = 3) -> None:
+    """Writes the tiles as one labelled picture, in rows of `columns`."""
     _save(path, visualization.sheet(tiles, title, columns))
 
 
@@ -151,8 +152,10 @@ def _save_numbers(path: Path, values: np.ndarray) -> None:
 
 
 class Folders:
-    """A folder for each frame inside `out`, named after it: never outside, never one that holds another frame's results, and one of
-    an earlier run only with `overwrite`."""
+    """The output folders of the frames inside `out`, named after the frames.
+
+    A folder is never outside of `out`, never shared by two frames, and reused from an earlier run only with `overwrite`.
+    """
 
     def __init__(self, out: Path, overwrite: bool = False):
         self._out, self._overwrite = out, overwrite

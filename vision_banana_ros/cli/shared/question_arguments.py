@@ -13,6 +13,7 @@ from vision_banana_ros.tasks.task import Words
 
 
 def add_question_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds `--expression`, `--legend` and `--instances`."""
     parser.add_argument(
         "--expression", nargs="+", default=[], metavar="TEXT", help='referring expressions, as in "the red ball left of the box"'
     )

@@ -102,6 +102,7 @@ def open_folder(path: str | Path) -> Folder:
 
 
 def read_json(path: Path) -> dict[str, Any]:
+    """The content of a JSON file. Raises InputError if it is missing, too large or not an object."""
     try:
         content = files.read_json(path)
     except (OSError, InputError) as error:

@@ -50,6 +50,7 @@ class Family:
         return self.steps, 1.0
 
     def check_size(self, size: tuple[int, int]) -> None:
+        """Raises InputError if a resolution (height, width) does not fit this family."""
         if min(size) < self.multiple or any(side % self.multiple for side in size):
             raise InputError(
                 f"{self.name} paints sizes that are multiples of {self.multiple}, not {size[0]}x{size[1]}: choose another."

@@ -86,6 +86,7 @@ class Denoiser(TokenDenoiser):
         super().__init__(transformer, torch.cat([words, *pictures]), _MAX_TOKENS)
 
     def forward(self, x: Tensor, frame: Tensor, time: Tensor, text: Tensor) -> Tensor:
+        """Predicts the velocity of the latents `x` at `time`, from the frame's latents and the encoded prompt."""
         kind = self.transformer.dtype
         hidden = torch.cat([x, frame.expand(x.shape[0], -1, -1)], dim=1).to(kind)
         velocity = self.transformer(
@@ -108,6 +109,7 @@ class PictureDecoder(nn.Module):
         self.vae, self.grid = vae, grid
 
     def forward(self, x: Tensor) -> Tensor:
+        """Decodes latents to an RGB picture in [0, 1]."""
         n, _, channels = x.shape
         height, width = self.grid
         mean, deviation = _statistics(self.vae)

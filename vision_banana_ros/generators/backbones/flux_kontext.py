@@ -55,6 +55,7 @@ def latent_shape(configs: dict[str, dict[str, Any]], size: tuple[int, int]) -> t
 
 
 def prompt_shapes(configs: dict[str, dict[str, Any]]) -> dict[str, list[int]]:
+    """The shapes of an encoded prompt by name, without the batch dimension."""
     transformer = configs["transformer"]
     return {"text": [_MAX_TOKENS, int(transformer["joint_attention_dim"])], "summary": [int(transformer["pooled_projection_dim"])]}
 
@@ -80,6 +81,7 @@ class Denoiser(TokenDenoiser):
         super().__init__(transformer, torch.cat([torch.zeros(_MAX_TOKENS, 3), *pictures]), _MAX_TOKENS)
 
     def forward(self, x: Tensor, frame: Tensor, time: Tensor, text: Tensor, summary: Tensor) -> Tensor:
+        """Predicts the velocity of the latents `x` at `time`, from the frame's latents and the encoded prompt."""
         kind = self.transformer.dtype
         velocity = self.transformer(
             hidden_states=torch.cat([x, frame.expand(x.shape[0], -1, -1)], dim=1).to(kind),
@@ -102,6 +104,7 @@ class PictureDecoder(nn.Module):
         self.vae, self.grid = vae, grid
 
     def forward(self, x: Tensor) -> Tensor:
+        """Decodes latents to an RGB picture in [0, 1]."""
         latents = from_tokens(x, self.grid)
         picture = self.vae.decode(latents / self.vae.config.scaling_factor + self.vae.config.shift_factor, return_dict=False)[0]
         return (picture.permute(0, 2, 3, 1) / 2 + 0.5).clamp(0, 1)
@@ -123,8 +126,10 @@ class Words:
         return to_ids(self._tokenizer, "{}", instruction, _MAX_TOKENS, self._padding, UNTOLD)
 
     def encode(self, instructions: Sequence[str]) -> list[Prompt]:
-        """Embed instructions: each {"text": (512, D), "summary": (P,)} float32. CLIP reads only the first 77 tokens, as it does in
-        the pipeline; InputError for an instruction that is longer than T5 reads."""
+        """Encodes prompts: each {"text": (512, D), "summary": (P,)} float32.
+
+        CLIP reads only the first 77 tokens, as in the pipeline of diffusers. InputError for a prompt that is too long for T5.
+        """
         ids = [self.ids(text)[0] for text in instructions]
         made = []
         with torch.inference_mode():

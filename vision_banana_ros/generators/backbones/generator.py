@@ -53,6 +53,7 @@ class BackboneGenerator(BundleGenerator[Prompt]):
 
     @property
     def executor(self) -> str:
+        """What runs the networks, for people."""
         return self._runner.name
 
     def asked(self, question: Question) -> Asked:
@@ -77,8 +78,10 @@ class BackboneGenerator(BundleGenerator[Prompt]):
         return trusted(painted, len(instructions), self.size)
 
     def answer(self, image: np.ndarray, questions: Sequence[Question]) -> list[Any]:
-        """Ask in the words of the bundle's profile and read by its rules: each task's `Answer`, for depth of a relative profile
-        one with `depth_relative` and no `depth_m`."""
+        """Answers questions with the prompts and codes of the bundle's profile.
+
+        For profiles with relative depth, the answer has `depth_relative` and no `depth_m`.
+        """
         asked = [self.asked(question) for question in questions]
         painted = self.paint(image, [question.instruction for question in asked])
         return [question.read(rgb) for question, rgb in zip(asked, painted, strict=True)]
@@ -128,9 +131,16 @@ class BackboneGenerator(BundleGenerator[Prompt]):
 
 
 def load_backbone(bundle: Bundle, executor: str = "auto", encode_prompts: bool = False) -> BackboneGenerator:
-    """Load an editor's bundle. executor: "auto", "torch" or "onnxruntime", with options after a colon ("torch:bf16",
-    "onnxruntime:cpu"), or several with commas. encode_prompts: whether instructions that were not encoded start a process that
-    does it, where the bundle has its text encoder. InputError with every reason where it cannot be run.
+    """Loads the bundle of an imported editor.
+
+    Args:
+        bundle: The open bundle.
+        executor: "auto", "torch" or "onnxruntime", with options after a colon ("torch:bf16", "onnxruntime:cpu"), or several
+            separated by commas.
+        encode_prompts: Whether unknown prompts are encoded on demand in another process, if the bundle has its text encoder.
+
+    Raises:
+        InputError: With all reasons, if none of the executors can run it.
     """
     backbone = bundle.manifest.backbone
     if backbone["family"] not in FAMILIES:

@@ -17,15 +17,20 @@ Denoise = Callable[[Any, float], Any]  # the picture so far and the time -> the 
 
 @dataclass(frozen=True)
 class Guidance:
-    """scale: above 1. untold: the instruction that says nothing, encoded. keeps_length: whether each token's answer stays as
-    long as it was without guidance."""
+    """Classifier-free guidance (Ho and Salimans 2022).
+
+    Attributes:
+        scale: The guidance scale, above 1.
+        untold: The encoded empty prompt.
+        keeps_length: Whether the norm of each token stays that of the conditional prediction.
+    """
 
     scale: float
     untold: Prompt
     keeps_length: bool = False
 
     def lead(self, told: Any, untold: Any) -> Any:
-        """Two answers of the denoiser, (..., n, C), made one."""
+        """Combines the conditional and the unconditional prediction of the denoiser, (..., n, C)."""
         led = untold + self.scale * (told - untold)
         return led * (_length(told) / _length(led)) if self.keeps_length else led
 

@@ -112,7 +112,7 @@ def import_model(source: Path, out: Path, options: Options, say: Callable[[str],
 
 
 def _disk_is_full(error: Exception) -> bool:
-    """safetensors has an exception of its own for whatever the disk says."""
+    """Safetensors has an exception of its own for whatever the disk says."""
     codes = (errno.ENOSPC, errno.EDQUOT)
     return getattr(error, "errno", None) in codes or any(f"(os error {code})" in str(error) for code in codes)
 

@@ -43,10 +43,12 @@ def check(configs: dict[str, dict[str, Any]]) -> None:
 
 
 def latent_shape(configs: dict[str, dict[str, Any]], size: tuple[int, int]) -> tuple[int, ...]:
+    """The shape of the latents for a resolution (height, width)."""
     return int(configs["vae"].get("latent_channels", 4)), size[0] // 8, size[1] // 8
 
 
 def prompt_shapes(configs: dict[str, dict[str, Any]]) -> dict[str, list[int]]:
+    """The shapes of an encoded prompt by name, without the batch dimension."""
     return {"text": [_NO_WORDS, int(configs["unet"]["cross_attention_dim"])]}
 
 
@@ -86,6 +88,7 @@ class Denoiser(nn.Module):
         self.unet = unet
 
     def forward(self, x: Tensor, frame: Tensor, time: Tensor, text: Tensor) -> Tensor:
+        """Predicts the output of the U-Net for the latents `x` at `time`, from the frame's latents and the empty prompt."""
         kind = self.unet.dtype
         both = torch.cat([frame.expand(x.shape[0], -1, -1, -1), x], dim=1).to(kind)
         return self.unet(both, time, encoder_hidden_states=text.to(kind), return_dict=False)[0].float()
@@ -99,6 +102,7 @@ class PictureDecoder(nn.Module):
         self.vae, self.half_z = vae, half_z
 
     def forward(self, x: Tensor) -> Tensor:
+        """Decodes latents to an RGB picture in [0, 1]."""
         picture = self.vae.decode(x / self.vae.config.scaling_factor, return_dict=False)[0].clamp(-1, 1)
         if self.half_z:
             picture = torch.cat([picture[:, :2], picture[:, 2:] / 2 + 0.5], dim=1)

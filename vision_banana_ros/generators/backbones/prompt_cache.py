@@ -147,6 +147,7 @@ class Encoding:
 
     @property
     def running(self) -> bool:
+        """Whether the process still encodes."""
         return self._process.poll() is None
 
     def wait(self, longest_s: float = _LONGEST_S) -> None:

@@ -90,6 +90,7 @@ class Denoiser(nn.Module):
         self.transformer, self.grid = transformer, grid
 
     def forward(self, x: Tensor, frame: Tensor, time: Tensor, text: Tensor) -> Tensor:
+        """Predicts the velocity of the latents `x` at `time`, from the frame's latents and the encoded prompt."""
         kind = self.transformer.dtype
         velocity = self.transformer(
             hidden_states=torch.cat([x, frame.expand(x.shape[0], -1, -1)], dim=1).to(kind),
@@ -109,6 +110,7 @@ class PictureDecoder(nn.Module):
         self.vae, self.grid = vae, grid
 
     def forward(self, x: Tensor) -> Tensor:
+        """Decodes latents to an RGB picture in [0, 1]."""
         mean, deviation = _statistics(self.vae, x)
         latents = from_tokens(x, self.grid) * deviation + mean
         picture = self.vae.decode(latents[:, :, None], return_dict=False)[0][:, :, 0]

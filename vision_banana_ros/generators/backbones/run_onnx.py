@@ -45,6 +45,7 @@ class OnnxRunner:
         start: np.ndarray | None,
         guidance: Guidance | None = None,
     ) -> np.ndarray:
+        """Runs the sampling steps with ONNX Runtime; see `Runner`."""
         frame = self._encoder.run(None, {"image": image})[0]
         first = frame if start is None else start
         denoise = guided(guidance, lambda prompt: self._denoise(frame, prompt))

@@ -64,6 +64,7 @@ class TorchRunner:
         start: np.ndarray | None,
         guidance: Guidance | None = None,
     ) -> np.ndarray:
+        """Runs the sampling steps with torch; see `Runner`."""
         torch = self._torch
         try:
             with torch.inference_mode():

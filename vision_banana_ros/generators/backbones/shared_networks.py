@@ -42,8 +42,10 @@ def from_tokens(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
 
 @dataclass(frozen=True)
 class TokenEditor:
-    """Loads the networks of an editor with a token for 16x16 pixels. transformer, vae: diffusers' classes; the others: the
-    family's own, made of them."""
+    """Loads the networks of an editor with one token per 16x16 pixels.
+
+    transformer, vae: classes of diffusers; the others: those of the family, made of them.
+    """
 
     transformer: Any
     vae: Any
@@ -52,8 +54,10 @@ class TokenEditor:
     decoder: Callable[[Any, tuple[int, int]], nn.Module]
 
     def networks(self, path: Path, size: tuple[int, int], denoiser_type: torch.dtype) -> tuple[nn.Module, nn.Module, nn.Module]:
-        """Encoder, denoiser and decoder of a bundle's (or a diffusers) folder. The VAE is always float32: bfloat16 has two steps
-        for each 8-bit colour near white."""
+        """Encoder, denoiser and decoder from a bundle or a diffusers folder.
+
+        The VAE is always float32: bfloat16 has only two steps per 8-bit value near white.
+        """
         encoder, decoder = self.vae_networks(path, size)
         transformer = self.transformer.from_pretrained(path / "transformer", torch_dtype=denoiser_type, **LOCAL).eval()
         return encoder, self.denoiser(transformer, (size[0] // 16, size[1] // 16)), decoder
@@ -72,6 +76,7 @@ class FrameEncoder(nn.Module):
         self.vae = vae
 
     def forward(self, image: Tensor) -> Tensor:
+        """Encodes an RGB picture to latents."""
         return self.encode(image.float().permute(2, 0, 1)[None] / 127.5 - 1)
 
     def encode(self, pictures: Tensor) -> Tensor:

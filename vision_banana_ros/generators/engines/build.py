@@ -31,6 +31,7 @@ class Build:
 
     @property
     def ended(self) -> bool:
+        """Whether the build process has ended."""
         return self._process.poll() is not None
 
     def poll(self) -> EngineState:

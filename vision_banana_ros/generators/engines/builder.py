@@ -18,6 +18,7 @@ ORPHANED = 3
 
 
 def main(arguments: list[str]) -> int:
+    """Builds engines in this process, as `Build` starts it, and returns the exit status."""
     path, executor, precision = arguments
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.nice(10)  # the robot goes on meanwhile

@@ -197,12 +197,15 @@ class BuildNote:
         self._started = time.time()
 
     def progress(self, fraction: float) -> None:
+        """Stores the progress of the build, a fraction from 0 to 1."""
         self._write({"fraction": round(fraction, 4), "started": self._started, "failure": ""})
 
     def fail(self, why: str) -> None:
+        """Stores why the build failed."""
         self._write({"fraction": 0.0, "started": self._started, "failure": why[:600]})
 
     def clear(self) -> None:
+        """Removes the note after a successful build."""
         os.ftruncate(self._file, 0)
 
     def _write(self, fields: dict[str, Any]) -> None:

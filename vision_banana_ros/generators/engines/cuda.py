@@ -88,12 +88,15 @@ class Stream:
         return int(self.handle)
 
     def copy_in(self, device: int, host: np.ndarray) -> None:
+        """Copies an array from host memory to a device address, asynchronously."""
         self._copy(device, host.ctypes.data, host.nbytes, self._runtime.cudaMemcpyKind.cudaMemcpyHostToDevice)
 
     def copy_out(self, host: np.ndarray, device: int) -> None:
+        """Copies from a device address into an array in host memory, asynchronously."""
         self._copy(host.ctypes.data, device, host.nbytes, self._runtime.cudaMemcpyKind.cudaMemcpyDeviceToHost)
 
     def record(self, event: Any) -> None:
+        """Records an event after the work queued so far."""
         call(self._runtime.cudaEventRecord, event, self.handle)
 
     def wait(self, event: Any) -> None:
@@ -101,6 +104,7 @@ class Stream:
         call(self._runtime.cudaEventSynchronize, event)
 
     def synchronize(self) -> None:
+        """Waits until all queued work is done."""
         call(self._runtime.cudaStreamSynchronize, self.handle)
 
     def capture(self, enqueue: Callable[[], None]) -> Any:
@@ -118,9 +122,11 @@ class Stream:
             call(self._runtime.cudaGraphDestroy, graph)
 
     def launch(self, executable: Any) -> None:
+        """Queues an instantiated CUDA graph."""
         call(self._runtime.cudaGraphLaunch, executable, self.handle)
 
     def close(self) -> None:
+        """Destroys the stream."""
         self._runtime.cudaStreamDestroy(self.handle)
 
     def _copy(self, target: int, source: int, size: int, kind: Any) -> None:
@@ -144,12 +150,15 @@ class Arena:
         return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
 
     def event(self) -> Any:
+        """A new CUDA event that the arena frees."""
         return self.own(call(self._runtime.cudaEventCreateWithFlags, _WAIT_ASLEEP), self._runtime.cudaEventDestroy)
 
     def graph(self, executable: Any) -> Any:
+        """Takes ownership of an instantiated CUDA graph."""
         return self.own(executable, self._runtime.cudaGraphExecDestroy)
 
     def own(self, thing: Any, free: Callable[[Any], Any]) -> Any:
+        """Takes ownership of a CUDA object; `free` destroys it with the arena."""
         self._frees.append(lambda: free(thing))
         return thing
 

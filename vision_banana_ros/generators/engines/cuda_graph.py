@@ -53,6 +53,7 @@ class Engine:
         return tuple(questions if d == _OPEN else d for d in self._engine.get_tensor_shape(tensor))
 
     def dtype(self, tensor: str) -> np.dtype:
+        """The NumPy type of a tensor of the engine."""
         return np.dtype(self._trt.nptype(self._engine.get_tensor_dtype(tensor)))
 
     def bind(self, shapes: Shapes, addresses: Mapping[str, int], stream: Stream) -> "Bound":
@@ -67,6 +68,7 @@ class Engine:
         return Bound(self, context, int(stream))
 
     def errors(self) -> list[str]:
+        """The errors that TensorRT reported."""
         return self._log.errors
 
     def _context(self) -> Any:
@@ -90,10 +92,12 @@ class Bound:
 
     @property
     def capturable(self) -> bool:
+        """Whether the execution can be captured into a CUDA graph."""
         asks = getattr(self.context, "is_stream_capturable", None)  # TensorRT-RTX's; TensorRT's engines of fixed shape are
         return asks is None or bool(asks(self.stream))
 
     def enqueue(self) -> None:
+        """Queues one execution on the stream."""
         if not self.context.execute_async_v3(self.stream):
             raise EngineError(f"The engine of {self.engine.name} did not run", self.engine.errors())
 
@@ -111,6 +115,7 @@ class Layout:
         self.size = max(end, 1)
 
     def addresses(self, base: int) -> dict[str, int]:
+        """The address of each tensor, for a base address."""
         return {name: base + start for name, (start, _, _) in self._places.items()}
 
     def views(self, block: np.ndarray) -> dict[str, np.ndarray]:
@@ -129,6 +134,7 @@ class Decoder:
     question: int
 
     def outside(self, tensor: str) -> str:
+        """The name of a decoder's tensor outside of its graph."""
         return f"{self.question}/{tensor}"
 
 
@@ -308,6 +314,7 @@ class Chain:
         return ticket
 
     def close(self) -> None:
+        """Frees everything on the device."""
         for program in self._programs.values():
             program.close()
         self._programs.clear()

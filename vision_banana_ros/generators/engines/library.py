@@ -38,6 +38,7 @@ class Library:
 
     @property
     def title(self) -> str:
+        """The name of the library with its version."""
         return f"{'TensorRT-RTX' if self.executor == 'tensorrt_rtx' else 'TensorRT'} {self.version}"
 
 
@@ -182,16 +183,19 @@ class Progress:
         self._highest = 0.0
 
     def start(self, name: str, parent: str | None, steps: int) -> None:
+        """Called by TensorRT when a phase starts (`IProgressMonitor.phase_start`)."""
         with self._lock:
             self._phases[name] = (parent, max(steps, 1))
             self._done[name] = 0
 
     def step(self, name: str, step: int) -> None:
+        """Called by TensorRT after each step of a phase (`step_complete`); False cancels the build."""
         with self._lock:
             self._done[name] = step + 1
             self._tell(name)
 
     def finish(self, name: str) -> None:
+        """Called by TensorRT when a phase ends (`phase_finish`)."""
         with self._lock:
             if name in self._phases:
                 self._done[name] = self._phases[name][1]

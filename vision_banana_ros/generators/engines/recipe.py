@@ -49,6 +49,7 @@ class Recipe:
         return TURING if self.library == "tensorrt_rtx" and self.capability == TURING else ""
 
     def fields(self) -> dict[str, Any]:
+        """All fields that the key of the engine is made of."""
         return asdict(self)
 
     def differences(self, fields: dict[str, Any]) -> list[str]:

@@ -75,8 +75,10 @@ def load_executor(bundle: Bundle, wanted: str) -> tuple[Executor, str]:
 
 
 def _with_fallback(bundle: Bundle, executor: Executor) -> Executor:
-    """What runs on a GPU can be lost while it serves, as when the memory runs out. After some faults no library of the process
-    can use the GPU again, so the CPU takes over."""
+    """Falls back to the CPU if a GPU executor fails at run time, for example if it runs out of memory.
+
+    After some faults no library in the process can use the GPU again.
+    """
     return FallbackExecutor(executor, lambda: load_executor(bundle, "onnxruntime:cpu")[0])
 
 

@@ -26,10 +26,12 @@ class FallbackExecutor:
 
     @property
     def name(self) -> str:
+        """The name of the executor in use."""
         return str(self._executor.name)
 
     @property
     def any_size(self) -> bool:
+        """Whether the executor in use supports all canvases."""
         return bool(self._executor.any_size)
 
     @property
@@ -38,13 +40,16 @@ class FallbackExecutor:
         return tuple(getattr(self._executor, "decodes", ()))
 
     def encode_image(self, image: np.ndarray) -> list[Any]:
+        """Encodes a frame, (H, W, 3) uint8 RGB, to features."""
         # The frame goes along: another executor cannot read the features of this one.
         return [image, self._executor, self._retry(lambda executor: executor.encode_image(image))]
 
     def encode_text(self, pieces: np.ndarray, colors: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Encodes tokenised prompts: (N, T, 12) int64, (N, T, 4) colours and (N, T) mask to (N, T, C) float32."""
         return self._retry(lambda executor: executor.encode_text(pieces, colors, mask))
 
     def answer(self, features: list[Any], text: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Paints N answers, (N, H, W, 3) float32 in [0, 1], from features and encoded prompts."""
         return self._retry(lambda executor: executor.answer(_features(executor, features), text, mask))
 
     def read(

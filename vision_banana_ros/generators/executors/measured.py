@@ -30,8 +30,7 @@ MIN_FRAMES = 3
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a frame with a question about depth and one about normals: seconds, and seconds of all cores together; the least of
-    some tries, for others use the machine too."""
+    """Wall and CPU time in seconds of a frame with one depth and one normals prompt; the minimum of several runs."""
 
     wall_s: float
     cpu_s: float
@@ -43,10 +42,14 @@ class Cost:
 
 
 def fastest(bundle: Bundle, loads: Mapping[str, Callable[[], "Executor"]]) -> tuple[str, str]:
-    """The name of the precision that costs least of those that answer as the bundle's reference does, and a sentence with figures.
+    """Chooses the precision with the lowest cost among those that reproduce the bundle's reference answers.
 
     Args:
-        loads: What loads an executor, by precision; the first is taken where none can be tried.
+        bundle: The open bundle.
+        loads: Functions that load an executor, by precision; the first one is the default if none can be measured.
+
+    Returns:
+        The precision, and a sentence with the measurements.
     """
     known = _remembered(bundle, tuple(loads))
     when = "measured on this machine before"

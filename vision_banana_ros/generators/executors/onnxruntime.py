@@ -65,6 +65,7 @@ class OnnxRuntimeExecutor:
         self._one_by_one = where == "cpu" and not isinstance(self._asked["text"], int)
 
     def encode_image(self, image: np.ndarray) -> Features:
+        """Encodes a frame, (H, W, 3) uint8 RGB, to features."""
         size = image.shape[0], image.shape[1]
         if size not in self._sizes:
             self._sizes[size] = self._open(size)
@@ -76,9 +77,11 @@ class OnnxRuntimeExecutor:
         return dict(zip(self._features, self.encode_image(image), strict=True))
 
     def encode_text(self, pieces: np.ndarray, colors: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Encodes tokenised prompts: (N, T, 12) int64, (N, T, 4) colours and (N, T) mask to (N, T, C) float32."""
         return self._run(self._text, {"pieces": pieces, "colors": colors, "mask": mask})[0]
 
     def answer(self, features: Features, text: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Paints N answers, (N, H, W, 3) float32 in [0, 1], from features and encoded prompts."""
         named = dict(zip(self._features, features, strict=True))
         if not self._one_by_one:
             return self._run(self._for_size[1], {**named, "text": text, "mask": mask})[0]

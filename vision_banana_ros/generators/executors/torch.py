@@ -58,12 +58,14 @@ class TorchExecutor:
         self.any_size = self._graphs is None
 
     def encode_image(self, image: np.ndarray) -> Features:
+        """Encodes a frame, (H, W, 3) uint8 RGB, to features."""
         if self._graphs is not None:
             return (image,)  # the graph of `answer` encodes it: one launch a frame
         with self._torch.inference_mode():
             return self._encode(self._torch.from_numpy(image).to(self._device))
 
     def encode_text(self, pieces: np.ndarray, colors: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Encodes tokenised prompts: (N, T, 12) int64, (N, T, 4) colours and (N, T) mask to (N, T, C) float32."""
         with self._torch.inference_mode():
             given = (self._torch.from_numpy(values).to(self._device) for values in (pieces, colors, mask))
             hashed, values, kept = given
@@ -71,6 +73,7 @@ class TorchExecutor:
             return encoded.float().cpu().numpy()
 
     def answer(self, features: Features, text: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Paints N answers, (N, H, W, 3) float32 in [0, 1], from features and encoded prompts."""
         torch = self._torch
         asked = torch.from_numpy(text).to(self._dtype), torch.from_numpy(mask).to(self._dtype)
         try:

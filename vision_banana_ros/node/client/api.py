@@ -112,8 +112,18 @@ class VisionBanana:
         )
 
     def set_prompts(self, task: str, prompts: Sequence[str], persist: bool = False) -> dict[str, tuple[int, str]]:
-        """Says what the live stream is asked from the next frame on: "semantic" classes, "referring" expressions, or the
-        class of "instances". Returns for each its value in the mask and its colour, "#rrggbb". persist: after a restart too.
+        """Sets the prompts of the live stream from the next frame on.
+
+        Args:
+            task: "semantic", "referring" or "instances".
+            prompts: Classes, expressions, or the one class whose instances are segmented.
+            persist: Whether to store the prompts for the next start of the node.
+
+        Returns:
+            For each prompt its value in the mask and its colour, "#rrggbb".
+
+        Raises:
+            Refused: If the node does not accept them; the message says why.
         """
         reply = self._ask(SetPrompts, "set_prompts", SetPrompts.Request(task=task, prompts=list(prompts), persist=persist))
         return dict(zip(prompts, zip(reply.ids, reply.colors, strict=True), strict=False))

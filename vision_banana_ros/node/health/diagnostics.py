@@ -45,6 +45,7 @@ class Diagnostics:
         node.create_timer(PERIOD_S, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def publish(self) -> None:
+        """Publishes the status of every camera and of the generator."""
         for stream in self._streams:
             stream.inspect()
         health = self._health()

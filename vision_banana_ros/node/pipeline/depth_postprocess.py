@@ -43,8 +43,11 @@ class DepthChain:
         return self._correction.value if self._checked_by else 1.0
 
     def __call__(self, answer: Any, intrinsics: Intrinsics | None, stamp_ns: int, asking: Asking) -> depth.Answer | None:
-        """The answer of the task depth, with `depth_m` as it is to be published, or None where it has no metres, which is
-        reported. May write into the one given."""
+        """Filters and scales depth for publishing. May modify the answer in place.
+
+        Returns:
+            The answer with the final `depth_m`, or None if it has no metric depth, which is reported.
+        """
         settings = asking.settings
         if asking.depth_kind:
             fitted = self._fit_metres(answer, intrinsics, stamp_ns, asking)

@@ -33,6 +33,7 @@ class Frames:
 
     @property
     def newest(self) -> Frame | None:
+        """The newest frame, or None."""
         return self._newest[-1] if self._newest else None
 
     def find(self, stamp_ns: int) -> Frame | None:
@@ -48,5 +49,6 @@ class Frames:
         )
 
     def clear(self) -> None:
+        """Removes all frames."""
         self._newest.clear()
         self._answered.clear()

@@ -41,12 +41,14 @@ class Counts:
         self._departures: deque[float] = deque(maxlen=AGES_KEPT)
 
     def receive(self, jumped_back: bool) -> None:
+        """Counts a received frame."""
         with self._lock:
             self._received += 1
             self._jumps_back += jumped_back
             self._arrivals.append(time.monotonic())
 
     def publish(self, age_s: float) -> None:
+        """Counts a published frame with its age in seconds."""
         with self._lock:
             self._published += 1
             self._ages.append(age_s)

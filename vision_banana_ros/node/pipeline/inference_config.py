@@ -30,6 +30,7 @@ class Asking:
 
     @classmethod
     def of(cls, settings: Settings, generator: Generator) -> "Asking":
+        """The configuration from the parameters, for a generator. Raises InputError if it cannot be used."""
         own = generator.manifest.legend
         legend = read_legend(settings.legend, own) if settings.legend else own
         prompts = Prompts(legend, settings.expressions, settings.instances_class)

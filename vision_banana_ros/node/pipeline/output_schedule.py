@@ -77,8 +77,10 @@ class Schedule:
         self._took[key] = (before + NEWEST_PART * (seconds - before) if known else seconds), now
 
     def expected_s(self, groups: Collection[str]) -> float:
-        """At least how long a frame with these groups takes: as long as the longest of what was measured lately and is
-        part of it. 0 where nothing was: it is tried."""
+        """A lower bound of the processing time of a frame with these groups, in seconds.
+
+        It is the longest recent measurement of a subset of the groups; 0 if there is none, so that they are tried.
+        """
         now, wanted = time.monotonic(), frozenset(groups)
         return max((s for known, (s, when) in self._took.items() if known <= wanted and now - when < MEASURED_FOR_S), default=0.0)
 

@@ -62,6 +62,7 @@ class KeptPrompts:
             ) from error
 
     def unusable(self, why: str) -> InputError:
+        """The error for a stored file that cannot be used, with a solution."""
         return InputError(f"The kept prompts in {self.path} are not used: {why}. Set them again with persist, or delete the file.")
 
 

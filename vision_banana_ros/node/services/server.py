@@ -36,9 +36,14 @@ class Host(Protocol):
     slot: GeneratorSlot
     kept_prompts: KeptPrompts
 
-    def asking(self) -> Asking: ...
-    def stream(self, camera: str) -> Stream: ...
-    def submit(self, job: Callable[[], None]) -> None: ...
+    def asking(self) -> Asking:
+        """The current inference configuration."""
+
+    def stream(self, camera: str) -> Stream:
+        """The stream of a camera. Raises InputError if there is none of that name."""
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Queues a job for the worker thread."""
 
 
 class Services:

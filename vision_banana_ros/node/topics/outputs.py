@@ -33,6 +33,7 @@ class Outputs:
         self._publishers: dict[str, LifecyclePublisher] = {}
 
     def open(self) -> None:
+        """Creates the publishers."""
         for topic, message_type in OUTPUTS.items():
             self._publishers[topic] = self._create(topic, message_type, offered())
         if LabelInfo is None:
@@ -41,6 +42,7 @@ class Outputs:
             self._publishers[LABELS] = self._create(LABELS, LabelInfo, latched())
 
     def close(self) -> None:
+        """Destroys the publishers."""
         for publisher in self._publishers.values():
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers.clear()

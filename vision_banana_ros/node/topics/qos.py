@@ -50,8 +50,10 @@ def overridable() -> QoSOverridingOptions:
 
 
 def own_group() -> CallbackGroup:
-    """For topics, timers and so on that are destroyed before their node: a group keeps a little of everything that it ever
-    had, so it must go with them."""
+    """A callback group for subscriptions and timers that are destroyed before their node.
+
+    A group keeps references to everything it ever contained, so it must be destroyed with them.
+    """
     return ReentrantCallbackGroup()
 
 

@@ -94,8 +94,12 @@ class EmbreeCaster:
         return depth.reshape(size), instances.reshape(size)
 
     def trace(self, eye: np.ndarray, dirs: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The first surface of each ray and the last one behind glass, each with its depth; what the glass lets
-        through (N, 3) and what it adds (N, 3)."""
+        """Traces rays through glass.
+
+        Returns:
+            The first surface of each ray and the last one behind glass, each with its depth; the transmission of the glass (N, 3)
+            and the light that it adds (N, 3).
+        """
         origin = eye[shading.ORIGIN : shading.ORIGIN + 3]
         starts = np.broadcast_to(origin.astype(np.float32), dirs.shape).copy()
         back = self.meet(0, starts, dirs)

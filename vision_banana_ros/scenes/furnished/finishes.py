@@ -52,10 +52,12 @@ def sort_of(kind: str) -> str:
 
 
 def drawn(rng: Random, weights: dict[str, float]) -> str:
+    """One of the names, drawn with the given weights."""
     return rng.choices(list(weights), list(weights.values()))[0]
 
 
 def painted(rng: Random, kind: str, wide: float, high: float) -> Painted:
+    """A painted surface of a kind, `wide` by `high` metres."""
     return Painted(kind, rng.randrange(VARIANTS), (wide, high))
 
 
@@ -67,6 +69,7 @@ def tint(rng: Random, least: int = 200) -> RGB:
 
 
 def floor(rng: Random, kind: str) -> Finish:
+    """A random floor finish for a kind of room."""
     name = drawn(rng, FLOORS_OF[sort_of(kind)])
     word, (least, most), gloss = FLOORS[name]
     size = rng.uniform(least, most)
@@ -91,6 +94,7 @@ def front(rng: Random) -> Finish:
 
 
 def ceiling(rng: Random, kind: str) -> Finish:
+    """A random ceiling finish for a kind of room."""
     name = drawn(rng, CEILINGS[sort_of(kind)])
     if name == "plaster":  # which has a skirting at its lower edge
         shade = rng.randint(190, 245)

@@ -228,6 +228,7 @@ class Machine:
 
 @cache
 def machine() -> Machine:
+    """The OpenGL context and programs of this process, created on first use."""
     return Machine()
 
 
@@ -245,6 +246,7 @@ def projection(camera: Camera) -> np.ndarray:
 
 
 def matrix(of: np.ndarray) -> bytes:
+    """A matrix as OpenGL reads it: float32, column by column."""
     return bytes(np.ascontiguousarray(of.T, np.float32))
 
 

@@ -34,6 +34,7 @@ def either(home: Home, make: Maker, *roles: str) -> Piece:
 
 
 def people(home: Home, most: int) -> None:
+    """Adds up to `most` people."""
     for _ in range(home.rng.randint(0, most)):
         home.scatter(either(home, made.person, "person"), square=0.0)
 
@@ -114,6 +115,7 @@ def hang(home: Home, count: int) -> None:
 
 
 def along_walls(home: Home, makers: Sequence[Maker], count: int) -> None:
+    """Places `count` objects along the walls."""
     for _ in range(count):
         place = home.lean(home.rng.choice(makers)(home.rng), home.rng.uniform(0.01, 0.15))
         if place is not None:
@@ -231,6 +233,7 @@ def hall(home: Home) -> None:
 
 
 def warehouse(home: Home) -> None:
+    """Furnishes a warehouse."""
     rng = home.rng
     rows(home, lambda r: made.rack(r, home.height - 0.3), (1.6, 3.2), rng.choice((0.0, pi)), 26)
     for _ in range(rng.randint(2, 9)):
@@ -246,6 +249,7 @@ def warehouse(home: Home) -> None:
 
 
 def corridor(home: Home) -> None:
+    """Furnishes a corridor."""
     rng = home.rng
     for _ in range(rng.randint(3, 8)):
         home.fix(made.door(rng), 0.0, 0.3, hole=True)
@@ -272,6 +276,7 @@ def corridor(home: Home) -> None:
 
 
 def open_office(home: Home) -> None:
+    """Furnishes an open-plan office."""
     rng = home.rng
     facing = rng.choice((0.0, pi))
     for desk in rows(home, lambda r: either(home, made.desk, "desk") if r.random() < 0.3 else made.desk(r), (1.0, 1.8), facing, 14):
@@ -300,6 +305,7 @@ def laboratory(home: Home) -> None:
 
 
 def class_room(home: Home) -> None:
+    """Furnishes a class room."""
     rng = home.rng
     home.fix(made.whiteboard(rng), 0.9, solid=False)
     sitting = rng.choice((0.0, 0.0, 0.3, 0.8))
@@ -362,6 +368,7 @@ HALLS: dict[str, Plan] = {
 
 
 def hall_of(rng: Random, library: Library, split: Split, kind: str) -> Home:
+    """A furnished hall of a kind."""
     plan = HALLS[kind]
     home = Home(rng, library, split, kind, rng.uniform(*plan.wide), rng.uniform(*plan.deep), rng.uniform(*plan.high))
     walls_around(home)

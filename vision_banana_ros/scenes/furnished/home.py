@@ -58,6 +58,7 @@ class Home(Site):
         return replace(piece)
 
     def item(self, index: int) -> Item:
+        """The model of the object with this index."""
         piece = self.placed[index].thing
         assert isinstance(piece, Piece) and piece.item is not None
         return piece.item
@@ -183,6 +184,7 @@ class Home(Site):
 
 
 def surfaces(library: Library, category: str, *, without: Iterable[str] = ()) -> list[Surface]:
+    """The surface pictures of a category in the library, except those named in `without`."""
     return [s for s in library.surfaces if s.category == category and s.name not in without]
 
 
@@ -194,6 +196,7 @@ def tinted(rng: Random, low: int = 205) -> RGB:
 
 
 def floor_finish(rng: Random, library: Library, kind: str) -> Finish:
+    """A random floor finish for a kind of room."""
     outdoor = kind == "yard"
     found = [s for s in surfaces(library, "Floor") if (s.name in GROUND) == outdoor]
     if kind in ("kitchen", "bathroom"):
@@ -207,6 +210,7 @@ def floor_finish(rng: Random, library: Library, kind: str) -> Finish:
 
 
 def wall_finish(rng: Random, library: Library, kind: str) -> Finish:
+    """A random wall finish for a kind of room."""
     found = surfaces(library, "Wall", without=("Box tree",))
     tiles = [s for s in found if "tile" in s.name.lower() or "Marble" in s.name]
     if kind in ("bathroom", "kitchen") and tiles and rng.random() < 0.6:
@@ -297,6 +301,7 @@ def neighbours(home: Home, below: float) -> None:
 
 
 def walls_around(home: Home) -> None:
+    """Adds the walls around the room."""
     w, d = home.width, home.depth
     for k, (x, y, length) in enumerate(((0.0, 0.5 * d, w), (-0.5 * w, 0.0, d), (0.0, -0.5 * d, w), (0.5 * w, 0.0, d))):
         home.walls.append(Wall(x, y, k * 0.5 * pi, length))

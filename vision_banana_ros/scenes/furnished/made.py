@@ -37,20 +37,24 @@ def colored(rng: Random, *names: str, gloss: float | None = None) -> Paint:
 
 
 def steel(rng: Random) -> Paint:
+    """Random brushed steel."""
     shade = rng.randint(60, 200)
     return Paint((shade, shade, min(255, shade + 3)), gloss=rng.uniform(0.2, 0.6), sharpness=rng.uniform(20, 60))
 
 
 def dark(rng: Random) -> Paint:
+    """Random dark plastic."""
     shade = rng.randint(12, 50)
     return Paint((shade, shade, shade + 2), gloss=rng.uniform(0.0, 0.3))
 
 
 def wooden(rng: Random, span: float = 1.0) -> Paint:
+    """Random wood, whose picture spans `span` metres."""
     return covered(rng, "wood", span, rng.uniform(0.0, 0.2))
 
 
 def cloth(rng: Random, span: float = 0.6) -> Paint:
+    """Random cloth, whose picture spans `span` metres."""
     return covered(rng, "fabric", span)
 
 
@@ -130,6 +134,7 @@ def barrel(rng: Random) -> Piece:
 
 
 def cone(rng: Random) -> Piece:
+    """A random cone."""
     h = rng.choice((0.2, 0.3, 0.45, 0.5, 0.7, 0.9)) * rng.uniform(0.9, 1.1)
     paint = colored(rng, "orange", "orange", "orange", "red", "yellow", "blue", "green")
     band = Paint((235, 235, 230))
@@ -145,6 +150,7 @@ def cone(rng: Random) -> Piece:
 
 
 def ball(rng: Random) -> Piece:
+    """A random ball."""
     r = rng.choice((0.033, 0.06, 0.11, 0.11, 0.12, 0.2, 0.33))
     paint = covered(rng, "fabric", 0.0) if rng.random() < 0.25 else colored(rng)
     return Shape().ball((0, 0, r), r, paint, fine=20).piece("ball", material="plastic")
@@ -304,6 +310,7 @@ def pillar(rng: Random, height: float) -> Piece:
 
 
 def tripod(rng: Random) -> Piece:
+    """A random tripod."""
     h, spread, paint = rng.uniform(0.9, 2.4), rng.uniform(0.3, 0.7), rng.choice((dark, steel))(rng)
     turn = rng.uniform(0, 2 * pi)
     shape = Shape()
@@ -319,6 +326,7 @@ def tripod(rng: Random) -> Piece:
 
 
 def extinguisher(rng: Random) -> Piece:
+    """A random fire extinguisher."""
     r, h = 0.07, rng.uniform(0.4, 0.55)
     red = colored(rng, "red", gloss=0.4)
     shape = Shape().turn([(0, 0), (r, 0), (r, 0.75 * h), (0.35 * r, 0.88 * h), (0.3 * r, h), (0, h)], red)
@@ -348,6 +356,7 @@ def trolley(rng: Random) -> Piece:
 
 
 def ladder(rng: Random) -> Piece:
+    """A random ladder."""
     h, w = rng.uniform(1.2, 2.8), rng.uniform(0.35, 0.5)
     paint, lean = rng.choice((steel, colored))(rng), rng.uniform(0.25, 0.35)
     shape = Shape()
@@ -363,6 +372,7 @@ def ladder(rng: Random) -> Piece:
 
 
 def bin_(rng: Random) -> Piece:
+    """A random bin."""
     r, h = rng.uniform(0.12, 0.3), rng.uniform(0.28, 0.9)
     paint = rng.choice((colored, steel, dark))(rng)
     shape = Shape().turn([(0, 0), (0.8 * r, 0), (r, h), (r + 0.01, h), (0.9 * r, h - 0.02), (0.85 * r, 0.5 * h), (0, 0.5 * h)], paint)
@@ -396,6 +406,7 @@ def fence(rng: Random, height: float) -> Piece:
 def table(
     rng: Random, wide: tuple[float, float] = (0.8, 2.0), high: tuple[float, float] = (0.68, 0.78), noun: str = "table"
 ) -> Piece:
+    """A random table of a width and height drawn from ranges in metres."""
     w, d, h = rng.uniform(*wide), rng.uniform(0.55, 0.95), rng.uniform(*high)
     top = rng.choice((wooden, wooden, colored, covered_top))(rng)
     leg = rng.choice((steel, dark, wooden))(rng)
@@ -431,10 +442,12 @@ def table(
 
 
 def covered_top(rng: Random) -> Paint:
+    """Random table top."""
     return covered(rng, rng.choice(("linoleum", "tiles", "metal", "fabric")), 0.8, rng.uniform(0.0, 0.3))
 
 
 def desk(rng: Random) -> Piece:
+    """A random desk."""
     return table(rng, (1.1, 1.9), (0.7, 0.76), "desk")
 
 
@@ -498,6 +511,7 @@ def chair(rng: Random) -> Piece:
 
 
 def sofa(rng: Random) -> Piece:
+    """A random sofa."""
     seats = rng.choice((1, 2, 2, 3))
     w, d, seat, high = 0.3 + 0.62 * seats, rng.uniform(0.75, 1.0), rng.uniform(0.36, 0.46), rng.uniform(0.7, 0.95)
     cover = cloth(rng) if rng.random() < 0.75 else covered(rng, "fabric", 3.0, 0.25)
@@ -583,6 +597,7 @@ def plant(rng: Random) -> Piece:
 
 
 def covered_pot(rng: Random) -> Paint:
+    """Random pot."""
     return covered(rng, rng.choice(("tiles", "concrete", "wood")), 0.5)
 
 
@@ -640,6 +655,7 @@ def person(rng: Random, sitting: bool = False) -> Piece:
 
 
 def cup(rng: Random) -> Piece:
+    """A random cup or mug."""
     r, h = rng.uniform(0.03, 0.05), rng.uniform(0.07, 0.13)
     paint = (
         once(rng, "printed")
@@ -663,6 +679,7 @@ def cup(rng: Random) -> Piece:
 
 
 def bottle(rng: Random) -> Piece:
+    """A random bottle."""
     r, h = rng.uniform(0.03, 0.045), rng.uniform(0.18, 0.33)
     paint = colored(rng, "green", "brown", "white", "blue", "black", gloss=0.4)
     shape = Shape().turn([(0, 0), (r, 0), (r, 0.62 * h), (0.35 * r, 0.82 * h), (0.35 * r, h), (0, h)], paint)
@@ -685,10 +702,12 @@ def books(rng: Random) -> Piece:
 
 
 def paper(rng: Random) -> Piece:
+    """A random paper."""
     return Shape().box((0, 0, 0.001), (0.21, 0.297, 0.002), once(rng, "printed")).piece("paper")
 
 
 def monitor(rng: Random) -> Piece:
+    """A random monitor."""
     w, h = rng.choice(((0.48, 0.28), (0.53, 0.31), (0.61, 0.36), (0.38, 0.3), (0.8, 0.35)))
     low, case = rng.uniform(0.08, 0.2), dark(rng) if rng.random() < 0.8 else colored(rng, "gray", "white")
     shape = Shape().box((0, 0, low + h / 2), (w + 0.02, 0.03, h + 0.03), case)
@@ -699,6 +718,7 @@ def monitor(rng: Random) -> Piece:
 
 
 def keyboard(rng: Random) -> Piece:
+    """A random keyboard."""
     base = dark(rng) if rng.random() < 0.7 else colored(rng, "white", "gray")
     w = rng.uniform(0.3, 0.45)
     shape = Shape().box((0, 0, 0.01), (w, 0.14, 0.02), base)
@@ -711,6 +731,7 @@ def keyboard(rng: Random) -> Piece:
 
 
 def computer(rng: Random) -> Piece:
+    """A random computer."""
     w, d, h = rng.uniform(0.16, 0.22), rng.uniform(0.35, 0.48), rng.uniform(0.34, 0.48)
     case = dark(rng) if rng.random() < 0.7 else colored(rng, "gray", "white")
     shape = Shape().box((0, 0, h / 2), (w, d, h), case)
@@ -792,6 +813,7 @@ def door(rng: Random) -> Piece:
 
 
 def colored_leaf(rng: Random) -> Paint:
+    """Random leaf colour."""
     rgb = rng.choice(
         ((225, 225, 220), (200, 195, 185), (120, 130, 140), (60, 80, 110), (110, 45, 40), (70, 95, 80), (150, 120, 90), (90, 92, 95))
     )
@@ -813,6 +835,7 @@ def poster(rng: Random) -> Piece:
 
 
 def whiteboard(rng: Random) -> Piece:
+    """A random whiteboard."""
     w, h = rng.uniform(1.0, 3.2), rng.uniform(0.8, 1.3)
     frame = steel(rng)
     shape = Shape().box((0, 0, h / 2), (w, 0.02, h), once(rng, "board"))
@@ -825,6 +848,7 @@ def whiteboard(rng: Random) -> Piece:
 
 
 def radiator(rng: Random) -> Piece:
+    """A random radiator."""
     w, h, d = rng.uniform(0.6, 2.0), rng.uniform(0.3, 0.9), rng.uniform(0.06, 0.14)
     paint = colored(rng, "white", "white", "gray")
     shape, n = Shape(), int(w / 0.07)
@@ -851,6 +875,7 @@ def curtain(rng: Random, height: float) -> Piece:
 
 
 def socket(rng: Random) -> Piece:
+    """A random socket."""
     n = rng.choice((1, 1, 2, 3, 8))
     paint = Paint((225, 225, 220)) if rng.random() < 0.8 else dark(rng)
     shape = Shape().box((0, 0, 0.04), (0.08 * n, 0.014, 0.08), paint)

@@ -49,6 +49,7 @@ class Paint:
     alpha: float = 1.0
 
     def row(self) -> np.ndarray:
+        """The paint as a row of numbers for the compiled code."""
         row = np.zeros(MATERIAL_COLUMNS, np.float32)
         row[COLOR : COLOR + 3] = (np.array(self.rgb) / 255.0) ** 2.2
         row[ALPHA], row[GLOSS], row[SHARPNESS], row[GLOW], row[TEXTURE] = self.alpha, self.gloss, self.sharpness, self.glow, -1
@@ -98,6 +99,7 @@ class Shape:
         return self
 
     def quad(self, corner: Point, right: Point, up: Point, paint: Paint) -> "Shape":
+        """Adds a parallelogram with a corner and two edges, in metres."""
         a, r, u = (np.asarray(v, float) for v in (corner, right, up))
         return self.add(np.stack([a, a + r, a + r + u, a + u]), paint)
 
@@ -227,4 +229,5 @@ def mean_color(paint: Paint) -> RGB:
 
 
 def tinted(paint: Paint, rgb: RGB) -> Paint:
+    """The paint multiplied by a colour."""
     return replace(paint, rgb=rgb)

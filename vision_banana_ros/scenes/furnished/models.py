@@ -62,10 +62,12 @@ class Model:
     supports: np.ndarray
 
     def save(self, path: Path) -> None:
+        """Writes the model as .npz."""
         np.savez_compressed(path, **{f.name: getattr(self, f.name) for f in fields(self)})
 
     @staticmethod
     def load(path: Path) -> "Model":
+        """Reads a model from .npz."""
         with np.load(path, allow_pickle=False) as data:
             return Model(**{f.name: data[f.name] for f in fields(Model)})
 

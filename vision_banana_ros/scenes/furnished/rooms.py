@@ -64,6 +64,7 @@ def dine(home: Home) -> None:
 
 
 def living_room(home: Home) -> None:
+    """Furnishes a living room."""
     rng = home.rng
     if rng.random() < 0.6:
         rug = home.pick("rug", most=(2.8, 2.8, 0.08))
@@ -91,6 +92,7 @@ def living_room(home: Home) -> None:
 
 
 def bedroom(home: Home) -> None:
+    """Furnishes a bedroom."""
     rng = home.rng
     bed = home.against("bed")
     for side in (1, 3):
@@ -165,6 +167,7 @@ def kitchen(home: Home) -> None:
 
 
 def bathroom(home: Home) -> None:
+    """Furnishes a bathroom."""
     rng = home.rng
     for roles in (("bathtub", "shower"), ("washbasin",), ("toilet",), ("kitchen unit",), ("toilet", "washbasin")):
         if rng.random() < (0.3 if roles == ("kitchen unit",) else 0.85) and (piece := home.pick(*roles)):
@@ -182,6 +185,7 @@ def bathroom(home: Home) -> None:
 
 
 def office(home: Home) -> None:
+    """Furnishes an office."""
     rng = home.rng
     for _ in range(rng.randint(1, 4)):
         free = rng.random() < 0.5
@@ -213,6 +217,7 @@ def workshop(home: Home) -> None:
 
 
 def yard(home: Home) -> None:
+    """Furnishes a yard."""
     rng = home.rng
     for roles, count in (
         (("car", "car", "car", "truck"), rng.randint(0, 3)), (("tree",), rng.randint(1, 4)), (("hedge",), rng.randint(0, 4)),
@@ -317,6 +322,7 @@ ROOMS: dict[str, tuple[Callable[[Home], None], tuple[float, float], tuple[float,
 
 
 def indoors(rng: Random, library: Library, split: Split, kind: str, edition: int) -> Home:
+    """A furnished room of a kind."""
     fill, wide, deep = ROOMS[kind]
     home = Home(rng, library, split, kind, rng.uniform(*wide), rng.uniform(*deep), rng.uniform(2.4, 3.1), edition)
     walls_around(home)

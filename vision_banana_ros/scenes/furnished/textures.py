@@ -32,6 +32,7 @@ class Painted:
 
     @property
     def id(self) -> str:
+        """The name of the picture, the same for equal pictures."""
         return f"painted {self.kind} {self.number}{' small' if self.small else ''}"
 
     def texels(self) -> tuple[np.ndarray, int, int]:
@@ -41,17 +42,21 @@ class Painted:
 
 @lru_cache(maxsize=128)
 def texels(kind: str, number: int) -> tuple[np.ndarray, int, int]:
+    """The texels of a texture with their mip levels, log2 width, log2 height."""
     return levels(paint(kind, number))
 
 
 @lru_cache(maxsize=512)
 def small_texels(kind: str, number: int) -> tuple[np.ndarray, int, int]:
+    """The same for a small texture."""
     return levels(cv2.resize(paint(kind, number), (SIDE // 2, SIDE // 2), interpolation=cv2.INTER_AREA))
 
 
 def levels(picture: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """Texels with their mip levels, log2 width, log2 height. Averages display values, unlike `models.mips`: ten times
-    faster, and surfaces have little contrast."""
+    """Texels with their mip levels, log2 width, log2 height.
+
+    Averages gamma-encoded values, unlike `models.mips`: ten times faster, and these surfaces have little contrast.
+    """
     log = picture.shape[0].bit_length() - 1
     found = [picture]
     while len(found[-1]) > 1:
@@ -123,11 +128,12 @@ def pick(rng: Rng, *colors: Color) -> np.ndarray:
 
 
 def plain(color: np.ndarray) -> np.ndarray:
+    """A texture of one colour."""
     return np.broadcast_to(color, (SIDE, SIDE, 3)).astype(np.float32)
 
 
 def mix(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """b where `share` (H, W) is 1, a where it is 0."""
+    """B where `share` (H, W) is 1, a where it is 0."""
     return a + (b - a) * np.clip(share, 0, 1)[..., None]
 
 
@@ -185,6 +191,7 @@ def each(rng: Rng, column: np.ndarray, row: np.ndarray, spread: float) -> np.nda
 
 
 def carpet(rng: Rng) -> np.ndarray:
+    """A random texture of carpet."""
     color = pick(
         rng,
         (0.36, 0.35, 0.35),
@@ -215,6 +222,7 @@ def carpet(rng: Rng) -> np.ndarray:
 
 
 def parquet(rng: Rng) -> np.ndarray:
+    """A random texture of parquet."""
     color = pick(
         rng, (0.62, 0.45, 0.28), (0.5, 0.35, 0.22), (0.72, 0.57, 0.4), (0.36, 0.24, 0.16), (0.55, 0.5, 0.45), (0.66, 0.52, 0.38)
     )
@@ -286,6 +294,7 @@ def painted_floor(rng: Rng) -> np.ndarray:
 
 
 def tiles(rng: Rng) -> np.ndarray:
+    """A random texture of tiles."""
     color = pick(
         rng,
         (0.75, 0.73, 0.69),
@@ -307,6 +316,7 @@ def tiles(rng: Rng) -> np.ndarray:
 
 
 def linoleum(rng: Rng) -> np.ndarray:
+    """A random texture of linoleum."""
     color = pick(rng, (0.6, 0.57, 0.5), (0.45, 0.5, 0.5), (0.66, 0.6, 0.48), (0.5, 0.45, 0.42), (0.38, 0.42, 0.48), (0.72, 0.7, 0.66))
     picture = vary(plain(color), 0.02 * field(rng, SMOOTH), 0.04 * streaks(rng, 0.8, 4))
     for _ in range(int(rng.integers(1, 4))):
@@ -319,6 +329,7 @@ def linoleum(rng: Rng) -> np.ndarray:
 
 
 def asphalt(rng: Rng) -> np.ndarray:
+    """A random texture of asphalt."""
     color = pick(rng, (0.36, 0.36, 0.37), (0.28, 0.28, 0.29), (0.46, 0.45, 0.44))
     picture = vary(plain(color), 0.22 * field(rng, 0.1), 0.06 * field(rng, NATURAL), 0.06 * field(rng, SMOOTH))
     return worn(rng, picture, 0.5)
@@ -368,6 +379,7 @@ def plaster(rng: Rng) -> np.ndarray:
 
 
 def wallpaper(rng: Rng) -> np.ndarray:
+    """A random texture of wallpaper."""
     color = pick(rng, (0.82, 0.78, 0.7), (0.7, 0.74, 0.7), (0.75, 0.68, 0.66), (0.66, 0.7, 0.78), (0.86, 0.84, 0.8))
     other = np.clip(color * rng.uniform(0.75, 1.15) + rng.normal(0, 0.05, 3), 0, 1).astype(np.float32)
     x, y = grid()
@@ -384,6 +396,7 @@ def wallpaper(rng: Rng) -> np.ndarray:
 
 
 def bricks(rng: Rng) -> np.ndarray:
+    """A random texture of bricks."""
     color = pick(
         rng, (0.55, 0.3, 0.22), (0.62, 0.42, 0.3), (0.7, 0.6, 0.45), (0.4, 0.26, 0.22), (0.82, 0.81, 0.78), (0.6, 0.58, 0.55)
     )
@@ -589,6 +602,7 @@ def carton(rng: Rng) -> np.ndarray:
 
 
 def wood(rng: Rng) -> np.ndarray:
+    """A random texture of wood."""
     color = pick(
         rng, (0.6, 0.45, 0.3), (0.72, 0.58, 0.42), (0.42, 0.28, 0.18), (0.3, 0.2, 0.14), (0.8, 0.74, 0.64), (0.55, 0.5, 0.44)
     )
@@ -597,6 +611,7 @@ def wood(rng: Rng) -> np.ndarray:
 
 
 def metal(rng: Rng) -> np.ndarray:
+    """A random texture of metal."""
     color = pick(
         rng,
         (0.55, 0.56, 0.57),
@@ -614,6 +629,7 @@ def metal(rng: Rng) -> np.ndarray:
 
 
 def fabric(rng: Rng) -> np.ndarray:
+    """A random texture of fabric."""
     x, y = grid()
     a, b = (0.75 * random_color(rng, 0.9) + 0.04 for _ in range(2))
     picture = vary(plain(a), 0.1 * field(rng, 0.2), 0.08 * field(rng, SMOOTH))

@@ -60,8 +60,10 @@ class Edit:
 
 
 def draw_edit(view: View, rng: np.random.Generator, kinds: tuple[str, ...] = ()) -> Edit | None:
-    """An edit that can be seen in this view, of one of `kinds` (default: any); None where there is nothing to edit so, and
-    in worlds of models, which have no solids to edit."""
+    """A random edit that is visible in this view, of one of `kinds` (default: any).
+
+    None if there is nothing to edit, and in furnished worlds, which have no solids.
+    """
     if view.world.caster is not None:
         return None
     for kind in rng.permutation(kinds or KINDS):

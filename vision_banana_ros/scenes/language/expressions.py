@@ -124,6 +124,7 @@ def is_a(seen: Seen, noun: str) -> Verdict:
 
 
 def plural(noun: str) -> str:
+    """The plural of a noun."""
     if noun in PLURALS:
         return PLURALS[noun]
     if noun.endswith("s") and not noun.endswith(("ss", "us")):
@@ -134,6 +135,7 @@ def plural(noun: str) -> str:
 
 
 def alike(a: str, b: str) -> bool:
+    """Whether two nouns name the same kind of thing."""
     return a != b and any({a, b} == pair for pair in ALIKE)
 
 
@@ -198,15 +200,18 @@ class Speaker:
     # ---- the parts of phrases
 
     def pick(self, options: Iterable):  # type: ignore[no-untyped-def, type-arg]
+        """A random one of the options."""
         listed = list(options)
         return listed[int(self.rng.integers(len(listed)))]
 
     def noun(self, target: Seen) -> str:
+        """A noun for the object."""
         o = target.object
         return o.class_name if self.rng.random() < 0.5 and o.class_name not in OWN_NAME else self.named(o)
 
     @staticmethod
     def named(o: WorldObject) -> str:
+        """The object's own name, or that of its class."""
         return "glass" if o.class_name == "glass" else o.name
 
     def describe(self, target: Seen, rich: bool) -> Phrase:
@@ -224,9 +229,11 @@ class Speaker:
         return None if any(v is None for _, v in verdicts) else [s for s, v in verdicts if v]
 
     def means(self, phrase: Phrase, target: Seen) -> bool:
+        """Whether the phrase describes the object."""
         return self.rivals(phrase) == [target]
 
     def say(self, words: str, targets: Iterable[Seen]) -> Expression:
+        """An expression with the mask of its targets."""
         wanted = [s.object.instance for s in targets]
         return Expression(words, np.isin(self.view.instances, wanted))
 
@@ -245,6 +252,7 @@ class Speaker:
     # ---- what may be said; each returns None where it does not work out
 
     def plain(self, target: Seen) -> Expression | None:
+        """An expression by noun and attributes alone."""
         phrase = self.describe(target, rich=bool(self.rng.random() < 0.7))
         return self.say(f"the {phrase.words}", [target]) if self.means(phrase, target) else None
 
@@ -472,16 +480,19 @@ class Speaker:
     MISSES = ((absent, 4), (miscolored, 4), (misplaced, 2), (miscounted, 1))
 
     def draw(self, choices: tuple) -> Callable:  # type: ignore[type-arg]
+        """One of the ways to describe, drawn by weight."""
         weights = np.array([w for _, w in choices], float)
         return choices[int(self.rng.choice(len(choices), p=weights / weights.sum()))][0]
 
     def hit(self) -> Expression | None:
+        """An expression that matches at least one object, or None."""
         style = self.draw(self.STYLES)
         if style is Speaker.stuff:
             return self.stuff(None)  # type: ignore[arg-type]
         return style(self, self.pick(self.targets)) if self.targets else None
 
     def miss(self) -> Expression | None:
+        """An expression that matches nothing, or None."""
         words = self.draw(self.MISSES)(self)
         return None if words is None else Expression(f"the {words}", np.zeros(self.view.instances.shape, bool), False)
 

@@ -12,8 +12,10 @@ from vision_banana_ros.scenes.viewpoints import glance
 
 
 def worth(depth: np.ndarray, people: bool) -> float:
-    """Below zero where something stands right before the lens or nothing can be seen; best where near and far are mixed
-    and people are in sight."""
+    """A score of a camera position.
+
+    Negative if an object is right in front of the lens or nothing is visible; highest with near and far objects and people.
+    """
     seen = np.isfinite(depth)
     if seen.mean() < 0.3 or depth.min() < 0.25:
         return -1.0

@@ -36,6 +36,7 @@ class StreetCaster(EmbreeCaster):
         added: np.ndarray,
         rgb: np.ndarray,
     ) -> None:
+        """Adds reflections of the street and the sky; see `Caster`."""
         n = len(back)
         share, light = np.empty(n, np.float32), np.zeros((n, 3), np.float32)
         starts, towards, which = np.empty((n, 3), np.float32), np.empty((n, 3), np.float32), np.empty(n, np.int64)

@@ -16,6 +16,7 @@ WARM = Paint((255, 235, 190), glow=0.25)
 
 
 def pole(shape: Shape, height: float, radius: float, paint: int, x: float = 0.0, y: float = 0.0) -> None:
+    """Adds a vertical pole, in metres."""
     shape.tubes(np.array([[x, y, 0.0]]), np.array([[x, y, height]]), radius, 0.8 * radius, paint, 8)
 
 
@@ -51,6 +52,7 @@ def lamp(rng: Generator) -> Shape:
 
 
 def sign(rng: Generator) -> Shape:
+    """A random traffic sign."""
     shape = Shape()
     steel = shape.paint(STEEL)
     height = rng.uniform(2.2, 3.0)
@@ -127,6 +129,7 @@ def signal(rng: Generator) -> Shape:
 
 
 def bollard(rng: Generator) -> Shape:
+    """A random bollard."""
     shape = Shape()
     tone = [(40, 42, 44), (150, 150, 150), (200, 60, 40), (230, 225, 215)][int(rng.integers(4))]
     paint = shape.paint(Paint(tone, gloss=0.15))
@@ -157,6 +160,7 @@ def bin_(rng: Generator) -> Shape:
 
 
 def cabinet(rng: Generator) -> Shape:
+    """A random cabinet."""
     shape = Shape()
     tone = [(120, 126, 120), (90, 100, 92), (150, 148, 140), (160, 40, 36)][int(rng.integers(4))]
     wide, deep, high = rng.uniform(0.2, 0.7), rng.uniform(0.15, 0.25), rng.uniform(0.9, 1.5)
@@ -191,6 +195,7 @@ def shelter(rng: Generator) -> Shape:
 
 
 def bench(rng: Generator) -> Shape:
+    """A random bench."""
     shape = Shape()
     wood, iron = shape.paint(Paint((134, 100, 66), "boards", int(rng.integers(3)))), shape.paint(IRON)
     half = rng.uniform(0.7, 1.0)
@@ -206,6 +211,7 @@ def bench(rng: Generator) -> Shape:
 
 
 def cone(rng: Generator) -> Shape:
+    """A traffic cone."""
     shape = Shape()
     orange, white = shape.paint(Paint((232, 86, 30), gloss=0.1)), shape.paint(Paint((235, 235, 230), gloss=0.1))
     z = np.array([0.03, 0.25, 0.4, 0.52, 0.7])

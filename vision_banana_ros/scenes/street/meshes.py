@@ -35,8 +35,10 @@ STREET_COLUMNS = MATERIAL_COLUMNS + 3
 
 @dataclass(frozen=True)
 class Paint:
-    """A surface. `picture` names a kind of `textures.MAKERS`, `copy` which one of them (modulo how many there are);
-    `rgb` tints it, 0-255 as a display shows it."""
+    """A surface.
+
+    `picture` names a kind of `textures.MAKERS`, `copy` which one of them (modulo their number); `rgb` is its tint, sRGB 0-255.
+    """
 
     rgb: RGB = (255, 255, 255)
     picture: str = ""
@@ -50,6 +52,7 @@ class Paint:
     thin: float = 0.0
 
     def row(self) -> np.ndarray:
+        """The paint as a row of numbers for the compiled code."""
         row = np.zeros(STREET_COLUMNS, np.float32)
         row[COLOR : COLOR + 3] = (np.array(self.rgb) / 255.0) ** 2.2
         row[ALPHA], row[GLOSS], row[SHARPNESS], row[GLOW] = 1.0, self.gloss, self.sharpness, self.glow

@@ -67,8 +67,10 @@ class Path:
         step: float = 3.0,
         upright: bool = False,
     ) -> None:
-        """A ribbon from t0 (at height z0) to t1 (z1). Its picture spans `along` by `across` metres, or `metres` both ways;
-        where it is `upright`, the picture stands on the path."""
+        """A ribbon from t0 (at height z0) to t1 (z1).
+
+        Its texture spans `along` by `across` metres, or `metres` both ways; with `upright` the texture stands on the path.
+        """
         if s1 - s0 < 0.01 or abs(t1 - t0) + abs(z1 - z0) < 1e-3:
             return
         s = np.linspace(s0, s1, 2 if self.straight else max(2, int((s1 - s0) / step) + 1))

@@ -33,6 +33,8 @@ class Profile:
 
 
 def profile_of(rng: Random, kind: str) -> Profile:
+    """A random cross section for a kind of road."""
+
     def two(draw) -> tuple[float, float]:  # type: ignore[no-untyped-def]
         a = draw()
         return (a, a) if rng.random() < 0.6 else (a, draw())

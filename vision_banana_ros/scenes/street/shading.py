@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # mypy: disallow-untyped-defs=False
-"""How streets look: the light of `furnished.shading` with dirt of all scales, leaves that light shines through, paint and
-panes that mirror their surroundings, and a sky with clouds."""
+"""Shading of streets: that of `furnished.shading` with dirt, translucent leaves, reflections and a sky with clouds."""
 
 import math
 

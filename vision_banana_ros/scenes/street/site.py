@@ -32,6 +32,7 @@ def house_of(kind: str, variant: int) -> tuple[Mesh, list[tuple[Mesh, float, flo
 
 
 def wide_of(kind: str, variant: int) -> float:
+    """The width of a house in metres."""
     return float(np.ptp(house_of(kind, variant)[0].corners[..., 0]))
 
 
@@ -82,6 +83,7 @@ class Street:
         return thing
 
     def free(self, x: float, y: float, radius: float) -> bool:
+        """Whether a circle is free of other round objects; metres."""
         return all(hypot(x - a, y - b) > radius + r for a, b, r in self.round)
 
     # ---- vehicles
@@ -130,6 +132,7 @@ class Street:
         return long
 
     def someone(self, path: Path, s: float, t: float, yaw: float, pose: str = "") -> None:
+        """Adds a person at arc length `s` and offset `t` of a path, in metres."""
         rng = self.rng
         pose = pose or rng.choice(("walk", "walk", "stand"))
         mesh = people.person(pose, rng.randrange(people.VARIANTS))
@@ -148,12 +151,14 @@ class Street:
             self.bike(path, s, t, yaw)
 
     def bike(self, path: Path, s: float, t: float, yaw: float) -> None:
+        """Adds a bicycle with its rider."""
         rng = self.rng
         name, rgb = rng.choice([(n, c) for n, c, _ in vehicles.PAINTS])
         mesh = vehicles.bicycle(rng.randrange(8)).painted(p0=Paint(rgb, gloss=0.3, sharpness=60.0))
         self.put(mesh, "vehicle", "bicycle", path, s, t, yaw, color=name, rgb=rgb, material="metal", clear=0.6)
 
     def plant(self, path: Path, s: float, t: float, kind: str = "", scale: float = 0.0) -> None:
+        """Adds a plant."""
         rng = self.rng
         if kind == "bush":
             self.put(
@@ -173,6 +178,7 @@ class Street:
         self.put(mesh, "plant", "tree", path, s, t, rng.uniform(0, 6.3), z=-0.05, scale=scale or rng.uniform(0.75, 1.2), clear=0.6)
 
     def species(self) -> str:
+        """A random species of tree."""
         bare = 0.75 if self.season < 0.18 else 0.04
         return (
             "bare"
@@ -187,6 +193,7 @@ class Street:
         self.put(mesh, class_name or kind, kind, path, s, t, yaw, clear=0.5 if kind != "bus shelter" else 2.0)
 
     def house(self, kind: str, variant: int, path: Path, s: float, t: float, yaw: float) -> None:
+        """Adds a house."""
         rng = self.rng
         mesh, doors = house_of(kind, variant)
         tint = mesh.paints[0]

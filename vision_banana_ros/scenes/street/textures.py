@@ -99,6 +99,7 @@ def road(rng: Generator) -> Picture:
 
 
 def plain_asphalt(rng: Generator) -> Picture:
+    """A random texture of plain asphalt."""
     return paint((255 / 1.6,) * 3, asphalt(rng)[..., None] * hue(rng, 512, 512, 0.012))
 
 
@@ -138,6 +139,7 @@ def brick(rng: Generator) -> Picture:
 
 
 def ashlar(rng: Generator) -> Picture:
+    """A random texture of ashlar."""
     rows = int(rng.choice((6, 8, 10)))
     return paint((185.0,) * 3, blocks(rng, rows, rows // 2, 3, 0.5, 0.07, rng.uniform(0.6, 1.0), 0.03), 20)
 
@@ -152,6 +154,7 @@ def plaster(rng: Generator) -> Picture:
 
 
 def concrete(rng: Generator) -> Picture:
+    """A random texture of concrete."""
     light = rough(rng, 0.05, 0.08) * (1.0 - 0.1 * np.clip(noise(rng, 512, 512, 1.2, 8.0), 0, 3)[..., None])
     n = int(rng.choice((1, 2)))
     for k in range(n):
@@ -188,6 +191,7 @@ def slabs(rng: Generator) -> Picture:
 
 
 def kerb(rng: Generator) -> Picture:
+    """A random texture of kerb."""
     light = rough(rng, 0.12, 0.1)
     light[:, :8] *= 0.5
     return paint((185.0,) * 3, light)
@@ -204,6 +208,7 @@ def grass(rng: Generator) -> Picture:
 
 
 def earth(rng: Generator) -> Picture:
+    """A random texture of earth."""
     return paint((160.0,) * 3, rough(rng, 0.18, 0.12, 0.03))
 
 
@@ -218,6 +223,7 @@ def roof_tiles(rng: Generator) -> Picture:
 
 
 def bark(rng: Generator) -> Picture:
+    """A random texture of bark."""
     light = 1.0 + 0.3 * noise(rng, 128, 128, 0.8, 4.0)
     return paint((170.0,) * 3, np.clip(light, 0.2, 2.0))
 
@@ -410,6 +416,7 @@ def shop(rng: Generator) -> Picture:
 
 
 def door(rng: Generator) -> Picture:
+    """A random texture of door."""
     height, width = 128, 64
     tone = rng.choice([(60, 40, 28), (110, 70, 40), (40, 60, 90), (120, 30, 30), (30, 70, 50), (200, 198, 190), (50, 52, 56)]).astype(
         float
@@ -475,6 +482,7 @@ def sign_board(rng: Generator) -> Picture:
 
 
 def plate(rng: Generator) -> Picture:
+    """A random texture of plate."""
     out = np.full((32, 128, 3), 235, np.uint8)
     if rng.random() < 0.25:
         out[:] = (230, 190, 40)
@@ -540,11 +548,13 @@ def marking(rng: Generator) -> Picture:
 
 
 def cloth(rng: Generator) -> Picture:
+    """A random texture of cloth."""
     light = np.clip(1.0 + 0.22 * noise(rng, 128, 128, 1.2) + 0.05 * noise(rng, 128, 128, 0.1), 0.3, 1.6)
     return paint((180.0,) * 3, light)
 
 
 def poster(rng: Generator) -> Picture:
+    """A random texture of poster."""
     out = np.ones((128, 64, 3), np.float32) * rng.uniform(30, 230, 3)
     for _ in range(int(rng.integers(2, 6))):
         x, y = int(rng.uniform(0, 60)), int(rng.uniform(0, 120))
@@ -558,6 +568,7 @@ def poster(rng: Generator) -> Picture:
 
 
 def white(rng: Generator) -> Picture:
+    """A white texture."""
     return np.full((2, 2, 4), 255, np.uint8)
 
 
