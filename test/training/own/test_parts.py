@@ -164,7 +164,7 @@ def painted_ramp(log_m, unsure, knots=CUBE):
     """(n,) logs of metres and uncertainties -> (1, n, 3) in 0..1."""
     colors = torch.cat([knots, torch.ones(len(knots), 1)], 1)[None]
     log_m, unsure = (torch.as_tensor(x, dtype=torch.float32).reshape(1, 1, -1) for x in (log_m, unsure))
-    return own._ramp(log_m, unsure, colors)[0].numpy()
+    return own._ramp(log_m, unsure, colors)[0].permute(1, 2, 0).numpy()
 
 
 @settings(deadline=None, max_examples=300)
@@ -197,7 +197,7 @@ def test_a_ramp_runs_through_whatever_colours_are_named():
 def test_the_way_aside_is_square_to_the_ramp_and_leads_to_grey():
     named = CUBE[None]
     along = named[:, 1:] - named[:, :-1]
-    aside = own._aside(named, along, torch.tensor([7.0]))[0].unflatten(0, (7, 2))
+    aside = own._aside(named, along)[0].unflatten(0, (7, 2))
     torch.testing.assert_close(aside.norm(dim=2), torch.full((7, 2), UNSURE))
     for edge in range(7):
         for half in (0, 1):
@@ -217,7 +217,7 @@ def test_gradients_of_the_ramp_are_those_of_the_picture_and_finite_at_its_ends()
     slopes = torch.autograd.grad(painted.square().sum(), (log_m, unsure))
     assert all(torch.isfinite(slope).all() for slope in slopes) and slopes[0].abs().min() > 0
     ahead = own._ramp(log_m + 1e-3, unsure, colors)
-    assert (ahead - painted).abs().sum(3).min() > 0
+    assert (ahead - painted).abs().sum(1).min() > 0
 
 
 # ---- the network as it is called

@@ -158,9 +158,9 @@ class Neck(nn.Module):
         x = self.lateral[3](sixteenth) + _twice(self.up[2](x), sixteenth)
         coarse = _over_positions(self.attention[0], self._joined(2, x, 16))  # type: ignore[arg-type]
         middle = self._joined(1, self.lateral[2](eighth) + _twice(self.up[1](coarse), eighth), 8)
-        x = self.lateral[1](quarter) + self.lateral[0](F.pixel_unshuffle(half, 2)) + _twice(self.up[0](middle), quarter)
+        x = self.lateral[1](quarter) + _of_squares(self.lateral[0], half) + _twice(self.up[0](middle), quarter)
         fine = self._joined(0, x, 4)
-        shares = (layer(x) for layer, x in zip(self.shares, (fine, *(F.pixel_unshuffle(x, 2) for x in (fine, middle))), strict=True))
+        shares = (self.shares[0](fine), _of_squares(self.shares[1], fine), _of_squares(self.shares[2], middle))
         parts = [_shares(s.float().unflatten(1, (9, -1))).flatten(1, 2).to(s.dtype) for s in shares]
         return torch.cat([fine, parts[0]], 1), torch.cat([middle, parts[1]], 1), torch.cat([coarse, parts[2]], 1)
 
@@ -296,23 +296,25 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         """(N, C, h, w) features of `mean` -> log of the metres that the ramp position stands for, and the logit of its
         uncertainty, each (N, H, W)."""
         with torch.autocast(features.device.type, enabled=False):
-            return self._bounded(_whole(self.answer_distance(features), edges.float()))
+            patches = _patches(self.answer_distance(features), edges.float())
+            return self._bounded(_picture(patches, *features.shape[2:]))
 
     def paint(self, meant: Meant, edges: Tensor) -> Tensor:
         """(N, 3, H, W) in -1..1: the picture of what is meant."""
         x, scores, colors = meant
+        height, width = x.shape[2:]
         with torch.autocast(x.device.type, enabled=False):
             chances = _shares(scores * SHARPNESS)
             copied = ((colors[..., :3] * 2 - 1).transpose(1, 2) @ chances[:, 2:].flatten(2)).unflatten(2, x.shape[-2:])
             parts = torch.cat([self.answer_coarse(x), copied, chances[:, :2], self.answer_distance(x)], 1)
-            free, copied, freely, ramped, distance = _whole(parts, edges.float()).split([3, 3, 1, 1, 2], 3)
-            free = free + F.pixel_shuffle(self.answer_out(x), PATCH).permute(0, 2, 3, 1)
+            free, copied, freely, ramped, distance = _patches(parts, edges.float()).split([3, 3, 1, 1, 2], 1)
+            free = free + self.answer_out(x).flatten(2).unflatten(1, (3, -1)).transpose(2, 3)
             log_m, unsure = self._bounded(distance)
             picture = free * freely + copied + (_ramp(log_m, unsure.sigmoid(), colors) * 2 - 1) * ramped
-            return picture.permute(0, 3, 1, 2)
+            return _picture(picture, height, width)
 
     def _bounded(self, distance: Tensor) -> tuple[Tensor, Tensor]:
-        log_m, unsure = distance.unbind(3)
+        log_m, unsure = distance.unbind(1)
         return log_m.clamp(NEAR, FAR), unsure
 
     def _apart(self, features: Features) -> tuple[Features, Features]:
@@ -327,13 +329,13 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
 
 def _ramp(log_m: Tensor, unsure: Tensor, colors: Tensor) -> Tensor:
-    """(N, H, W, 3) in 0..1: the colour of a distance on the ramp, and beside the ramp where it is uncertain.
+    """(N, 3, h w, PATCH^2) in 0..1: the colour of a distance on the ramp, and beside the ramp where it is uncertain.
 
     The ramp runs straight between the named colours, which are equally spaced in f = 1 - (1 + m / 10)^-2 (the power
     transform of arXiv 2604.20329). What is uncertain leaves the ramp towards grey, at right angles to its edge and to the
     nearer one of the next, so that the nearest point of the ramp, which is what a decoder reads, stays where it is.
 
-    log_m, unsure: (N, H, W). colors: (N, K, 4), 0..1 and whether it is one.
+    log_m, unsure: (N, h w, PATCH^2). colors: (N, K, 4), 0..1 and whether it is one.
     """
     named = colors[..., 3]
     last = (named.sum(1) - 1).clamp(1, KNOTS - 1)
@@ -341,22 +343,28 @@ def _ramp(log_m: Tensor, unsure: Tensor, colors: Tensor) -> Tensor:
     order = torch.arange(1, KNOTS + 1, device=colors.device)
     knots = (rank[:, None] == order[None, :, None]).to(colors.dtype) @ colors[..., :3]  # (N, KNOTS, 3)
     along = knots[:, 1:] - knots[:, :-1]
-    start = knots[:, :-1] - along * (order[:-1, None] - 1)  # where the edge would begin at 0
-    halves = torch.cat([start, along], 2).repeat_interleave(2, 1)
-    lines = torch.cat([halves, _aside(knots, along, last)], 2)  # (N, 2 (KNOTS - 1), 9): a line for each half of each edge
-    walked = (1 - (1 + log_m.exp() / 10) ** -2) * last[:, None, None]
-    half = torch.minimum((walked.detach() * 2).floor(), last[:, None, None] * 2 - 1).long()
-    first = torch.arange(colors.shape[0], device=colors.device)[:, None, None] * (2 * (KNOTS - 1))
-    start, step, aside = F.embedding(first + half, lines.flatten(0, 1)).split(3, 3)
-    return start + walked[..., None] * step + unsure[..., None] * aside
+    exists = order[None, :-1] <= last[:, None]
+    along = along * exists[..., None]
+    aside = _aside(knots, along)
+    once = 1 + log_m.flatten(1).exp() / 10
+    walked = (1 - 1 / (once * once)) * last[:, None]
+    edges = order[:-1, None] - 1
+    done = (walked[:, None] - edges).clamp(0, 1)  # (N, KNOTS - 1, pixels): how much of each edge lies behind
+    halves = torch.arange(1, 2 * (KNOTS - 1), device=colors.device)[:, None] / 2
+    begun = (walked.detach()[:, None] >= halves).to(colors.dtype) * unsure.flatten(1)[:, None]  # of each half but the first
+    away = torch.cat([aside[:, :1], aside[:, 1:] - aside[:, :-1]], 1)
+    steps = torch.cat([along, away], 1).transpose(1, 2)
+    color = steps @ torch.cat([done, unsure.flatten(1)[:, None], begun], 1) + knots[:, :1].transpose(1, 2)
+    return color.unflatten(2, log_m.shape[1:])
 
 
-def _aside(knots: Tensor, along: Tensor, last: Tensor) -> Tensor:
-    """(N, 2 (KNOTS - 1), 3): for each half of each edge the way, UNSURE long, that leads off the ramp alone."""
+def _aside(knots: Tensor, along: Tensor) -> Tensor:
+    """(N, 2 (KNOTS - 1), 3): for each half of each edge the way, UNSURE long, that leads off the ramp alone.
+
+    knots: (N, KNOTS, 3). along: (N, KNOTS - 1, 3), 0 for edges that there are none of; their halves are as the last one's.
+    """
     middle = (knots[:, :-1] + knots[:, 1:]) / 2
     none = torch.zeros_like(along[:, :1])
-    exists = torch.arange(KNOTS - 1, device=knots.device)[None] < last[:, None]
-    along = along * exists[..., None]
     halves = []
     for neighbour in (torch.cat([none, along[:, :-1]], 1), torch.cat([along[:, 1:], none], 1)):
         first = _unit(along)
@@ -374,6 +382,12 @@ def _unit(x: Tensor) -> Tensor:
     return x / length.clamp(min=1e-6) * (length > 1e-3)
 
 
+def _of_squares(layer: nn.Module, x: Tensor) -> Tensor:
+    """A 1x1 convolution of squares of 2x2 positions as channels (pixel unshuffling), without moving them."""
+    weight = layer.weight.flatten(1).unflatten(1, (-1, 2, 2))  # type: ignore[operator, union-attr]
+    return F.conv2d(x, weight, layer.bias, stride=2)  # type: ignore[arg-type]
+
+
 def _twice(x: Tensor, like: Tensor) -> Tensor:
     """Squares of channels as positions, cut to the size of `like`, which may be odd."""
     return F.pixel_shuffle(x, 2)[..., : like.shape[-2], : like.shape[-1]]
@@ -381,26 +395,29 @@ def _twice(x: Tensor, like: Tensor) -> Tensor:
 
 def _finer(x: Tensor, shares: Tensor, times: int) -> Tensor:
     """(N, C, H, W) `times` as fine: each position the shares, (N or 1, 9 * times^2, H, W), of the 3x3 around it."""
-    height, width = x.shape[2:]
-    finer = _mixed(x, shares, times).transpose(2, 3)  # a position at a time: (C, times^2)
-    return F.pixel_shuffle(finer.flatten(2).permute(0, 2, 1).unflatten(2, (height, width)), times)
+    finer = _mixed(x, shares, times).flatten(2).transpose(1, 2)
+    return F.pixel_shuffle(finer.unflatten(2, x.shape[2:]), times)
 
 
-def _whole(x: Tensor, shares: Tensor) -> Tensor:
-    """(N, C, h, w) at 1/4 as the whole picture, (N, H, W, C). Channels last: rows of a patch are moved in one piece."""
-    height, width = x.shape[2:]
-    patches = _mixed(x, shares, PATCH).unflatten(2, (PATCH, PATCH)).unflatten(1, (height, width))
-    return patches.transpose(2, 3).flatten(1, 2).flatten(2, 3)
+def _patches(x: Tensor, shares: Tensor) -> Tensor:
+    """(N, C, h w, PATCH^2): the pixels of each position of x, (N, C, h, w). Planes of whole channels are quick to count with."""
+    return _mixed(x, shares, PATCH).transpose(1, 2)
+
+
+def _picture(patches: Tensor, height: int, width: int) -> Tensor:
+    """(..., h w, PATCH^2) as (..., H, W)."""
+    patches = patches.unflatten(-1, (PATCH, PATCH)).unflatten(-3, (height, width))
+    return patches.transpose(-3, -2).flatten(-4, -3).flatten(-2, -1)
 
 
 def _mixed(x: Tensor, shares: Tensor, times: int) -> Tensor:
-    """(N, H W, times^2, C): what each finer position is made of."""
+    """(N, H W, C, times^2): what each finer position is made of."""
     height, width = x.shape[2:]
     padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
-    around = torch.stack([padded[..., i : i + height, j : j + width] for i in range(3) for j in range(3)], 1)
-    around = around.flatten(3).permute(0, 3, 1, 2)  # (N, H W, 9, C)
-    shares = shares.to(x.dtype).unflatten(1, (9, times**2)).flatten(3).permute(0, 3, 2, 1)
-    return shares @ around
+    around = torch.stack([padded[..., i : i + height, j : j + width] for i in range(3) for j in range(3)], 2)
+    around = around.flatten(3).permute(0, 3, 1, 2)  # (N, H W, C, 9)
+    shares = shares.to(x.dtype).flatten(2).transpose(1, 2).unflatten(2, (9, times**2))
+    return around @ shares
 
 
 def _shares(x: Tensor) -> Tensor:
