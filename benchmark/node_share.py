@@ -70,6 +70,7 @@ class Painter:
         depth_focal_px=0.0,
         instance_taus={},
         referring_core=0.0,
+        expressions_together=1,
     )
 
     def __init__(self) -> None:

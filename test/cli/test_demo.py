@@ -190,7 +190,7 @@ class Steady:
     tasks = ("depth", "normals", "semantic", "instances", "referring")
     manifest = AnswerFormat(
         tasks=tasks, codec="vision_banana", legend={"floor": (255, 0, 0)}, depth_range_m=(0.1, 20.0),
-        depth_focal_px=0.0, instance_taus={}, referring_core=0.0,
+        depth_focal_px=0.0, instance_taus={}, referring_core=0.0, expressions_together=1,
     )
 
     def asked(self, question):

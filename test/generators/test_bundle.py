@@ -84,6 +84,7 @@ def test_a_graph_that_is_no_graph_is_refused_with_a_sentence(bundle):
         ({"instance_taus": {"tau": 14}}, "instance_taus are background_tau, merge_tau, region_tau"),
         ({"instance_taus": {"region_tau": 0}}, "instance_taus are"),
         ({"referring_core": 1}, "referring_core is a confidence"),
+        ({"expressions_together": 9}, "expressions_together is a whole number from 1 to 8"),
         ({"depth_focal_px": -1}, "depth_focal_px is a focal length"),
         ({"canvases": [[64]]}, "cannot be read"),
         ({"canvases": [["a", "b"]]}, "cannot be read"),

@@ -103,13 +103,15 @@ def test_what_an_executor_decodes_is_what_is_read_from_its_pictures():
     plain, _ = load_executor(bundle, "onnxruntime:cpu-fp32")
     legend = bundle.manifest.legend
     questions = [Question.depth(), Question.normals(), Question.semantic(legend), Question.instances("box")]
+    questions += [Question.referring(name, "red") for name in ("the box", "the wall")]
     frame = np.random.default_rng(0).integers(0, 256, (90, 200, 3), np.uint8)  # wider than the bundle's size: there are bars
-    expected = Perceiver(Generator(bundle, plain)).look(frame, questions)
-    looks = Perceiver(Generator(bundle, Decoding(plain))).look(frame, questions)
+    expected = Perceiver(Generator(bundle, plain), together=True).look(frame, questions)
+    looks = Perceiver(Generator(bundle, Decoding(plain)), together=True).look(frame, questions)
     np.testing.assert_allclose(looks[0].depth_m, expected[0].depth_m, rtol=1e-5)
     np.testing.assert_array_equal(looks[1].normals, expected[1].normals)
     assert (looks[2].labels == expected[2].labels).mean() > 0.999
     np.testing.assert_array_equal(looks[3].labels, expected[3].labels)
+    np.testing.assert_array_equal(looks[5].mask, expected[5].mask)
     for ours, theirs in zip(looks, expected, strict=True):
         np.testing.assert_allclose(ours.confidence, theirs.confidence, atol=1e-5)
 

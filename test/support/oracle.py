@@ -25,6 +25,7 @@ _AS_THE_PAPER = AnswerFormat(
     depth_focal_px=0.0,
     instance_taus={},
     referring_core=0.0,
+    expressions_together=1,
 )
 
 
@@ -54,6 +55,8 @@ def paint_truth(question: Question, truth: Truth) -> np.ndarray:
         return semantic.encode(truth.labels, question.legend)
     if question.task == "instances":
         return instances.encode(truth.instances)
+    if question.legend is not None:
+        return referring.encode_many([truth.masks[name] for name in question.legend], list(question.legend.values()))
     return referring.encode(truth.masks[question.expression], question.color)
 
 

@@ -15,6 +15,7 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.files import open_regular, read_bounded, read_json
 from vision_banana_ros.tasks.answer_format import AnswerFormat
 from vision_banana_ros.tasks.colors import parse_legend
+from vision_banana_ros.tasks.referring import MAX_EXPRESSIONS
 
 FORMAT = 1
 MAX_FILE_BYTES = 4_000_000_000  # of one that is read whole
@@ -167,6 +168,7 @@ def _manifest(path: Path) -> Manifest:
             depth_focal_px=_focal(raw.get("depth_focal_px", 0.0)),
             instance_taus=_taus(raw.get("instance_taus", {})),
             referring_core=_core(raw.get("referring_core", 0.0)),
+            expressions_together=_whole(raw.get("expressions_together", 1), "expressions_together", 1, MAX_EXPRESSIONS),
             reference=_texts(raw.get("reference", []), "reference"),
             backbone=dict(raw.get("backbone", {})),
         )

@@ -79,7 +79,9 @@ class Generator(BundleGenerator[tuple[np.ndarray, np.ndarray]]):
         given = self._given(image, [question.instruction for question in questions])
         if not getattr(self._executor, "decodes", ()):
             return list(trusted(self._executor.answer(*given), len(questions), image.shape[:2]))
-        asked = [(q.task, decode_inputs(q.task, q.legend, q.color)) for q in questions]
+        # Several expressions in one picture have no graph that reads them; a task without a name stays a picture.
+        tasks = ["" if q.task == "referring" and q.color is None else q.task for q in questions]
+        asked = [(task, decode_inputs(task, q.legend, q.color)) for task, q in zip(tasks, questions, strict=True)]
         outputs = self._executor.read(*given, asked)  # type: ignore[attr-defined]
         return [
             trusted(out[0][None], 1, image.shape[:2])[0] if len(out) == 1 else self._decoded(q.task, out, image.shape[:2])

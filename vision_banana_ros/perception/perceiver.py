@@ -12,6 +12,7 @@ import numpy as np
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception.ensemble import ask_often, check_passes, ways
 from vision_banana_ros.perception.geometry import Intrinsics, Letterbox
+from vision_banana_ros.perception.joint_expressions import joined
 from vision_banana_ros.perception.mask_hysteresis import sure_regions
 from vision_banana_ros.perception.questions import Question
 from vision_banana_ros.perception.resample import Guide
@@ -65,15 +66,20 @@ class Perceiver:
     The frame is letterboxed to the generator's size, painted once for all questions, decoded at that size without the
     bars, and the numbers (never the colours) are brought to the output grid: the frame's own ("input") or the
     generator's without its bars ("generator", see `grid`). Depth beyond the range that the generator was taught is +inf.
-    passes: how often each question is put, see `passes`.
+    passes: how often each question is put, see `ensemble`.
+    together: whether referring expressions share a picture, as many as the generator was taught. Quicker, but what two
+        of them mean at once goes to one only.
     """
 
-    def __init__(self, generator: Painter, output_size: Literal["input", "generator"] = "input", passes: int = 1):
+    def __init__(
+        self, generator: Painter, output_size: Literal["input", "generator"] = "input", passes: int = 1, together: bool = False
+    ):
         if output_size not in ("input", "generator"):
             raise InputError(f"output_size is {output_size!r}; it must be 'input' or 'generator'.")
         self.generator = generator
         self.output_size = output_size
         self.passes = check_passes(passes)
+        self.together = together
         self._format = generator.manifest
 
     @property
@@ -83,7 +89,7 @@ class Perceiver:
 
     def asked(self, questions: Sequence[Question]) -> list[Question]:
         """Every question that the generator gets for these, to prepare it."""
-        return [way.question for question in questions for way in ways(question, self.passes)]
+        return [way.question for question, _ in self._joined(questions) for way in ways(question, self.passes)]
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of the answers for a frame of height x width; scale its CameraInfo to this."""
@@ -109,10 +115,15 @@ class Perceiver:
         small = box.shrink(image)
         canvas = box.pad(small)
         paint_started = time.perf_counter()
-        made = ask_often(self._ask, canvas, questions, self.passes)
+        asked = self._joined(questions)
+        made = ask_often(self._ask, canvas, [question for question, _ in asked], self.passes)
         paint_s = time.perf_counter() - paint_started
 
-        answers = [self._read(question, answer, box) for question, answer in zip(questions, made, strict=True)]
+        found: dict[int, Any] = {}
+        for (question, places), one in zip(asked, made, strict=True):
+            answer = self._read(question, one, box)
+            found |= zip(places, [answer] if len(places) == 1 else answer, strict=True)
+        answers = [found[place] for place in range(len(questions))]
         if self._format.referring_core:
             answers = [sure_regions(a, self._format.referring_core) if isinstance(a, referring.Answer) else a for a in answers]
         answers = [self._in_metres(a, box, intrinsics) if isinstance(a, depth.Answer) else a for a in answers]
@@ -123,6 +134,10 @@ class Perceiver:
             guide = Guide.of(image, small)
             answers = [guide.answer(a) for a in answers]
         return Looks(image, tuple(answers), readable, paint_s, time.perf_counter() - started - paint_s)
+
+    def _joined(self, questions: Sequence[Question]) -> list[tuple[Question, tuple[int, ...]]]:
+        """What is put to the generator, and the places in `questions` that each answers. Several passes ask each by itself."""
+        return joined(questions, self._format.expressions_together if self.together and self.passes == 1 else 1)
 
     def _ask(self, canvas: np.ndarray, questions: Sequence[Question]) -> list[Any]:
         """For each question a picture, or an answer from a generator that decodes on its own device."""

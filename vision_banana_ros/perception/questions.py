@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.tasks import TASKS
+from vision_banana_ros.tasks import TASKS, referring
 from vision_banana_ros.tasks.colors import parse_color, parse_legend
 from vision_banana_ros.tasks.task import Task, Words
 
@@ -21,7 +21,7 @@ NOTHING = Words()
 class Question:
     """One thing to ask of a frame. Make it by the class methods; `instruction` is what the generator reads.
 
-    legend: the classes of a semantic question, name -> RGB, in class order.
+    legend: the classes of a semantic question, name -> RGB, in class order; the expressions of a joint referring one.
     color: RGB of a referring mask, or of the background of instances.
     expression: what a referring question looks for, or the class whose instances are asked for.
     """
@@ -65,6 +65,15 @@ class Question:
     def referring(cls, expression: str, color: str | Sequence[int]) -> "Question":
         """Where is the thing that `expression` describes? It will be painted in `color`."""
         return cls.of("referring", Words(color=color, expression=expression))
+
+    @classmethod
+    def referring_jointly(cls, colors: Mapping[str, str | Sequence[int]]) -> "Question":
+        """Where are the things that several expressions describe? Each is painted in its colour and read as an answer of its own.
+
+        colors: expression -> colour. InputError for more than `referring.MAX_EXPRESSIONS`, and for colours too near.
+        """
+        parsed = {text: parse_color(color) for text, color in colors.items()}
+        return cls("referring", referring.instruction_many(parsed), legend=parsed)
 
     @property
     def kind(self) -> Task:

@@ -20,6 +20,7 @@ class AnswerFormat:
         instance_taus: Thresholds of `instances.decode` by name, where it paints less flatly than the paper's generator.
         referring_core: The confidence that a region of a mask must reach somewhere, or it is left out
             (`perception.mask_hysteresis`). 0: every region stays.
+        expressions_together: How many referring expressions it was taught to paint in one picture, at most.
     """
 
     tasks: tuple[str, ...]
@@ -29,3 +30,4 @@ class AnswerFormat:
     depth_focal_px: float
     instance_taus: Mapping[str, float]
     referring_core: float
+    expressions_together: int

@@ -40,7 +40,7 @@ class Asking:
             if settings.scale_check not in RANGE_TOPICS:
                 tasks.remove("depth")
         questions = {task: prompts.questions(task) for task in tasks}
-        return cls(generator, Perceiver(generator, settings.output_size), prompts, questions, settings)
+        return cls(generator, Perceiver(generator, settings.output_size, together=True), prompts, questions, settings)
 
     @property
     def depth_kind(self) -> str:

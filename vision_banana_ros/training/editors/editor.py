@@ -122,6 +122,7 @@ class _Live:
             depth_focal_px=0.0,
             instance_taus={},
             referring_core=0.0,
+            expressions_together=1,
         )
         self.errors: list[float] = []
         self._tuned, self._steps = tuned, steps

@@ -3,6 +3,7 @@
 
 from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.tasks.answer_format import AnswerFormat
+from vision_banana_ros.tasks.referring import MAX_EXPRESSIONS
 from vision_banana_ros.tasks.vocabulary import LEGEND
 from vision_banana_ros.training.data.questions import FOCAL_PX
 
@@ -17,4 +18,5 @@ OWN_ANSWERS = AnswerFormat(
     instance_taus={"background_tau": 140, "region_tau": 60, "merge_tau": 80},
     # Below it, more masks of what is not there are left out than true ones.
     referring_core=0.6,
+    expressions_together=MAX_EXPRESSIONS,
 )
