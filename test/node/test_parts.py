@@ -247,7 +247,7 @@ def test_fast_dds_gets_its_profiles_by_the_variable_that_its_version_reads(monke
     monkeypatch.setattr(fastdds, "version", lambda package: rclpy)
     monkeypatch.setattr(fastdds.os, "environ", {})
     fastdds.carry_large_images()
-    assert list(os.environ) == [name] and Path(os.environ[name]).name == fastdds.PROFILES
+    assert list(os.environ) == [name] and Path(os.environ[name]).name == Path(fastdds.PROFILES).name
 
 
 @pytest.mark.parametrize("variable", fastdds.VARIABLES)
