@@ -30,9 +30,10 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
 from vision_banana_ros.cli.bench import cpu_name
-from vision_banana_ros.node.client.camera_publisher import camera_info
+from vision_banana_ros.node.topics.camera_info import message_of
 from vision_banana_ros.node.topics.fastdds import carry_large_images
 from vision_banana_ros.perception import Intrinsics
+from vision_banana_ros.perception.camera import Calibration
 from vision_banana_ros.scenes import SimulatedCamera
 
 PACKAGE = "vision_banana_ros"
@@ -52,7 +53,7 @@ class Watcher:
         view = SimulatedCamera(SEED, WIDTH, HEIGHT, RATE_HZ).view(0.0)
         self._image = Image(height=HEIGHT, width=WIDTH, encoding="rgb8", step=3 * WIDTH)
         self._image.data = array("B", view.image.tobytes())
-        self._info = camera_info(Intrinsics.of(view.camera), (), "plumb_bob")
+        self._info = message_of(Calibration.of_pinhole(Intrinsics.of(view.camera)))
         self._images = self._node.create_publisher(Image, "image", qos_profile_sensor_data)
         self._infos = self._node.create_publisher(CameraInfo, "camera_info", qos_profile_sensor_data)
         self._node.create_timer(1 / RATE_HZ, self._publish)

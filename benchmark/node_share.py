@@ -37,11 +37,12 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
 from vision_banana_ros.cli.bench import cpu_name
-from vision_banana_ros.node.client.camera_publisher import camera_info
 from vision_banana_ros.node.node import VisionBananaNode
+from vision_banana_ros.node.topics.camera_info import message_of
 from vision_banana_ros.node.topics.fastdds import carry_large_images
 from vision_banana_ros.node.topics.messages import TYPES, Composer, Seen
 from vision_banana_ros.perception import Intrinsics, Question, points, visualization
+from vision_banana_ros.perception.camera import Calibration
 from vision_banana_ros.scenes import CLASSES, SimulatedCamera
 from vision_banana_ros.tasks import depth, instances, normals, referring, semantic
 from vision_banana_ros.tasks.answer_format import AnswerFormat
@@ -115,7 +116,7 @@ def publish_frames(node: Node) -> None:
     view = SimulatedCamera(SEED, WIDTH, HEIGHT, RATE_HZ).view(0.0)
     message = Image(height=HEIGHT, width=WIDTH, encoding="rgb8", step=3 * WIDTH)
     message.data = array("B", view.image.tobytes())
-    info = camera_info(Intrinsics.of(view.camera), (), "plumb_bob")
+    info = message_of(Calibration.of_pinhole(Intrinsics.of(view.camera)))
 
     def publish() -> None:
         message.header.stamp = info.header.stamp = node.get_clock().now().to_msg()

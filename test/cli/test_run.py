@@ -144,15 +144,40 @@ def test_the_file_of_a_bag_is_as_good_as_its_folder(oracle, tmp_path, plugin):
     assert (tmp_path / "out" / "7000000000" / "sheet.png").is_file()
 
 
-def test_a_rectified_topic_takes_p_and_a_raw_one_warns_of_distortion(oracle, tmp_path, capsys):
-    for name, focal in (("image_rect", 50), ("image_raw", 100)):
-        topics = {f"/cam/{name}": [raw_image(0, "rgb8")], "/cam/camera_info": [camera_info(100, d=-0.3)]}
-        bag = write_bag(tmp_path / name, StoragePlugin.SQLITE3, topics)
-        assert main(["run", str(bag), "--out", str(tmp_path / "out" / name)]) == 0
-        frame = tmp_path / "out" / name / "7000000000"
-        cloud = np.frombuffer((frame / "points.ply").read_bytes().partition(b"end_header\n")[2], "<f4, <f4, <f4, 3u1")
-        assert cloud[0]["f0"] == pytest.approx(-63.5 / focal * 1.5, rel=1e-3)
-        assert ("distortion" in capsys.readouterr().err) == (name == "image_raw")
+def cloud_of(frame):
+    return np.frombuffer((frame / "points.ply").read_bytes().partition(b"end_header\n")[2], "<f4, <f4, <f4, 3u1")
+
+
+@pytest.mark.parametrize("topic", ["/cam/image_rect", "/cam/image_raw"])
+@pytest.mark.parametrize(("option", "said"), [([], "rectified here to P"), (["--rectified"], "rectified, by P")])
+def test_images_follow_p_and_are_rectified_unless_told_that_they_are_whatever_the_topics_name(
+    oracle, tmp_path, capsys, topic, option, said
+):
+    bag = write_bag(
+        tmp_path / "bag", StoragePlugin.SQLITE3, {topic: [raw_image(0, "rgb8")], "/cam/camera_info": [camera_info(100, -0.3)]}
+    )
+    assert main(["run", str(bag), "--out", str(tmp_path / "out"), *option]) == 0
+    assert said in capsys.readouterr().err
+    cloud = cloud_of(tmp_path / "out" / "7000000000")
+    leftmost = cloud["f0"][np.abs(cloud["f1"]) < 0.02].min()  # in the middle row
+    if option:  # the picture as it came: its first column is the one at -63.5
+        assert leftmost == pytest.approx(-63.5 / 50 * 1.5, rel=1e-3)
+    else:  # P shows more than the raw picture does; what it does not show is left out
+        seen = cv2.undistortPoints(
+            np.float64([[[0, 47.5]]]), np.diag([100, 100, 1.0]) + [[0, 0, 63.5], [0, 0, 47.5], [0, 0, 0]], (-0.3, 0, 0, 0)
+        )
+        assert leftmost == pytest.approx(seen[0, 0, 0] * 1.5, abs=0.04)
+
+
+def test_every_frame_of_a_bag_has_the_camera_of_its_time(oracle, tmp_path):
+    infos = [camera_info(100), camera_info(200)]
+    images = [raw_image(0, "rgb8"), raw_image(5, "rgb8"), raw_image(9, "rgb8")]
+    infos[0].header, infos[1].header = images[0].header, images[1].header
+    bag = write_bag(tmp_path / "bag", StoragePlugin.SQLITE3, {"/cam/image": images, "/cam/camera_info": infos})
+    assert main(["run", str(bag), "--out", str(tmp_path / "out")]) == 0
+    for stamp, focal in ((0, 100), (5, 200), (9, 200)):
+        cloud = cloud_of(tmp_path / "out" / f"{7_000_000_000 + stamp}")
+        assert cloud["f0"].min() == pytest.approx(-63.5 / focal * 1.5, rel=1e-3)
 
 
 def test_a_bag_with_several_image_topics_asks_which(oracle, tmp_path, capsys):
@@ -171,7 +196,7 @@ def test_a_message_that_cannot_be_read_does_not_stop_the_bag(oracle, tmp_path, c
     wrong.encoding = "32FC1"
     bag = write_bag(tmp_path / "bag", StoragePlugin.SQLITE3, {"/image": [raw_image(0, "rgb8"), wrong]})
     assert main(["run", str(bag), "--out", str(tmp_path / "out")]) == 1
-    assert "[2/2] not answered: The encoding '32FC1' is not known" in capsys.readouterr().err
+    assert "[2/2] not answered: An image of 32FC1 is depth" in capsys.readouterr().err
 
 
 CALIBRATION = """
@@ -238,7 +263,7 @@ def test_mistakes_get_one_sentence_and_status_2(oracle, tmp_path, capsys):
         "Copy it again": ["run", str(tmp_path / "cut.mcap"), *out],
         "only be chosen in a bag": ["run", image, *out, "--topic", "/image"],
         "is no camera": ["run", image, *out, "--camera-info", str(tmp_path / "camera.yaml")],
-        "above zero": ["run", image, *out, "--camera-info", str(tmp_path / "zero.yaml")],
+        "K has focal lengths of 0": ["run", image, *out, "--camera-info", str(tmp_path / "zero.yaml")],
         "between 0 and 180": ["run", image, *out, "--fov", "180"],
         "No such file": ["run", image, *out, "--camera-info", str(tmp_path / "gone.yaml")],
         "File exists": ["run", image, "--out", str(text)],
@@ -301,7 +326,7 @@ def test_decode_says_what_it_lacks(tmp_path, capsys):
     out = ["--out", str(tmp_path / "out")]
     mistakes = {
         "give --legend": ["decode", "semantic", answer, *out],
-        "colours must be known": ["decode", "semantic", answer, *out, "--legend", "floor"],
+        "class colors": ["decode", "semantic", answer, *out, "--legend", "floor"],
         "give --color": ["decode", "referring", answer, *out],
         "leave out the other": ["decode", "depth", answer, *out, "--color", "red"],
         "No such file": ["decode", "depth", str(tmp_path / "gone.png"), *out],
@@ -324,6 +349,64 @@ def test_a_question_a_task_is_asked_of_a_generator_of_all_tasks():
     assert [q.task for q in questions] == ["depth", "normals", "semantic", "instances", "referring", "referring"]
     assert list(questions[2].legend) == ["floor", "wall"] and questions[4].color != questions[5].color
     assert all(isinstance(q, Question) for q in questions)
+
+
+def test_two_pictures_of_one_stem_keep_their_own_results_and_a_rerun_loses_none(oracle, tmp_path, capsys):
+    folder = tmp_path / "in"
+    (folder / "deep").mkdir(parents=True)
+    for name in ("city.jpg", "city.png", "deep/city.tiff", "deep/park.ppm", "deep/yard.webp"):
+        save(folder / name, picture())
+    out = tmp_path / "out"
+    assert main(["run", str(folder), "--out", str(out)]) == 0
+    assert sorted(p.parent.name for p in out.glob("*/sheet.png")) == ["city.jpg", "city.png"]
+    before = (out / "city.jpg" / "depth.npy").read_bytes()
+    assert main(["run", str(folder), "--out", str(out)]) == 2
+    assert "holds results already" in one_line(capsys)
+    assert (out / "city.jpg" / "depth.npy").read_bytes() == before
+    assert main(["run", str(folder), "--out", str(out), "--overwrite", "--recursive"]) == 0
+    assert (out / "deep_city" / "sheet.png").is_file() and (out / "deep_yard" / "depth.npy").is_file()
+
+
+def test_frames_of_one_stamp_in_a_bag_keep_their_own_results(oracle, tmp_path):
+    bag = write_bag(tmp_path / "bag", StoragePlugin.SQLITE3, {"/image": [raw_image(0, "rgb8"), raw_image(0, "bgr8")]})
+    assert main(["run", str(bag), "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "7000000000").is_dir() and (tmp_path / "out" / "7000000000-2" / "sheet.png").is_file()
+
+
+def test_a_video_is_answered_frame_by_frame(oracle, tmp_path, capsys):
+    video = tmp_path / "drive.avi"
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*"MJPG"), 10, (128, 96))
+    for _ in range(3):
+        writer.write(picture()[..., ::-1])
+    writer.release()
+    assert main(["run", str(video), "--out", str(tmp_path / "out")]) == 0
+    assert len(list((tmp_path / "out").glob("*/depth.npy"))) == 3
+    (tmp_path / "cut.mp4").write_bytes(b"no video")
+    assert main(["run", str(tmp_path / "cut.mp4"), "--out", str(tmp_path / "out2")]) == 2
+    assert "cannot be opened" in one_line(capsys)
+
+
+def test_the_image_may_follow_an_option_of_several_words(oracle, tmp_path, capsys):
+    image = save(tmp_path / "a.png", picture())
+    assert main(["run", "--out", str(tmp_path / "out"), "--expression", *EXPRESSIONS, str(image)]) == 0
+    assert (tmp_path / "out" / "a" / "mask_2.png").is_file()
+    assert main(["run", "--out", str(tmp_path / "other"), "--expression", *EXPRESSIONS]) == 2
+    assert "Name what to answer" in one_line(capsys)
+
+
+def test_an_unknown_option_suggests_the_nearest(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "a.png", "--out", str(tmp_path), "--overwrte"])
+    assert "did you mean --overwrite?" in capsys.readouterr().err
+
+
+def test_the_summary_says_how_sure_the_answers_are(oracle, tmp_path, capsys):
+    image = save(tmp_path / "a.png", picture())
+    assert main(["run", str(image), "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr()
+    assert "confidence" in said.out and "a, 128x96:" in said.err
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert 0 < summary["frames"][0]["confidence"]["depth"] <= 1
 
 
 def test_names_lead_nowhere_else_and_no_result_is_lost(oracle, tmp_path, capsys):

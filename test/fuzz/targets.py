@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from vision_banana_ros.cli.shared.bags import bag_frames
-from vision_banana_ros.cli.shared.calibration import read_camera_info
+from vision_banana_ros.cli.shared.calibration import read_calibration
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import bundle, default_bundle
 from vision_banana_ros.generators.backbones.diffusers_folder import read_tensors, write_tensors
@@ -128,7 +128,7 @@ def _messages() -> list[bytes]:
 
 
 def _camera(data: bytes) -> None:
-    read_camera_info(_file("camera.yaml", data))
+    read_calibration(_file("camera.yaml", data))
 
 
 def _cameras() -> list[bytes]:

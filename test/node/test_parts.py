@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from node_support import SIZE, camera_info, drawn, picture
+from node_support import SIZE, drawn, picture
 from sensor_msgs.msg import CompressedImage, Image
 
 from vision_banana_ros.errors import InputError
@@ -20,9 +20,7 @@ from vision_banana_ros.node.pipeline.mailbox import Mailbox
 from vision_banana_ros.node.pipeline.worker import MAX_JOBS, Worker
 from vision_banana_ros.node.prompts import Prompts, read_expressions
 from vision_banana_ros.node.topics import fastdds
-from vision_banana_ros.node.topics.camera_info import pinhole
 from vision_banana_ros.node.topics.image_input import read_image
-from vision_banana_ros.perception import Intrinsics
 
 PATIENCE_S = 30
 
@@ -180,33 +178,6 @@ def test_questions_follow_from_prompts():
     with pytest.raises(InputError, match="no task 'flow'"):
         prompts.questions("flow")
     assert read_expressions(["  the\n ball "]) == ("the ball",)
-
-
-def test_a_camera_info_scales_like_the_intrinsics():
-    camera = pinhole(camera_info((480, 640)), (480, 640), (120, 160), rectified=False)
-    given = Intrinsics(640, 480, 512.0, 512.0, 319.5, 239.5).scaled(160, 120)
-    assert camera.intrinsics == given
-    k, p = camera.info.k, camera.info.p
-    assert [k[0], k[4], k[2], k[5]] == [p[0], p[5], p[2], p[6]] == [given.fx, given.fy, given.cx, given.cy]
-    assert (camera.info.height, camera.info.width) == (120, 160)
-
-
-def test_the_baseline_in_p_scales_too_and_the_given_info_is_left_alone():
-    info = camera_info((480, 640))
-    info.p[3] = -61.44
-    before = list(info.p), list(info.k)
-    assert pinhole(info, (480, 640), (240, 320), False).info.p[3] == pytest.approx(-30.72)
-    assert (list(info.p), list(info.k)) == before
-
-
-def test_a_rectified_image_follows_p_and_a_raw_one_with_distortion_k():
-    info = camera_info(SIZE)
-    info.p[0] = 40.0
-    info.d = [0.1, 0.0, 0.0, 0.0, 0.0]
-    assert pinhole(info, SIZE, SIZE, rectified=True).intrinsics.fx == 40.0
-    assert pinhole(info, SIZE, SIZE, rectified=False).intrinsics.fx == info.k[0]
-    info.d = []
-    assert pinhole(info, SIZE, SIZE, rectified=False).intrinsics.fx == 40.0
 
 
 def test_images_of_all_kinds_of_message_are_read():

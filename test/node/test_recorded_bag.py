@@ -17,8 +17,9 @@ from sensor_msgs.msg import CameraInfo, Image
 from vision_banana_ros.cli.shared.bags import bag_frames
 from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.generators.bundle import open_bundle
-from vision_banana_ros.node.client.camera_publisher import camera_info as info_of
+from vision_banana_ros.node.topics.camera_info import message_of
 from vision_banana_ros.perception import Intrinsics
+from vision_banana_ros.perception.camera import Calibration
 from vision_banana_ros.scenes import World, render
 from vision_banana_ros.scenes import kernel as k
 from vision_banana_ros.scenes.cameras import look_from, pinhole
@@ -62,7 +63,7 @@ def recorded(tmp_path_factory):
                 stamp=kinds["builtin_interfaces/msg/Time"](sec=100, nanosec=10_000_000 * i), frame_id="camera"
             )
             message = kinds["sensor_msgs/msg/Image"](header, SIZE[0], SIZE[1], "rgb8", 0, 3 * SIZE[1], image.reshape(-1))
-            plain = info_of(Intrinsics.of(views[0].camera), (), "plumb_bob")
+            plain = message_of(Calibration.of_pinhole(Intrinsics.of(views[0].camera)))
             region = kinds["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
             info = kinds["sensor_msgs/msg/CameraInfo"](
                 header,
@@ -89,7 +90,7 @@ def play(path, node, client):
         stamp = client.next_stamp()
         message = picture(0, stamp, SIZE)
         message.data = array("B", frame.image.tobytes())
-        infos.publish(info_of(frame.intrinsics, (), "plumb_bob"))
+        infos.publish(message_of(frame.calibration))
         images.publish(message)
         client.spin_until(lambda s=stamp: s in stamps(client.received["depth/image_rect"]), "the depth of a frame")
         yield frame.image, pixels(client.received["depth/image_rect"][-1])

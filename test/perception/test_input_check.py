@@ -61,12 +61,6 @@ def test_scenes_pass_in_a_thirtieth_of_their_light_too(light):
         assert nothing_to_see(darker(rendered(seed), light, rng)) == "", seed
 
 
-def test_mono16_of_which_only_the_low_bits_are_used_is_named():
-    image = np.zeros((120, 160, 3), np.uint8)  # as read by its high byte: 10 bits of 16
-    image[:, 80:] = 3
-    assert "mono16" in nothing_to_see(image, "mono16") and "full range" in nothing_to_see(image, "mono16")
-
-
 def test_a_stream_that_repeats_itself_for_long_enough_is_frozen_and_one_changed_pixel_ends_it():
     image = rendered(3)
     check = FrozenCheck()

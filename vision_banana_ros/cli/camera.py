@@ -7,14 +7,14 @@ Arguments after --ros-args go to ROS: `vision-banana camera 7 --ros-args -r imag
 import argparse
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vision_banana_ros.cli.shared.calibration import fit_camera
+from vision_banana_ros.cli.shared.calibration import resized
 from vision_banana_ros.cli.shared.frame_sources import Frames, open_frames, simulated_frames, webcam_frames
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.missing import cure
 from vision_banana_ros.perception import Intrinsics
+from vision_banana_ros.perception.camera import Calibration
 
 if TYPE_CHECKING:
     from vision_banana_ros.node.client.camera_publisher import CameraPublisher
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source",
         nargs="?",
         default="0",
-        metavar="SEED|IMAGE|FOLDER|BAG|webcam:N",
+        metavar="SEED|IMAGE|FOLDER|BAG|VIDEO|webcam:N",
         help="a number is the seed of a simulated scene (default: %(default)s)",
     )
     parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="frame rate (default: %(default)g)")
@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fov", type=float, metavar="DEG", help="horizontal field of view in degrees, if the source has no CameraInfo"
     )
     parser.add_argument("--topic", help="image topic of a bag; required if the bag has several")
+    parser.add_argument("--recursive", action="store_true", help="include the images of subfolders")
     parser.add_argument("--frame-id", default="camera_optical_frame", help="frame_id of the messages (default: %(default)s)")
     parser.add_argument("--once", action="store_true", help="stop after the last image instead of looping")
     parser.add_argument("--duration", type=float, default=float("inf"), metavar="S", help="stop after this many seconds")
@@ -72,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _open(args: argparse.Namespace) -> Frames:
     width, height = _size(args.size)
+    if args.source.removeprefix("-").isdecimal() and args.source.startswith("-"):
+        raise InputError(f"A seed is a whole number from 0 on; it is {args.source}.")
     if args.source.isdecimal():
         return simulated_frames(int(args.source), width, height, args.rate)
     kind, _, number = args.source.partition(":")
@@ -79,7 +82,7 @@ def _open(args: argparse.Namespace) -> Frames:
         if not number.isdecimal():
             raise InputError(f"A webcam is named by its number, as in webcam:0, not {args.source!r}.")
         return webcam_frames(int(number), width, height)
-    return open_frames(Path(args.source), args.topic)
+    return open_frames(args.source, args.topic, args.recursive)
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -106,11 +109,11 @@ def _publish(camera: "CameraPublisher", frames: Frames, args: argparse.Namespace
             if now - started >= args.duration:
                 return published
             height, width = frame.image.shape[:2]
-            if frame.intrinsics is None:
-                intrinsics = Intrinsics.from_fov(width, height, DEFAULT_FOV if args.fov is None else args.fov)
-            else:
-                intrinsics = fit_camera(frame.intrinsics, width, height)
-            camera.publish(frame.image, intrinsics, camera.now_ns(), frame.distortion, frame.distortion_model)
+            calibration = frame.calibration
+            if calibration is None:
+                fov = DEFAULT_FOV if args.fov is None else args.fov
+                calibration = Calibration.of_pinhole(Intrinsics.from_fov(width, height, fov))
+            camera.publish(frame.image, resized(calibration, width, height), camera.now_ns())
             published += 1
             # A source slower than the rate is not followed by a burst.
             due = max(due + 1 / args.rate, now)

@@ -2,11 +2,13 @@
 """The entry point `vision-banana VERB`: imports the module of the verb and reports invalid input in one line."""
 
 import argparse
+import difflib
 import importlib
 import keyword
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 from vision_banana_ros import __version__, cli
 from vision_banana_ros.errors import InputError
@@ -36,9 +38,22 @@ def module_of(verb: str) -> ModuleType:
     return importlib.import_module(f"{cli.__name__}.{verb}_" if keyword.iskeyword(verb) else f"{cli.__name__}.{verb}")
 
 
+class _Parser(argparse.ArgumentParser):
+    """Suggests what an unknown option may have meant."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        parsed, unknown = super().parse_known_args(args, namespace)
+        for word in unknown:
+            option = word.partition("=")[0]
+            near = difflib.get_close_matches(option, self._option_string_actions, n=1) if word.startswith("--") else []
+            if near:
+                self.error(f"there is no option {option}; did you mean {near[0]}?")
+        return parsed, unknown
+
+
 def parser(called: str | None) -> argparse.ArgumentParser:
     """The argument parser for all verbs, with the arguments of the verb that is called."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="vision-banana",
         description="Depth, surface normals and segmentation from one instruction-following image generator.",
     )

@@ -5,11 +5,13 @@ import argparse
 import json
 import sys
 import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from vision_banana_ros.cli.shared.answer_files import Folders, refuse_used, stems, tile, write_answer, write_legend, write_sheet
-from vision_banana_ros.cli.shared.calibration import fit_camera, read_camera_info
+from vision_banana_ros.cli.shared.calibration import read_calibration, resized
 from vision_banana_ros.cli.shared.frame_sources import Frame, open_frames
 from vision_banana_ros.cli.shared.question_arguments import add_question_arguments, questions_for
 from vision_banana_ros.errors import InputError
@@ -17,16 +19,22 @@ from vision_banana_ros.files import write_bytes
 from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.generators.errors import ExecutorLost
 from vision_banana_ros.perception import Intrinsics, Looks, Perceiver, Question, points
+from vision_banana_ros.perception.camera import Calibration, Camera, camera_for
 from vision_banana_ros.perception.input_check import nothing_to_see
+from vision_banana_ros.perception.look_through import look_through
 from vision_banana_ros.perception.ply import write_ply
 from vision_banana_ros.perception.visualization import Tile
 from vision_banana_ros.tasks import depth
 
 DEFAULT_FOV = 60.0
+WRITERS = 2
+"""Threads that write results while the next frame is painted."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", type=Path, metavar="IMAGE|FOLDER|BAG")
+    parser.add_argument(
+        "input", nargs="?", metavar="IMAGE|FOLDER|BAG|VIDEO", help="a video may be a file, an rtsp:// address or a GStreamer pipeline"
+    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -41,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--passes", type=int, default=1, metavar="N", help="ask each question N times, of the mirrored frame too, and vote"
     )
     parser.add_argument("--topic", help="the image topic of a bag; needed where the bag has several")
+    parser.add_argument("--recursive", action="store_true", help="pictures of a folder's subfolders too")
     add_question_arguments(parser)
     camera = parser.add_mutually_exclusive_group()
     camera.add_argument(
@@ -50,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"horizontal field of view; default: the bag's CameraInfo, else {DEFAULT_FOV:g}",
     )
     camera.add_argument("--camera-info", type=Path, metavar="YAML", help="a calibration file, or the output of `ros2 topic echo`")
+    parser.add_argument("--rectified", action="store_true", help="the pictures are rectified already, whatever the camera's D says")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,61 +67,78 @@ def run(args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     if args.fov is not None:
         Intrinsics.from_fov(1, 1, args.fov)  # a mistake is told before any work is done
-    frames = open_frames(args.input, args.topic)
-    calibration = read_camera_info(args.camera_info) if args.camera_info else None
+    frames = open_frames(_input(args), args.topic, args.recursive)
+    calibration = read_calibration(args.camera_info) if args.camera_info else None
     generator = load_generator(args.bundle or default_bundle(), args.executor)
     questions = questions_for(generator.tasks, generator.manifest.legend, args)
     perceiver = Perceiver(generator, passes=args.passes)
     for question in perceiver.asked(questions):
         generator.prepare(generator.asked(question).instruction)
     write_legend(args.out, questions)
-    print(
-        f"{generator.name} ({generator.executor}) answers {frames.count} frames, {len(questions)} questions each.",
-        file=sys.stderr,
-    )
+    many = "all" if frames.count is None else frames.count
+    told = f"{generator.name} ({generator.executor}) answers {many} frames, {len(questions)} questions each."
+    print(told, file=sys.stderr)
 
     folders = Folders(args.out, args.overwrite)
     warned: set[str] = set()
-    report: list[dict[str, Any]] = []
+    of = "" if frames.count is None else f"/{frames.count}"
+    writing: deque[Future[dict[str, Any]]] = deque()
     failed = 0
-    for number, frame in enumerate(frames.read(), start=1):
-        try:
-            if isinstance(frame, InputError):
-                raise frame
-            if why := nothing_to_see(frame.image):
-                raise InputError(f"there is nothing to see in {frame.name}. {why}")
-            camera, remark = _camera(frame, args.fov, calibration, "clouds and depth" if perceiver.needs_lens else "clouds")
-            looks = perceiver.look(frame.image, questions, camera)
-            report.append(_write(folders.make(frame.name), frame, camera, questions, looks))
-        except (InputError, MemoryError) as error:
-            failed += 1
-            print(f"[{number}/{frames.count}] not answered: {error or 'the memory ran out.'}", file=sys.stderr)
-            continue
-        except ExecutorLost as error:
-            failed += (frames.count or number) - number + 1
-            print(f"[{number}/{frames.count}] not answered, and none after it: {error}", file=sys.stderr)
-            break
-        if remark and remark not in warned:
-            warned.add(remark)
-            print(remark, file=sys.stderr)
-        print(f"[{number}/{frames.count}] {frame.name}: {looks.paint_s + looks.read_s:.2f} s", file=sys.stderr)
+    written: list[dict[str, Any] | None] = []
+    with ThreadPoolExecutor(WRITERS) as writers:  # compressing takes longer than painting, and needs nothing of it
+        for number, frame in enumerate(frames.read(), start=1):
+            if len(writing) >= 2 * WRITERS:  # no more than these wait in memory
+                written.append(_written(writing.popleft()))
+            try:
+                if isinstance(frame, InputError):
+                    raise frame
+                if why := nothing_to_see(frame.image):
+                    raise InputError(f"there is nothing to see in {frame.name}. {why}")
+                camera, remark = _camera(frame, args, calibration, "clouds and depth" if perceiver.needs_lens else "clouds")
+                looks, _ = look_through(camera, perceiver, frame.image, questions)
+            except (InputError, MemoryError) as error:
+                failed += 1
+                print(f"[{number}{of}] not answered: {error or 'the memory ran out.'}", file=sys.stderr)
+                continue
+            except ExecutorLost as error:
+                failed += (frames.count or number) - number + 1
+                print(f"[{number}{of}] not answered, and none after it: {error}", file=sys.stderr)
+                break
+            writing.append(writers.submit(_write, folders.make(frame.name), frame, camera.intrinsics, questions, looks))
+            if remark and remark not in warned:
+                warned.add(remark)
+                print(remark, file=sys.stderr)
+            size = f"{frame.image.shape[1]}x{frame.image.shape[0]}"
+            print(f"[{number}{of}] {frame.name}, {size}: {looks.paint_s + looks.read_s:.2f} s", file=sys.stderr)
+        written += [_written(each) for each in writing]
+    report = [record for record in written if record is not None]
+    failed += len(written) - len(report)
     summary = {"bundle": generator.name, "executor": generator.executor, "not_answered": failed, "frames": report}
     write_bytes(args.out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
     _print_summary(report, failed, args.out)
     return 1 if failed else 0
 
 
-def _camera(frame: Frame, fov: float | None, calibration: Any, what: str) -> tuple[Intrinsics, str]:
+def _input(args: argparse.Namespace) -> str:
+    """What to answer. After options that take several words argparse has taken it for one of them."""
+    if args.input is not None:
+        return str(args.input)
+    for words in (args.expression, args.legend):
+        if words and Path(words[-1]).exists():
+            return str(words.pop())
+    raise InputError("Name what to answer: vision-banana run IMAGE|FOLDER|BAG|VIDEO --out DIR.")
+
+
+def _camera(frame: Frame, args: argparse.Namespace, calibration: Calibration | None, what: str) -> tuple[Camera, str]:
     """The camera of a frame, and what the user should know about it. what: is made by it."""
     height, width = frame.image.shape[:2]
-    if fov is not None:
-        return Intrinsics.from_fov(width, height, fov), ""
-    camera, distortion = calibration or (frame.intrinsics, frame.distortion)
-    if camera is None:
-        remark = f"No camera is known: {what} take {DEFAULT_FOV:g} degrees of view; give --fov or --camera-info."
-        return Intrinsics.from_fov(width, height, DEFAULT_FOV), remark
-    remark = "The clouds leave out the lens distortion of the camera; rectify the images for exact ones." if any(distortion) else ""
-    return fit_camera(camera, width, height), remark
+    known = None if args.fov is not None else calibration or frame.calibration
+    if known is not None:
+        camera = camera_for(resized(known, width, height), (height, width), "true" if args.rectified else "auto")
+        return camera, f"The images are {camera.reading}."
+    pinhole = Intrinsics.from_fov(width, height, DEFAULT_FOV if args.fov is None else args.fov)
+    remark = f"No camera is known: {what} take {DEFAULT_FOV:g} degrees of view; give --fov or --camera-info."
+    return camera_for(Calibration.of_pinhole(pinhole), (height, width)), remark if args.fov is None else ""
 
 
 def _write(folder: Path, frame: Frame, camera: Intrinsics, questions: list[Question], looks: Looks) -> dict[str, Any]:
@@ -126,15 +153,26 @@ def _write(folder: Path, frame: Frame, camera: Intrinsics, questions: list[Quest
     tiles = [tile(question, answer, looks.image) for question, answer in zip(questions, looks, strict=True)]
     write_sheet(folder / "sheet.png", [picture, *tiles], frame.name)
     record["readable"] = dict(zip(names, (round(r, 4) for r in looks.readable), strict=True))
+    record["confidence"] = {name: round(float(answer.confidence.mean()), 4) for name, answer in zip(names, looks, strict=True)}
     record["seconds"] = {"paint": looks.paint_s, "read": looks.read_s, "write": time.perf_counter() - started}
     return record
 
 
+def _written(writing: Future[dict[str, Any]]) -> dict[str, Any] | None:
+    """What is reported of a frame whose results are written; None where they cannot be."""
+    try:
+        return writing.result()
+    except (InputError, MemoryError) as error:
+        print(f"not written: {error or 'the memory ran out.'}", file=sys.stderr)
+        return None
+
+
 def _print_summary(report: list[dict[str, Any]], failed: int, out: Path) -> None:
     if report:
-        print(f"{'':12}readable")
+        print(f"{'':12}readable  confidence")
         for name in report[0]["readable"]:
-            print(f"{name:12}{sum(r['readable'][name] for r in report) / len(report):8.1%}")
+            shares = (sum(r[part][name] for r in report) / len(report) for part in ("readable", "confidence"))
+            print(f"{name:12}{next(shares):8.1%}{next(shares):12.2f}")
         seconds = {part: sum(r["seconds"][part] for r in report) / len(report) for part in ("paint", "read", "write")}
         print("seconds a frame: " + ", ".join(f"{part} {value:.3f}" for part, value in seconds.items()))
     print(f"{len(report)} frames answered, {failed} not; results in {out}")

@@ -61,6 +61,8 @@ def _authors(args: argparse.Namespace) -> int:
 
 def _show(args: argparse.Namespace) -> int:
     width, height = args.size
+    if args.seed < 0:
+        raise InputError(f"A seed is a whole number from 0 on; it is {args.seed}.")
     if not 16 <= width <= 4096 or not 16 <= height <= 4096:
         raise InputError(f"A picture of {width} x {height} pixels cannot be drawn; both must be from 16 to 4096.")
     rng = np.random.default_rng(args.seed)

@@ -16,6 +16,7 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.node.pipeline.output_schedule import Pacing
 from vision_banana_ros.node.prompts import read_expressions
 from vision_banana_ros.node.topics.messages import GROUPS
+from vision_banana_ros.perception.camera import Rectified, Rectify
 from vision_banana_ros.perception.obstacles import ObstacleFilter
 from vision_banana_ros.reasoning import Rewriter, open_rewriter
 from vision_banana_ros.tasks.legend_text import clean_text, read_legend
@@ -84,6 +85,18 @@ PARAMETERS: dict[str, Declaration] = {
         False,
         "For imported image editors: encode unknown prompts on demand, in a separate CPU process (about a minute per prompt);"
         " needs the text encoder in the bundle. False: the service reply names the command to run.",
+    ),
+    "rectify": Declaration(
+        "auto",
+        "auto: raw images are rectified by their CameraInfo before inference. never: a raw image of a lens with distortion has"
+        " masks, but no depth.",
+        constraints="auto or never",
+    ),
+    "image_is_rectified": Declaration(
+        "auto",
+        "Whether the images are rectified already, like those of image_proc, which come with the CameraInfo of the raw image."
+        " auto: only if D, R, K and P say that the raw and the rectified image are the same.",
+        constraints="auto, true or false",
     ),
     "max_age": Declaration(2.0, "Maximum age of a frame in seconds; older frames are dropped. 0 disables.", (0.0, 3600.0)),
     "min_readable": Declaration(
@@ -175,6 +188,8 @@ class Settings:
     expressions: tuple[str, ...]
     instances_class: str
     encode_prompts: bool
+    rectify: Rectify
+    image_is_rectified: Rectified
     max_age: float
     min_readable: float
     frozen_after: float
@@ -201,6 +216,11 @@ class Settings:
         range_pose = tuple(values["range_pose"])
         if len(range_pose) != 6 or not all(math.isfinite(number) for number in range_pose):
             raise InputError(f"range_pose must be six finite numbers, x, y, z, roll, pitch and yaw, not {list(range_pose)}.")
+        if values["rectify"] not in ("auto", "never"):
+            raise InputError(f"rectify is {values['rectify']!r}; it must be 'auto' or 'never'.")
+        rectified = values["image_is_rectified"]
+        if rectified not in ("auto", "true", "false"):
+            raise InputError(f"image_is_rectified is {rectified!r}; it must be 'auto', 'true' or 'false'.")
         instances_class = values["instances_class"]
         url, model, patience_s = values["reasoning_url"], values["reasoning_model"], values["reasoning_timeout"]
         return cls(
@@ -211,6 +231,8 @@ class Settings:
             expressions=read_expressions([text for text in values["expressions"] if text.strip()]),
             instances_class=clean_text(instances_class, "instances_class") if instances_class.strip() else "",
             encode_prompts=values["encode_prompts"],
+            rectify=values["rectify"],
+            image_is_rectified=rectified,
             max_age=values["max_age"],
             min_readable=values["min_readable"],
             frozen_after=values["frozen_after"],
@@ -280,7 +302,7 @@ def declare(node: Node) -> dict[str, str]:
 
 
 def as_declared(changes: list[Parameter]) -> list[Parameter]:
-    """Takes 2 for 2.0 and [] for [""] where such a value is declared: so people and tools write them."""
+    """Takes 2 for 2.0, true for "true" and [] for [""] where such a value is declared: so people and tools write them."""
     return [_as_declared(change, PARAMETERS[change.name].default) if change.name in PARAMETERS else change for change in changes]
 
 
@@ -290,6 +312,8 @@ def _as_declared(change: Parameter, default: Any) -> Parameter:
             return Parameter(change.name, value=float(change.value))
         case [float(), *_], Parameter.Type.INTEGER_ARRAY:
             return Parameter(change.name, value=[float(number) for number in change.value])
+        case str(), Parameter.Type.BOOL:  # true and false of image_is_rectified
+            return Parameter(change.name, value=str(change.value).lower())
         case [str(), *_], _ if isinstance(change.value, Sequence) and len(change.value) == 0:
             return Parameter(change.name, value=[""])
         case _, Parameter.Type.NOT_SET:  # an empty list in a file

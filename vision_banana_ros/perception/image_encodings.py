@@ -1,109 +1,195 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pictures of ROS, bytes and an encoding's name, as uint8 RGB. Names are those of sensor_msgs/image_encodings.h."""
+"""The pictures of ROS, bytes and an encoding's name, as uint8 RGB. Names are those of sensor_msgs/image_encodings.hpp."""
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.perception.declared_size import KINDS, declared
 from vision_banana_ros.perception.whole_pictures import decode_whole
 
 Buffer = bytes | bytearray | memoryview | np.ndarray
 
-# Encoding -> (channels, bytes a channel, OpenCV's conversion to RGB). OpenCV names a Bayer code by the pixels of the
-# second row and column and ROS by those of the first, so their names are mirrored.
-_ENCODINGS: dict[str, tuple[int, int, int | None]] = {
-    "rgb8": (3, 1, None),
-    "bgr8": (3, 1, cv2.COLOR_BGR2RGB),
-    "rgba8": (4, 1, cv2.COLOR_RGBA2RGB),
-    "bgra8": (4, 1, cv2.COLOR_BGRA2RGB),
-    "mono8": (1, 1, cv2.COLOR_GRAY2RGB),
-    "mono16": (1, 2, cv2.COLOR_GRAY2RGB),
-    "bayer_rggb8": (1, 1, cv2.COLOR_BayerBG2RGB),
-    "bayer_bggr8": (1, 1, cv2.COLOR_BayerRG2RGB),
-    "bayer_gbrg8": (1, 1, cv2.COLOR_BayerGR2RGB),
-    "bayer_grbg8": (1, 1, cv2.COLOR_BayerGB2RGB),
-    "yuv422": (2, 1, cv2.COLOR_YUV2RGB_UYVY),
-    "uyvy": (2, 1, cv2.COLOR_YUV2RGB_UYVY),
-    "yuv422_yuy2": (2, 1, cv2.COLOR_YUV2RGB_YUY2),
-    "yuyv": (2, 1, cv2.COLOR_YUV2RGB_YUY2),
+
+@dataclass(frozen=True)
+class _Encoding:
+    """How the pixels of an encoding are stored.
+
+    Attributes:
+        channels: Numbers per pixel.
+        bytes: Per number.
+        conversion: OpenCV's conversion to RGB.
+        planes: Rows of bytes per row of pixels, if brightness and colour are stored in separate planes.
+    """
+
+    channels: int
+    bytes: int
+    conversion: int | None
+    planes: float = 1
+
+
+def _bayer(depth: int) -> dict[str, _Encoding]:
+    """The four Bayer patterns.
+
+    OpenCV names a pattern by the pixels of the second row and column, ROS by those of the first, so their names are mirrored.
+    """
+    codes = {
+        "rggb": cv2.COLOR_BayerBG2RGB,
+        "bggr": cv2.COLOR_BayerRG2RGB,
+        "gbrg": cv2.COLOR_BayerGR2RGB,
+        "grbg": cv2.COLOR_BayerGB2RGB,
+    }
+    return {f"bayer_{pattern}{8 * depth}": _Encoding(1, depth, code) for pattern, code in codes.items()}
+
+
+def _colors(depth: int) -> dict[str, _Encoding]:
+    bits = 8 * depth
+    return {
+        f"rgb{bits}": _Encoding(3, depth, None),
+        f"bgr{bits}": _Encoding(3, depth, cv2.COLOR_BGR2RGB),
+        f"rgba{bits}": _Encoding(4, depth, cv2.COLOR_RGBA2RGB),
+        f"bgra{bits}": _Encoding(4, depth, cv2.COLOR_BGRA2RGB),
+        f"mono{bits}": _Encoding(1, depth, cv2.COLOR_GRAY2RGB),
+    }
+
+
+_UYVY, _YUYV = _Encoding(2, 1, cv2.COLOR_YUV2RGB_UYVY), _Encoding(2, 1, cv2.COLOR_YUV2RGB_YUY2)
+_ENCODINGS: dict[str, _Encoding] = {
+    **_colors(1),
+    **_bayer(1),
+    "yuv422": _UYVY,
+    "uyvy": _UYVY,
+    "yuv422_yuy2": _YUYV,
+    "yuyv": _YUYV,
+    "nv12": _Encoding(1, 1, cv2.COLOR_YUV2RGB_NV12, 1.5),
+    "nv21": _Encoding(1, 1, cv2.COLOR_YUV2RGB_NV21, 1.5),
+    "nv24": _Encoding(1, 1, cv2.COLOR_YUV2RGB_NV12, 3),
+    # OpenCV's own types, in its order of channels, as cv_bridge and rviz read them.
+    "8UC1": _Encoding(1, 1, cv2.COLOR_GRAY2RGB),
+    "8UC3": _Encoding(3, 1, cv2.COLOR_BGR2RGB),
+    "8UC4": _Encoding(4, 1, cv2.COLOR_BGRA2RGB),
+    **_colors(2),
+    **_bayer(2),
 }
 ENCODINGS = tuple(_ENCODINGS)
+DEPTHS = ("16UC1", "32FC1", "16SC1", "64FC1")
+"""Encodings of depth and other measurements: they show nothing."""
+ON_TOPICS = ("JPEG", "PNG", "WebP", "AVIF")
+"""What a CompressedImage may hold; files may be of all `declared_size.KINDS`."""
 
 MAX_PIXELS = 25_000_000
 """Larger images are refused: hardly a camera of a robot makes them, and a frame with its answers takes some 130 bytes a pixel."""
-_HEADERS = 1 << 20
-"""A JPEG's size stands behind its metadata: thumbnails, profiles."""
+TRUE_BITS = (10, 12, 14, 16)
+"""What cameras send in 16 bits. Less than 10 is only dark."""
 
 
-def to_rgb(data: Buffer, encoding: str, height: int, width: int, step: int, is_bigendian: bool = False) -> np.ndarray:
+def to_rgb(
+    data: Buffer, encoding: str, height: int, width: int, step: int, is_bigendian: bool = False, at_least_bits: int = TRUE_BITS[0]
+) -> np.ndarray:
     """The fields of a sensor_msgs/Image as (height, width, 3) uint8 RGB, C-contiguous.
 
     `step` is the length of a row in bytes and may be longer than the pixels need. A tight rgb8 image is a view of
-    `data`, not a copy (read-only where `data` is). 16-bit grey is scaled by 1/256. InputError where the fields do not
-    fit together.
+    `data`, not a copy (read-only where `data` is). 16 bits a channel are scaled by those that the camera uses, see
+    `true_bits`. InputError where the fields do not fit together.
     """
+    if encoding in DEPTHS:
+        raise InputError(f"An image of {encoding} is depth or another measurement, not a picture; connect the camera's colour topic.")
     if encoding not in _ENCODINGS:
         raise InputError(f"The encoding {encoding!r} is not known; publish one of {', '.join(ENCODINGS)}.")
     if height <= 0 or width <= 0:
         raise InputError(f"The image is {width}x{height} pixels, so there is nothing to look at; check the camera driver.")
-    channels, depth, conversion = _ENCODINGS[encoding]
-    if depth > 1 and is_bigendian:
-        raise InputError(f"Big-endian {encoding} is not read; publish it little-endian, or as mono8.")
-    if conversion is not None and channels == 2 and width % 2:
+    as_told = _ENCODINGS[encoding]
+    if as_told.conversion is not None and as_told.channels == 2 and width % 2:
         raise InputError(f"{encoding} keeps two pixels in four bytes, but the width {width} is odd; publish an even width.")
-    needed = width * channels * depth
+    if as_told.planes == 1.5 and (width % 2 or height % 2):
+        raise InputError(f"{encoding} keeps one colour for four pixels, but the size {width}x{height} is odd; publish an even one.")
+    needed = width * as_told.channels * as_told.bytes
     if step < needed:
         raise InputError(f"step is {step}, but a row of {width} {encoding} pixels takes {needed} bytes; correct the publisher.")
     flat = np.frombuffer(data, np.uint8)
-    if flat.size < step * (height - 1) + needed:
-        raise InputError(f"The image has {flat.size} bytes, but {height} rows of {step} take {step * height}; correct the publisher.")
+    rows = int(height * as_told.planes)
+    if flat.size < step * (rows - 1) + needed:
+        raise InputError(f"The image has {flat.size} bytes, but {rows} rows of {step} take {step * rows}; correct the publisher.")
     # By strides and not by a reshape: a last row without its padding is as good.
-    rows = np.lib.stride_tricks.as_strided(flat, (height, width, channels * depth), (step, channels * depth, 1))
-    if encoding == "mono16":
-        rows = rows[:, :, 1:]  # the high byte is the value / 256
-    if conversion is None:
-        return np.ascontiguousarray(rows)
+    pixel = as_told.channels * as_told.bytes
+    values = np.lib.stride_tricks.as_strided(flat, (rows, width, pixel), (step, pixel, 1))
+    if as_told.bytes == 2:
+        wide = np.ascontiguousarray(values).view(">u2" if is_bigendian else "<u2").astype(np.uint16)
+        values = _to_8_bits(wide, max(at_least_bits, true_bits(wide)))
+    values = np.ascontiguousarray(values)
+    if as_told.conversion is None:
+        return values
     # Bayer wants at least 3x3 pixels to interpolate; OpenCV leaves smaller images black without a word.
     if encoding.startswith("bayer") and min(height, width) < 3:
         raise InputError(f"A {encoding} image of {width}x{height} pixels is too small to interpolate; publish 3x3 or more.")
-    return cv2.cvtColor(np.ascontiguousarray(rows), conversion)
+    if encoding == "nv24":
+        colors = np.lib.stride_tricks.as_strided(flat[step * height :], (height, 2 * width), (2 * step, 1))
+        return _nv24(values[:height, :, 0], colors)
+    return cv2.cvtColor(values, as_told.conversion)
 
 
-def compressed_to_rgb(data: Buffer) -> np.ndarray:
-    """The data of a sensor_msgs/CompressedImage, JPEG or PNG, as (H, W, 3) uint8 RGB. InputError for others and for huge ones.
+def true_bits(values: np.ndarray) -> int:
+    """How many bits a picture of 16 uses, of `TRUE_BITS`. Cameras of 10 and 12 bits send theirs unshifted, and no field says so."""
+    largest = int(values.max(initial=0))
+    return next(bits for bits in TRUE_BITS if largest < 1 << bits)
 
-    The size is read first: a few kilobytes may unpack to gigabytes. And OpenCV's readers of other formats see nothing.
+
+def _to_8_bits(values: np.ndarray, bits: int) -> np.ndarray:
+    return (values >> (bits - 8)).astype(np.uint8)
+
+
+def _nv24(brightness: np.ndarray, colors: np.ndarray) -> np.ndarray:
+    """(H, W) and (H, 2 W): the NV12 of a picture twice as large, of which each pixel is taken once."""
+    doubled = np.concatenate([brightness.repeat(2, axis=0).repeat(2, axis=1), colors])
+    return np.ascontiguousarray(cv2.cvtColor(doubled, cv2.COLOR_YUV2RGB_NV12)[::2, ::2])
+
+
+def compressed_to_rgb(
+    data: Buffer, form: str = "", kinds: tuple[str, ...] = ON_TOPICS, upright: bool = False, at_least_bits: int = TRUE_BITS[0]
+) -> np.ndarray:
+    """A compressed picture as (H, W, 3) uint8 RGB. InputError for other data, for depth, and for what is huge.
+
+    form: a CompressedImage's `format`, which by image_transport begins with the encoding that was compressed, as in
+    "bayer_rggb8; jpeg compressed bgr8". upright: whether the orientation that a photograph carries is followed; in messages it
+    is not, for CameraInfo describes the sensor's own rows and columns.
     """
+    encoding, _, rest = (part.strip() for part in form.partition(";"))
+    if "compressedDepth" in form or encoding in DEPTHS:
+        raise InputError(f"A compressed image of {form!r} is depth, not a picture; connect the camera's colour topic.")
     flat = np.frombuffer(data, np.uint8)
-    size = _declared_size(bytes(flat[:_HEADERS]))
-    if size is not None:
-        refuse_huge(*size)
-    # Orientation tags are ignored: CameraInfo describes the sensor's own rows and columns.
-    image = decode_whole(flat, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if size is not None else None
+    found = declared(flat.data)
+    if found is not None:
+        refuse_huge(*found[1])
+    mosaic = encoding.startswith("bayer_")
+    flags = cv2.IMREAD_ANYDEPTH | (cv2.IMREAD_GRAYSCALE if mosaic else cv2.IMREAD_COLOR)
+    flags |= 0 if upright else cv2.IMREAD_IGNORE_ORIENTATION
+    image = decode_whole(flat, flags) if found is not None and found[0] in kinds else None
     if image is None:
-        raise InputError(f"The {flat.size} bytes of the compressed image are neither JPEG nor PNG; publish one of these, whole.")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        others = ", ".join(kind for kind in kinds if kind not in ("JPEG", "PNG"))
+        raise InputError(
+            f"The {flat.size} bytes of the compressed image are neither JPEG nor PNG, nor {others} where OpenCV reads it; publish"
+            " one of these, whole."
+        )
+    if image.dtype == np.uint16:
+        image = _to_8_bits(image, max(at_least_bits, true_bits(image)))
+    if image.dtype != np.uint8:
+        raise InputError(
+            f"The picture holds {image.dtype} numbers, which are measurements and no colours; give a picture of 8 or 16 bits."
+        )
+    if mosaic:
+        pattern = encoding.rstrip("0123456789") + "8"
+        height, width = image.shape
+        return to_rgb(np.ascontiguousarray(image), pattern, height, width, step=width)
+    # By image_transport colours are compressed as bgr, as OpenCV has them, and "compressed rgb" says otherwise.
+    return image if "compressed rgb" in rest else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+FILE_KINDS = tuple(KINDS)
 
 
 def refuse_huge(width: int, height: int) -> None:
     """InputError for an image of more than MAX_PIXELS, before memory is taken for it."""
     if width * height > MAX_PIXELS:
         raise InputError(f"{width}x{height} pixels are more than the {MAX_PIXELS:,} that are taken; send it smaller.")
-
-
-def _declared_size(head: bytes) -> tuple[int, int] | None:
-    """(width, height) that the beginning of a PNG or JPEG declares; None for anything else."""
-    if head.startswith(b"\x89PNG\r\n\x1a\n") and head[12:16] == b"IHDR" and len(head) >= 24:
-        return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
-    at = 2 if head.startswith(b"\xff\xd8") else len(head)
-    while at + 9 <= len(head) and head[at] == 0xFF:
-        marker = head[at + 1]
-        if marker == 0xFF:  # padding
-            at += 1
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # start of a frame
-            return int.from_bytes(head[at + 7 : at + 9], "big"), int.from_bytes(head[at + 5 : at + 7], "big")
-        elif marker == 0x01 or 0xD0 <= marker <= 0xD9:  # these have no length
-            at += 2
-        else:
-            at += 2 + int.from_bytes(head[at + 2 : at + 4], "big")
-    return None

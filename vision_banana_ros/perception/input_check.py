@@ -21,8 +21,6 @@ DARK_STRUCTURE = 2.5
 """The same in the dark. In a thirtieth of their light scenes keep 5 and more, and depth is half as wrong again as by day; in a
 thousandth, where it is wrong all over, 1 to 3."""
 DARK, BRIGHT = 24, 250
-UNUSED_BITS = 16
-"""High bytes below this are those of a 12-bit sensor that was not scaled to 16 bits."""
 MAX_CLIPPED = 0.95
 """Share of pixels at the upper end of the scale."""
 NOISE_NEIGHBOURS = 0.5
@@ -38,18 +36,12 @@ FROZEN_FRAMES = 5
 """Identical frames that are no chance, where they also last for `frozen_after`."""
 
 
-def nothing_to_see(image: np.ndarray, encoding: str = "") -> str:
+def nothing_to_see(image: np.ndarray) -> str:
     """Why nothing can be seen in a frame, as a sentence with what to do; empty where something can.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        encoding: of the message that it came in, where that is known.
     """
-    if encoding == "mono16" and (highest := int(image.max())) < UNUSED_BITS:
-        return (
-            f"Its mono16 pixels use only the lowest of their 16 bits (the high byte is at most {highest}). Have the driver publish"
-            " the full range, or mono8."
-        )
     height, width = image.shape[:2]
     step = max(1, min(height // SAMPLED[1], width // SAMPLED[0]))
     sampled = np.ascontiguousarray(image[::step, ::step])

@@ -6,10 +6,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from node_support import camera_info, pixels
+from node_support import pixels
 from std_msgs.msg import Header
 
-from vision_banana_ros.node.topics.camera_info import PinholeCamera
 from vision_banana_ros.node.topics.messages import TYPES, Composer, Seen, image_message, picture_range
 from vision_banana_ros.perception import Intrinsics, points, visualization
 from vision_banana_ros.perception.obstacles import ObstacleFilter
@@ -18,7 +17,7 @@ from vision_banana_ros.tasks.normals import picture as normals_picture
 
 SIZE = (30, 40)
 LEGEND = {"floor": (128, 64, 128), "wall": (0, 0, 255), "box": (255, 128, 0)}
-CAMERA = PinholeCamera(Intrinsics(40, 30, 33.0, 34.0, 19.0, 14.0), camera_info(SIZE))
+CAMERA = Intrinsics(40, 30, 33.0, 34.0, 19.0, 14.0)
 
 
 def seen(seed=0, size=SIZE, camera=CAMERA, answers=None):
@@ -80,7 +79,7 @@ def test_the_cloud_is_organised_and_agrees_with_the_plain_computation():
     frame = seen()
     cloud = Composer().compose("points", frame)
     values = np.frombuffer(cloud.data, np.float32).reshape(*SIZE, 4)
-    expected = points(frame.answers["depth"][0].depth_m, CAMERA.intrinsics)
+    expected = points(frame.answers["depth"][0].depth_m, CAMERA)
     assert np.array_equal(np.isnan(values[..., :3]), np.isnan(expected))
     np.testing.assert_allclose(values[..., :3], expected, rtol=1e-5)
     colors = np.frombuffer(cloud.data, np.uint32).reshape(*SIZE, 4)[..., 3]

@@ -5,14 +5,15 @@ import posixpath
 import sqlite3
 import struct
 import zlib
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from vision_banana_ros.cli.shared.frames import Frame, Frames, attempt
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.perception.geometry import Intrinsics
+from vision_banana_ros.perception.camera import Calibration
 from vision_banana_ros.perception.image_encodings import compressed_to_rgb, to_rgb
 
 IMAGE = "sensor_msgs/msg/Image"
@@ -32,8 +33,8 @@ def bag_frames(path: Path, topic: str | None) -> Frames:
     """
     with _opened(path) as reader:
         chosen = _image_connection(path, reader.connections, topic)
-        info = _camera_info(reader, chosen.topic)
-    return Frames(chosen.msgcount, lambda: _read(path, chosen.topic, info))
+        infos = _camera_infos(reader, chosen.topic)
+    return Frames(chosen.msgcount, lambda: _read(path, chosen.topic, infos))
 
 
 def _damage() -> tuple[type[Exception], ...]:
@@ -86,52 +87,60 @@ def _image_connection(path: Path, connections: list[Any], topic: str | None) -> 
     raise InputError(f"The bag '{path}' has no images on {topic}; it has them on {', '.join(names)}.")
 
 
-def _camera_info(reader: Any, image_topic: str) -> Any:
-    """The first CameraInfo of the image's own camera: beside its topic, or the only one of the bag; else None."""
+class _Infos:
+    """The CameraInfo of a bag by their stamps."""
+
+    def __init__(self, messages: Iterable[Any]):
+        by_stamp = {nanoseconds(message): Calibration.of(message) for message in messages}
+        self._stamps = sorted(by_stamp)
+        self._calibrations = [by_stamp[stamp] for stamp in self._stamps]
+
+    def of(self, stamp_ns: int) -> Calibration | None:
+        """That of a frame's own stamp, else the last one before it, else the first."""
+        if not self._stamps:
+            return None
+        return self._calibrations[max(bisect_right(self._stamps, stamp_ns) - 1, 0)]
+
+
+def _camera_infos(reader: Any, image_topic: str) -> _Infos:
+    """The CameraInfo of the image's own camera: beside its topic, or the only topic of the bag."""
     base = posixpath.dirname(image_topic.removesuffix("/compressed"))
     infos = [c for c in reader.connections if c.msgtype == CAMERA_INFO and c.msgcount]
-    beside = [c for c in infos if c.topic == posixpath.join(base, "camera_info")]
-    for connection in beside or (infos if len(infos) == 1 else []):
-        for _, _, raw in reader.messages([connection]):
-            return reader.deserialize(raw, CAMERA_INFO)
-    return None
+    chosen = [c for c in infos if c.topic == posixpath.join(base, "camera_info")]
+    if not chosen and len({c.topic for c in infos}) == 1:
+        chosen = infos
+    messages = reader.messages(chosen) if chosen else ()
+    return _Infos(reader.deserialize(raw, CAMERA_INFO) for _, _, raw in messages)
 
 
-def _read(path: Path, topic: str, info: Any) -> Iterator[Frame | InputError]:
+def _read(path: Path, topic: str, infos: _Infos) -> Iterator[Frame | InputError]:
     try:
         with _opened(path) as reader:
             connections = [c for c in reader.connections if c.topic == topic]
             for connection, _, raw in reader.messages(connections):
-                yield attempt(_message_frame, reader, raw, connection.msgtype, info, "rect" in posixpath.basename(topic))
+                yield attempt(_message_frame, reader, raw, connection.msgtype, infos)
     except InputError as error:
         yield error  # what came before it was answered
 
 
-def _message_frame(reader: Any, raw: bytes, kind: str, info: Any, rectified: bool) -> Frame:
+def _message_frame(reader: Any, raw: bytes, kind: str, infos: _Infos) -> Frame:
     try:
         message = reader.deserialize(raw, kind)
     except _damage() as error:
         raise InputError(f"A message of {len(raw)} bytes is no {kind} ({str(error)[:200]}); the bag is damaged.") from None
-    return _frame(message, info, rectified)
+    return _frame(message, infos)
 
 
-def _frame(message: Any, info: Any, rectified: bool) -> Frame:
+def _frame(message: Any, infos: _Infos) -> Frame:
     if hasattr(message, "encoding"):
         m = message
         image = to_rgb(m.data, m.encoding, m.height, m.width, m.step, bool(m.is_bigendian))
     else:
-        image = compressed_to_rgb(message.data)
-    stamp_ns = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
-    intrinsics, distortion = _camera(info, rectified) if info is not None else (None, ())
-    model = info.distortion_model if distortion else "plumb_bob"
-    return Frame(str(stamp_ns), image, intrinsics, distortion, model, stamp_ns)
+        image = compressed_to_rgb(message.data, message.format)
+    stamp_ns = nanoseconds(message)
+    return Frame(str(stamp_ns), image, infos.of(stamp_ns), stamp_ns)
 
 
-def _camera(info: Any, rectified: bool) -> tuple[Intrinsics | None, tuple[float, ...]]:
-    """K and D of a CameraInfo; of a rectified image P and no D. None where it was never calibrated (K all zero)."""
-    if not info.k[0] > 0:
-        return None, ()
-    if rectified and info.p[0] > 0:
-        return Intrinsics(info.width, info.height, info.p[0], info.p[5], info.p[2], info.p[6]), ()
-    k = Intrinsics(info.width, info.height, info.k[0], info.k[4], info.k[2], info.k[5])
-    return k, tuple(float(d) for d in info.d)
+def nanoseconds(message: Any) -> int:
+    """The stamp of a message."""
+    return int(message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec)

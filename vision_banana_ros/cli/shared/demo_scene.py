@@ -17,6 +17,7 @@ from vision_banana_ros.evaluation.scores import DepthScore, InstancesScore, Norm
 from vision_banana_ros.node.client.camera_publisher import CameraPublisher
 from vision_banana_ros.node.client.demo import SHOWN, Recorder
 from vision_banana_ros.perception import Intrinsics, points, visualization
+from vision_banana_ros.perception.camera import Calibration
 from vision_banana_ros.perception.ply import write_ply
 from vision_banana_ros.perception.questions import RGB
 from vision_banana_ros.scenes import CLASSES, SimulatedCamera, View, WorldObject
@@ -93,7 +94,7 @@ class Scene:
                 stop.wait(max(0.0, started + index / self.rate_hz - time.monotonic()))
                 stamp = publisher.now_ns()
                 self.indices[stamp] = index
-                publisher.publish(view.image, Intrinsics.of(view.camera), stamp)
+                publisher.publish(view.image, Calibration.of_pinhole(Intrinsics.of(view.camera)), stamp)
 
 
 def _shares(camera: SimulatedCamera) -> np.ndarray:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where frames come from: pictures, folders, bags, webcams, and the simulated camera."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,34 +12,82 @@ from vision_banana_ros.cli.shared.bags import bag_frames, is_bag
 from vision_banana_ros.cli.shared.frames import Frame, Frames, attempt
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.files import read_bounded
+from vision_banana_ros.perception.camera import Calibration
 from vision_banana_ros.perception.geometry import Intrinsics
-from vision_banana_ros.perception.image_encodings import compressed_to_rgb
+from vision_banana_ros.perception.image_encodings import FILE_KINDS, compressed_to_rgb
 from vision_banana_ros.scenes import SimulatedCamera
 
 MAX_FILE_BYTES = 256_000_000
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".avif", ".tif", ".tiff", ".ppm", ".pgm", ".pnm")
+VIDEOS = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts")
 
 
-def open_frames(path: Path, topic: str | None = None) -> Frames:
-    """A picture, a folder of pictures, or a bag. InputError where there is nothing to read."""
+def open_frames(source: str | Path, topic: str | None = None, recursive: bool = False) -> Frames:
+    """Opens an image, a folder of images, a bag, or a video (a file, an address, a GStreamer pipeline).
+
+    Raises:
+        InputError: There is nothing to read.
+    """
+    if "://" in str(source) or " ! " in str(source):
+        return video_frames(str(source))
+    path = Path(source)
     if not path.exists():
-        raise InputError(f"There is nothing at '{path}'; name a picture, a folder of pictures, or a bag.")
+        raise InputError(f"There is nothing at '{path}'; name a picture, a folder of pictures, a video, or a bag.")
     if is_bag(path):
         return bag_frames(path, topic)
     if topic is not None:
         raise InputError(f"A topic can only be chosen in a bag, and '{path}' is none.")
-    files = sorted(f for f in path.iterdir() if f.suffix.lower() in PICTURES) if path.is_dir() else [path]
-    if not files:
-        raise InputError(f"'{path}' holds no picture ({', '.join(PICTURES)}) and is no bag (it has no metadata.yaml).")
+    if path.suffix.lower() in VIDEOS:
+        return video_frames(str(path))
     if path.is_file():
         read_picture(path)
-    return Frames(len(files), lambda: (attempt(_picture_frame, f) for f in files))
+        return Frames(1, lambda: iter([attempt(_picture_frame, path, path.stem)]))
+    found = sorted(f for f in (path.rglob("*") if recursive else path.iterdir()) if f.suffix.lower() in PICTURES)
+    if not found:
+        deeper = "" if recursive else " (its subfolders are read with --recursive)"
+        raise InputError(f"'{path}' holds no picture ({', '.join(PICTURES)}){deeper} and is no bag (it has no metadata.yaml).")
+    names = _names(path, found)
+    return Frames(len(found), lambda: (attempt(_picture_frame, file, name) for file, name in zip(found, names, strict=True)))
+
+
+def _names(folder: Path, files: list[Path]) -> list[str]:
+    """A name for each: its path in the folder without the ending, unless another one would have the same."""
+    short = [str(file.parent.relative_to(folder) / file.stem) for file in files]
+    taken = Counter(short)
+    return [name if taken[name] == 1 else str(file.relative_to(folder)) for name, file in zip(short, files, strict=True)]
+
+
+def video_frames(source: str) -> Frames:
+    """The frames of a video, whatever OpenCV opens. InputError where it opens nothing."""
+    pipeline = cv2.CAP_GSTREAMER if " ! " in source else cv2.CAP_ANY
+
+    def opened() -> cv2.VideoCapture:
+        capture = cv2.VideoCapture(source, pipeline)
+        if not capture.isOpened():
+            with_gstreamer = "; this OpenCV may be built without GStreamer" if pipeline == cv2.CAP_GSTREAMER else ""
+            raise InputError(f"The video '{source}' cannot be opened{with_gstreamer}.")
+        return capture
+
+    count = int(opened().get(cv2.CAP_PROP_FRAME_COUNT))
+
+    def read() -> Iterator[Frame | InputError]:
+        capture = opened()
+        k = 0
+        while True:
+            stamp_ns = int(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+            arrived, image = capture.read()
+            if not arrived:
+                return
+            yield Frame(f"{k:06d}", cv2.cvtColor(image, cv2.COLOR_BGR2RGB), stamp_ns=stamp_ns)
+            k += 1
+
+    return Frames(count if count > 0 else None, read)
 
 
 def read_picture(path: Path) -> np.ndarray:
     """A picture file as (H, W, 3) uint8 RGB. InputError where it is none."""
     try:
-        return compressed_to_rgb(read_bounded(path, MAX_FILE_BYTES))
+        return compressed_to_rgb(read_bounded(path, MAX_FILE_BYTES), kinds=FILE_KINDS, upright=True)
     except InputError as error:
         raise InputError(f"'{path}' is not a picture that can be read; give a whole {', '.join(PICTURES)} file. {error}") from None
     except OSError as error:
@@ -53,7 +102,7 @@ def simulated_frames(seed: int, width: int, height: int, rate_hz: float) -> Fram
         k = 0
         while True:
             view = camera.view(k / rate_hz)
-            yield Frame(f"{k:06d}", view.image, Intrinsics.of(view.camera))
+            yield Frame(f"{k:06d}", view.image, Calibration.of_pinhole(Intrinsics.of(view.camera)))
             k += 1
 
     return Frames(None, read)
@@ -79,5 +128,5 @@ def webcam_frames(number: int, width: int, height: int) -> Frames:
     return Frames(None, read)
 
 
-def _picture_frame(path: Path) -> Frame:
-    return Frame(path.stem, read_picture(path))
+def _picture_frame(path: Path, name: str) -> Frame:
+    return Frame(name, read_picture(path))

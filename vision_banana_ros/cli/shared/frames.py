@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.perception.geometry import Intrinsics
+from vision_banana_ros.perception.camera import Calibration
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,7 @@ class Frame:
 
     name: str
     image: np.ndarray
-    intrinsics: Intrinsics | None = None
-    distortion: tuple[float, ...] = ()
-    distortion_model: str = "plumb_bob"
+    calibration: Calibration | None = None
     stamp_ns: int | None = None
 
 

@@ -25,9 +25,9 @@ from sensor_msgs.msg import Image
 from vision_banana_interfaces.srv import Generate, Segment, SetPrompts  # type: ignore[attr-defined]
 from vision_banana_ros.node.client.message_readers import READERS, read_output
 from vision_banana_ros.node.topics.fastdds import carry_large_images
-from vision_banana_ros.node.topics.inputs import nanoseconds
 from vision_banana_ros.node.topics.messages import OUTPUTS
 from vision_banana_ros.node.topics.qos import offered
+from vision_banana_ros.node.topics.stamps import nanoseconds
 
 _FRAMES_AWAITED = 30
 Client = TypeVar("Client", bound="VisionBanana")

@@ -21,6 +21,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.node.client.camera_publisher import CameraPublisher
 from vision_banana_ros.node.topics.messages import OUTPUTS
+from vision_banana_ros.perception.camera import Calibration
 from vision_banana_ros.perception.geometry import Intrinsics
 
 MOST_DROPS = 0.05
@@ -42,7 +43,8 @@ class NodeBenchmark:
         unknown = [topic for topic in topics if topic not in OUTPUTS]
         if unknown:
             raise InputError(f"'{unknown[0]}' is no output of the node; those are {', '.join(OUTPUTS)}.")
-        self._frames, self._intrinsics, self._topics, self._pid = frames, intrinsics, tuple(topics), process.pid
+        self._frames, self._calibration = frames, Calibration.of_pinhole(intrinsics)
+        self._topics, self._pid = tuple(topics), process.pid
         self._process = process
         self._camera = CameraPublisher("benchmark_optical_frame")
         self._sent: dict[int, float] = {}
@@ -129,7 +131,7 @@ class NodeBenchmark:
     def _show(self, i: int) -> None:
         stamp = self._camera.now_ns()
         self._sent[stamp] = time.monotonic()
-        self._camera.publish(self._frames[i % len(self._frames)], self._intrinsics, stamp)
+        self._camera.publish(self._frames[i % len(self._frames)], self._calibration, stamp)
 
     def _spin(self, seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -13,9 +13,10 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 
+from vision_banana_ros.node.topics.camera_info import message_of
 from vision_banana_ros.node.topics.fastdds import carry_large_images
 from vision_banana_ros.node.topics.qos import asked
-from vision_banana_ros.perception.geometry import Intrinsics
+from vision_banana_ros.perception.camera import Calibration
 
 
 class CameraPublisher:
@@ -55,14 +56,7 @@ class CameraPublisher:
         self._executor.spin_once(timeout_sec=0)
         return int(self.node.get_clock().now().nanoseconds)
 
-    def publish(
-        self,
-        image: np.ndarray,
-        intrinsics: Intrinsics,
-        stamp_ns: int,
-        distortion: Sequence[float] = (),
-        distortion_model: str = "plumb_bob",
-    ) -> None:
+    def publish(self, image: np.ndarray, calibration: Calibration, stamp_ns: int) -> None:
         """One frame, (H, W, 3) uint8 RGB, and its camera under one stamp (nanoseconds)."""
         message = Image(height=image.shape[0], width=image.shape[1], encoding="rgb8", step=image.shape[1] * 3)
         message.header.frame_id = self.frame_id
@@ -71,22 +65,8 @@ class CameraPublisher:
         data = array("B")
         data.frombytes(np.ascontiguousarray(image).data)
         message.data = data
-        info = camera_info(intrinsics, distortion, distortion_model)
+        info = message_of(calibration)
         info.header = message.header
         # The camera first: who waits for both has it when the image comes.
         self.infos.publish(info)
         self.images.publish(message)
-
-
-def camera_info(intrinsics: Intrinsics, distortion: Sequence[float], distortion_model: str) -> CameraInfo:
-    """K, P and D of a camera whose image is not rectified further (R is the identity); the header is left empty."""
-    k = intrinsics
-    return CameraInfo(
-        height=k.height,
-        width=k.width,
-        distortion_model=distortion_model,
-        d=[float(d) for d in distortion] or [0.0] * 5,
-        k=[k.fx, 0.0, k.cx, 0.0, k.fy, k.cy, 0.0, 0.0, 1.0],
-        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
-        p=[k.fx, 0.0, k.cx, 0.0, 0.0, k.fy, k.cy, 0.0, 0.0, 0.0, 1.0, 0.0],
-    )

@@ -55,7 +55,7 @@ class Diagnostics:
 
     def _stream(self, stream: Stream, state: str) -> DiagnosticStatus:
         faults = stream.faults.sentences()
-        figures = stream.counts.report() | stream.schedule.report() | stream.depth.report()
+        figures = stream.report()
         if state == FINALIZED:
             level, text = DiagnosticStatus.ERROR, OVER
         elif faults:

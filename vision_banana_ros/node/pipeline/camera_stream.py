@@ -4,6 +4,7 @@
 import threading
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
@@ -17,15 +18,16 @@ from vision_banana_ros.node.pipeline.frame_history import Frames
 from vision_banana_ros.node.pipeline.frame_statistics import Counts
 from vision_banana_ros.node.pipeline.inference_config import Asking
 from vision_banana_ros.node.pipeline.output_schedule import Schedule
-from vision_banana_ros.node.topics.camera_info import PinholeCamera, pinhole
-from vision_banana_ros.node.topics.image_input import read_image
+from vision_banana_ros.node.topics.image_input import ImageReader
 from vision_banana_ros.node.topics.inputs import Frame, Inputs
 from vision_banana_ros.node.topics.messages import RELATIVE, TASKS, Composer, Seen, group_of, needs_camera, picture_range
 from vision_banana_ros.node.topics.outputs import Outputs
 from vision_banana_ros.node.topics.range_sensor import TYPES as RANGE_TOPICS
 from vision_banana_ros.node.topics.range_sensor import Ranges
-from vision_banana_ros.perception import Perceiver, Question
+from vision_banana_ros.perception import Question
+from vision_banana_ros.perception.camera import Calibration, Camera, camera_for
 from vision_banana_ros.perception.input_check import FrozenCheck, nothing_to_see
+from vision_banana_ros.perception.look_through import look_through
 from vision_banana_ros.tasks.profiles_relative import MEANINGS
 
 
@@ -62,6 +64,8 @@ class Stream:
         self._turn = threading.Lock()
         self._busy = False
         self._labelled: list[str] | None = None
+        self._reading = ""
+        self._read = ImageReader()
 
     def open(self) -> None:
         """Makes the topics."""
@@ -113,19 +117,34 @@ class Stream:
             raise InputError(f"No image has arrived yet on {self.inputs.topic('image')}. Start the camera, or remap the topic to it.")
         return frame
 
-    def camera(self, image_size: tuple[int, int], perceiver: Perceiver) -> PinholeCamera | None:
-        """The camera on the grid of the answers for images of (height, width), or None, which is reported."""
-        try:
-            if self.inputs.info is None:
-                topic = self.inputs.topic("camera_info")
-                raise InputError(f"No CameraInfo has arrived on {topic}. Remap the topic to the camera's.")
-            camera = pinhole(self.inputs.info, image_size, perceiver.grid(*image_size), self.inputs.rectified)
-        except InputError as error:
-            lost = "neither depth nor clouds" if perceiver.needs_lens else "no clouds"
-            self.faults.report("camera_info", f"{error} Until then there are {lost}.")
+    def camera(self, image_size: tuple[int, int], stamp_ns: int, asking: Asking) -> Camera | None:
+        """The camera of a frame of (height, width), or None where no CameraInfo has arrived, which is reported.
+
+        InputError, reported as well, where what has arrived cannot be used.
+        """
+        info = self.inputs.infos.of(stamp_ns)
+        if info is None:
+            lost = "neither depth nor clouds" if asking.perceiver.needs_lens else "no clouds"
+            topic = self.inputs.topic("camera_info")
+            self._no_camera(f"No CameraInfo has arrived on {topic}. Remap the topic to the camera's. Until then there are {lost}.")
             return None
+        try:
+            camera = camera_for(Calibration.of(info), image_size, asking.settings.image_is_rectified, asking.settings.rectify)
+        except InputError as error:
+            self._no_camera(f"{error} Until then there are neither depth nor clouds.")
+            raise
+        self._reading = camera.reading
         self.faults.clear("camera_info")
         return camera
+
+    def _no_camera(self, why: str) -> None:
+        self._reading = ""
+        self.faults.report("camera_info", why)
+
+    def report(self) -> dict[str, str]:
+        """How the images are read, and the figures of their frames, as text by name."""
+        images = {"images": self._reading or "of an unknown camera"}
+        return images | self.counts.report() | self.schedule.report() | self.depth.report()
 
     def inspect(self) -> None:
         """Looks after the connections, also while no frame is answered. To be called every second."""
@@ -136,10 +155,14 @@ class Stream:
             return
         self.inputs.inspect()
         if frame is not None and isinstance(frame.message, Image) and frame.message.height and frame.message.width:
-            self.camera((frame.message.height, frame.message.width), asking.perceiver)
+            with suppress(InputError):
+                self.camera((frame.message.height, frame.message.width), frame.stamp_ns, asking)
 
     def _receive(self, frame: Frame) -> None:
-        if not self.active or self.frames.came_otherwise(frame):
+        if not self.active:
+            return
+        if self.frames.came_otherwise(frame):
+            self.counts.copy()
             return
         self.counts.receive(jumped_back=self.frames.add(frame))
         if self._hand_over(frame) is not None:
@@ -170,7 +193,7 @@ class Stream:
         if self._ages.too_old(frame, asking.settings.max_age):
             return "stale"
         try:
-            image = read_image(frame.message)
+            image = self._read(frame.message)
         except InputError as error:
             self.faults.report("image", f"An image on {self.inputs.topic('image')} was dropped: {error}")
             return "unusable"
@@ -203,7 +226,7 @@ class Stream:
 
     def _shows_nothing(self, frame: Frame, image: np.ndarray, asking: Asking) -> str:
         """Why a frame is not worth asking about; nothing where it is."""
-        why = nothing_to_see(image, getattr(frame.message, "encoding", ""))
+        why = nothing_to_see(image)
         still = self._still.frozen(image, asking.settings.frozen_after)
         if why:
             topic = self.inputs.topic("image")
@@ -216,13 +239,16 @@ class Stream:
 
     def _look(self, frame: Frame, image: np.ndarray, topics: Collection[str], asking: Asking) -> Seen | str:
         """What is seen in the frame as far as `topics` need it, or why it is dropped."""
-        camera = self.camera(image.shape[:2], asking.perceiver)
-        tasks = {TASKS[topic] for topic in topics if camera is not None or not needs_camera(topic, asking.perceiver.needs_lens)}
+        camera, depth_needs_camera = None, asking.perceiver.needs_lens
+        try:
+            camera = self.camera(image.shape[:2], frame.stamp_ns, asking)
+        except InputError:
+            depth_needs_camera = True  # of a picture whose camera is known to be told wrong, nobody may take metres
+        tasks = {TASKS[topic] for topic in topics if camera is not None or not needs_camera(topic, depth_needs_camera)}
         questions = self._questions(tasks, asking)
         if not questions and None not in tasks:
             return "unanswerable"
-        intrinsics = camera.intrinsics if camera else None
-        looks = asking.perceiver.look(image, questions, intrinsics)
+        looks, intrinsics = look_through(camera, asking.perceiver, image, questions)
         # A picture without things to count may read as nothing but stray colours: that is background, not a lost frame.
         judged = [(part, q.task) for part, q in zip(looks.readable, questions, strict=True) if not q.kind.may_be_empty]
         if judged and (worst := min(judged))[0] < asking.settings.min_readable:
@@ -248,7 +274,7 @@ class Stream:
             answers=answers,
             legend=asking.prompts.legend,
             depth_range=picture_range(asking.generator.manifest.depth_range_m, asking.max_range),
-            camera=camera,
+            camera=intrinsics,
             obstacles=asking.settings.obstacles,
         )
 

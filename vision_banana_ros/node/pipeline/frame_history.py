@@ -16,6 +16,7 @@ class Frames:
     def __init__(self) -> None:
         self._newest: deque[Frame] = deque(maxlen=KEPT)
         self._answered: deque[Frame] = deque(maxlen=KEPT)
+        self._copied: deque[Frame] = deque(maxlen=KEPT)
 
     def add(self, frame: Frame) -> bool:
         """A frame that has just come. Returns whether its stamp lies before that of the frame before."""
@@ -28,8 +29,16 @@ class Frames:
         self._answered.append(frame)
 
     def came_otherwise(self, frame: Frame) -> bool:
-        """Whether this frame came by another subscription already."""
-        return any(known.stamp_ns == frame.stamp_ns and known.way != frame.way for known in self._newest)
+        """Whether this is the copy of a frame that came by another subscription.
+
+        The stamp alone does not tell: some cameras repeat theirs. Nor do the pixels, if nothing moves: a frame has one copy, and
+        what comes after that is another frame.
+        """
+        for known in self._newest:
+            if known.way != frame.way and known not in self._copied and _same(known, frame):
+                self._copied.append(known)
+                return True
+        return False
 
     @property
     def newest(self) -> Frame | None:
@@ -52,3 +61,10 @@ class Frames:
         """Removes all frames."""
         self._newest.clear()
         self._answered.clear()
+        self._copied.clear()
+
+
+def _same(one: Frame, other: Frame) -> bool:
+    if one.stamp_ns != other.stamp_ns:
+        return False
+    return type(one.message) is not type(other.message) or one.message == other.message

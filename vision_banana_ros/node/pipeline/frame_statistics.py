@@ -35,6 +35,7 @@ class Counts:
         self._received = 0
         self._published = 0
         self._jumps_back = 0
+        self._copies = 0
         self._dropped: Counter[str] = Counter()
         self._ages: deque[float] = deque(maxlen=AGES_KEPT)
         self._arrivals: deque[float] = deque(maxlen=AGES_KEPT)
@@ -46,6 +47,11 @@ class Counts:
             self._received += 1
             self._jumps_back += jumped_back
             self._arrivals.append(time.monotonic())
+
+    def copy(self) -> None:
+        """Counts a frame that has come by another subscription already: it is no other frame."""
+        with self._lock:
+            self._copies += 1
 
     def publish(self, age_s: float) -> None:
         """Counts a published frame with its age in seconds."""
@@ -71,6 +77,7 @@ class Counts:
                 **{f"dropped: {reason}": str(count) for reason, count in dropped.items()},
                 "waiting": str(self._received - gone),
                 "stamps that jumped back": str(self._jumps_back),
+                "copies by another subscription": str(self._copies),
                 "rate in (Hz)": f"{_rate(self._arrivals):.2f}",
                 "rate out (Hz)": f"{_rate(self._departures):.2f}",
                 "age p50 (s)": f"{p50:.3f}",

@@ -4,12 +4,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from vision_banana_ros.node.pipeline.inference_config import Asking
 from vision_banana_ros.node.prompts import Prompts
-from vision_banana_ros.node.topics.camera_info import PinholeCamera
 from vision_banana_ros.node.topics.messages import TASKS, Composer, Seen
 from vision_banana_ros.perception import Intrinsics, Perceiver, Question
 from vision_banana_ros.tasks.answer_format import AnswerFormat
@@ -34,7 +32,7 @@ def warm_up(asking: Asking) -> None:
     questions = [question for task in sorted(asking.questions) for question in prompts.questions(task)]
     looks = Perceiver(_Grey(asking.generator.size, asking.generator.manifest)).look(frame, questions)
     answers = {question.task: [answer] for question, answer in zip(questions, looks, strict=True)}
-    camera = PinholeCamera(Intrinsics.from_fov(640, 480, 60.0), CameraInfo())
+    camera = Intrinsics.from_fov(640, 480, 60.0)
     seen = Seen(Header(), looks.image, answers, legend, (0.2, 20.0), camera, asking.settings.obstacles)
     composer = Composer()
     for topic in TASKS:

@@ -10,14 +10,16 @@ from sensor_msgs.msg import Image, RegionOfInterest
 
 from vision_banana_interfaces.srv import Generate, Segment  # type: ignore[attr-defined]
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.node.pipeline.camera_stream import Stream
 from vision_banana_ros.node.pipeline.inference_config import Asking
 from vision_banana_ros.node.prompts import Prompts, read_expressions
-from vision_banana_ros.node.topics.camera_info import PinholeCamera
 from vision_banana_ros.node.topics.image_input import read_image
-from vision_banana_ros.node.topics.inputs import nanoseconds
 from vision_banana_ros.node.topics.messages import image_message
-from vision_banana_ros.perception import Intrinsics, Perceiver, Question
+from vision_banana_ros.node.topics.stamps import nanoseconds
+from vision_banana_ros.perception import Intrinsics, Question
+from vision_banana_ros.perception.camera import Calibration, Camera, camera_for
 from vision_banana_ros.perception.input_check import nothing_to_see
+from vision_banana_ros.perception.look_through import look_through
 from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.tasks.colors import BLACK, far_apart, write_color
 from vision_banana_ros.tasks.legend_text import clean_text, read_legend
@@ -35,42 +37,63 @@ def segment(
     message: Image,
     expression: str,
     asking: Asking,
-    camera_of: Callable[[tuple[int, int], Perceiver], PinholeCamera | None],
+    camera_of: Callable[[tuple[int, int], int, Asking], Camera | None],
     metres: Callable[[Any, Intrinsics, int, Asking], np.ndarray],
     response: Segment.Response,
 ) -> str:
     """Fills the reply of ~/segment and returns its sentence. InputError where the frame or the answer cannot be read.
 
-    metres: depth in metres of the generator's answer, see DepthChain.metres.
+    camera_of: the camera of an image of (height, width) and of a stamp, see Stream.camera. metres: depth in metres of the
+    generator's answer, see DepthChain.metres.
     """
     image = read_image(message)
-    if why := nothing_to_see(image, getattr(message, "encoding", "")):
+    if why := nothing_to_see(image):
         raise InputError(f"There is nothing to see in the image. {why}")
-    camera = camera_of(image.shape[:2], asking.perceiver)
+    camera, without = None, "depth in metres or CameraInfo is missing"
+    try:
+        camera = camera_of(image.shape[:2], nanoseconds(message.header.stamp), asking)
+    except InputError as error:
+        without = str(error).rstrip(".")
     questions = [look_for(expression)]
     if camera is not None and "depth" in asking.questions:
         questions.append(Question.depth())
-    looks = asking.perceiver.look(image, questions, camera.intrinsics if camera else None)
+    looks, intrinsics = look_through(camera, asking.perceiver, image, questions)
     if looks.readable[0] < asking.settings.min_readable:
         raise InputError(f"The generator's answer cannot be read ({looks.readable[0]:.1%} of it). Try other words.")
     mask = looks[0].mask
     response.mask, pixels = image_message(message.header, "mono8", *mask.shape)
     pixels[:] = mask * np.uint8(255)
     response.centroid.header = message.header
-    depth_m, without = np.full(mask.shape, np.nan, np.float32), "depth in metres or CameraInfo is missing"
-    if camera is not None and len(questions) > 1:
+    depth_m = np.full(mask.shape, np.nan, np.float32)
+    if intrinsics is not None and len(questions) > 1:
         try:
-            depth_m = metres(looks[1], camera.intrinsics, nanoseconds(message.header.stamp), asking)
+            depth_m = metres(looks[1], intrinsics, nanoseconds(message.header.stamp), asking)
         except InputError as error:
             without = str(error).rstrip(".")
     p = response.centroid.point
-    p.x, p.y, p.z = _centroid(mask, depth_m, camera)
+    p.x, p.y, p.z = _centroid(mask, depth_m, intrinsics)
     if not mask.any():
         return f"Nothing in the frame fits {expression!r}."
     response.roi = _box(mask)
     response.confidence = float(looks[0].confidence[mask].mean())
     where = "" if np.isfinite(p.z) else f", without a place: {without}"
     return f"{expression!r} is found on {int(mask.sum())} pixels{where}."
+
+
+def whose_camera(request: Segment.Request, stream: Stream) -> Callable[[tuple[int, int], int, Asking], Camera | None]:
+    """Returns what tells the camera of a request's image.
+
+    That is the stream if the image is the stream's, or has its frame_id; otherwise the request itself. The lens of another camera is
+    never used.
+    """
+    own, image = request.camera_info, request.image
+    if own.width or own.height:
+        given = Calibration.of(own)
+        return lambda size, stamp_ns, asking: camera_for(given, size, asking.settings.image_is_rectified, asking.settings.rectify)
+    live = stream.inputs.infos.newest
+    if not (image.width or image.height) or (live is not None and image.header.frame_id == live.header.frame_id):
+        return stream.camera
+    return lambda size, stamp_ns, asking: None
 
 
 def look_for(expression: str) -> Question:
@@ -84,14 +107,14 @@ def _box(mask: np.ndarray) -> RegionOfInterest:
     return RegionOfInterest(x_offset=left, y_offset=top, width=int(columns[-1]) - left + 1, height=int(rows[-1]) - top + 1)
 
 
-def _centroid(mask: np.ndarray, depth_m: np.ndarray, camera: PinholeCamera | None) -> tuple[float, ...]:
+def _centroid(mask: np.ndarray, depth_m: np.ndarray, k: Intrinsics | None) -> tuple[float, ...]:
     """Median of x, y and z over the masked points, metres in the optical frame: a few pixels beside the edge do not move it."""
     rows, columns = np.nonzero(mask & np.isfinite(depth_m))
-    if camera is None or rows.size == 0:
+    if k is None or rows.size == 0:
         return NOWHERE
     step = 1 + rows.size // ENOUGH_POINTS
     rows, columns = rows[::step], columns[::step]
-    k, z = camera.intrinsics, depth_m[rows, columns]
+    z = depth_m[rows, columns]
     x, y = (columns - k.cx) / k.fx * z, (rows - k.cy) / k.fy * z
     return tuple(float(np.median(axis)) for axis in (x, y, z))
 

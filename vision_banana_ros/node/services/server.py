@@ -21,8 +21,8 @@ from vision_banana_ros.node.pipeline.inference_config import Asking
 from vision_banana_ros.node.services import handlers, prompt_encoder
 from vision_banana_ros.node.services.prompt_store import KeptPrompts
 from vision_banana_ros.node.services.reasoning import Understood, answer_absent, on_a_thread, understand
-from vision_banana_ros.node.topics.inputs import nanoseconds
 from vision_banana_ros.node.topics.qos import own_group, requested
+from vision_banana_ros.node.topics.stamps import nanoseconds
 from vision_banana_ros.perception import Question
 from vision_banana_ros.reasoning import PassThrough
 from vision_banana_ros.tasks.legend_text import clean_text
@@ -92,7 +92,7 @@ class Services:
     async def _segment(self, request: Segment.Request, response: Segment.Response) -> str:
         query = clean_text(request.expression, "The expression")
         asking, stream = self._host.asking(), self._host.stream(request.camera)
-        stamp_ns = nanoseconds(request.stamp)
+        stamp_ns, camera_of = nanoseconds(request.stamp), handlers.whose_camera(request, stream)
         message = self._picture(request.image, stream, stamp_ns)
         reasoning, meant = asking.settings.reasoning, Understood(query, query)
         end = time.monotonic() + asking.settings.service_timeout
@@ -107,7 +107,7 @@ class Services:
             message = message if stamp_ns else self._picture(request.image, stream, 0)  # the newest is another one by now
         return meant.told(
             await self._in_worker(
-                lambda: handlers.segment(message, meant.expression, asking, stream.camera, stream.depth.metres, response), end
+                lambda: handlers.segment(message, meant.expression, asking, camera_of, stream.depth.metres, response), end
             )
         )
 

@@ -1,60 +1,84 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CameraInfo: whether it can be used, and what it says of another size of the same picture."""
+"""CameraInfo: those that came, by stamp, and the message that describes a camera."""
 
-import copy
-from dataclasses import dataclass
+import threading
+import time
+from collections import OrderedDict
 
 from sensor_msgs.msg import CameraInfo
 
-from vision_banana_ros.errors import InputError
-from vision_banana_ros.perception import Intrinsics
+from vision_banana_ros.node.topics.stamps import nanoseconds
+from vision_banana_ros.perception.camera import Calibration
+
+KEPT = 64
+"""Of the newest: more than the frames that may wait."""
+PATIENCE_S = 0.2
+"""A frame waits so long for the CameraInfo of its stamp, where those before it had theirs."""
+IMPATIENT_AFTER = 3
+"""Frames in a row that waited in vain: then the camera is taken for one that sends no CameraInfo a frame any more."""
 
 
-@dataclass(frozen=True)
-class PinholeCamera:
-    """A camera on one pixel grid: as numbers, and as the message that describes the outputs."""
+class CameraInfos:
+    """Of one camera. Added to by ROS's thread, asked by every thread."""
 
-    intrinsics: Intrinsics
-    info: CameraInfo
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._by_stamp: OrderedDict[int, CameraInfo] = OrderedDict()
+        self._newest: CameraInfo | None = None
+        self._paired = False
+        self._missed = 0
+
+    @property
+    def newest(self) -> CameraInfo | None:
+        """The one that arrived last."""
+        return self._newest
+
+    def add(self, info: CameraInfo) -> None:
+        """Keeps a message that has arrived."""
+        with self._changed:
+            stamp_ns = nanoseconds(info.header.stamp)
+            self._by_stamp.pop(stamp_ns, None)
+            self._by_stamp[stamp_ns] = info
+            if len(self._by_stamp) > KEPT:
+                self._by_stamp.popitem(last=False)
+            self._newest = info
+            self._changed.notify_all()
+
+    def clear(self) -> None:
+        """Forgets all messages."""
+        with self._changed:
+            self._by_stamp.clear()
+            self._newest, self._paired, self._missed = None, False, 0
+
+    def of(self, stamp_ns: int) -> CameraInfo | None:
+        """That of a frame's own stamp, else the newest: another zoom or resolution must not measure a frame.
+
+        Where frames had theirs so far, it is waited for, up to `PATIENCE_S`: nothing orders two topics.
+        """
+        with self._changed:
+            if stamp_ns not in self._by_stamp and self._paired:
+                end = time.monotonic() + PATIENCE_S
+                while stamp_ns not in self._by_stamp and (left := end - time.monotonic()) > 0:
+                    self._changed.wait(left)
+            found = self._by_stamp.get(stamp_ns)
+            self._missed = 0 if found is not None else self._missed + 1
+            self._paired = found is not None or (self._paired and self._missed < IMPATIENT_AFTER)
+            return found if found is not None else self._newest
 
 
-def distorted(info: CameraInfo) -> bool:
-    """Whether the camera's lens bends straight lines (D is not all zero)."""
-    return any(info.d)
-
-
-def pinhole(info: CameraInfo, image_size: tuple[int, int], grid: tuple[int, int], rectified: bool) -> PinholeCamera:
-    """The camera of images of `image_size` (height, width), scaled to answers of `grid` (height, width).
-
-    Rectified images follow P, others K. InputError where the info is not calibrated or belongs to images of another size.
-    """
-    height, width = image_size
-    if (info.height, info.width) != image_size:
-        raise InputError(
-            f"CameraInfo is for {info.width}x{info.height} pixels, the image has {width}x{height}."
-            " Publish the info of the same stream."
-        )
-    use_p = info.p[0] > 0 and (rectified or not distorted(info))
-    fx, fy, cx, cy = (info.p[0], info.p[5], info.p[2], info.p[6]) if use_p else (info.k[0], info.k[4], info.k[2], info.k[5])
-    if not (fx > 0 and fy > 0):
-        raise InputError("CameraInfo holds no focal length. Calibrate the camera and load its calibration.")
-    intrinsics = Intrinsics(width, height, fx, fy, cx, cy)
-    if grid == image_size:
-        return PinholeCamera(intrinsics, copy.copy(info))
-    return PinholeCamera(intrinsics.scaled(grid[1], grid[0]), _scaled(info, *grid))
-
-
-def _scaled(info: CameraInfo, height: int, width: int) -> CameraInfo:
-    """The same picture in another size. Pixel edges stay edges, so c' = (c + 0.5) s - 0.5, as in `Intrinsics.scaled`."""
-    sx, sy = width / info.width, height / info.height
-    out = CameraInfo(header=info.header, height=height, width=width, distortion_model=info.distortion_model, d=info.d, r=info.r)
-    k, p = list(info.k), list(info.p)
-    for matrix, columns in ((k, 3), (p, 4)):
-        if matrix[0] == 0:
-            continue
-        for row, s in ((0, sx), (1, sy)):
-            for column in range(columns):
-                matrix[row * columns + column] *= s
-            matrix[row * columns + 2] += (s - 1) / 2
-    out.k, out.p = k, p
-    return out
+def message_of(calibration: Calibration) -> CameraInfo:
+    """The message of a camera; its header is left empty."""
+    c = calibration
+    info = CameraInfo(
+        height=c.height,
+        width=c.width,
+        distortion_model=c.model,
+        d=list(c.d),
+        k=list(c.k),
+        r=list(c.r),
+        p=list(c.p),
+        binning_x=c.binning[0],
+        binning_y=c.binning[1],
+    )
+    info.roi.x_offset, info.roi.y_offset, info.roi.width, info.roi.height = c.region
+    return info

@@ -1,28 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A camera's topics: images, raw or compressed, and the last CameraInfo."""
+"""A camera's topics: images, raw or compressed, and its CameraInfo."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from builtin_interfaces.msg import Time
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import QoSCompatibility, ReliabilityPolicy, qos_check_compatible
+from rclpy.qos import DurabilityPolicy, QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from vision_banana_ros.node.health.faults import Faults
-from vision_banana_ros.node.topics.camera_info import distorted
-from vision_banana_ros.node.topics.qos import asked, mismatch, overridable, own_group
+from vision_banana_ros.node.topics.camera_info import CameraInfos
+from vision_banana_ros.node.topics.qos import asked, latched, mismatch, overridable, own_group
+from vision_banana_ros.node.topics.stamps import nanoseconds
 
-_TYPES = {"image": Image, "image/compressed": CompressedImage}
+RAW, COMPRESSED, INFO = "image", "image/compressed", "camera_info"
+LATCHED_INFO = "camera_info, latched"
+_TYPES: dict[str, type] = {RAW: Image, COMPRESSED: CompressedImage, INFO: CameraInfo}
+RAW_SILENT_S = 1.0
+"""Where raw images are advertised but none has come for so long, compressed ones are taken."""
+INFOS_WAITING = 10
+"""CameraInfo that may wait for the node: each may be that of a frame."""
 SILENT_S = 2.0
 """A camera that sends nothing for so long is reported."""
 
 
-def nanoseconds(stamp: Time) -> int:
-    return stamp.sec * 1_000_000_000 + stamp.nanosec
+def reliably(name: str) -> str:
+    """The way of a topic's reliable subscription."""
+    return f"{name}, reliable"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +50,8 @@ class Inputs:
     Images are asked for BEST_EFFORT, which every publisher can serve. But of images larger than the
     middleware's buffers (512 KiB of shared memory in Fast DDS, half a 640x480 image) best effort loses most. So
     once all publishers are seen to offer RELIABLE, a second, reliable subscription is made, and the first one
-    goes when the second has brought a frame. Compressed images are subscribed to only while nobody publishes
-    raw ones: subscribing makes a camera's driver compress. In such a change the same frame may come by both
+    goes when the second has brought a frame. Compressed images are subscribed to while no raw ones arrive, whoever
+    advertises them: subscribing makes a camera's driver compress. In such a change the same frame may come by both
     ways; `deliver` must expect that.
     """
 
@@ -54,57 +61,58 @@ class Inputs:
         self._deliver = deliver
         self._faults = faults
         self._subscriptions: dict[str, Subscription] = {}
-        self._heard = time.monotonic()
-        self.info: CameraInfo | None = None
-
-    def topic(self, name: str) -> str:
-        """The name after remapping."""
-        return self._node.resolve_topic_name(self._prefix + name)
+        self._heard = self._heard_raw = time.monotonic()
+        self.infos = CameraInfos()
 
     @property
-    def rectified(self) -> bool:
-        """Whether the image topic's name says that lens distortion was removed."""
-        return "rect" in self.topic("image").rsplit("/", 1)[-1]
+    def info(self) -> CameraInfo | None:
+        """The newest."""
+        return self.infos.newest
+
+    def topic(self, name: str) -> str:
+        """The name after remapping. image/compressed follows image, as image_transport has it, unless it is remapped itself."""
+        resolved = str(self._node.resolve_topic_name(self._prefix + name))
+        if name == COMPRESSED and resolved == self._node.resolve_topic_name(self._prefix + name, only_expand=True):
+            return f"{self.topic(RAW)}/compressed"
+        return resolved
 
     def open(self) -> None:
-        self._subscribe("image")
-        self._subscriptions["camera_info"] = self._node.create_subscription(
-            CameraInfo,
-            self._prefix + "camera_info",
-            self._on_info,
-            asked(ReliabilityPolicy.BEST_EFFORT),
-            callback_group=own_group(),
-            qos_overriding_options=overridable(),
-            event_callbacks=self._events("camera_info"),
-        )
+        self._heard_raw = time.monotonic()
+        self._subscribe(RAW)
+        profile = asked(ReliabilityPolicy.BEST_EFFORT)
+        profile.depth = INFOS_WAITING
+        self._subscriptions[INFO] = self._subscribe_to_info(profile, self._events(INFO))
         self.adapt()
 
     def close(self) -> None:
         for way in list(self._subscriptions):
             self._drop(way)
-        self.info = None
+        self.infos.clear()
 
     def waiting_since_now(self) -> None:
         """Before now, silence was nobody's fault."""
-        self._heard = time.monotonic()
+        self._heard = self._heard_raw = time.monotonic()
 
     def adapt(self) -> None:
-        """Follows the publishers that are there. To be called now and then."""
+        """Follows the publishers that are there, and what arrives. To be called now and then."""
         if not self._subscriptions:
             return
-        raw = self._node.count_publishers(self.topic("image")) > 0
-        compressed = self._node.count_publishers(self.topic("image/compressed")) > 0
-        if raw or not compressed:
-            self._drop("image/compressed")
-            self._drop("image/compressed, reliable")
-        elif "image/compressed, reliable" not in self._subscriptions:
-            self._subscribe("image/compressed")
-        self._prefer_reliable("image")
-        self._prefer_reliable("image/compressed")
+        raw = self._node.count_publishers(self.topic(RAW)) > 0
+        compressed = self._node.count_publishers(self.topic(COMPRESSED)) > 0
+        silent = time.monotonic() - self._heard_raw > RAW_SILENT_S
+        if not compressed or (raw and not silent):
+            self._drop(COMPRESSED)
+            self._drop(reliably(COMPRESSED))
+        elif reliably(COMPRESSED) not in self._subscriptions:
+            self._subscribe(COMPRESSED)
+        self._prefer_reliable(RAW)
+        self._prefer_reliable(COMPRESSED)
+        self._follow_latched_info()
 
     def inspect(self) -> None:
         """Reports a camera that is silent, and takes back what was said of a publisher that has gone. To be called every second."""
-        for way in ("image", "image/compressed", "camera_info"):
+        for way in (RAW, COMPRESSED, INFO):
+            self._check_type(way)
             subscription = self._subscriptions.get(way)
             fault = f"qos {self.topic(way)}"
             if subscription is not None and self._faults.shown(fault) and self._all_fit(way, subscription):
@@ -113,13 +121,28 @@ class Inputs:
         if silent_s < SILENT_S:
             self._faults.clear("silent")
             return
-        topic = self.topic("image")
-        publishers = self._node.count_publishers(topic) + self._node.count_publishers(self.topic("image/compressed"))
+        topic = self.topic(RAW)
+        publishers = self._node.count_publishers(topic) + self._node.count_publishers(self.topic(COMPRESSED))
         if publishers:
             cure = "whoever publishes there sends nothing that arrives: look at the camera, and at 'ros2 topic info -v' for the QoS"
         else:
             cure = f"nobody publishes there: start the camera, or remap the topic to it, as in {self._prefix}image:=/camera/image_raw"
         self._faults.report("silent", f"No image has come on {topic} for {silent_s:.0f} s, and {cure}.")
+
+    def _check_type(self, name: str) -> None:
+        """Reports publishers of another type: DDS connects nothing and says nothing."""
+        topic, wanted = self.topic(name), _TYPES[name]
+        mine = f"sensor_msgs/msg/{wanted.__name__}"
+        others = {o.topic_type for o in self._node.get_publishers_info_by_topic(topic)} - {mine}
+        fault = f"type {topic}"
+        if not others:
+            self._faults.clear(fault)
+            return
+        other = min(others)
+        cure = f"remap {self._prefix}{name} to a topic of {mine}"
+        if other == "sensor_msgs/msg/CompressedImage" and name == RAW:
+            cure = f"remap {self._prefix}{COMPRESSED} to it, or {self._prefix}{RAW} to its name without /compressed"
+        self._faults.report(fault, f"{topic} is published as {other}, but {mine} is read there: {cure}.", lasting=True)
 
     def _all_fit(self, name: str, subscription: Subscription) -> bool:
         offers = self._node.get_publishers_info_by_topic(self.topic(name))
@@ -129,21 +152,23 @@ class Inputs:
     def _prefer_reliable(self, name: str) -> None:
         offers = self._node.get_publishers_info_by_topic(self.topic(name))
         reliable = bool(offers) and all(o.qos_profile.reliability == ReliabilityPolicy.RELIABLE for o in offers)
-        way = f"{name}, reliable"
-        if reliable and name in self._subscriptions:
+        first = self._subscriptions.get(name)
+        if reliable and first is not None and first.qos_profile.reliability != ReliabilityPolicy.RELIABLE:  # as qos_overrides may ask
             self._subscribe(name, ReliabilityPolicy.RELIABLE)
-        elif not reliable and way in self._subscriptions:
+        elif not reliable and reliably(name) in self._subscriptions:
             self._subscribe(name)
-            self._drop(way)
+            self._drop(reliably(name))
 
     def _subscribe(self, name: str, reliability: ReliabilityPolicy = ReliabilityPolicy.BEST_EFFORT) -> None:
         reliable = reliability == ReliabilityPolicy.RELIABLE
-        way = f"{name}, reliable" if reliable else name
+        way = reliably(name) if reliable else name
         if way in self._subscriptions:
             return
 
         def on_image(message: Image | CompressedImage) -> None:
             self._heard = time.monotonic()
+            if name == RAW:
+                self._heard_raw = self._heard
             if reliable:
                 self._drop(name)
             self._deliver(Frame(message, way))
@@ -153,13 +178,33 @@ class Inputs:
             profile.depth = self._subscriptions[name].qos_profile.depth
         self._subscriptions[way] = self._node.create_subscription(
             _TYPES[name],
-            self._prefix + name,
+            self.topic(name),
             on_image,
             profile,
             callback_group=own_group(),
             qos_overriding_options=None if reliable else overridable(),
             event_callbacks=self._events(name) if not reliable else self._adapting(),
         )
+
+    def _subscribe_to_info(self, profile: QoSProfile, events: SubscriptionEventCallbacks, kept: bool = False) -> Subscription:
+        return self._node.create_subscription(
+            CameraInfo,
+            self._prefix + INFO,
+            self.infos.add,
+            profile,
+            callback_group=own_group(),
+            qos_overriding_options=None if kept else overridable(),
+            event_callbacks=events,
+        )
+
+    def _follow_latched_info(self) -> None:
+        """A volatile subscription gets what is published from now on. What a latched publisher said before needs one of its own,
+        made only where there is such a publisher: others would warn of it."""
+        offers = self._node.get_publishers_info_by_topic(self.topic(INFO))
+        if not any(o.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for o in offers):
+            self._drop(LATCHED_INFO)
+        elif LATCHED_INFO not in self._subscriptions:
+            self._subscriptions[LATCHED_INFO] = self._subscribe_to_info(latched(), self._adapting(), kept=True)
 
     def _events(self, name: str) -> SubscriptionEventCallbacks:
         topic = self.topic(name)
@@ -173,18 +218,3 @@ class Inputs:
         subscription = self._subscriptions.pop(way, None)
         if subscription is not None:
             self._node.destroy_subscription(subscription)
-
-    def _on_info(self, info: CameraInfo) -> None:
-        self.info = info
-        if distorted(info) and not self.rectified:
-            topic = self.topic("image")
-            better = f"{topic.rsplit('/', 1)[0]}/image_rect"
-            self._faults.report(
-                "distortion",
-                f"CameraInfo says that the lens bends straight lines (D is not zero), and {topic} does not look"
-                " rectified: the cloud is wrong towards the corners. Rectify the images (image_proc) and remap, as in"
-                f" image:={better}.",
-                lasting=True,
-            )
-        else:
-            self._faults.clear("distortion")

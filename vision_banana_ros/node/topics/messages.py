@@ -16,7 +16,9 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
 from vision_banana_ros.node.topics import message_buffers
-from vision_banana_ros.node.topics.camera_info import PinholeCamera
+from vision_banana_ros.node.topics.camera_info import message_of
+from vision_banana_ros.perception.camera import Calibration
+from vision_banana_ros.perception.geometry import Intrinsics
 from vision_banana_ros.perception.obstacles import ObstacleFilter
 from vision_banana_ros.tasks import TASKS as KNOWN
 from vision_banana_ros.tasks.colors import Rgb
@@ -63,7 +65,7 @@ class Seen:
     """A frame and everything that was read of it, all on one pixel grid.
 
     image: (H, W, 3) uint8. answers: by task, in the order of its questions. legend: colours by class, in the order of ids.
-    depth_range: metres, for pictures. camera: None where CameraInfo is missing or of no use.
+    depth_range: metres, for pictures. camera: on that grid; None where CameraInfo is missing or of no use.
     obstacles: what becomes of depth in points_obstacles.
     """
 
@@ -72,7 +74,7 @@ class Seen:
     answers: dict[str, list[Any]]
     legend: dict[str, Rgb]
     depth_range: tuple[float, float]
-    camera: PinholeCamera | None
+    camera: Intrinsics | None
     obstacles: ObstacleFilter
 
 
@@ -136,8 +138,9 @@ class Composer:
     def _camera_info(self, seen: Seen) -> CameraInfo | None:
         if seen.camera is None:
             return None
-        seen.camera.info.header = seen.header
-        return seen.camera.info
+        info = message_of(Calibration.of_pinhole(seen.camera))
+        info.header = seen.header
+        return info
 
     def _normals(self, seen: Seen) -> Image:
         message, pixels = self._image("normals/image", "32FC3", seen)
@@ -166,7 +169,7 @@ class Composer:
             self._cloud = cloud, np.frombuffer(cloud.data, np.float32).reshape(height, width, 4)
         message, points = self._cloud
         message.header = seen.header
-        k = seen.camera.intrinsics
+        k = seen.camera
         depth_m = seen.answers["depth"][0].depth_m
         message_buffers.cloud(depth_m, seen.image, k.fx, k.fy, k.cx, k.cy, points, points.view(np.uint32))
         return message
@@ -175,7 +178,7 @@ class Composer:
         if seen.camera is None:
             return None
         depth = seen.answers["depth"][0]
-        points = seen.obstacles(depth.depth_m, depth.confidence, seen.camera.intrinsics)
+        points = seen.obstacles(depth.depth_m, depth.confidence, seen.camera)
         message = _cloud_message(1, len(points), "xyz", array("B", points.tobytes()), dense=True)
         message.header = seen.header
         return message

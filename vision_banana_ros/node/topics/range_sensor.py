@@ -11,9 +11,9 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import LaserScan, PointCloud2
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.node.topics.inputs import nanoseconds
 from vision_banana_ros.node.topics.point_cloud import read_points
 from vision_banana_ros.node.topics.qos import asked, overridable, own_group
+from vision_banana_ros.node.topics.stamps import nanoseconds
 from vision_banana_ros.perception.depth_scale import moved, scan_points
 
 TYPES: dict[str, type] = {"scan": LaserScan, "cloud": PointCloud2}
