@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Vision Banana for robots: one image generator paints depth, normals and masks; this package reads them as numbers."""
+"""Vision Banana for robots: one image generator paints depth, normals and masks.
+
+This package reads them as numbers.
+"""
 
 from vision_banana_ros import process_environment
 

@@ -30,7 +30,9 @@ def find_shared(place: str) -> Path | None:
 
 @contextmanager
 def open_regular(path: Path) -> Iterator[BufferedReader]:
-    """A file to be read, only where it is an ordinary one: a pipe would be waited for, a device read without end.
+    """A file to be read, only where it is an ordinary one.
+
+    A pipe would be waited for, a device read without end.
 
     Raises:
         InputError: for anything else. OSError: where it cannot be opened.
@@ -52,7 +54,10 @@ def read_bounded(path: Path, most_bytes: int) -> bytes:
 
 
 def read_json(path: Path, most_bytes: int = MAX_TEXT_BYTES) -> Any:
-    """What a JSON file holds. InputError where it is no JSON, nested too deeply, or has text that cannot be written again."""
+    """What a JSON file holds.
+
+    InputError where it is no JSON, nested too deeply, or has text that cannot be written again.
+    """
     content = read_bounded(path, most_bytes)
     try:
         value = json.loads(content, parse_constant=_no_number)

@@ -77,7 +77,10 @@ def _curve(pixels: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _area(pixels: np.ndarray, errors: np.ndarray) -> float:
-    """The integral of (errors kept / share kept) over the share kept, exactly: on each stretch errors = a + b share."""
+    """The integral of (errors kept / share kept) over the share kept, exactly.
+
+    On each stretch errors = a + b share.
+    """
     if not errors.sum() > 0:
         return float("nan")
     share, summed = _curve(pixels, errors)

@@ -130,7 +130,10 @@ class SemanticTiles:
             self._dominant[cell] = label
 
     def _forget(self, now_s: float) -> None:
-        """Drops observations older than tile_map_decay_time; the class with most of those left becomes dominant."""
+        """Drops observations older than tile_map_decay_time.
+
+        The class with most of those left becomes dominant.
+        """
         oldest = now_s - self.source["tile_map_decay_time"]
         for cell, queues in list(self._queues.items()):
             left = {label: [o for o in seen if o[0] >= oldest] for label, seen in queues.items()}

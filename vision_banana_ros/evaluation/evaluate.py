@@ -72,7 +72,10 @@ def is_relative(task: str, answer: Any) -> bool:
 
 
 def compared(perceiver: Perceiver, task: str, answer: Any, truth: np.ndarray) -> np.ndarray:
-    """The numbers of an answer that are compared with the truth: of relative depth, those that it has once it is aligned with it."""
+    """The numbers of an answer that are compared with the truth.
+
+    Of relative depth, those that it has once it is aligned with it.
+    """
     if not is_relative(task, answer):
         return getattr(answer, TASKS[task].field)
     generator: Any = perceiver.generator
@@ -80,7 +83,10 @@ def compared(perceiver: Perceiver, task: str, answer: Any, truth: np.ndarray) ->
 
 
 def ask(case: Case, legend: Legend) -> list[tuple[Question, np.ndarray]]:
-    """The questions that a case has the answers to, with those answers; labels are indexes into the legend."""
+    """The questions that a case has the answers to, with those answers.
+
+    Labels are indexes into the legend.
+    """
     asked = []
     if case.depth_m is not None:
         asked.append((Question.depth(), case.depth_m))

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The figures that a reader looks at first: which they are, how they are written, and two reports side by side."""
+"""The figures that a reader looks at first.
+
+Which they are, how they are written, and two reports side by side.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -78,7 +81,10 @@ def compare(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any
 
 
 def table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...]) -> str:
-    """A Markdown table that is as easy to read as plain text; the first column is text, the others figures."""
+    """A Markdown table that is as easy to read as plain text.
+
+    The first column is text, the others figures.
+    """
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
 
     def line(cells: tuple[str, ...]) -> str:
@@ -99,7 +105,10 @@ def report_table(reports: Mapping[str, Mapping[str, Any]], title: str = "") -> s
 
 
 def class_table(reports: Mapping[str, Mapping[str, Any]], title: str = "") -> str:
-    """IoU by class, one column each for the reports that have it, the best class first; empty where none has."""
+    """IoU by class, one column each for the reports that have it, the best class first.
+
+    Empty where none has.
+    """
     columns = {name: report["semantic"]["classes"] for name, report in reports.items() if "semantic" in report}
     names = {name for each in columns.values() for name in each}
     order = sorted(names, key=lambda n: (-max(c.get(n) or 0 for c in columns.values()), n))
@@ -108,7 +117,10 @@ def class_table(reports: Mapping[str, Mapping[str, Any]], title: str = "") -> st
 
 
 def tidy(value: Any) -> Any:
-    """A report for JSON: figures to five digits, and None where there is none (NaN and infinity are no JSON)."""
+    """A report for JSON.
+
+    Figures to five digits, and None where there is none (NaN and infinity are no JSON).
+    """
     if isinstance(value, Mapping):
         return {key: tidy(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames that show nothing: a covered lens, a blinded one, a wall too near, a broken cable. The right answer is none.
+"""Frames that show nothing: a covered lens, a blinded one, a wall too near, a broken cable.
+
+The right answer is none.
 
 How much of the answers can be read, and how sure they are, should be near 0.
 """

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What somebody would run without this package: the network in diffusers' format with torch, eager, in single precision.
+"""What somebody would run without this package.
+
+The network in diffusers' format with torch, eager, in single precision.
 
 Nothing is shared between the questions of a frame: each is a forward of the whole network, the frame encoded anew. An instruction
 is encoded once and kept without its padding, which is as fast as this can be.

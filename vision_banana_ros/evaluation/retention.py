@@ -91,7 +91,10 @@ def draw_trial(view: View, rng: np.random.Generator, seed: int) -> Trial | None:
 
 
 def score_edit(painted: np.ndarray, trial: Trial) -> tuple[float, float]:
-    """(done, kept) of a painted picture (H, W, 3) uint8, both 0..1; kept is 1 where everything was to be changed."""
+    """(done, kept) of a painted picture (H, W, 3) uint8, both 0..1.
+
+    Kept is 1 where everything was to be changed.
+    """
     to_target = np.linalg.norm(painted - trial.target.astype(np.float64), axis=2)
     to_frame = np.linalg.norm(painted - trial.frame.astype(np.float64), axis=2)
     done = float((to_target < to_frame)[trial.changed].mean())

@@ -22,7 +22,10 @@ A_ROW = 2  # cases a task
 
 
 def write_sheets(perceiver: Perceiver, split: Split, worst: Mapping[str, Sequence[Mapping[str, Any]]], out: Path) -> list[Path]:
-    """SPLIT.jpg, two fixed cases a task, and SPLIT_worst.jpg, those with the greatest errors; returns their paths."""
+    """SPLIT.jpg, two fixed cases a task, and SPLIT_worst.jpg, those with the greatest errors.
+
+    Returns their paths.
+    """
     tasks = [task for task in TASKS if task in worst]
     # cases spread over the split, other ones for each task; the same in every release
     fixed = {task: [(k + i * len(tasks)) * 7 % len(split) for i in range(A_ROW)] for k, task in enumerate(tasks)}

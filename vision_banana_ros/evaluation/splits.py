@@ -76,7 +76,10 @@ def taken(world: World, camera: Camera, rng: np.random.Generator | int) -> View:
 
 
 def case_of(name: str, view: View, rng: np.random.Generator) -> Case:
-    """A rendered view with its truth, and expressions drawn for it; no class whose instances are asked for."""
+    """A rendered view with its truth, and expressions drawn for it.
+
+    No class whose instances are asked for.
+    """
     return Case(
         name=name,
         image=view.image,

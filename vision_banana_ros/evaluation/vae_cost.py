@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an editor's VAE alone costs: true answers painted, encoded, decoded and read again, on rendered scenes.
+"""What an editor's VAE alone costs.
+
+True answers painted, encoded, decoded and read again, on rendered scenes.
 
 No denoiser paints more exactly than its VAE carries, so this is a floor under the errors of anything tuned from the model.
 """

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A frame and the answers that a bundle's graphs gave to it when it was made: what every executor must give too.
+"""A frame and the answers that a bundle's graphs gave to it when it was made.
+
+What every executor must give too.
 
 A driver, a compiler or a CPU without the right instructions can make an executor wrong without a word. So it answers the stored
 frame once when it is loaded, and is refused where its pictures differ by more than its precision explains.

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ROS node. The only place that imports rclpy."""
+"""The ROS node. The only package that imports rclpy."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node's process: it ends soon after SIGINT or SIGTERM, whatever it is doing."""
+"""The process of the node: it exits soon after SIGINT or SIGTERM, whatever it is doing."""
 
 import os
 import signal
@@ -20,14 +20,14 @@ LEAVE_S = 1.5
 
 
 def main(args: list[str] | None = None, generator_loader: "Loader | None" = None) -> int:
-    """Runs the node until SIGINT or SIGTERM, and ends the process within two seconds then, with status 0.
+    """Runs the node until SIGINT or SIGTERM, and then exits within two seconds with status 0.
 
     Args:
-        args: The command line; None for the process's own.
-        generator_loader: Makes the generator; None for the node's own loader.
+        args: The command line; None for that of the process.
+        generator_loader: Loads the generator; None for the default loader of the node.
 
     Returns:
-        The exit status where the node cannot run.
+        The exit status, if the node cannot run.
     """
     # There is nothing to undo while modules are imported, and an exception in the midst of it may be swallowed or wrapped.
     _on_signal(lambda number, frame: os._exit(0))
@@ -56,7 +56,7 @@ def _on_signal(handler: "Callable[[int, Any], object] | signal.Handlers") -> Non
 
 
 def _leave(number: int, frame: Any) -> None:
-    """Ends what the main thread does, once, and sees to it that the process ends."""
+    """Interrupts the main thread once, and makes sure that the process exits."""
     _on_signal(signal.SIG_IGN)
     last = threading.Timer(LEAVE_S, os._exit, (0,))
     last.daemon = True

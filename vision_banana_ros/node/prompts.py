@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the live stream is asked, and which questions follow from it."""
+"""The prompts of the live stream, and the questions that follow from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,12 @@ MAX_EXPRESSIONS = 16
 
 @dataclass(frozen=True)
 class Prompts:
-    """What one frame is asked. Never changed, only replaced, so that a frame's answers belong to one set.
+    """The prompts of one frame. Immutable, so that all answers of a frame belong to the same prompts.
 
-    legend: the classes, in the order of their ids. expressions: the first has the value 1 in referring/mask.
-    instances: the class whose single things are told apart; empty for none.
+    Attributes:
+        legend: The classes with their colours, in the order of their ids.
+        expressions: The referring expressions; the first one has the value 1 in referring/mask.
+        instances: The class of the instance segmentation; empty for none.
     """
 
     legend: dict[str, Rgb]
@@ -52,7 +54,10 @@ class Prompts:
 
 
 def read_expressions(texts: Sequence[str]) -> tuple[str, ...]:
-    """Expressions for the live stream. InputError where one is empty, too long or there twice, or where they are too many."""
+    """Checks expressions.
+
+    Raises InputError if one is empty, too long or duplicate, or if there are too many.
+    """
     if len(texts) > MAX_EXPRESSIONS:
         raise InputError(f"{len(texts)} expressions are too many for a live stream; give at most {MAX_EXPRESSIONS}.")
     expressions = tuple(clean_text(text, f"Expression {i}") for i, text in enumerate(texts, 1))

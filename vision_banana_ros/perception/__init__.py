@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One frame and its questions in, answers out: resizing, decoding, geometry, and pictures of the result. No ROS."""
+"""One frame and its questions in, answers out: resizing, decoding, geometry, and pictures of the result.
+
+No ROS.
+"""
 
 from vision_banana_ros.perception.geometry import Intrinsics, points
 from vision_banana_ros.perception.perceiver import Looks, Perceiver

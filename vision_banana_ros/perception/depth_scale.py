@@ -45,7 +45,9 @@ ON_GROUND, UNDER_GROUND = 0.1, 0.25
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one frame says: `scale` is the factor that depth lacks, NaN where nothing can be said, and `reason` why.
+    """What one frame says.
+
+    `scale` is the factor that depth lacks, NaN where nothing can be said, and `reason` why.
 
     inliers: how many pixels or ranges agree on it. spread: their median deviation from it, as a part of it.
     """

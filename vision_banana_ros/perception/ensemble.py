@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asking more than once: a frame and its mirror image, in other colours, and one answer that most of it supports.
+"""Asking more than once.
+
+A frame and its mirror image, in other colours, and one answer that most of it supports.
 
 A pass is the same question put differently. Every second pass sees the frame mirrored; each two passes have a legend of
 their own, the same classes in another order and other colours (Open Vision Banana gained 8 points of mIoU on Cityscapes by
@@ -50,7 +52,10 @@ def check_passes(passes: int) -> int:
 
 @lru_cache(maxsize=256)
 def ways(question: Question, passes: int) -> tuple[Pass, ...]:
-    """How a question is asked `passes` times, the first being the question itself; fewer where it can only be varied so often."""
+    """How a question is asked `passes` times, the first being the question itself.
+
+    Fewer where it can only be varied so often.
+    """
     if question.legend is not None:
         others = (Question.semantic(permuted(question.legend, np.random.default_rng(k))) for k in range(1, (passes + 1) // 2))
         return tuple(Pass(q, mirrored) for q in (question, *others) for mirrored in (False, True))[:passes]
@@ -87,7 +92,10 @@ def ask_often(answer: Answerer, image: np.ndarray, questions: Sequence[Question]
 
 
 def _as_asked(question: Question, way: Pass, made: Any) -> Any:
-    """The answer of a pass in the terms of the question itself: turned back, and with the labels of its legend."""
+    """The answer of a pass in the terms of the question itself.
+
+    Turned back, and with the labels of its legend.
+    """
     answer = way.question.read(made) if isinstance(made, np.ndarray) else made
     if way.mirrored:
         answer = replace(answer, **{f.name: getattr(answer, f.name)[:, ::-1] for f in fields(answer)})
@@ -148,7 +156,10 @@ def _near(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The weighted mean along the first axis; what has no weight is not looked at, and NaN where nothing has any."""
+    """The weighted mean along the first axis.
+
+    What has no weight is not looked at, and NaN where nothing has any.
+    """
     with np.errstate(invalid="ignore", divide="ignore"):
         return (np.where(weights > 0, values * weights, 0).sum(0) / weights.sum(0)).astype(np.float32)
 
@@ -172,7 +183,9 @@ _NOT_MIRRORED = re.compile(
 
 
 def mirrored_words(expression: str) -> str | None:
-    """The expression for the mirrored frame, left and right exchanged: "the left box", "the box right of the ball".
+    """The expression for the mirrored frame, left and right exchanged.
+
+    "the left box", "the box right of the ball".
 
     None where that may be wrong: "the box right behind the ball", "the box left on the floor", what is written on things, and
     words that are not English.

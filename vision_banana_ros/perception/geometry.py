@@ -100,7 +100,10 @@ def points(depth_m: np.ndarray, intrinsics: Intrinsics) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Letterbox:
-    """A frame fitted into a canvas with its aspect kept: from (top, left) it covers height x width of the canvas."""
+    """A frame fitted into a canvas with its aspect kept.
+
+    From (top, left) it covers height x width of the canvas.
+    """
 
     canvas: tuple[int, int]
     top: int
@@ -129,7 +132,10 @@ class Letterbox:
         return cv2.resize(image, (self.width, self.height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
 
     def pad(self, content: np.ndarray) -> np.ndarray:
-        """The resized frame on the canvas. The bars repeat its border: they add no edge and no colour of their own."""
+        """The resized frame on the canvas.
+
+        The bars repeat its border: they add no edge and no colour of their own.
+        """
         height, width = self.canvas
         bottom, right = height - self.top - self.height, width - self.left - self.width
         if content.shape[:2] == self.canvas:

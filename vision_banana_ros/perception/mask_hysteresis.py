@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Regions of a mask that are nowhere painted surely are left out: a generator that hesitates marks things that are not there.
+"""Regions of a mask that are nowhere painted surely are left out.
+
+A generator that hesitates marks things that are not there.
 
 It is the hysteresis of Canny's edge detector (1986): a low threshold says where a region ends, a high one whether it is one.
 """

@@ -115,7 +115,10 @@ def _gated(depth_m, confidence, fx, fy, cx, cy, min_confidence, min_range, max_r
 
 @njit(inline="always")
 def _key(x, y, z):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Whole cell numbers as one number; 20 bits an axis reach 1000 m either way at the smallest voxel, and more."""
+    """Whole cell numbers as one number.
+
+    20 bits an axis reach 1000 m either way at the smallest voxel, and more.
+    """
     half = np.int64(_PER_AXIS // 2)
     return ((np.int64(x) + half) * _PER_AXIS + (np.int64(y) + half)) * _PER_AXIS + (np.int64(z) + half)
 
@@ -136,7 +139,10 @@ def _find(keys, key):  # type: ignore[no-untyped-def]  # pragma: no cover - comp
 
 @njit(cache=True, nogil=True)
 def _table(most):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """An empty table, at most a quarter full with `most` entries: keys, and the number of each one's entry."""
+    """An empty table, at most a quarter full with `most` entries.
+
+    Keys, and the number of each one's entry.
+    """
     size = 64
     while size < 4 * most:
         size *= 2

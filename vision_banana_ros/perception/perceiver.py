@@ -21,7 +21,10 @@ from vision_banana_ros.tasks.answer_format import AnswerFormat
 
 
 class Painter(Protocol):
-    """What a Perceiver needs of a generator. One with `answer` (see Generator) may also decode on its own device."""
+    """What a Perceiver needs of a generator.
+
+    One with `answer` (see Generator) may also decode on its own device.
+    """
 
     @property
     def size(self) -> tuple[int, int]:
@@ -37,7 +40,9 @@ class Painter(Protocol):
 
 @dataclass(frozen=True)
 class Looks(Sequence[Any]):
-    """The answers to the questions, in their order; each is its task's `Answer`, and all have the grid of `image`.
+    """The answers to the questions, in their order.
+
+    Each is its task's `Answer`, and all have the grid of `image`.
 
     image: (H, W, 3) uint8, the frame on the grid of the answers.
     readable: for each question, the fraction (0..1) of pixels that could be read (confidence above zero).

@@ -34,7 +34,10 @@ class Question:
 
     @classmethod
     def of(cls, task: str, words: Words = NOTHING) -> "Question":
-        """What a task asks with these words. InputError where there is no such task, or it cannot be asked so."""
+        """What a task asks with these words.
+
+        InputError where there is no such task, or it cannot be asked so.
+        """
         if task not in TASKS:
             raise InputError(f"There is no task {task!r}; ask for {', '.join(TASKS)}.")
         legend = None if words.legend is None else parse_legend(words.legend)

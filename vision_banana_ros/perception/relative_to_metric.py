@@ -37,7 +37,10 @@ class Fit:
     greys: tuple[float, float]
 
     def metres(self, depth_relative: np.ndarray) -> np.ndarray:
-        """Depth in metres, (H, W) float32; NaN where depth_relative is NaN, and for greys that no range is known of."""
+        """Depth in metres, (H, W) float32.
+
+        NaN where depth_relative is NaN, and for greys that no range is known of.
+        """
         value = grey(depth_relative, self.alignment.kind)
         known = (value >= self.greys[0]) & (value <= self.greys[1])
         return np.where(known, metres(depth_relative, self.alignment), np.float32(np.nan))
@@ -46,7 +49,9 @@ class Fit:
 def fit_ranges(
     depth_relative: np.ndarray, intrinsics: Intrinsics, points: np.ndarray, kind: str, believed_m: tuple[float, float]
 ) -> Fit:
-    """Fits relative depth, (H, W), to `points`, (N, 3) metres in the optical frame. kind: of `profiles_relative.KINDS`.
+    """Fits relative depth, (H, W), to `points`, (N, 3) metres in the optical frame.
+
+    Kind: of `profiles_relative.KINDS`.
 
     believed_m: the nearest and the farthest depth that can be. InputError where too few points fall on smooth surfaces, where
     they are all at one depth, and where too few agree, as when far is painted as near.

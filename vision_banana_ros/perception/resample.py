@@ -31,7 +31,10 @@ _ONE = np.float32(1)  # Numba computes `1 - x` in float64
 
 @njit(cache=True, nogil=True)
 def _axis(n_in, n_out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """For each output pixel: the source pixels before and behind it, and how far (0..1) it lies between them."""
+    """For each output pixel.
+
+    The source pixels before and behind it, and how far (0..1) it lies between them.
+    """
     low = np.empty(n_out, np.uint32)  # unsigned: Numba then leaves out its test for indices that count from the end
     high = np.empty(n_out, np.uint32)
     part = np.empty(n_out, np.float32)
@@ -45,7 +48,9 @@ def _axis(n_in, n_out):  # type: ignore[no-untyped-def]  # pragma: no cover - co
 
 @njit(cache=True, nogil=True)
 def _spread(values, y0, y1, x0s, x1s, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Two source rows (., ., channels) at the output's columns: out[2 * bottom + right, channel] is contiguous.
+    """Two source rows (., ., channels) at the output's columns.
+
+    Out[2 * bottom + right, channel] is contiguous.
 
     What follows then runs along rows without looking anything up, and the compiler handles many pixels at once.
     """
@@ -191,11 +196,17 @@ class Guide:
         return np.ascontiguousarray(values, dtype)
 
     def depth(self, depth_m: np.ndarray) -> np.ndarray:
-        """(h, w) metres -> (H, W) float32: bilinear on a surface, one of the four at edges and beside NaN or inf."""
+        """(h, w) metres -> (H, W) float32.
+
+        Bilinear on a surface, one of the four at edges and beside NaN or inf.
+        """
         return _depth(self._source(depth_m, np.float32), self.chosen, self.rows, self.columns)
 
     def normals(self, normals: np.ndarray) -> np.ndarray:
-        """(h, w, 3) unit vectors -> (H, W, 3) float32, unit too: bilinear on a surface, one of the four elsewhere."""
+        """(h, w, 3) unit vectors -> (H, W, 3) float32, unit too.
+
+        Bilinear on a surface, one of the four elsewhere.
+        """
         return _normals(self._source(normals, np.float32), self.chosen, self.rows, self.columns)
 
     def pick(self, values: np.ndarray) -> np.ndarray:

@@ -19,7 +19,10 @@ _TURBO = cv2.cvtColor(cv2.applyColorMap(_LEVELS, cv2.COLORMAP_TURBO), cv2.COLOR_
 
 
 def depth_range(depth_m: np.ndarray) -> tuple[float, float]:
-    """(near, far) in metres that show a map well: its 2nd and 98th percentiles; (0.1, 10) if nothing is finite."""
+    """(near, far) in metres that show a map well: its 2nd and 98th percentiles.
+
+    (0.1, 10) if nothing is finite.
+    """
     finite = depth_m[np.isfinite(depth_m) & (depth_m > 0)]
     if finite.size == 0:
         return 0.1, 10.0
@@ -28,7 +31,9 @@ def depth_range(depth_m: np.ndarray) -> tuple[float, float]:
 
 
 def depth_picture(depth_m: np.ndarray, near: float, far: float) -> np.ndarray:
-    """(H, W) metres -> (H, W, 3) uint8 in turbo: red at `near`, blue at `far`, even in the logarithm of depth.
+    """(H, W) metres -> (H, W, 3) uint8 in turbo.
+
+    Red at `near`, blue at `far`, even in the logarithm of depth.
 
     Depths outside take the nearer end; NaN is black, +inf a light grey.
     """
@@ -44,7 +49,10 @@ def depth_picture(depth_m: np.ndarray, near: float, far: float) -> np.ndarray:
 
 
 def labels_overlay(image: np.ndarray, labels: np.ndarray, legend: Mapping[str, RGB], strength: float = 0.6) -> np.ndarray:
-    """The image tinted with each class's colour; unlabelled pixels (255, or no class of the legend) keep their own."""
+    """The image tinted with each class's colour.
+
+    Unlabelled pixels (255, or no class of the legend) keep their own.
+    """
     table = np.zeros((256, 3), np.uint8)
     table[: len(legend)] = list(legend.values())
     return _tint(image, table[labels], labels < len(legend), strength)
@@ -73,7 +81,10 @@ def _tint(image: np.ndarray, color: np.ndarray, where: np.ndarray, strength: flo
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture of a sheet: a title, a line in small print, the picture, and the colours that need a name."""
+    """One picture of a sheet.
+
+    A title, a line in small print, the picture, and the colours that need a name.
+    """
 
     title: str
     picture: np.ndarray
@@ -87,7 +98,9 @@ _MARGIN, _TITLE, _NOTE, _ROW = 16, 30, 22, 24
 
 
 def sheet(tiles: Sequence[Tile], title: str = "", columns: int = 3, tile_width: int = 480) -> np.ndarray:
-    """Tiles in rows of `columns`, each with its title above and its note and legend below: (H, W, 3) uint8 RGB.
+    """Tiles in rows of `columns`, each with its title above and its note and legend below.
+
+    (H, W, 3) uint8 RGB.
 
     All pictures are `tile_width` wide with their own aspect, and start at one height within a row.
     """

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where words need thought before a generator can use them: a language model may rewrite a query and say what is there."""
+"""Where words need thought before a generator can use them.
+
+A language model may rewrite a query and say what is there.
+"""
 
 from vision_banana_ros.reasoning.rewrite import PassThrough, Rewriter, open_rewriter
 

@@ -35,7 +35,10 @@ class PassThrough:
 
 
 def open_rewriter(url: str, model: str, timeout_s: float, allow_http: bool = False) -> Rewriter:
-    """The model of an OpenAI-compatible endpoint, or for an empty url `PassThrough`. InputError where it cannot be used."""
+    """The model of an OpenAI-compatible endpoint, or for an empty url `PassThrough`.
+
+    InputError where it cannot be used.
+    """
     if not url.strip():
         return PassThrough()
     from vision_banana_ros.reasoning.openai import ChatCompletions

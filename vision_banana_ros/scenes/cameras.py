@@ -42,7 +42,10 @@ class Camera:
 
 
 def look_from(x: float, y: float, z: float, yaw: float, pitch: float, roll: float) -> np.ndarray:
-    """World_from_optical pose at a point. Radians: yaw from x towards y, pitch positive down, roll clockwise."""
+    """World_from_optical pose at a point.
+
+    Radians: yaw from x towards y, pitch positive down, roll clockwise.
+    """
     forward = np.array([cos(yaw) * cos(pitch), sin(yaw) * cos(pitch), -sin(pitch)])
     right = np.array([sin(yaw), -cos(yaw), 0.0])
     down = np.cross(forward, right)

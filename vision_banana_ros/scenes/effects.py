@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From light to an 8-bit picture: lens, sensor, exposure, tone, compression, in the order in which a camera has them."""
+"""From light to an 8-bit picture.
+
+Lens, sensor, exposure, tone, compression, in the order in which a camera has them.
+"""
 
 import math
 from dataclasses import dataclass
@@ -75,7 +78,9 @@ class Effects:
 
     @staticmethod
     def draw(rng: np.random.Generator, sunlit: bool = False) -> "Effects":
-        """Effects as cameras on robots have them: most of them mild, `STRONG` of the pictures with strong ones.
+        """Effects as cameras on robots have them.
+
+        Most of them mild, `STRONG` of the pictures with strong ones.
 
         :param sunlit: with the tones of real frames of streets, whose bright sky leaves the ground dark.
         """
@@ -181,7 +186,10 @@ def expose(rgb, curve, gains, vignette, noise, seed, out):  # type: ignore[no-un
 
 
 def develop(rgb: np.ndarray, effects: Effects, seed: int) -> np.ndarray:
-    """Linear light (H, W, 3) float32 as an 8-bit picture. Exposure follows the picture's mean, as cameras do."""
+    """Linear light (H, W, 3) float32 as an 8-bit picture.
+
+    Exposure follows the picture's mean, as cameras do.
+    """
     height, width = rgb.shape[:2]
     rgb = through_lens(rgb, effects)
     if effects.resolution < 1.0:
@@ -237,7 +245,10 @@ def through_lens(rgb: np.ndarray, effects: Effects) -> np.ndarray:
 
 
 def automatic_gain(rgb: np.ndarray, highlights: float) -> float:
-    """What the light is multiplied by: for a mean of middle grey, or so that bright places are just not clipped."""
+    """What the light is multiplied by.
+
+    For a mean of middle grey, or so that bright places are just not clipped.
+    """
     sample = rgb[::4, ::4]
     # the geometric mean: a bright sky must not leave the ground dark
     gain = min(4.0, max(0.3, 0.22 / math.exp(float(np.log(sample + 0.01).mean()))))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # mypy: disallow-untyped-defs=False
-"""The ray caster: every compiled function of the scenes, in one file so that Numba's cache can never be half stale.
+"""The ray caster.
+
+Every compiled function of the scenes, in one file so that Numba's cache can never be half stale.
 
 A primitive is a unit shape seen through an affine map: its row in `prims` holds the 3x4 matrix that takes world
 points into the shape's own space. A ray keeps its parameter t through an affine map, and a camera ray
@@ -174,7 +176,10 @@ def misses(cx, cy, cz, r, ox, oy, oz, dx, dy, dz, dd, far):
 
 @inline
 def trace_list(prims, items, nears, first, last, ox, oy, oz, dx, dy, dz, near, skip_glass):
-    """Nearest hit among a tile's primitives, which are sorted by their nearest depth: (t, primitive or -1)."""
+    """Nearest hit among a tile's primitives, which are sorted by their nearest depth.
+
+    (t, primitive or -1).
+    """
     best = FAR
     who = -1
     for i in range(first, last):
@@ -444,7 +449,9 @@ def sky(air, dx, dy, dz):
 
 @inline
 def corner_shade(air, x, y, z, nx, ny, nz):
-    """Ambient light lost in the corners of a room whose bounds stand in `air`; outdoors, only near the ground.
+    """Ambient light lost in the corners of a room whose bounds stand in `air`.
+
+    Outdoors, only near the ground.
 
     Each wall takes a share s that falls with its distance g as s / (1 + 32 g^2); one division serves all six.
     """
@@ -763,7 +770,10 @@ def screen_boxes(eye, prims, height, width, boxes, nears, corners):
 
 @jit
 def fill_tiles(order, boxes, columns, starts, items):
-    """Lists of primitives a tile, each in the given order. With an empty `items` it only counts, into `starts`."""
+    """Lists of primitives a tile, each in the given order.
+
+    With an empty `items` it only counts, into `starts`.
+    """
     count = items.shape[0] == 0
     for i in range(order.shape[0]):
         p = order[i]
@@ -789,7 +799,10 @@ def trace_image(eye, prims, items, nears, starts, columns, depth, who):
 
 @inline
 def in_beam(x, y, z, radius, cx, cy, cz, wx, wy, wz, far, wide, growth):
-    """True where a sphere touches a beam: from c along unit w for `far` metres, `wide` + `growth` a metre thick."""
+    """True where a sphere touches a beam.
+
+    From c along unit w for `far` metres, `wide` + `growth` a metre thick.
+    """
     x -= cx
     y -= cy
     z -= cz
@@ -886,7 +899,10 @@ def find_casters(eye, prims, groups, lights, depth, y0, y1, x0, x1, low, high, c
 
 @inline
 def prepare_tile(eye, prims, groups, lights, depth, tile, columns, casters, rows):
-    """Fill a tile's 2 L rows of `casters`; the depth that splits its points into near and far, each with its list."""
+    """Fill a tile's 2 L rows of `casters`.
+
+    The depth that splits its points into near and far, each with its list.
+    """
     y0 = tile // columns * TILE
     x0 = tile % columns * TILE
     y1 = least(y0 + TILE, depth.shape[0])

@@ -22,7 +22,10 @@ IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 @dataclass
 class Part:
-    """One solid in its thing's frame: x right, y to the back, z up, origin on the floor under the middle, metres."""
+    """One solid in its thing's frame.
+
+    X right, y to the back, z up, origin on the floor under the middle, metres.
+    """
 
     shape: int
     center: Vector
@@ -86,7 +89,10 @@ def turn(yaw: float, tilt: float = 0.0) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class WorldObject:
-    """A countable object. Sizes along its own width, depth and height; its centre in the world, z up, metres."""
+    """A countable object.
+
+    Sizes along its own width, depth and height; its centre in the world, z up, metres.
+    """
 
     instance: int
     name: str

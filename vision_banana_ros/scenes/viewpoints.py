@@ -27,7 +27,10 @@ def glance(world: World, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
 
 
 def interest(depth: np.ndarray, instances: np.ndarray, nearest: float = 0.6) -> float:
-    """How worth looking at a view is; below zero where it stares into a wall, nearer than `nearest` m, or at the sky."""
+    """How worth looking at a view is.
+
+    Below zero where it stares into a wall, nearer than `nearest` m, or at the sky.
+    """
     seen = np.isfinite(depth)
     if seen.mean() < 0.25 or depth.min() < 0.12:
         return -1.0

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whole worlds, drawn from a seed: rooms, corridors, warehouses and yards, furnished so that nothing interpenetrates.
+"""Whole worlds, drawn from a seed.
+
+Rooms, corridors, warehouses and yards, furnished so that nothing interpenetrates.
 
 World frame: x, y on the floor, z up, metres; the floor is z = 0 and the origin lies in its middle.
 """
@@ -23,7 +25,10 @@ Rectangle = tuple[float, float, float, float, float]
 
 @dataclass
 class Wall:
-    """A stretch of wall that things can lean on or hang at: middle, yaw of such things, length, taken stretches."""
+    """A stretch of wall that things can lean on or hang at.
+
+    Middle, yaw of such things, length, taken stretches.
+    """
 
     x: float
     y: float
@@ -240,7 +245,10 @@ def enclose(site: Site, height: float) -> Look:
 
 
 def lamps(site: Site, height: float, count_x: int, count_y: int, power: float) -> None:
-    """Glowing panels in a grid under the ceiling; the kernel casts shadows from the middle of each row at most."""
+    """Glowing panels in a grid under the ceiling.
+
+    The kernel casts shadows from the middle of each row at most.
+    """
     rng = site.rng
     warm = rng.uniform(0.0, 1.0)
     color = (1.0, 0.96 - 0.12 * warm, 0.9 - 0.3 * warm)

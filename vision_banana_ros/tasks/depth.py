@@ -243,7 +243,10 @@ class DepthTask(Task):
 
 
 def millimetres(depth_m: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """(H, W) metres -> (H, W) uint16 millimetres. 0, "invalid" to every reader, where 16 bits cannot say the depth."""
+    """(H, W) metres -> (H, W) uint16 millimetres.
+
+    0, "invalid" to every reader, where 16 bits cannot say the depth.
+    """
     with np.errstate(invalid="ignore"):
         mm = np.rint(depth_m * 1000)
     return np.where((mm > 0) & (mm <= 65535), mm, 0).astype(np.uint16)

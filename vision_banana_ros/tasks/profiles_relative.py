@@ -51,7 +51,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """What turns the relative depth of one picture into metres: 1 / d (inverse) or d (affine) is scale * v + shift.
+    """What turns the relative depth of one picture into metres.
+
+    1 / d (inverse) or d (affine) is scale * v + shift.
 
     points: how many ranges agree on it, of those that were looked at; spread: their median error, as a part of the range.
     """
@@ -140,7 +142,10 @@ def align(depth_relative: NDArray[np.floating], measured_m: NDArray[np.floating]
 
 
 def metres(depth_relative: NDArray[np.floating], alignment: Alignment) -> NDArray[np.float32]:
-    """Depth in metres, (H, W) float32: NaN where it was NaN or would not be positive, +inf where inverse depth vanishes."""
+    """Depth in metres, (H, W) float32.
+
+    NaN where it was NaN or would not be positive, +inf where inverse depth vanishes.
+    """
     value = alignment.scale * grey(depth_relative.astype(np.float64), alignment.kind) + alignment.shift
     if alignment.kind == "inverse":
         with np.errstate(divide="ignore"):

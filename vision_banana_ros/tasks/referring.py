@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Referring segmentation: the object named by an expression is painted in one colour, the background in another.
+"""Referring segmentation.
+
+The object named by an expression is painted in one colour, the background in another.
 
 Several expressions can be combined in one picture, each with its own colour.
 
@@ -73,7 +75,9 @@ def instruction_many(colors: Mapping[str, ColorLike], background: ColorLike = BL
 
 
 def encode_many(masks: ArrayLike, colors: Sequence[ColorLike], background: ColorLike = BLACK) -> NDArray[np.float32]:
-    """Paint masks (N, H, W) of bool in N colours as RGB (H, W, 3) float32 in [0, 1]; where they overlap, the first is seen.
+    """Paint masks (N, H, W) of bool in N colours as RGB (H, W, 3) float32 in [0, 1].
+
+    Where they overlap, the first is seen.
 
     Raises `InputError` for other shapes and types and for colours too near to tell apart.
     """

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Semantic segmentation: the legend assigns a colour to each class; a pixel gets the class of the nearest colour.
+"""Semantic segmentation: the legend assigns a colour to each class.
+
+A pixel gets the class of the nearest colour.
 
 Source: arXiv 2604.20329, where every pixel has a class. Here a pixel is unlabelled (255) if it is nearest to the background
 colour (black, unless a class is black), or if the two nearest colours are almost equally near.

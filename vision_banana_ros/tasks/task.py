@@ -91,5 +91,8 @@ class Task(ABC):
         """
 
     def writes(self, answer: Any) -> dict[str, np.ndarray]:
-        """An answer as files: by the end of the name, ".npy" for any array and ".png" for one of bytes or 16 bits."""
+        """An answer as files.
+
+        By the end of the name, ".npy" for any array and ".png" for one of bytes or 16 bits.
+        """
         return {".npy": getattr(answer, self.field)}

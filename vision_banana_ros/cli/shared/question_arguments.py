@@ -27,7 +27,9 @@ def add_question_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def questions_for(tasks: Sequence[str], legend: Mapping[str, RGB], args: argparse.Namespace) -> list[Question]:
-    """The questions for a frame: all tasks that need no arguments, and those that the user gave arguments for.
+    """The questions for a frame.
+
+    All tasks that need no arguments, and those that the user gave arguments for.
 
     Args:
         tasks: Names of the tasks that the generator supports.

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An editor's three networks as ONNX graphs of fixed shapes: frame to latents, one step, latents to picture."""
+"""An editor's three networks as ONNX graphs of fixed shapes.
+
+Frame to latents, one step, latents to picture.
+"""
 
 from pathlib import Path
 
@@ -19,7 +22,10 @@ def write_graphs(
     prompt: dict[str, list[int]],
     out: Path,
 ) -> None:
-    """Write GRAPHS into `out`. latents: the shape without the first axis. prompt: shapes of one encoded instruction."""
+    """Write GRAPHS into `out`.
+
+    Latents: the shape without the first axis. prompt: shapes of one encoded instruction.
+    """
     encoder, denoiser, decoder = networks
     x, frame = torch.zeros(1, *latents), torch.zeros(1, *latents)  # one tensor given twice would be exported as one input
     words = {name: torch.zeros(1, *shape) for name, shape in prompt.items()}

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Building a bundle's engines in a process of its own: it may take an hour, all memory, or the process down with it."""
+"""Building a bundle's engines in a process of its own.
+
+It may take an hour, all memory, or the process down with it.
+"""
 
 import contextlib
 import os
@@ -56,7 +59,10 @@ class Build:
         return self.poll()
 
     def cancel(self) -> None:
-        """Ends the build. What it had finished stays; what it had begun leaves nothing behind that could be used."""
+        """Ends the build.
+
+        What it had finished stays; what it had begun leaves nothing behind that could be used.
+        """
         self._process.kill()
         self._process.wait()
 

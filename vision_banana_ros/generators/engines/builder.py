@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process that `build.Build` starts: builds what a bundle's cache lacks and ends. Its arguments are Build's."""
+"""The process that `build.Build` starts: builds what a bundle's cache lacks and ends.
+
+Its arguments are Build's.
+"""
 
 import os
 import sys

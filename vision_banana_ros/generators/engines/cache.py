@@ -44,7 +44,10 @@ class Note:
 
 
 class EngineCache:
-    """The folder `vision_banana/engines` in the user's cache (XDG_CACHE_HOME). EngineRefused where it cannot be used."""
+    """The folder `vision_banana/engines` in the user's cache (XDG_CACHE_HOME).
+
+    EngineRefused where it cannot be used.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -60,7 +63,10 @@ class EngineCache:
             )
 
     def load(self, recipe: Recipe) -> bytes:
-        """The engine of a recipe, verified. EngineMissing, with the reason; EngineRefused where it must not be used."""
+        """The engine of a recipe, verified.
+
+        EngineMissing, with the reason; EngineRefused where it must not be used.
+        """
         entry = self.find(recipe)
         with _sentences(self.folder):
             data = self._path(recipe.key, "engine").read_bytes()
@@ -84,7 +90,10 @@ class EngineCache:
         return entry
 
     def store(self, recipe: Recipe, engine: Any, build_s: float) -> None:
-        """Put an engine (a buffer of bytes) into the cache: whole, or not at all. EngineRefused where it cannot be written."""
+        """Put an engine (a buffer of bytes) into the cache: whole, or not at all.
+
+        EngineRefused where it cannot be written.
+        """
         data = memoryview(engine)
         sidecar = {
             "fields": recipe.fields(),
@@ -105,7 +114,10 @@ class EngineCache:
         return [entry for entry in found if entry is not None]
 
     def keep(self, keys: set[str]) -> tuple[int, int]:
-        """Delete all else, leftovers of killed builds included; what is being built stays. Returns files and bytes deleted."""
+        """Delete all else, leftovers of killed builds included; what is being built stays.
+
+        Returns files and bytes deleted.
+        """
         files = size = 0
         for path in sorted(self.folder.iterdir()):
             key = path.name.split(".")[0]
@@ -119,7 +131,10 @@ class EngineCache:
 
     @contextlib.contextmanager
     def building(self, recipe: Recipe) -> Iterator["BuildNote"]:
-        """Holds the recipe's lock; waits while another process builds the same. The lock ends with its process, however."""
+        """Holds the recipe's lock; waits while another process builds the same.
+
+        The lock ends with its process, however.
+        """
         with _sentences(self.folder):
             file = os.open(self._path(recipe.key, "build"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

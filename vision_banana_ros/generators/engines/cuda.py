@@ -69,7 +69,10 @@ def find_device() -> Device:
 
 
 def call(function: Callable[..., tuple], *arguments: Any) -> Any:
-    """The value that a function of the runtime returns beside its error code. CudaError where the code is one."""
+    """The value that a function of the runtime returns beside its error code.
+
+    CudaError where the code is one.
+    """
     error, *values = function(*arguments)
     if int(error) != 0:
         text = import_runtime().cudaGetErrorString(error)[1]
@@ -145,7 +148,10 @@ class Arena:
         return int(self.own(call(self._runtime.cudaMalloc, size), self._runtime.cudaFree))
 
     def pinned(self, size: int) -> np.ndarray:
-        """(size,) uint8 in page-locked memory of the host: copies from and to it need no detour and do not wait."""
+        """(size,) uint8 in page-locked memory of the host.
+
+        Copies from and to it need no detour and do not wait.
+        """
         address = int(self.own(call(self._runtime.cudaHostAlloc, size, _PINNED), self._runtime.cudaFreeHost))
         return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
 

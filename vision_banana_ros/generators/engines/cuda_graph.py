@@ -57,7 +57,10 @@ class Engine:
         return np.dtype(self._trt.nptype(self._engine.get_tensor_dtype(tensor)))
 
     def bind(self, shapes: Shapes, addresses: Mapping[str, int], stream: Stream) -> "Bound":
-        """A context of its own for these shapes of its inputs: a captured graph is good only while its context is unchanged."""
+        """A context of its own for these shapes of its inputs.
+
+        A captured graph is good only while its context is unchanged.
+        """
         context = self._context()
         if context is None:
             raise EngineError(f"There is no context for the engine of {self.name}", self._log.errors)
@@ -128,7 +131,10 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
-    """An engine that reads one question's picture of `rgb`. Its other tensors are called `<question>/<tensor>` outside."""
+    """An engine that reads one question's picture of `rgb`.
+
+    Its other tensors are called `<question>/<tensor>` outside.
+    """
 
     engine: Engine
     question: int

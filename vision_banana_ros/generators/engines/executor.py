@@ -97,7 +97,9 @@ class EngineExecutor:
         return answers
 
     def submit(self, image: np.ndarray, text: np.ndarray, mask: np.ndarray) -> Ticket:
-        """As `answer`, for at most `MOST` questions, without waiting: the next frame may be submitted before the result is taken.
+        """As `answer`, for at most `MOST` questions, without waiting.
+
+        The next frame may be submitted before the result is taken.
 
         `Ticket.result()["rgb"]` is the answer; it raises CudaError where the GPU failed meanwhile.
         """

@@ -44,7 +44,10 @@ class Library:
 
 @lru_cache
 def open_library(executor: str) -> Library:
-    """The library of an executor. InputError where it is not installed, broken, or of a version that is not known."""
+    """The library of an executor.
+
+    InputError where it is not installed, broken, or of a version that is not known.
+    """
     if executor not in MAJORS:
         raise InputError(f"The executor '{executor}' needs no engine: engines are for {' and '.join(MAJORS)}.")
     try:

@@ -92,7 +92,10 @@ def _combine(cache: EngineCache, needed: list[Recipe], weights: list[float]) -> 
 
 
 def _remaining(cache: EngineCache, running: list[tuple[Recipe, float, Note]], weight_left: float) -> float | None:
-    """Seconds for what is left, at the pace of the present graph: as it is going, or as it went another time."""
+    """Seconds for what is left, at the pace of the present graph.
+
+    As it is going, or as it went another time.
+    """
     recipe, weight, note = running[0]
     elapsed = time.time() - note.started
     before = cache.seconds_before(recipe)

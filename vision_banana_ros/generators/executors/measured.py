@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of several precisions is the best here: tried for a second at the first load, and remembered by machine and bundle."""
+"""Which of several precisions is the best here.
+
+Tried for a second at the first load, and remembered by machine and bundle.
+"""
 
 import json
 import os
@@ -30,14 +33,20 @@ MIN_FRAMES = 3
 
 @dataclass(frozen=True)
 class Cost:
-    """Wall and CPU time in seconds of a frame with one depth and one normals prompt; the minimum of several runs."""
+    """Wall and CPU time in seconds of a frame with one depth and one normals prompt.
+
+    The minimum of several runs.
+    """
 
     wall_s: float
     cpu_s: float
 
     @property
     def both(self) -> float:
-        """An answer in half the time is worth twice the cores, and no more: a robot has other work for them."""
+        """An answer in half the time is worth twice the cores, and no more.
+
+        A robot has other work for them.
+        """
         return self.wall_s * self.cpu_s
 
 

@@ -77,7 +77,10 @@ class OnnxRuntimeExecutor:
         return dict(zip(self._features, self.encode_image(image), strict=True))
 
     def encode_text(self, pieces: np.ndarray, colors: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Encodes tokenised prompts: (N, T, 12) int64, (N, T, 4) colours and (N, T) mask to (N, T, C) float32."""
+        """Encodes tokenised prompts.
+
+        (N, T, 12) int64, (N, T, 4) colours and (N, T) mask to (N, T, C) float32.
+        """
         return self._run(self._text, {"pieces": pieces, "colors": colors, "mask": mask})[0]
 
     def answer(self, features: Features, text: np.ndarray, mask: np.ndarray) -> np.ndarray:

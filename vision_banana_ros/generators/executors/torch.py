@@ -35,7 +35,10 @@ def load(bundle: Bundle, options: Sequence[str] = ()) -> "TorchExecutor":
 
 
 class TorchExecutor:
-    """Runs the network on the first CUDA device, or on the CPU. way: one of WAYS; precision: one of PRECISIONS."""
+    """Runs the network on the first CUDA device, or on the CPU.
+
+    Way: one of WAYS; precision: one of PRECISIONS.
+    """
 
     def __init__(self, bundle: Bundle, way: str, precision: str) -> None:
         import torch
@@ -65,7 +68,10 @@ class TorchExecutor:
             return self._encode(self._torch.from_numpy(image).to(self._device))
 
     def encode_text(self, pieces: np.ndarray, colors: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Encodes tokenised prompts: (N, T, 12) int64, (N, T, 4) colours and (N, T) mask to (N, T, C) float32."""
+        """Encodes tokenised prompts.
+
+        (N, T, 12) int64, (N, T, 4) colours and (N, T) mask to (N, T, C) float32.
+        """
         with self._torch.inference_mode():
             given = (self._torch.from_numpy(values).to(self._device) for values in (pieces, colors, mask))
             hashed, values, kept = given
@@ -137,7 +143,10 @@ class _Graph:
 
 
 def network_of(bundle: Bundle, dtype: Any = None) -> Any:
-    """The bundle's network with the weights of its graphs, frozen, on the CPU; dtype: torch's, float32 where none is given."""
+    """The bundle's network with the weights of its graphs, frozen, on the CPU.
+
+    Dtype: torch's, float32 where none is given.
+    """
     import torch
 
     from vision_banana_ros.generators.own.network import VisionBananaUNet

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node from a Python program: a client, and what the demonstration and the camera command are made of."""
+"""The client side of the node: the Python client, the recorder of the demo, and the camera publisher."""
 
 from vision_banana_ros.node.client.api import Found, Refused, VisionBanana
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node's outputs back as arrays, for programs that listen to it."""
+"""Converts the output messages of the node to arrays, for subscribers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ _NUMBERS = {"32FC1": ("<f4", 1), "32FC3": ("<f4", 3), "16UC1": ("<u2", 1), "mono
 
 
 def read_output(message: Image) -> np.ndarray:
-    """An output of the node as (H, W) or (H, W, C) numbers, in the message's own memory where possible."""
+    """An output message as an array, (H, W) or (H, W, C); a view of the message's memory where possible."""
     if message.encoding == "rgb8":
         return to_rgb(message.data, message.encoding, message.height, message.width, message.step)
     kind, channels = _NUMBERS[message.encoding]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong at the moment, each as a sentence that says what to do: once in the log, and in diagnostics while it lasts."""
+"""The current faults of the node, as sentences with a solution, for the log and for diagnostics."""
 
 import threading
 import time
@@ -17,9 +17,10 @@ OUT_OF_MEMORY = ("out of memory", "outofmemory", "failed to allocate", "bad allo
 
 
 class Faults:
-    """Faults by key. May be used from every thread.
+    """Faults by key. Thread-safe.
 
-    log: writes one line, a warning.
+    Args:
+        log: Writes one warning to the log.
     """
 
     def __init__(self, log: Callable[[str], object]):
@@ -29,7 +30,10 @@ class Faults:
         self._logged: dict[str, tuple[str, float]] = {}
 
     def report(self, key: str, sentence: str, lasting: bool = False) -> None:
-        """Something is wrong. It is shown for `SHOWN_S` unless it is reported again; `lasting`: until it is cleared."""
+        """Reports a fault.
+
+        It is shown for `SHOWN_S` after the last report, or with `lasting` until it is cleared.
+        """
         now = time.monotonic()
         with self._lock:
             self._sentences[key] = sentence, float("inf") if lasting else now + SHOWN_S
@@ -41,30 +45,30 @@ class Faults:
             self._log(sentence)
 
     def clear(self, key: str) -> None:
-        """It is well again."""
+        """Clears a fault."""
         with self._lock:
             self._sentences.pop(key, None)
 
     def clear_all(self) -> None:
-        """All is forgotten, as after a restart."""
+        """Clears all faults."""
         with self._lock:
             self._sentences.clear()
             self._logged.clear()
 
     def shown(self, key: str) -> bool:
-        """Whether this is wrong now."""
+        """Whether the fault is currently shown."""
         with self._lock:
             return key in self._sentences and self._sentences[key][1] > time.monotonic()
 
     def sentences(self) -> list[str]:
-        """What is wrong now."""
+        """The sentences of all current faults."""
         now = time.monotonic()
         with self._lock:
             return [sentence for sentence, until in self._sentences.values() if until > now]
 
 
 def say(error: Exception) -> str:
-    """An error as a sentence, with its cure where it is known."""
+    """An error as a sentence, with a solution if one is known."""
     if isinstance(error, InputError):
         return str(error)
     text = f"{type(error).__name__}: {error}"

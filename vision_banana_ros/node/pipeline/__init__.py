@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One frame's way through the node: it waits in the mailbox, the worker asks the generator, depth is postprocessed."""
+"""The path of a frame through the node: mailbox, worker, inference, depth post-processing."""

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a camera's depth goes through between the generator and the topics: scale or metres, steadiness, range."""
+"""Post-processing of a camera's depth before publishing.
+
+Scale or conversion to metres, temporal filter, range limit.
+"""
 
 import math
 from collections import Counter
@@ -24,7 +27,7 @@ from vision_banana_ros.tasks.profiles_relative import MEANINGS
 
 
 class DepthChain:
-    """Of one camera, on the worker's thread. `scale` and `report` may be used from another one."""
+    """The chain of one camera, on the worker thread. `scale` and `report` are thread-safe."""
 
     def __init__(self, ranges: Ranges, faults: Faults):
         self._ranges = ranges
@@ -39,7 +42,7 @@ class DepthChain:
 
     @property
     def scale(self) -> float:
-        """What the generator's depth is multiplied by, where it is metric."""
+        """The current scale correction of metric depth."""
         return self._correction.value if self._checked_by else 1.0
 
     def __call__(self, answer: Any, intrinsics: Intrinsics | None, stamp_ns: int, asking: Asking) -> depth.Answer | None:
@@ -64,20 +67,30 @@ class DepthChain:
         return answer
 
     def metres(self, answer: Any, intrinsics: Intrinsics, stamp_ns: int, asking: Asking) -> np.ndarray:
-        """Depth in metres, (H, W), of a single answer that is no part of the stream. InputError where it has none."""
+        """Metric depth, (H, W) in metres, of a single answer outside the stream.
+
+        Raises InputError if there is none.
+        """
         if asking.depth_kind:
             return self._fit_to_ranges(answer, intrinsics, stamp_ns, asking).metres(answer.depth_relative)
         return answer.depth_m * np.float32(self.scale)
 
     def reset(self, kind: str) -> None:
-        """Forgets the past. kind: of the depth that comes, `Asking.depth_kind`."""
+        """Resets the filters.
+
+        Args:
+            kind: The kind of depth that follows, `Asking.depth_kind`.
+        """
         self._correction.reset()
         self._steady = None
         self._kind, self._fit = kind, None
         self._fitted.clear()
 
     def report(self) -> dict[str, str]:
-        """What depth means where it has no unit, and the figures of the scale check while it is on, by name."""
+        """Values for diagnostics by name.
+
+        The meaning of relative depth, and the state of the scale correction.
+        """
         if not self._kind:
             return {"scale checked by": self._checked_by, **self._correction.report()} if self._checked_by else {}
         figures = {"depth_relative": MEANINGS[self._kind]}
@@ -140,6 +153,6 @@ class DepthChain:
 
 
 def _within(error: InputError) -> str:
-    """An error's sentence as the second part of another one."""
+    """The sentence of an error as a subordinate clause."""
     text = str(error).rstrip(".")
     return text if text[:2].isupper() or text.startswith("CameraInfo") else text[0].lower() + text[1:]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How old a camera's frames are, by the node's clock, which simulated time may rule."""
+"""The age of frames by the clock of the node, which may be simulated time."""
 
 from typing import cast
 
@@ -14,18 +14,18 @@ FUTURE_S = 0.5
 
 
 class Ages:
-    """Of one camera's frames. May be used from every thread."""
+    """The ages of one camera's frames. Thread-safe."""
 
     def __init__(self, node: Node, faults: Faults):
         self._clock = cast(ROSClock, node.get_clock())
         self._faults = faults
 
     def of(self, frame: Frame) -> float:
-        """Seconds since the frame's stamp."""
+        """Seconds since the stamp of the frame."""
         return (self._clock.now().nanoseconds - frame.stamp_ns) / 1e9
 
     def too_old(self, frame: Frame, max_age_s: float) -> bool:
-        """Whether to drop the frame; 0 is no limit. What cannot be right about its stamp is reported."""
+        """Whether the frame is older than the limit (0: no limit). Implausible stamps are reported."""
         age_s = self.of(frame)
         if age_s < -FUTURE_S:
             self._faults.report("future", self._why_ahead(-age_s))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The generator while it is loaded, and the configuration that it answers frames with.
+"""The loaded generator and the current inference configuration.
 
-Everything here belongs to the thread of ROS's executor. Only what may take long, loading a generator and having it read
-instructions, runs on the worker's thread, which alone may use the generator; its result comes back to the executor's.
+Everything here belongs to the executor thread of ROS. Only slow operations, loading a generator and encoding
+prompts, run
+on the worker thread, which alone may use the generator; their results are handed back to the executor thread.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,14 +20,16 @@ Loader = Callable[[str, str], Generator]
 
 
 class GeneratorSlot:
-    """One generator, or none.
+    """Holds one generator or none.
 
-    generator: None while there is none. asked: the configuration in use, once the generator has read its instructions.
+    Attributes:
+        generator: The loaded generator, or None.
+        asked: The configuration in use, or None until the prompts are encoded.
 
     Args:
-        loader: Makes a generator from a bundle and the name of an executor.
-        submit: Queues a job for the worker's thread. Raises InputError where too many wait.
-        in_executor: Queues a callback for the executor's thread, from any thread.
+        loader: Loads a generator from a bundle and the name of an executor.
+        submit: Queues a job for the worker thread. Raises InputError if the queue is full.
+        in_executor: Queues a callback for the executor thread; thread-safe.
     """
 
     def __init__(
@@ -45,14 +48,15 @@ class GeneratorSlot:
         self.asked: Asking | None = None
 
     def load(self, settings: Settings, in_worker: Callable[[Callable[[], Any]], Any]) -> None:
-        """Loads the generator of `settings` and has it read their prompts.
+        """Loads the generator of `settings` and encodes their prompts.
 
         Args:
-            settings: The node's parameters.
-            in_worker: Runs a job on the worker's thread and returns its result; some runtimes tie an engine to a thread.
+            settings: The parameters of the node.
+            in_worker: Runs a job on the worker thread and returns its result; some runtimes bind an engine to
+                a thread.
 
         Raises:
-            InputError: The generator or the prompts cannot be used; `generator` is set where only the prompts cannot.
+            InputError: If the generator or the prompts cannot be used; in the latter case `generator` is set.
         """
         self.generator = in_worker(lambda: self._load(settings.bundle, settings.executor))
         config = Asking.of(settings, self.generator)
@@ -62,22 +66,25 @@ class GeneratorSlot:
         self.asked = config
 
     def set_prepared(self, generator: Generator, questions: Sequence[Question]) -> None:
-        """Notes that `prepare` was run for these questions; without effect where another generator is loaded by now."""
+        """Marks the configuration of these questions as encoded.
+
+        No effect if another generator was loaded meanwhile.
+        """
         if generator is self.generator:
             self._prepared.update(question.instruction for question in questions)
 
     def change(self, settings: Settings, then: Callable[[Asking], None], refused: Callable[[str], None]) -> None:
-        """Takes another configuration into use: at once where the generator has read all of it, else when it has.
+        """Changes the configuration: at once if all prompts are encoded, otherwise when they are.
 
-        A later change replaces one that still waits, and so does `let_go`. Without a generator nothing happens.
+        A later change, or `let_go`, replaces one that is still pending. Without a generator nothing happens.
 
         Args:
-            settings: The node's parameters.
+            settings: The parameters of the node.
             then: Called with the configuration when it is in use.
-            refused: Called with the reason where the generator cannot use it.
+            refused: Called with the reason if the generator cannot use it.
 
         Raises:
-            InputError: Settings contradict each other, or too many jobs wait for the worker.
+            InputError: If settings contradict each other, or the job queue of the worker is full.
         """
         if self.generator is None:
             return
@@ -107,7 +114,10 @@ class GeneratorSlot:
         self._pending = config
 
     def let_go(self) -> Callable[[], None]:
-        """Empties the slot. The callable that is returned drops the last hold on the generator, on the thread that calls it."""
+        """Empties the slot.
+
+        The returned callable drops the last reference to the generator, on the thread that calls it.
+        """
         last = [self.generator, self.asked, self._pending]
         self.generator = self.asked = self._pending = None
         self._changes += 1
@@ -120,7 +130,10 @@ class GeneratorSlot:
 
 
 def prepare(generator: Generator, questions: Sequence[Question]) -> None:
-    """On the worker's thread: has the generator read instructions ahead. InputError where it cannot use one."""
+    """On the worker's thread: has the generator read instructions ahead.
+
+    InputError where it cannot use one.
+    """
     for question in questions:
         generator.prepare(generator.asked(question).instruction)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""With what a frame is asked: one value that follows from generator and parameters, and is only ever replaced whole."""
+"""The inference configuration: an immutable value that follows from generator and parameters."""
 
 from dataclasses import dataclass
 
@@ -16,10 +16,12 @@ from vision_banana_ros.tasks.profiles import profile
 
 @dataclass(frozen=True)
 class Asking:
-    """Taken once a frame, so that a change never splits one.
+    """The configuration of one frame; it is replaced as a whole, so that a change never affects half a frame.
 
-    questions: those that follow from the prompts, by task; only tasks that the generator answers. Where its depth has no unit,
-    the task of that is depth_relative, and depth is asked only where ranges may give it metres.
+    Attributes:
+        questions: The questions by task, for the tasks that the generator supports. If its depth is relative,
+            the task is
+            depth_relative, and depth is only included if range measurements can make it metric.
     """
 
     generator: Generator
@@ -44,20 +46,20 @@ class Asking:
 
     @property
     def depth_kind(self) -> str:
-        """Of `profiles_relative.KINDS` where depth has no unit, else empty."""
+        """One of `profiles_relative.KINDS` if depth is relative, otherwise empty."""
         return profile(self.generator.manifest.codec).depth_kind if "depth_relative" in self.questions else ""
 
     @property
     def max_range(self) -> float:
-        """Metres; depth beyond is +inf."""
+        """Metres; depth beyond it is +inf."""
         return self.settings.max_range or self.generator.manifest.depth_range_m[1]
 
     def all_questions(self) -> list[Question]:
-        """All that a frame may be asked."""
+        """All questions of a frame."""
         return [question for questions in self.questions.values() for question in questions]
 
     def cure(self, task: str) -> str:
-        """What to do to have a task answered that is not asked."""
+        """What to do so that a task without questions is answered."""
         if task in self.questions:
             return f"call ~/set_prompts with the task {task}"
         if task == "depth" and self.depth_kind:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of a camera's outputs a frame is asked for: those that are due by their rates, as far as the budget reaches.
+"""Decides which outputs of a camera are computed for a frame: those that are due, within the time budget.
 
-Outputs come in groups, named by the first part of their topics: depth, points, segmentation …
+Outputs are grouped by the first part of their topics: depth, points, segmentation, ...
 """
 
 import math
@@ -20,10 +20,12 @@ NEWEST_PART = 0.3
 
 @dataclass(frozen=True)
 class Pacing:
-    """How often each group may be answered, and what goes first.
+    """Rates, priorities and budget.
 
-    rates: Hz by group, 0 for every frame. priority: all groups, the most important first.
-    budget_s: seconds that a frame may take; 0 for no limit.
+    Attributes:
+        rates: Maximum rate by group in Hz, 0 for every frame.
+        priority: All groups, the highest priority first.
+        budget_s: Time budget per frame in seconds, 0 for no limit.
     """
 
     rates: dict[str, float]
@@ -32,9 +34,10 @@ class Pacing:
 
 
 class Schedule:
-    """For one camera. `report` may be used from another thread.
+    """The schedule of one camera. `report` is thread-safe.
 
-    skipped: what the last plan left out because of the budget.
+    Attributes:
+        skipped: The groups that the last plan skipped because of the budget.
     """
 
     def __init__(self) -> None:
@@ -45,10 +48,11 @@ class Schedule:
         self._fates: Counter[tuple[str, str]] = Counter()
 
     def plan(self, watched: Collection[str], stamp_ns: int, pacing: Pacing) -> list[str]:
-        """The groups to answer a frame for, of those that somebody watches, the most important first.
+        """The groups to compute for a frame, among those with subscribers, the highest priority first.
 
-        What is due but would take the frame over the budget is skipped, the least important first, and stays due. The
-        most important one is always answered: a frame with nothing helps nobody.
+        Groups that are due but exceed the budget are skipped, those with the lowest priority first, and stay
+        due. The first group
+        is always computed, because a frame without outputs is of no use.
         """
         if stamp_ns < self._last_ns:
             self._due_ns.clear()  # time has jumped back
@@ -70,7 +74,7 @@ class Schedule:
         return chosen
 
     def took(self, groups: Collection[str], seconds: float) -> None:
-        """How long a frame with these groups took."""
+        """Records the processing time of a frame with these groups."""
         key, now = frozenset(groups), time.monotonic()
         before, when = self._took.get(key, (seconds, 0.0))
         known = now - when < MEASURED_FOR_S
@@ -85,7 +89,7 @@ class Schedule:
         return max((s for known, (s, when) in self._took.items() if known <= wanted and now - when < MEASURED_FOR_S), default=0.0)
 
     def report(self) -> dict[str, str]:
-        """How many frames each group was asked for, was not due in, and was skipped in, as text."""
+        """How often each group was computed, not due, and over budget, as text."""
         return {f"{group}: {fate}": str(count) for (group, fate), count in sorted(self._fates.copy().items())}
 
     def _due(self, group: str, stamp_ns: int, rate_hz: float) -> bool:

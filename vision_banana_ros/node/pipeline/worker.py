@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one thread that owns the generator. ROS's executor hands it work and never waits for it."""
+"""The thread that owns the generator. The executor thread of ROS hands it work and never waits for it."""
 
 import threading
 from collections import deque
@@ -17,10 +17,11 @@ MAX_JOBS = 16
 
 
 class Worker(Generic[F]):
-    """Answers the frames of its mailboxes and runs jobs, one at a time and in turns, so that none starves another.
+    """Processes the frames of its mailboxes and runs jobs, in turns, so that none of them starves.
 
-    answers: for each camera, what to do with a frame. failed: told of what escapes from it or from a job; the thread
-    goes on.
+    Args:
+        answers: For each camera, the function that processes a frame.
+        failed: Called with exceptions that escape from it or from a job; the thread continues.
     """
 
     def __init__(self, answers: Sequence[Callable[[F], None]], failed: Callable[[Exception], object]):
@@ -35,7 +36,7 @@ class Worker(Generic[F]):
         self._thread.start()
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Runs `job` soon on the worker's thread. InputError when too many wait already."""
+        """Queues a job for the worker thread. Raises InputError if the queue is full."""
         with self._changed:
             if len(self._jobs) >= MAX_JOBS:
                 raise InputError(f"{MAX_JOBS} requests are waiting already; ask again when they are answered.")
@@ -43,12 +44,15 @@ class Worker(Generic[F]):
             self._changed.notify()
 
     def forget_jobs(self) -> None:
-        """Takes back the jobs that wait."""
+        """Removes the queued jobs."""
         with self._changed:
             self._jobs.clear()
 
     def stop(self, timeout_s: float) -> bool:
-        """Ends the thread after what it is doing; what waits stays undone. Returns whether it ended within `timeout_s`."""
+        """Ends the thread after its current work; queued work is discarded.
+
+        Returns whether it ended within `timeout_s`.
+        """
         with self._changed:
             self._stopping = True
             self._changed.notify()
@@ -64,7 +68,7 @@ class Worker(Generic[F]):
             del work  # or it would keep its frame until the next one
 
     def _next(self) -> Callable[[], None] | None:
-        """Sleeps until there is work and returns it, or None when it is time to end."""
+        """Waits for work and returns it, or None when the thread has to end."""
         with self._changed:
             while not self._stopping:
                 for take in self._turns:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Instructions that an imported editor does not know yet: encoded in a process of its own, one at a time, while frames go on."""
+"""Encodes unknown prompts of imported editors on demand.
+
+A separate process encodes one prompt at a time, while frames are processed.
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +22,11 @@ MOST = 256
 
 
 class Encoder:
-    """Of one node. Its thread starts with the first instruction. failed: told of what escapes from a job."""
+    """The encoder of one node. Its thread starts with the first prompt.
+
+    Args:
+        failed: Called with exceptions that escape from a job.
+    """
 
     def __init__(self, failed: Callable[[Exception], object]):
         self._failed = failed
@@ -28,15 +35,22 @@ class Encoder:
         self._closed = False
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Runs a job on the encoder's thread. InputError where too many wait."""
+        """Queues a job for the encoder thread. Raises InputError if the queue is full."""
         if self._worker is None:
             self._worker = Worker([], self._failed)
         self._worker.submit(job)
 
     def encode(self, instructions: Sequence[str], asking: Asking) -> bool:
-        """On the encoder's thread: stores those that the bundle lacks, and returns whether it lacked any. For `reads_ahead` alone.
+        """Encodes the prompts that the bundle lacks, on the encoder thread.
 
-        InputError where that fails; where it may not be done, or there is no text encoder, it names the command.
+        Only for generators with `reads_ahead`.
+
+        Returns:
+            Whether there were any.
+
+        Raises:
+            InputError: If it fails; if it is not allowed, or there is no text encoder, the message names the
+                command.
         """
         bundle = Bundle(Path(asking.settings.bundle).expanduser(), asking.generator.manifest)  # verified when it was loaded
         cache = cache_of(bundle)
@@ -64,14 +78,14 @@ class Encoder:
         return True
 
     def cancel(self) -> None:
-        """Ends what is being encoded and forgets what waits."""
+        """Ends the current encoding and removes the queued jobs."""
         if self._worker is not None:
             self._worker.forget_jobs()
         if (encoding := self._encoding) is not None:
             encoding.end()
 
     def close(self) -> None:
-        """For good, with the node."""
+        """Ends the encoder for good."""
         self._closed = True
         self.cancel()
         if self._worker is not None:
@@ -79,7 +93,7 @@ class Encoder:
 
 
 def reads_ahead(asking: Asking) -> bool:
-    """Whether the generator knows only instructions that were encoded ahead of the frames."""
+    """Whether the generator only accepts prompts that were encoded in advance."""
     if not isinstance(asking.generator, BackboneGenerator):
         return False
     family = FAMILIES[asking.generator.manifest.backbone["family"]]

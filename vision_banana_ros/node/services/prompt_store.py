@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prompts that are kept over a restart: a small JSON file under the ROS home, written whole or not at all."""
+"""Prompts that survive a restart: a small JSON file in ROS_HOME, written atomically."""
 
 import json
 import os
@@ -18,14 +18,21 @@ MAX_BYTES = 1_000_000
 
 
 class KeptPrompts:
-    """The file of one node. node: its fully qualified name."""
+    """The file of one node.
+
+    Args:
+        node: The fully qualified name of the node.
+    """
 
     def __init__(self, node: str):
         home = Path(os.environ.get("ROS_HOME") or Path.home() / ".ros")
         self.path = home / "vision_banana" / f"{node.strip('/').replace('/', '.')}.prompts.json"
 
     def read(self) -> dict[str, Any]:
-        """The parameters that were kept, by name; nothing where there is no file. InputError where it cannot be used."""
+        """The stored parameters by name; empty if there is no file.
+
+        Raises InputError if it cannot be used.
+        """
         try:
             values = read_json(self.path, MAX_BYTES)
         except FileNotFoundError:
@@ -37,7 +44,7 @@ class KeptPrompts:
         return values
 
     def keep(self, changes: Mapping[str, Any]) -> None:
-        """Adds to what is kept, or replaces it. InputError where the file cannot be written."""
+        """Adds or replaces stored parameters. Raises InputError if the file cannot be written."""
         try:
             known = self.read()
         except InputError:

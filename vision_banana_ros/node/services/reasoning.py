@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a language model does for ~/segment, where there is one: on a thread of its own, away from ROS's executor and the worker."""
+"""The reasoning model for ~/segment, on threads of its own."""
 
 import threading
 from collections.abc import Callable
@@ -17,9 +17,11 @@ from vision_banana_ros.reasoning import Rewriter
 
 @dataclass(frozen=True)
 class Understood:
-    """What a query means in a frame.
+    """The interpretation of a query in a frame.
 
-    absent: the model is sure that it is not there, so the generator need not be asked. size: of the frame, (height, width).
+    Attributes:
+        absent: The model is sure that the object is not visible, so that the generator is not run.
+        size: Height and width of the frame.
     """
 
     query: str
@@ -33,14 +35,14 @@ class Understood:
 
 
 def understand(message: Image, query: str, rewriter: Rewriter) -> Understood:
-    """Takes seconds. InputError where the frame cannot be read or the model cannot be had."""
+    """Interprets a query, which takes seconds. Raises InputError if the frame or the model cannot be used."""
     image = read_image(message)
     expression = rewriter.rewrite(query, image)
     return Understood(query, expression, rewriter.present(expression, image) is False, image.shape[:2])
 
 
 def answer_absent(message: Image, meant: Understood, asking: Asking, response: Segment.Response) -> str:
-    """Fills the reply of ~/segment for a thing that is not there, an empty mask, and returns its sentence."""
+    """Fills the reply of ~/segment for an object that is not visible, and returns its message."""
     response.mask, pixels = image_message(message.header, "mono8", *asking.perceiver.grid(*meant.size))
     pixels[:] = 0
     response.centroid.header = message.header
@@ -50,5 +52,5 @@ def answer_absent(message: Image, meant: Understood, asking: Asking, response: S
 
 
 def on_a_thread(job: Callable[[], None]) -> None:
-    """It does not keep the process from ending."""
+    """Runs a function on a daemon thread, which does not keep the process alive."""
     threading.Thread(target=job, name="vision_banana_understanding", daemon=True).start()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the middleware has to be told before ROS starts, so that large images arrive."""
+"""Configuration of Fast DDS for large images, before ROS starts."""
 
 import os
 from importlib.metadata import PackageNotFoundError, version
@@ -14,11 +14,15 @@ VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 
 
 def carry_large_images() -> None:
-    """Has Fast DDS use a shared-memory segment that a frame's outputs fit in; call it before rclpy.init.
+    """Configures Fast DDS with a shared-memory segment that is large enough for images.
 
-    By default the segment has 512 KiB. Of 640x480 colour images published at 10 Hz a best-effort subscriber
-    then received 8 of 50, with the larger segment all of them: it is the sender's that counts. A user's own
-    profiles are left alone, and other middleware does not read the variable.
+    Call it before rclpy.init.
+
+    The default segment has 512 KiB: of 640x480 colour images published at 10 Hz, a best-effort subscriber
+    received 8 of 50, and
+    all of them with the larger segment; that of the sender matters. Custom profiles of the user are not
+    changed, and other
+    middleware ignores the variable.
     """
     profiles = find_shared(PROFILES)
     if profiles is not None and not any(os.environ.get(name) for name in VARIABLES):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compiled loops that write answers straight into the buffers of messages, one pass each."""
+"""Compiled loops that write answers directly into message buffers, one pass each."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -13,7 +13,7 @@ from vision_banana_ros.tasks.colors import Rgb
 
 @njit(cache=True, nogil=True)
 def limit_range(depth_m: np.ndarray, max_range: float) -> None:
-    """In place: what lies beyond is +inf (REP 117)."""
+    """Sets depth beyond the limit to +inf (REP 117), in place."""
     for i in range(depth_m.shape[0]):
         for j in range(depth_m.shape[1]):
             if depth_m[i, j] > max_range:
@@ -22,7 +22,10 @@ def limit_range(depth_m: np.ndarray, max_range: float) -> None:
 
 @njit(cache=True, nogil=True)
 def optical_normals(normals: np.ndarray, out: np.ndarray) -> None:
-    """(H, W, 3) in the paper's frame -> the optical frame (REP 103): y and z change sign."""
+    """Rotates normals (H, W, 3) from the frame of the paper to the optical frame (REP 103).
+
+    Y and z change sign.
+    """
     for i in range(normals.shape[0]):
         for j in range(normals.shape[1]):
             out[i, j, 0], out[i, j, 1], out[i, j, 2] = normals[i, j, 0], -normals[i, j, 1], -normals[i, j, 2]
@@ -30,7 +33,7 @@ def optical_normals(normals: np.ndarray, out: np.ndarray) -> None:
 
 @njit(cache=True, nogil=True)
 def confidence_bytes(confidence: np.ndarray, out: np.ndarray) -> None:
-    """(H, W) 0..1 -> 0..255."""
+    """Converts confidence (H, W) from 0..1 to 0..255."""
     for i in range(confidence.shape[0]):
         for j in range(confidence.shape[1]):
             out[i, j] = np.uint8(confidence[i, j] * np.float32(255) + np.float32(0.5))
@@ -38,7 +41,10 @@ def confidence_bytes(confidence: np.ndarray, out: np.ndarray) -> None:
 
 @njit(cache=True, nogil=True)
 def referring_values(mask: np.ndarray, confidence: np.ndarray, value: int, best: np.ndarray, out: np.ndarray) -> None:
-    """Writes `value` where the mask is set and its confidence beats that of the expressions before; `best` keeps it."""
+    """Writes `value` where the mask is set and more confident than the masks before.
+
+    `best` holds the maximum.
+    """
     for i in range(mask.shape[0]):
         for j in range(mask.shape[1]):
             if mask[i, j] and confidence[i, j] > best[i, j]:
@@ -50,9 +56,9 @@ def referring_values(mask: np.ndarray, confidence: np.ndarray, value: int, best:
 def cloud(
     depth_m: np.ndarray, image: np.ndarray, fx: float, fy: float, cx: float, cy: float, xyz: np.ndarray, rgb: np.ndarray
 ) -> None:
-    """Points of the optical frame and their colours 0x00RRGGBB; a pixel without finite depth is three NaN.
+    """Points in the optical frame with colours 0x00RRGGBB; pixels without finite depth are NaN.
 
-    xyz: (H, W, 4) float32 and rgb: (H, W, 4) uint32 are the same memory: x, y, z, colour.
+    xyz (H, W, 4) float32 and rgb (H, W, 4) uint32 are views of the same memory: x, y, z, colour.
     """
     height, width = depth_m.shape
     columns = np.empty(width, np.float32)
@@ -70,7 +76,10 @@ def cloud(
 
 
 def depth_color(depth_m: np.ndarray, near: float, far: float, out: np.ndarray) -> None:
-    """`visualization.depth_picture` from a table: depths that agree in 7 bits of mantissa (0.8 %) share their colour."""
+    """`visualization.depth_picture` with a lookup table.
+
+    Depths with the same upper 7 bits of mantissa (0.8 %) share a colour.
+    """
     _look_up(np.ascontiguousarray(depth_m).view(np.uint32), _depth_table(near, far), out)
 
 
@@ -90,7 +99,7 @@ def _look_up(bits: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
 
 
 def normals_color(normals: np.ndarray, out: np.ndarray) -> None:
-    """(H, W, 3) in the paper's frame -> the paper's colours, NaN black."""
+    """Encodes normals (H, W, 3) in the frame of the paper as colours; NaN is black."""
     _normals_color(normals.reshape(-1), out.reshape(-1))
 
 
@@ -107,13 +116,16 @@ def _normals_color(values: np.ndarray, out: np.ndarray) -> None:
 
 
 def overlay(image: np.ndarray, labels: np.ndarray, legend: Mapping[str, Rgb], out: np.ndarray) -> None:
-    """The image tinted by 60 % with each class's colour; unlabelled pixels keep their own."""
+    """Blends the image with 60 % of the class colours; unlabelled pixels are unchanged."""
     _overlay(image, labels, _tints(tuple(legend.values())), out)
 
 
 @lru_cache(maxsize=4)
 def _tints(colors: tuple[Rgb, ...]) -> np.ndarray:
-    """The tinted level for each class (the last: none), channel and level: (classes + 1, 3, 256)."""
+    """The blended values by class (the last one: unlabelled), channel and pixel value.
+
+    (classes + 1, 3, 256).
+    """
     levels = np.arange(256)
     tinted = [[2 * levels + 3 * channel for channel in color] for color in colors] + [[5 * levels] * 3]
     return ((np.array(tinted) + 2) // 5).astype(np.uint8)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The topics that a camera's answers leave by."""
+"""The publishers of a camera."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -21,9 +21,10 @@ LABELS = "segmentation/labels"
 
 
 class Outputs:
-    """Publishers for one camera. They pass messages while the node is active.
+    """The publishers of one camera. They publish while the node is active.
 
-    prefix: goes before the topics' names, such as "front/".
+    Args:
+        prefix: The prefix of the topics, such as "front/".
     """
 
     def __init__(self, node: LifecycleNode, prefix: str, faults: Faults):
@@ -48,11 +49,11 @@ class Outputs:
         self._publishers.clear()
 
     def watched(self) -> set[str]:
-        """The outputs that somebody subscribes to. May be used from the worker's thread."""
+        """The outputs with subscribers. Thread-safe."""
         return {topic for topic in OUTPUTS if self._publishers[topic].get_subscription_count() > 0}
 
     def inspect(self) -> None:
-        """Takes back what was said of a subscriber that has gone. To be called every second."""
+        """Clears faults of subscribers that are gone. To be called every second."""
         for topic, publisher in self._publishers.items():
             resolved = self._node.resolve_topic_name(self._prefix + topic)
             if not self._faults.shown(f"qos {resolved}"):
@@ -62,11 +63,11 @@ class Outputs:
                 self._faults.clear(f"qos {resolved}")
 
     def publish(self, topic: str, message: Any) -> None:
-        """May be used from the worker's thread."""
+        """Publishes a message. Thread-safe."""
         self._publishers[topic].publish(message)
 
     def publish_labels(self, names: Iterable[str]) -> None:
-        """Says what the values of segmentation/mask mean, for those who come later too."""
+        """Publishes the class names of segmentation/mask, latched for late subscribers."""
         if LabelInfo is None:
             return
         message = LabelInfo(class_map=[VisionClass(class_id=i, class_name=name) for i, name in enumerate(names)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PointCloud2 messages in."""
+"""Reads PointCloud2 messages."""
 
 import numpy as np
 from sensor_msgs.msg import PointCloud2, PointField
@@ -13,10 +13,10 @@ def read_points(cloud: PointCloud2) -> np.ndarray:
     """The points of a cloud with float32 fields x, y and z.
 
     Returns:
-        (height, width, 3) float32, metres, NaN where the cloud has them.
+        (height, width, 3) float32 in metres; invalid points are NaN as in the message.
 
     Raises:
-        InputError: The fields are not there, or the cloud's size does not fit its data.
+        InputError: If the fields are missing, or the size does not match the data.
     """
     offsets = {f.name: f.offset for f in cloud.fields if f.datatype == PointField.FLOAT32}
     if not {"x", "y", "z"} <= set(offsets):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How topics are connected, and what is said when a connection fails. QoS is the first thing that users ask about."""
+"""QoS profiles of all topics and services, and the reports of incompatible QoS."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,22 +17,25 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 
 
 def asked(reliability: ReliabilityPolicy) -> QoSProfile:
-    """For subscriptions and for a camera's topics: only the newest message counts."""
+    """For subscriptions, and for the topics of a camera: only the newest message is kept."""
     return _profile(1, reliability)
 
 
 def requested() -> QoSProfile:
-    """For services: a burst of requests gets a burst of replies, some of them refusals, and not silence."""
+    """For services: a burst of requests is queued and replied to, possibly with refusals."""
     return _profile(1000)
 
 
 def offered() -> QoSProfile:
-    """For outputs. A few messages are kept, so that a lost part of a large one can be sent again after the next has left."""
+    """For outputs.
+
+    Some messages are kept, so that lost fragments of a large one can be sent again after the next one.
+    """
     return _profile(5)
 
 
 def latched() -> QoSProfile:
-    """For what a late subscriber must still get."""
+    """For messages that late subscribers must receive (transient local)."""
     return _profile(1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -45,7 +48,7 @@ def _profile(
 
 
 def overridable() -> QoSOverridingOptions:
-    """Lets parameters `qos_overrides./topic.publisher|subscription.POLICY` change a topic's policies at start."""
+    """Allows changing the policies of a topic at start, by `qos_overrides./topic.publisher|subscription.POLICY`."""
     return QoSOverridingOptions((QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY))
 
 
@@ -58,7 +61,7 @@ def own_group() -> CallbackGroup:
 
 
 def mismatch(topic: str, publishing: bool, tell: Callable[[str], object]) -> Callable[[Any], None]:
-    """A callback for incompatible-QoS events of a topic that tells a sentence."""
+    """A callback for incompatible-QoS events of a topic, which reports a sentence."""
 
     def callback(event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind).removesuffix("_QOS_POLICY").lower()

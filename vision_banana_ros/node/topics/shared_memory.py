@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shared memory of Fast DDS that nobody uses any more: a process that was killed leaves its segment, 33 MiB of the node's."""
+"""Removes shared-memory segments of Fast DDS that killed processes left behind, 33 MiB each for this node."""
 
 import fcntl
 import os
@@ -13,9 +13,10 @@ YOUNG_S = 10.0
 
 
 def remove_dead_segments(folder: Path = FOLDER) -> int:
-    """Remove this user's segments whose owner has gone, and return how many.
+    """Removes the segments of this user whose owner is gone, and returns their number.
 
-    As `fastdds shm clean` does: the owner of the segment NAME holds a lock on the file NAME_el as long as it lives.
+    As `fastdds shm clean` does: the owner of the segment NAME holds a lock on the file NAME_el while it is
+    alive.
     """
     removed = 0
     with suppress(OSError):

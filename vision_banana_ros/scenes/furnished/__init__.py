@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scenes furnished with real models: a second source of geometry behind the interface of `vision_banana_ros.scenes`."""
+"""Scenes furnished with real models.
+
+A second source of geometry behind the interface of `vision_banana_ros.scenes`.
+"""
 
 from vision_banana_ros.scenes.furnished.library import Library, default_folder, library_at
 from vision_banana_ros.scenes.furnished.worlds import KINDS, make_furnished_world

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads Sweet Home 3D catalogues: zips whose properties file lists models or textures, `key#i=value`, sizes in cm."""
+"""Reads Sweet Home 3D catalogues.
+
+Zips whose properties file lists models or textures, `key#i=value`, sizes in cm.
+"""
 
 import re
 import zipfile
@@ -46,7 +49,9 @@ class TextureEntry:
 
 
 def held_out(model_id: str) -> bool:
-    """Whether a model belongs to the test split alone: the first 8 bytes of its id's SHA-256, as a share, below 0.15.
+    """Whether a model belongs to the test split alone.
+
+    The first 8 bytes of its id's SHA-256, as a share, below 0.15.
 
     The id is the catalogue's name of the model, such as "Scopia#bed1"; it does not change with order or version.
     """

@@ -124,7 +124,10 @@ class EmbreeCaster:
         return front, front_t, back, back_t, clear, added
 
     def reach_of_light(self, eye: np.ndarray, dirs: np.ndarray, back: np.ndarray, back_t: np.ndarray, size: tuple[int, int]):  # type: ignore[no-untyped-def]  # fmt: skip
-        """The share of each light and of the air that reaches each pixel (N, lights + 1); places and normals."""
+        """The share of each light and of the air that reaches each pixel (N, lights + 1).
+
+        Places and normals.
+        """
         n = len(dirs)
         spots, faces = np.zeros((n, 3)), np.zeros((n, 3))
         starts, towards = np.zeros((2 * n, 3), np.float32), np.zeros((2 * n, 3), np.float32)
@@ -146,7 +149,10 @@ class EmbreeCaster:
         return shading.soften(seen, spots, faces, back_t, *size), spots, faces
 
     def reflect(self, eye: np.ndarray, dirs: np.ndarray, back: np.ndarray, back_t: np.ndarray, rgb: np.ndarray) -> None:
-        """Paints into rgb (N, 3) what mirrors show, each seen from the eye's image behind it. Their light falls freely."""
+        """Paints into rgb (N, 3) what mirrors show, each seen from the eye's image behind it.
+
+        Their light falls freely.
+        """
         soup = self.soup
         of = soup.material[np.maximum(back, 0)]
         shown = (back >= 0) & (soup.materials[of, GLOSS] >= MIRROR_GLOSS)

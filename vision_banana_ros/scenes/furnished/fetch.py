@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gets the models from their two Debian packages, once, into the user's cache. Nothing of them is in this repository."""
+"""Gets the models from their two Debian packages, once, into the user's cache.
+
+Nothing of them is in this repository.
+"""
 
 import lzma
 import shutil

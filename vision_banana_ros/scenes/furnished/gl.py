@@ -233,7 +233,10 @@ def machine() -> Machine:
 
 
 def projection(camera: Camera) -> np.ndarray:
-    """From places relative to the eye, in the world's axes, to clip space; the picture's first row comes first."""
+    """From places relative to the eye, in the world's axes, to clip space.
+
+    The picture's first row comes first.
+    """
     w, h = camera.width, camera.height
     lens = np.zeros((4, 4))
     lens[0, 0], lens[0, 2] = 2 * camera.fx / w, (2 * camera.cx + 1) / w - 1

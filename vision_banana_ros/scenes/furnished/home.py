@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A furnished world in the making: where its things come from and find room, its walls with their openings, its light."""
+"""A furnished world in the making.
+
+Where its things come from and find room, its walls with their openings, its light.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -88,7 +91,10 @@ class Home(Site):
         return self.lean(piece, gap) if piece else None
 
     def near(self, index: int, piece: Piece, side: int, gap: float, turn: float = 0.0, slide: float = 0.0) -> int | None:
-        """Stand a thing beside another: side 0 in front of it, 1 right, 2 behind, 3 left, facing it or turned."""
+        """Stand a thing beside another.
+
+        Side 0 in front of it, 1 right, 2 behind, 3 left, facing it or turned.
+        """
         base = self.placed[index]
         w, d, _ = extent(base.thing)
         v, e, _ = extent(piece)
@@ -104,7 +110,10 @@ class Home(Site):
         return self.put(piece, x, y, yaw)
 
     def fix(self, piece: Piece, low: float, front: float = 1.0, hole: bool = False, solid: bool = True) -> int | None:
-        """Fix a thing to a wall, its lower edge at `low`, `front` of its depth before the wall; maybe through it."""
+        """Fix a thing to a wall, its lower edge at `low`, `front` of its depth before the wall.
+
+        Maybe through it.
+        """
         w, d, h = extent(piece)
         for k in self.rng.sample(range(len(self.walls)), len(self.walls)):
             wall = self.walls[k]
@@ -124,7 +133,10 @@ class Home(Site):
         return None
 
     def load_on(self, index: int | None, roles: Sequence[str], count: int, upright: bool = False, best: bool = False) -> list[int]:
-        """Stand up to `count` small things on a thing, on its boards or on its top; `best` takes its largest place alone."""
+        """Stand up to `count` small things on a thing, on its boards or on its top.
+
+        `best` takes its largest place alone.
+        """
         return self.lay_on(index, lambda head: self.pick(*roles, most=(1.2, 1.2, head)), count, upright, best)
 
     def lay_on(
@@ -161,7 +173,10 @@ class Home(Site):
         return done
 
     def set_on(self, index: int, piece: Piece, x: float, y: float, yaw: float, k: int = 0) -> int | None:
-        """Stand a thing at a place, in its frame, of another one's support `k`; None where something stands already."""
+        """Stand a thing at a place, in its frame, of another one's support `k`.
+
+        None where something stands already.
+        """
         under = self.placed[index]
         assert isinstance(under.thing, Piece) and under.thing.model is not None
         w, d, _ = extent(piece)
@@ -344,7 +359,10 @@ MOST_LIGHTS = 4
 
 
 def time_of_day(home: Home, air: np.ndarray) -> None:
-    """Day and night inside: the lamps' share of the light, windows that shine, and how bright it is outside."""
+    """Day and night inside.
+
+    The lamps' share of the light, windows that shine, and how bright it is outside.
+    """
     rng = home.rng
     openings = [
         (home.walls[k], hole) for k, holes in home.openings.items() for hole in holes if hole.low > 0.3 or hole.end - hole.start > 1.2

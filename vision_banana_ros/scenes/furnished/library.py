@@ -71,7 +71,10 @@ class Surface:
 
 
 def default_folder() -> Path:
-    """Where the models are kept: vision_banana/furnished in the user's cache folder ($XDG_CACHE_HOME, ~/.cache)."""
+    """Where the models are kept.
+
+    Vision_banana/furnished in the user's cache folder ($XDG_CACHE_HOME, ~/.cache).
+    """
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vision_banana" / "furnished"
 
 
@@ -123,7 +126,10 @@ class Library:
         return rng.choice(found) if found else None
 
     def credits(self, items: Iterable[Item | Surface] | None = None) -> str:
-        """Who made the models (all of them, or those given) and under which licence: a line for each licence."""
+        """Who made the models (all of them, or those given) and under which licence.
+
+        A line for each licence.
+        """
         makers: dict[tuple[str, str], set[str]] = {}
         everything: list[Item | Surface] = [*self.items, *self.surfaces]
         for item in everything if items is None else items:
@@ -164,7 +170,10 @@ def build(archives: Iterable[Path], folder: Path, say: Callable[[str], None] = l
 
 
 def _refuse_bombs(path: Path, archive: zipfile.ZipFile) -> None:
-    """InputError for an archive that says itself that it unpacks to more than models need; zipfile gives no more than it says."""
+    """InputError for an archive that says itself that it unpacks to more than models need.
+
+    Zipfile gives no more than it says.
+    """
     sizes = [info.file_size for info in archive.infolist()]
     if max(sizes, default=0) > MAX_ENTRY_BYTES or sum(sizes) > MAX_ARCHIVE_BYTES:
         raise InputError(f"'{path}' unpacks to more than a catalogue of models has; get it again.")

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Things made here by number: what robots meet often and catalogues have little of, each in many sizes and materials.
+"""Things made here by number.
+
+What robots meet often and catalogues have little of, each in many sizes and materials.
 
 Every maker takes a `Random` and gives a piece at its true size, standing on z = 0 with its front along -y.
 """
@@ -234,7 +236,10 @@ def stairs(rng: Random) -> Piece:
 
 
 def rack(rng: Random, high: float = 4.0) -> Piece:
-    """Shelving with open fronts: of a store with beams, of an office or a cellar; goods are part of it or put on it."""
+    """Shelving with open fronts: of a store with beams, of an office or a cellar.
+
+    Goods are part of it or put on it.
+    """
     heavy = high > 2.6 and rng.random() < 0.7
     w, d = (rng.uniform(1.8, 2.8), rng.uniform(0.8, 1.1)) if heavy else (rng.uniform(0.7, 1.4), rng.uniform(0.3, 0.6))
     h = min(high, rng.uniform(2.4, 5.0) if heavy else rng.uniform(1.2, 2.2))

@@ -37,7 +37,10 @@ CORNERS = np.array([(x, y, z) for z in (-0.5, 0.5) for y in (-0.5, 0.5) for x in
 
 @dataclass(frozen=True)
 class Paint:
-    """A surface: its colour, or the tint of a picture of `textures.PAINTERS`; `span` metres of it, 0 for once a face."""
+    """A surface: its colour, or the tint of a picture of `textures.PAINTERS`.
+
+    `span` metres of it, 0 for once a face.
+    """
 
     rgb: RGB = (255, 255, 255)
     picture: str = ""
@@ -104,7 +107,10 @@ class Shape:
         return self.add(np.stack([a, a + r, a + r + u, a + u]), paint)
 
     def grid(self, points: np.ndarray, paint: Paint) -> "Shape":
-        """A net (R, C, 3) of points; a picture is stretched over all of it, or spans `paint.span` metres of its rows."""
+        """A net (R, C, 3) of points.
+
+        A picture is stretched over all of it, or spans `paint.span` metres of its rows.
+        """
         rows, columns = points.shape[:2]
         quads = np.stack([points[:-1, :-1], points[:-1, 1:], points[1:, 1:], points[1:, :-1]], 2).reshape(-1, 4, 3)
         wide = high = 1.0

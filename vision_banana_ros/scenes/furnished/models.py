@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a catalogue's file to arrays in metres: true size, z up, front along -y, origin on the floor under the middle."""
+"""From a catalogue's file to arrays in metres.
+
+True size, z up, front along -y, origin on the floor under the middle.
+"""
 
 import re
 import zipfile
@@ -74,7 +77,10 @@ class Model:
 
 @dataclass(frozen=True)
 class Words:
-    """What a model looks like, in words: a name of `looks.COLORS`, "beige" or "mixed", its mean sRGB, its material or ""."""
+    """What a model looks like, in words.
+
+    A name of `looks.COLORS`, "beige" or "mixed", its mean sRGB, its material or "".
+    """
 
     color: str
     rgb: RGB
@@ -118,7 +124,10 @@ def convert(archive: zipfile.ZipFile, entry: Entry) -> tuple[Model, Words]:
 
 
 def fit(points: np.ndarray, faces: np.ndarray, entry: Entry) -> np.ndarray:
-    """The points turned, scaled to the catalogue's size and set on the floor: x right, y to the back, z up."""
+    """The points turned, scaled to the catalogue's size and set on the floor.
+
+    X right, y to the back, z up.
+    """
     turned = points @ np.array(entry.rotation).reshape(3, 3).T  # the file's frame: x right, y up, z to the front
     turned = np.stack([turned[:, 0], -turned[:, 2], turned[:, 1]], 1)
     used = turned[np.unique(faces)]
@@ -278,7 +287,10 @@ def color_names(rgb: np.ndarray) -> np.ndarray:
 
 
 def smooth(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Corner normals (T, 3, 3): averaged by area over faces that meet at a point at less than the crease's angle."""
+    """Corner normals (T, 3, 3).
+
+    Averaged by area over faces that meet at a point at less than the crease's angle.
+    """
     a, b, c = (points[faces[:, k]] for k in range(3))
     cross = np.cross(b - a, c - a)
     grid = max(float(np.ptp(points, axis=0).max()), 1e-6) / 20000
@@ -349,7 +361,10 @@ def find_supports(corners: np.ndarray, opaque: np.ndarray) -> np.ndarray:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def open_front(corners, x0, y0, x1, y1, z):  # type: ignore[no-untyped-def]
-    """Whether nothing stands before a board, as the doors of a cupboard do: rays to the front (-y) from its middle."""
+    """Whether nothing stands before a board, as the doors of a cupboard do.
+
+    Rays to the front (-y) from its middle.
+    """
     oy = 0.5 * (y0 + y1)
     met = 0
     for k in range(3):

@@ -17,7 +17,10 @@ UNLABELLED = 255
 
 @dataclass(frozen=True)
 class Naming:
-    """noun: how people call it. class_name: one of `CLASSES`, or the noun. role: see `worlds.py`; "" is never placed."""
+    """noun: how people call it.
+
+    Class_name: one of `CLASSES`, or the noun. role: see `worlds.py`; "" is never placed.
+    """
 
     noun: str
     class_name: str
@@ -222,7 +225,10 @@ RULES: tuple[tuple[str, str, str, str], ...] = (
 
 
 def name_of(entry: Entry) -> Naming:
-    """The first rule that fits. Patterns may ask for more than the name by the marks that `_marked` puts behind it."""
+    """The first rule that fits.
+
+    Patterns may ask for more than the name by the marks that `_marked` puts behind it.
+    """
     texts = _marked(entry)
     plain = " ".join(re.sub(r"[^a-z' ]", " ", re.sub(r"\(.*| - .*|\d.*", "", texts[0])).split()) or "thing"
     for pattern, class_name, noun, role in RULES:

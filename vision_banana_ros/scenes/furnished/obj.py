@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads Wavefront OBJ and MTL, forgiving what real files do: n-gons, negative and missing indices, lost textures."""
+"""Reads Wavefront OBJ and MTL, forgiving what real files do.
+
+N-gons, negative and missing indices, lost textures.
+"""
 
 import posixpath
 import zipfile

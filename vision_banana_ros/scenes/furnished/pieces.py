@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a furnished world is put together from: models that stand somewhere, and flat walls, floors and grounds."""
+"""What a furnished world is put together from.
+
+Models that stand somewhere, and flat walls, floors and grounds.
+"""
 
 from dataclasses import dataclass, field
 from math import cos, sin
@@ -27,7 +30,10 @@ from vision_banana_ros.scenes.solids import CLASSES, Placed, Thing, WorldObject
 
 @dataclass
 class Piece(Thing):
-    """A model in the place of a thing's solids: they hold only its bounding box, by which a site finds room for it."""
+    """A model in the place of a thing's solids.
+
+    They hold only its bounding box, by which a site finds room for it.
+    """
 
     item: Item | None = None
     model: Model | None = None
@@ -51,7 +57,10 @@ def piece_of(library: Library, item: Item) -> Piece:
 
 @dataclass(frozen=True)
 class Finish:
-    """What a flat surface looks like: a picture, or paint where there is none, its tint, and what it is made of."""
+    """What a flat surface looks like.
+
+    A picture, or paint where there is none, its tint, and what it is made of.
+    """
 
     material: str
     tint: RGB
@@ -74,7 +83,10 @@ class Flats:
     def add(
         self, class_name: str, finish: Finish, corner: np.ndarray, right: np.ndarray, up: np.ndarray, at: tuple[float, float] = (0, 0)
     ) -> None:  # fmt: skip
-        """A rectangle from its corner and two edges in metres; `at`, in metres, says where its picture begins."""
+        """A rectangle from its corner and two edges in metres.
+
+        `at`, in metres, says where its picture begins.
+        """
         w, h = np.linalg.norm(right), np.linalg.norm(up)
         if min(w, h) < 1e-4:
             return
@@ -94,7 +106,10 @@ def spin(yaw: float) -> np.ndarray:
 
 
 def assemble(library: Library, placed: list[Placed], flats: Flats) -> tuple[list[WorldObject], Soup]:
-    """The objects of a world and all its triangles. Instances are numbered in the order of `placed`, from 1."""
+    """The objects of a world and all its triangles.
+
+    Instances are numbered in the order of `placed`, from 1.
+    """
     corners: list[np.ndarray] = []
     shade: list[np.ndarray] = []
     uv: list[np.ndarray] = []

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rooms for living in, and yards: what stands where in each kind. A model's role (see `naming.py`) says where it can go."""
+"""Rooms for living in, and yards: what stands where in each kind.
+
+A model's role (see `naming.py`) says where it can go.
+"""
 
 from collections.abc import Callable
 from math import cos, pi, sin

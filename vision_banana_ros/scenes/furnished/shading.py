@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # mypy: disallow-untyped-defs=False
-"""What a hit triangle looks like and what its truth is: every compiled function of the furnished scenes' renderer.
+"""What a hit triangle looks like and what its truth is.
+
+Every compiled function of the furnished scenes' renderer.
 
 A camera's ray is o + t d with d of length 1 along the optical axis, so t is the depth Z. Casters only say *which*
 triangle a ray meets; t comes from the triangle's plane in double precision here, and is as exact as the model.
@@ -136,7 +138,10 @@ def texel(soup, row, s, t, level):
 
 @jit
 def paint(soup, p, u, v, footprint):
-    """Linear colour and texture's alpha of a triangle; `footprint` is a pixel's width on the surface, in metres."""
+    """Linear colour and texture's alpha of a triangle.
+
+    `footprint` is a pixel's width on the surface, in metres.
+    """
     m = soup.material[p]
     r, g, b = (soup.materials[m, COLOR], soup.materials[m, COLOR + 1], soup.materials[m, COLOR + 2])
     row = int(soup.materials[m, TEXTURE])
@@ -193,7 +198,10 @@ def solid_hits(soup, ox, oy, oz, dirs, found, depth):
 
 @jit
 def pass_through(soup, air, ox, oy, oz, dirs, active, found, near, front, front_t, back, back_t, clear, added):
-    """One layer of glass and cut-out textures: keeps in `active` the rays that go on behind it; how many there are."""
+    """One layer of glass and cut-out textures: keeps in `active` the rays that go on behind it.
+
+    How many there are.
+    """
     count = 0
     for k in range(len(found)):
         i = active[k]
@@ -267,7 +275,9 @@ def fraction(x):
 
 @jit
 def prepare(soup, eye, lights, dirs, back, back_t, height, width, spots, faces, starts, towards, reach, which):
-    """Where the last surfaces are (spots, faces) and two rays from each pixel: to one of the lights, and into the air.
+    """Where the last surfaces are (spots, faces) and two rays from each pixel.
+
+    To one of the lights, and into the air.
 
     `which` is the light that a pixel asks (neighbours ask different ones), -1 where there is nothing to ask.
     """
@@ -349,7 +359,10 @@ def dim(soup, starts, towards, reach, free, found, lit):
 
 @jit
 def filter_light(which, lit, spots, faces, back_t, lights, height, width, seen):
-    """The share of each light, and of the air in the last column, that reaches a pixel: averages over its plane."""
+    """The share of each light, and of the air in the last column, that reaches a pixel.
+
+    Averages over its plane.
+    """
     n = height * width
     count = len(lights)
     total = np.empty(count + 1)
@@ -384,7 +397,10 @@ def filter_light(which, lit, spots, faces, back_t, lights, height, width, seen):
 
 @jit
 def soften(seen, spots, faces, back_t, height, width):
-    """Averages over five squares instead of one: the pixel's own and those that begin two pixels away, on its plane."""
+    """Averages over five squares instead of one.
+
+    The pixel's own and those that begin two pixels away, on its plane.
+    """
     out = np.empty_like(seen)
     for i in range(height * width):
         row, column = i // width, i % width
@@ -410,7 +426,10 @@ def soften(seen, spots, faces, back_t, height, width):
 
 @jit
 def sky(air, dx, dy, dz):
-    """Linear light of the sky in a direction: from horizon to zenith, with soft clouds and a glow around the sun."""
+    """Linear light of the sky in a direction.
+
+    From horizon to zenith, with soft clouds and a glow around the sun.
+    """
     size = math.sqrt(dx * dx + dy * dy + dz * dz)
     x, y, z = dx / size, dy / size, max(dz / size, 0.0)
     up = math.sqrt(z)
@@ -478,7 +497,10 @@ def shade(soup, lights, air, seen, ox, oy, oz, dx, dy, dz, p, t, slope):
 
 @jit
 def shade_all(soup, eye, lights, air, seen, lender, places, dirs, back, back_t, clear, added, rgb):
-    """Adds the light of every ray to the pixel `places[i]` of rgb (N, 3); `seen[lender[i]]` of each light reaches it."""
+    """Adds the light of every ray to the pixel `places[i]` of rgb (N, 3).
+
+    `seen[lender[i]]` of each light reaches it.
+    """
     slope = 1.0 / eye[FOCAL]
     for i in range(len(back)):
         k = places[i]
@@ -517,7 +539,10 @@ def edges(soup, front, back, back_t, faces, height, width):
 
 @jit
 def lenders(soup, spots, back, dirs, eye, extra, extra_t, places, height, width):
-    """The pixel next to each extra ray whose surface is most like the ray's own: its light is the ray's, too."""
+    """The pixel next to each extra ray whose surface is most like the ray's own.
+
+    Its light is the ray's, too.
+    """
     out = np.empty(len(places), np.int64)
     for i in range(len(places)):
         k = places[i]

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of surfaces as photographs show them, made from noise: variation at every scale, dirt, wear, and patterns.
+"""Pictures of surfaces as photographs show them, made from noise.
+
+Variation at every scale, dirt, wear, and patterns.
 
 Real surfaces have spectra near 1/f; every painter mixes periodic noise fields of such spectra into what it draws. All
 pictures repeat seamlessly, are `SIDE` pixels wide and high, and hold display values (sRGB), 0-1.
@@ -91,7 +93,10 @@ GRAIN, NATURAL, SMOOTH = 0.4, 1.0, 1.7
 
 
 def field(rng: Rng, slope: float, repeat: int = 1) -> np.ndarray:
-    """Periodic noise (SIDE, SIDE) of mean 0 and deviation 1, amplitude f^-slope; `repeat` makes it that much finer."""
+    """Periodic noise (SIDE, SIDE) of mean 0 and deviation 1, amplitude f^-slope.
+
+    `repeat` makes it that much finer.
+    """
     out = _field(slope, int(rng.integers(3)))
     out = np.roll(out, tuple(rng.integers(SIDE, size=2)), (0, 1))
     if rng.random() < 0.5:
@@ -339,7 +344,10 @@ def asphalt(rng: Rng) -> np.ndarray:
 
 
 def plaster(rng: Rng) -> np.ndarray:
-    """Painted plaster: often white, sometimes in two tones, with a skirting, scuffs below and stains that run down."""
+    """Painted plaster.
+
+    Often white, sometimes in two tones, with a skirting, scuffs below and stains that run down.
+    """
     color = pick(
         rng,
         (0.88, 0.87, 0.84),
@@ -505,7 +513,10 @@ def printed(rng: Rng) -> np.ndarray:
 
 
 def write(rng: Rng, picture: np.ndarray, lines: int) -> np.ndarray:
-    """Lines that look like writing from afar, from the top down; the first row of the picture is its bottom."""
+    """Lines that look like writing from afar, from the top down.
+
+    The first row of the picture is its bottom.
+    """
     ink = plain(random_color(rng, 0.5) * 0.5 if picture.mean() > 0.4 else np.array((0.9, 0.9, 0.9), np.float32))
     mask = np.zeros((SIDE, SIDE), np.float32)
     y, left = int(rng.integers(20, 120)), int(rng.integers(15, 120))
@@ -666,7 +677,10 @@ def houses(rng: Rng) -> np.ndarray:
 
 
 def outside(rng: Rng) -> np.ndarray:
-    """What windows show, far away and out of focus: sky above houses or leaves; the first row is the bottom."""
+    """What windows show, far away and out of focus: sky above houses or leaves.
+
+    The first row is the bottom.
+    """
     x, y = grid()
     sky = pick(rng, (0.95, 0.97, 1.0), (0.8, 0.88, 0.98), (0.9, 0.9, 0.9))
     line = rng.uniform(0.25, 0.65) + 0.1 * field(rng, SMOOTH)[0]

@@ -44,7 +44,10 @@ SURFACES = {
 
 
 def caption(view: View, rng: np.random.Generator) -> str:
-    """Where the picture was taken and the most visible things in it: "a room with two chairs and a red ball"."""
+    """Where the picture was taken and the most visible things in it.
+
+    "a room with two chairs and a red ball".
+    """
     colorful = rng.random() < 0.8
     things: Counter[tuple[str, str]] = Counter()
     pixels: Counter[tuple[str, str]] = Counter()

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Edits of a procedural world, in words: "make the ball green", "remove the chair", "paint the floor in wood".
+"""Edits of a procedural world, in words.
+
+"make the ball green", "remove the chair", "paint the floor in wood".
 
 An edit is made in the world, not in the picture. Both worlds rendered by the same camera with the same seed give a pair
 that differs in the edit alone, shadows and reflections included.
@@ -122,7 +124,10 @@ def _remove(view: View, rng: np.random.Generator) -> Edit | None:
 
 
 def _add(view: View, rng: np.random.Generator) -> Edit | None:
-    """A removal backwards. The words say what and roughly where, not everything: a generator has to fill in the rest."""
+    """A removal backwards.
+
+    The words say what and roughly where, not everything: a generator has to fill in the rest.
+    """
     found = _things(view, rng)
     if found is None or len(found[1]) != 1:
         return None

@@ -68,7 +68,10 @@ ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 @dataclass(frozen=True)
 class Expression:
-    """Words and the pixels they mean, (H, W) bool. Where `fits` is False, they mean nothing and the mask is empty."""
+    """Words and the pixels they mean, (H, W) bool.
+
+    Where `fits` is False, they mean nothing and the mask is empty.
+    """
 
     text: str
     mask: np.ndarray
@@ -77,7 +80,10 @@ class Expression:
 
 @dataclass(frozen=True)
 class Seen:
-    """An object in a view: place of its visible pixels (0-1 across and down), mean depth in metres, pixels."""
+    """An object in a view.
+
+    Place of its visible pixels (0-1 across and down), mean depth in metres, pixels.
+    """
 
     object: WorldObject
     u: float

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""House fronts with windows, doors, shops, balconies and roofs. The front is the plane y = 0, seen along +y; z up, x right."""
+"""House fronts with windows, doors, shops, balconies and roofs.
+
+The front is the plane y = 0, seen along +y; z up, x right.
+"""
 
 from dataclasses import dataclass
 from random import Random

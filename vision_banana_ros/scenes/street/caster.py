@@ -18,7 +18,10 @@ def weather() -> np.ndarray:
 
 
 class StreetCaster(EmbreeCaster):
-    """The rays of one street. `air` has `shading.STREET_AIR` entries, materials `meshes.STREET_COLUMNS` columns."""
+    """The rays of one street.
+
+    `air` has `shading.STREET_AIR` entries, materials `meshes.STREET_COLUMNS` columns.
+    """
 
     reach_of_air = 7.0
     samples = 3

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands along streets: lamps, signs, signals, bollards, bins, shelters. Front along -y, origin on the ground."""
+"""What stands along streets: lamps, signs, signals, bollards, bins, shelters.
+
+Front along -y, origin on the ground.
+"""
 
 from collections.abc import Callable
 from functools import lru_cache

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Triangles of street worlds: paints, meshes that are drawn many times, and the soup that the renderer reads."""
+"""Triangles of street worlds.
+
+Paints, meshes that are drawn many times, and the soup that the renderer reads.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -64,7 +67,9 @@ class Paint:
 
 @dataclass
 class Mesh:
-    """Triangles with a paint each: corners (T, 3, 3), shade (T, 3, 3) int16, uv (T, 3, 2), material (T,) into `paints`.
+    """Triangles with a paint each.
+
+    Corners (T, 3, 3), shade (T, 3, 3) int16, uv (T, 3, 2), material (T,) into `paints`.
 
     `dressed` is the model of the furniture library that the paints come from, with its own pictures, or None.
     """

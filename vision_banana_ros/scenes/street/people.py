@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People of simple round limbs in clothes: standing, walking, riding a bicycle. Facing -y, origin on the ground."""
+"""People of simple round limbs in clothes: standing, walking, riding a bicycle.
+
+Facing -y, origin on the ground.
+"""
 
 from functools import lru_cache
 from math import cos, sin

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trees, bushes and hedges: trunks and branches of tubes, crowns of cut-out sprays of leaves round dark clumps."""
+"""Trees, bushes and hedges.
+
+Trunks and branches of tubes, crowns of cut-out sprays of leaves round dark clumps.
+"""
 
 from functools import lru_cache
 

@@ -14,7 +14,10 @@ from vision_banana_ros.scenes.street.site import REACH, Street
 
 @dataclass
 class Profile:
-    """A road's cross-section, in metres: lanes each way, parking beside them, verge, pavement; `median` between the ways."""
+    """A road's cross-section, in metres: lanes each way, parking beside them, verge, pavement.
+
+    `median` between the ways.
+    """
 
     lanes: int
     lane: float

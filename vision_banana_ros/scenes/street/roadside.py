@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lies behind the pavements: rows of houses, gardens, parks, fields, car parks, squares; what ends and crosses a road."""
+"""What lies behind the pavements: rows of houses, gardens, parks, fields, car parks, squares.
+
+What ends and crosses a road.
+"""
 
 from math import pi
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # mypy: disallow-untyped-defs=False
-"""Shading of streets: that of `furnished.shading` with dirt, translucent leaves, reflections and a sky with clouds."""
+"""Shading of streets.
+
+That of `furnished.shading` with dirt, translucent leaves, reflections and a sky with clouds.
+"""
 
 import math
 
@@ -49,7 +52,10 @@ def sample(field, x, y):
 
 @jit
 def paint(soup, p, u, v, footprint):
-    """As `furnished.shading.paint`, quicker: colours are averaged as a display shows them, then made linear."""
+    """As `furnished.shading.paint`, quicker.
+
+    Colours are averaged as a display shows them, then made linear.
+    """
     m = soup.material[p]
     r, g, b = soup.materials[m, 0], soup.materials[m, 1], soup.materials[m, 2]
     row = int(soup.materials[m, TEXTURE])
@@ -112,7 +118,10 @@ def sky(air, field, dx, dy, dz):
 
 @jit
 def dirt(field, amount, px, py, pz, up):
-    """What dirt and weather leave of a surface's colour: blotches of metres and of hand's breadths, more near the ground."""
+    """What dirt and weather leave of a surface's colour.
+
+    Blotches of metres and of hand's breadths, more near the ground.
+    """
     if up > 0.6:
         big, small = sample(field, 0.031 * px, 0.031 * py), sample(field, 0.23 * px, 0.23 * py)
         return 1.0 + amount * (0.13 * big + 0.1 * small)

@@ -74,7 +74,10 @@ class Street:
         counts: bool = True,
         clear: float = 0.0,
     ) -> Thing:
-        """Stand a thing beside the path; `yaw` against the path's heading, `clear` the radius that it keeps free."""
+        """Stand a thing beside the path.
+
+        `yaw` against the path's heading, `clear` the radius that it keeps free.
+        """
         x, y, ground, heading = path.at(s, t)
         thing = Thing(mesh, class_name, name, x, y, ground + z, heading + yaw, scale, color, rgb, material, counts)
         self.things.append(thing)

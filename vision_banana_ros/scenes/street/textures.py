@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of street surfaces, computed: noise with the spectrum of photographs, stains, joints, cracks, leaves, panes.
+"""Pictures of street surfaces, computed.
+
+Noise with the spectrum of photographs, stains, joints, cracks, leaves, panes.
 
 Every picture is uint8 RGBA, its edges powers of two, and repeats without a seam where it is meant to. Alpha is a hole for
 cut-out pictures (leaves, railings), and elsewhere how strongly the place reflects. Colours are near white where a paint
@@ -20,7 +22,9 @@ Generator = np.random.Generator
 
 
 def noise(rng: Generator, height: int, width: int, beta: float = 1.0, stretch: float = 1.0) -> np.ndarray:
-    """Random field (H, W), mean 0 and deviation 1, that repeats; its amplitude falls with frequency to the power beta.
+    """Random field (H, W), mean 0 and deviation 1, that repeats.
+
+    Its amplitude falls with frequency to the power beta.
 
     Photographs have beta near 1. `stretch` above 1 draws it out along the height.
     """
@@ -84,7 +88,10 @@ def asphalt(rng: Generator, height: int = 512, width: int = 512) -> np.ndarray:
 
 
 def road(rng: Generator) -> Picture:
-    """A lane of asphalt, 3.5 m across the width and 14 m along the height: worn by wheels, oiled between them."""
+    """A lane of asphalt, 3.5 m across the width and 14 m along the height.
+
+    Worn by wheels, oiled between them.
+    """
     height, width = 1024, 256
     light = asphalt(rng, height, width)
     x = np.linspace(-1, 1, width)
@@ -320,7 +327,10 @@ def forest(rng: Generator) -> Picture:
 
 
 def pane(rng: Generator, height: int, width: int) -> np.ndarray:
-    """What is behind a window, linear-ish 0-255 RGB (H, W, 3): darkness, curtains, blinds, the far wall of a room."""
+    """What is behind a window, linear-ish 0-255 RGB (H, W, 3).
+
+    Darkness, curtains, blinds, the far wall of a room.
+    """
     base = rng.uniform(12, 55) * np.array([1.0, rng.uniform(0.95, 1.05), rng.uniform(0.9, 1.1)])
     out = np.ones((height, width, 3), np.float32) * base
     out *= (1.0 + 0.25 * noise(rng, height, width, 1.3))[..., None]
@@ -609,7 +619,10 @@ MAKERS: dict[str, tuple[Callable[[Generator], Picture], int]] = {
 
 
 class Bank:
-    """All pictures in one array, as the renderer reads them; `rows` has the numbers of the pictures of each kind."""
+    """All pictures in one array, as the renderer reads them.
+
+    `rows` has the numbers of the pictures of each kind.
+    """
 
     def __init__(self) -> None:
         self.rows: dict[str, list[int]] = {}

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cars, vans, lorries, buses and bicycles, lofted from a few measures. Front along -y, origin on the road under the middle.
+"""Cars, vans, lorries, buses and bicycles, lofted from a few measures.
+
+Front along -y, origin on the road under the middle.
 
 Paint number 0 of every mesh is its body's colour.
 """
@@ -261,7 +263,10 @@ def car(kind: str, variant: int) -> Mesh:
 
 @lru_cache(maxsize=64)
 def lorry(kind: str, variant: int) -> Mesh:
-    """A "truck" with a box, a canvas or a flat bed, a "semi" with a trailer or tank, or a "bus". Paint 0 is the cab."""
+    """A "truck" with a box, a canvas or a flat bed, a "semi" with a trailer or tank, or a "bus".
+
+    Paint 0 is the cab.
+    """
     rng = np.random.default_rng([("truck", "semi", "bus").index(kind), variant, 11])
     shape = Shape()
     cab = shape.paint(Paint((150, 150, 150), gloss=0.3, sharpness=80.0, mirror=0.04, grime=0.25))
