@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Vision Banana for robots: one image generator paints depth, normals and masks.
-
-This package reads them as numbers.
-"""
+"""Vision Banana for robots: depth, surface normals and segmentation from an image generator, for ROS 2."""
 
 from vision_banana_ros import process_environment
 

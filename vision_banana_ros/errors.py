@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one exception that a user is meant to read."""
+"""The exception for invalid input, whose message is meant for users."""
 
 MAX_SAID = 600
 """Characters of a sentence: what came in may be quoted in it, and may be a megabyte."""

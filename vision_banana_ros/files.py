@@ -17,9 +17,9 @@ MAX_TEXT_BYTES = 16_000_000
 
 
 def find_shared(place: str) -> Path | None:
-    """A file or folder that is installed with the package, such as "config/fastdds.xml", or None if it is missing.
+    """A file or folder that is installed with the package, or None if it is missing.
 
-    It is in the checkout, or in share/ of the installation prefix.
+    It is in the checkout, or in share/ of the installation prefix. Example: "config/fastdds.xml".
     """
     for parent in Path(__file__).resolve().parents:
         for root in (parent, parent / "share" / "vision_banana_ros"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A module that is not installed, in a sentence that says what to do."""
+"""Error messages for packages that are not installed."""
 
 ROS = (
     "ROS 2 is not there: source /opt/ros/$ROS_DISTRO/setup.bash and your workspace's install/setup.bash"
@@ -14,13 +14,13 @@ PIP_ONLY = ("onnxruntime", "torch")
 
 
 def cure(error: ImportError) -> str:
-    """Says which package an import lacks and how it is had.
+    """Says which package an import lacks and how to install it.
 
     Args:
-        error: As Python raised it.
+        error: The ImportError.
 
     Returns:
-        One sentence. Python's own words for a module that this package does not depend on.
+        One sentence; the message of Python if this package does not depend on the module.
     """
     module = (error.name or "").partition(".")[0]
     if module == "vision_banana_interfaces":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the libraries below read from the environment, set before any of them is imported."""
+"""Environment variables of libraries, set before they are imported."""
 
 import os
 import stat
@@ -20,9 +20,11 @@ words first."""
 
 
 def prepare() -> None:
-    """No library reports home, and each has a folder that it can write, also for a user without one (services, containers).
+    """Disables telemetry of libraries, and gives each one a writable folder.
 
-    A user's own NUMBA_CACHE_DIR, ROS_HOME or ROS_LOG_DIR is left alone.
+    That holds also for users without a home (services, containers). Variables that are already set
+    (NUMBA_CACHE_DIR, ROS_HOME,
+    ROS_LOG_DIR) are kept.
     """
     os.environ.update(TELEMETRY_OFF)
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_DECODED_PIXELS))
@@ -36,16 +38,16 @@ def prepare() -> None:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether files can be made in a folder, or it can be made."""
+    """Whether a folder is writable or can be created."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
 def _private_folder() -> Path:
-    """A temporary folder that only this user can write: compiled code is loaded from it.
+    """A temporary folder that only this user can write, because compiled code is loaded from it.
 
-    The same one at every start, so that code is compiled once; another one where somebody else has taken the name.
+    It is the same one at every start, unless somebody else has taken the name.
     """
     place = next((place for place in (tempfile.gettempdir(), "/dev/shm") if os.access(place, os.W_OK)), tempfile.gettempdir())
     folder = Path(place) / f"vision_banana_{os.getuid()}"

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Regenerates the model card (README.md) of a bundle from manifest.json and metrics.json, as `evaluate --write` does."""
+"""Regenerates the model card (README.md) of a bundle from manifest.json and metrics.json.
+
+`evaluate --write` does so, too.
+"""
 
 import argparse
 from pathlib import Path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decodes an answer image that was painted by another generator and writes depth, normals or masks as files."""
+"""Decodes an answer image of another generator and writes depth, normals or masks as files."""
 
 import argparse
 from pathlib import Path

@@ -65,9 +65,11 @@ def _pool(table: np.ndarray, place: np.ndarray, error: np.ndarray) -> None:
 
 
 def _curve(pixels: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The fraction of pixels kept and the fraction of the total error that they have, from none to all pixels.
+    """The fraction of pixels kept and the fraction of the total error that they have.
 
-    The curve is linear within a step of confidence, which is the expectation of a random order of its pixels.
+    The curve goes from none to all pixels. It is linear within a step of confidence, which is the expectation
+    of a random order of its
+    pixels.
     """
     there = pixels > 0
     pixels, errors = pixels[there], errors[there]

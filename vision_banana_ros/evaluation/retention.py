@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Retention of image generation and editing after tuning, scored automatically on captions and edits of rendered scenes.
+"""Retention of image generation and editing after tuning.
+
+Scored automatically on captions and edits of rendered scenes.
 
 Edits: a frame and a sentence ("make the ball green"); the edited world is rendered with the same lens effects as the
 target. `done` is the fraction of the pixels to be changed that are nearer to the target than to the frame; `kept` the
@@ -38,7 +40,7 @@ LEAST_CHANGE = 0.005  # share of the picture
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A frame, an edit in words, the picture that should come out, and the pixels that must change, (H, W) bool."""
+    """A frame, an edit in words, the target picture, and the pixels that must change, (H, W) bool."""
 
     kind: str
     text: str

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One frame and its questions in, answers out: resizing, decoding, geometry, and pictures of the result.
-
-No ROS.
-"""
+"""Perception without ROS: from one frame and its questions to answers on one pixel grid."""
 
 from vision_banana_ros.perception.geometry import Intrinsics, points
 from vision_banana_ros.perception.perceiver import Looks, Perceiver

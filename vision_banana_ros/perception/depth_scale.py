@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is depth right as a whole? A factor for it, from the camera's height above the ground or from a few ranges.
+"""Estimates the global scale error of depth, from the height of the camera or from range measurements.
 
-`from_camera_height` and `from_ranges` look at one frame and give an `Evidence`. `ScaleCorrection` follows what many
-frames agree on, slowly and within bounds: whatever the evidence says, the factor stays within `BOUNDS` and changes by no
-more than `CHANGE_PER_S`. Evidence outside the bounds is not believed at all, for a wrong height is more likely than a
-generator that wrong.
+`from_camera_height` and `from_ranges` evaluate one frame and return an `Evidence`. `ScaleCorrection` filters
+many of them: the
+factor stays within `BOUNDS` and changes by at most `CHANGE_PER_S`. Evidence outside the bounds is rejected,
+because a wrong
+height is more likely than such an error of the generator.
 """
 
 import math
@@ -45,11 +46,13 @@ ON_GROUND, UNDER_GROUND = 0.1, 0.25
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one frame says.
+    """The scale estimate of one frame.
 
-    `scale` is the factor that depth lacks, NaN where nothing can be said, and `reason` why.
-
-    inliers: how many pixels or ranges agree on it. spread: their median deviation from it, as a part of it.
+    Attributes:
+        scale: The factor by which depth has to be multiplied; NaN if there is no estimate.
+        reason: Why there is none.
+        inliers: Number of pixels or range measurements that agree.
+        spread: Their median deviation, relative to the scale.
     """
 
     scale: float = math.nan
@@ -59,13 +62,13 @@ class Evidence:
 
 
 class ScaleCorrection:
-    """The factor that a camera's depth is multiplied by. It starts at 1."""
+    """The filtered scale factor of a camera's depth. Initially 1."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets everything: for another bundle or camera."""
+        """Resets the filter, for another bundle or camera."""
         self.value = 1.0
         self._recent: deque[float] = deque(maxlen=WINDOW)
         self._stamp_ns: int | None = None
@@ -73,7 +76,7 @@ class ScaleCorrection:
         self._counts: Counter[str] = Counter()
 
     def observe(self, evidence: Evidence, stamp_ns: int) -> float:
-        """Takes the evidence of the frame with this stamp, and returns the factor for it."""
+        """Adds the evidence of the frame with this stamp, and returns the scale factor for it."""
         before, self._stamp_ns = self._stamp_ns, stamp_ns
         if not math.isfinite(evidence.scale):
             self._last = evidence
@@ -98,11 +101,11 @@ class ScaleCorrection:
 
     @property
     def fault(self) -> str:
-        """A sentence while the last frame gave no evidence that can be used; empty while all is well."""
+        """A sentence if the last frame gave no usable evidence, otherwise empty."""
         return f"The scale of depth is not checked: {self._last.reason}." if self._last.reason else ""
 
     def report(self) -> dict[str, str]:
-        """The figures for diagnostics, as text by name."""
+        """Values for diagnostics by name."""
         return {
             "scale": f"{self.value:.4f}",
             "scale seen": f"{self._last.scale:.4f}",
@@ -115,12 +118,14 @@ class ScaleCorrection:
 
 
 def from_camera_height(depth_m: np.ndarray, intrinsics: Intrinsics, height_m: float) -> Evidence:
-    """Known height of the camera above the ground over the height at which depth, (H, W) metres along Z, shows the ground.
+    """Estimates the scale as the known height of the camera divided by the height that depth shows.
 
-    On a plane, 1 / depth is linear in the pixel's ray; planes through three random pixels compete (RANSAC, Fischler and
-    Bolles 1981, with the same random numbers every time), and the winner is fitted to what agrees with it. The ground is
-    the plane that most pixels lie on and few lie under, tilted by no more than `MAX_TILT`. InputError for a height that
-    cannot be.
+    On a plane, 1 / depth is linear in the ray of the pixel. RANSAC (Fischler and Bolles 1981, with fixed
+    random numbers) fits planes
+    to three random pixels; the best one is refined on its inliers. The ground is the plane with the most
+    pixels on it and few
+    below it, tilted by at most `MAX_TILT`. depth_m is (H, W) metres along Z. InputError for an implausible
+    height.
     """
     if not 0 < height_m < 100:
         raise InputError(f"camera_height is {height_m}; give metres above the ground, between 0 and 100.")
@@ -146,10 +151,11 @@ def from_camera_height(depth_m: np.ndarray, intrinsics: Intrinsics, height_m: fl
 
 
 def from_ranges(depth_m: np.ndarray, intrinsics: Intrinsics, points: np.ndarray) -> Evidence:
-    """The median of measured over answered depth, where `points`, (N, 3) metres in the optical frame, fall into the image.
+    """Estimates the scale as the median ratio of measured to predicted depth.
 
-    At depth edges the sensor may see past the thing that the camera sees, so points there are left out. At least half of
-    the others must agree within `AGREE`: without a majority there is no evidence.
+    points: (N, 3) metres in the optical frame. Points at depth edges are ignored, because the sensor may see
+    past the object that
+    the camera sees. At least half of the others must agree within `AGREE`.
     """
     i, j, measured = on_image(points, depth_m, intrinsics)
     around = around_of(depth_m, i, j)
@@ -168,7 +174,7 @@ def from_ranges(depth_m: np.ndarray, intrinsics: Intrinsics, points: np.ndarray)
 
 
 def on_image(points: np.ndarray, depth: np.ndarray, intrinsics: Intrinsics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row, column and depth in metres of those of `points`, (N, 3) in the optical frame, that fall on an inner pixel of `depth`."""
+    """Row, column and depth of the points, (N, 3) in the optical frame, on inner pixels of `depth`."""
     _check(depth, intrinsics)
     points = np.asarray(points, np.float64)
     if points.ndim != 2 or points.shape[1] != 3:
@@ -183,12 +189,12 @@ def on_image(points: np.ndarray, depth: np.ndarray, intrinsics: Intrinsics) -> t
 
 
 def around_of(depth: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """(9, N) values of inner pixels and their neighbours, the pixels' own in the middle."""
+    """(9, N) values of inner pixels and their neighbours; the pixels themselves are in the middle."""
     return np.stack([depth[rows + a, columns + b] for a in (-1, 0, 1) for b in (-1, 0, 1)])
 
 
 def scan_points(ranges: np.ndarray, angle_min: float, angle_increment: float, range_min: float, range_max: float) -> np.ndarray:
-    """A LaserScan as (N, 3) metres in the laser's own frame, without the beams that found nothing."""
+    """Converts a LaserScan to (N, 3) metres in the frame of the laser, without invalid beams."""
     ranges = np.asarray(ranges, np.float64)
     angles = angle_min + angle_increment * np.arange(ranges.size)
     hit = np.isfinite(ranges) & (ranges >= range_min) & (ranges <= range_max)
@@ -197,13 +203,13 @@ def scan_points(ranges: np.ndarray, angle_min: float, angle_increment: float, ra
 
 
 def moved(points: np.ndarray, optical_from_sensor: np.ndarray) -> np.ndarray:
-    """(N, 3) points of a sensor's frame in the camera's optical frame, by a 4x4 transform."""
+    """Transforms (N, 3) points of a sensor frame to the optical frame of the camera, by a 4x4 matrix."""
     return np.asarray(points, np.float64) @ optical_from_sensor[:3, :3].T + optical_from_sensor[:3, 3]
 
 
 @njit(cache=True, nogil=True)
 def apply(depth_m: np.ndarray, scale: float) -> None:
-    """In place: depth (H, W) times the scale. NaN and inf stay what they are."""
+    """Multiplies depth (H, W) by the scale, in place. NaN and inf are unchanged."""
     factor = np.float32(scale)
     for i in range(depth_m.shape[0]):
         for j in range(depth_m.shape[1]):
@@ -219,7 +225,7 @@ def _check(depth_m: np.ndarray, intrinsics: Intrinsics) -> None:
 
 
 def _ground(points: np.ndarray, least: int) -> np.ndarray | None:
-    """The plane n / height (n points down) that most of (N, 3) points speak for and few lie under, or None."""
+    """The plane n / height (n points down) with the most of (N, 3) points on it and few below it, or None."""
     triples = points[np.random.default_rng(0).integers(0, len(points), (TRIES, 3))]
     triples = triples[np.abs(np.linalg.det(triples)) > 1e-9]
     # As many right sides as there are triples: NumPy 1 takes one matrix for a stack of vectors, and refuses it.
@@ -241,10 +247,10 @@ def _ground(points: np.ndarray, least: int) -> np.ndarray | None:
 
 
 def _agreement(off: np.ndarray) -> np.ndarray:
-    """1 for points on the plane, falling to 0 for those `ON_GROUND` off it (Tukey's weights)."""
+    """1 for points on the plane, falling to 0 at the distance `ON_GROUND` (Tukey's biweight)."""
     return np.square(np.maximum(1 - np.square(off / ON_GROUND), 0))
 
 
 def _level(planes: np.ndarray) -> np.ndarray:
-    """Which of (N, 3) normals point down in the image, so far as `MAX_TILT` allows."""
+    """Which of (N, 3) normals point down in the image, within `MAX_TILT`."""
     return planes[:, 1] > math.cos(MAX_TILT) * np.linalg.norm(planes, axis=1)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cameras and pixel grids: intrinsics that follow a resize, the letterbox, and depth into points.
+"""Camera geometry: intrinsics under resizing, letterboxing, and back-projection of depth to points.
 
-A pixel's integer coordinates name its centre, as in CameraInfo and OpenCV: the image covers -0.5 .. width - 0.5.
+Integer pixel coordinates are pixel centres, as in CameraInfo and OpenCV: the image covers -0.5 .. width -
+0.5.
 """
 
 import math
@@ -17,7 +18,7 @@ from vision_banana_ros.errors import InputError
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """'144x192' -> (144, 192), height and width. Raises InputError where either is no multiple of 16."""
+    """Parses '144x192' to (144, 192), height and width. Raises InputError unless both are multiples of 16."""
     height, _, width = text.partition("x")
     sides = [int(side) for side in (height, width) if side.isdigit()]
     if len(sides) < 2 or any(side % 16 or not side for side in sides):
@@ -45,7 +46,7 @@ class Intrinsics:
 
     @classmethod
     def from_fov(cls, width: int, height: int, fov_deg: float) -> "Intrinsics":
-        """Square pixels, the axis through the image's centre, and `fov_deg` from the left edge to the right one."""
+        """A camera with square pixels, a centred principal point, and a horizontal field of view."""
         if not 0 < fov_deg < 180:
             raise InputError(f"The horizontal field of view must lie between 0 and 180 degrees; it is {fov_deg:g}.")
         focal = width / 2 / math.tan(math.radians(fov_deg) / 2)
@@ -53,14 +54,15 @@ class Intrinsics:
 
     @classmethod
     def of(cls, camera: Any) -> "Intrinsics":
-        """Of a rendered scene's camera."""
+        """The intrinsics of a rendered scene's camera."""
         return cls(camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy)
 
     def scaled(self, width: int, height: int) -> "Intrinsics":
-        """The same camera with its image resized to width x height: c' = (c + 0.5) s - 0.5.
+        """The camera for an image resized to width x height: c' = (c + 0.5) s - 0.5.
 
-        This is what our own resizing does: the image's borders stay borders, so centres move by the half pixel. Scaling
-        c itself, as some ROS nodes do, shifts every ray by (1 - s) / 2 output pixels.
+        Resizing keeps the image borders, so that pixel centres move by half a pixel. Scaling c itself, as
+        some ROS nodes do, shifts
+        every ray by (1 - s) / 2 output pixels.
         """
         sx, sy = width / self.width, height / self.height
         cx, cy = (self.cx + 0.5) * sx - 0.5, (self.cy + 0.5) * sy - 0.5
@@ -85,9 +87,19 @@ def _points(depth_m, fx, fy, cx, cy):  # type: ignore[no-untyped-def]  # pragma:
 
 
 def points(depth_m: np.ndarray, intrinsics: Intrinsics) -> np.ndarray:
-    """(H, W) float32 metres along Z -> (H, W, 3) float32 in the optical frame (REP 103: x right, y down, z forward).
+    """Back-projects depth to points in the optical frame (REP 103: x right, y down, z forward).
 
-    The cloud stays organised: a pixel without a finite depth (NaN, +inf) is three NaN. InputError where sizes differ.
+    The cloud is organised: a pixel without finite depth (NaN, +inf) is NaN in all coordinates.
+
+    Args:
+        depth_m: (H, W) float32 metres along Z.
+        intrinsics: The camera on the same grid.
+
+    Returns:
+        (H, W, 3) float32 metres.
+
+    Raises:
+        InputError: If the sizes differ.
     """
     if depth_m.shape != (intrinsics.height, intrinsics.width):
         raise InputError(
@@ -100,7 +112,7 @@ def points(depth_m: np.ndarray, intrinsics: Intrinsics) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Letterbox:
-    """A frame fitted into a canvas with its aspect kept.
+    """The placement of a frame in a canvas with its aspect ratio preserved.
 
     From (top, left) it covers height x width of the canvas.
     """
@@ -113,7 +125,7 @@ class Letterbox:
 
     @classmethod
     def fit(cls, frame: tuple[int, int], canvas: tuple[int, int]) -> "Letterbox":
-        """For a frame of (height, width) in a canvas of (height, width)."""
+        """The placement of a frame (height, width) in a canvas (height, width)."""
         scale = min(canvas[0] / frame[0], canvas[1] / frame[1])
         height = min(canvas[0], max(1, round(frame[0] * scale)))
         width = min(canvas[1], max(1, round(frame[1] * scale)))
@@ -121,20 +133,20 @@ class Letterbox:
 
     @classmethod
     def best(cls, frame: tuple[int, int], canvases: Sequence[tuple[int, int]]) -> "Letterbox":
-        """In the canvas on which the frame covers the most pixels; the first of equals."""
+        """The placement in the canvas on which the frame covers the most pixels; the first one in a tie."""
         return max((cls.fit(frame, canvas) for canvas in canvases), key=lambda box: box.height * box.width)
 
     def shrink(self, image: np.ndarray) -> np.ndarray:
-        """The frame (H, W, 3) resized to the part of the canvas that it will cover."""
+        """Resizes the frame (H, W, 3) to its part of the canvas."""
         if image.shape[:2] == (self.height, self.width):
             return image
         smaller = self.height <= image.shape[0] and self.width <= image.shape[1]
         return cv2.resize(image, (self.width, self.height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
 
     def pad(self, content: np.ndarray) -> np.ndarray:
-        """The resized frame on the canvas.
+        """Places the resized frame on the canvas.
 
-        The bars repeat its border: they add no edge and no colour of their own.
+        The bars replicate its border, so that they add no edges or colours.
         """
         height, width = self.canvas
         bottom, right = height - self.top - self.height, width - self.left - self.width
@@ -143,6 +155,6 @@ class Letterbox:
         return cv2.copyMakeBorder(content, self.top, bottom, self.left, right, cv2.BORDER_REPLICATE)
 
     def crop(self, canvas: np.ndarray) -> np.ndarray:
-        """What lies on the frame, C-contiguous: the bars are cut away."""
+        """The part of a canvas-sized array that belongs to the frame, C-contiguous."""
         inside = canvas[self.top : self.top + self.height, self.left : self.left + self.width]
         return np.ascontiguousarray(inside)

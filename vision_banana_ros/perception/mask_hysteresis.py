@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Regions of a mask that are nowhere painted surely are left out.
+"""Hysteresis thresholding of masks: regions without a confident pixel are removed.
 
-A generator that hesitates marks things that are not there.
-
-It is the hysteresis of Canny's edge detector (1986): a low threshold says where a region ends, a high one whether it is one.
+As in Canny's edge detector (1986), a low threshold determines the extent of a region, a high one whether it
+is kept. Without it,
+an uncertain generator marks objects that are not there.
 """
 
 from dataclasses import replace
@@ -14,9 +14,13 @@ import numpy as np
 
 
 def sure_regions(answer: Any, least: float) -> Any:
-    """The answer without the regions of its `mask`, (H, W) bool, whose `confidence`, (H, W) 0..1, is below `least` everywhere.
+    """Removes regions of the mask whose confidence is below a threshold everywhere.
 
-    Pixels touch their eight neighbours. What is left out is not in the mask, with confidence 0.
+    Regions are 8-connected. Removed pixels are not in the mask, with confidence 0.
+
+    Args:
+        answer: An answer with `mask`, (H, W) bool, and `confidence`, (H, W) in 0..1.
+        least: The threshold.
     """
     count, regions = cv2.connectedComponents(answer.mask.astype(np.uint8), connectivity=8)
     surest = np.zeros(count, np.float32)

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth into a small cloud of obstacles: what is sure, near enough, and not alone.
+"""Converts depth to a small point cloud of obstacles: confident, near and not isolated.
 
-A costmap marks a cell for a single point, so one stray pixel is an obstacle. Four steps keep speckle out of it: a
-confidence gate, a range gate, a voxel grid, and the removal of statistical outliers (Rusu 2008, "Towards 3D point cloud
-based object maps"): points whose mean distance to their nearest neighbours is far above that of the cloud.
+A costmap marks a cell for a single point, so an outlier is an obstacle. Four steps remove speckle: a
+confidence threshold, a
+range limit, a voxel grid, and the removal of statistical outliers (Rusu 2008, "Towards 3D point cloud based
+object maps"),
+points whose mean distance to their nearest neighbours is far above that of the cloud.
 
-Voxels and outliers are our own loops, and Open3D, whose answer they give, is only what the tests compare them with: it
-is no faster (benchmark/obstacles.json), keeps Python from doing anything else meanwhile, and takes 300 MB and the
-libraries of a desktop along, which a robot would install for this one output.
+The voxel grid and the outlier removal are own loops. Open3D, with which the tests compare them, gives the
+same result, but it
+is not faster (benchmark/obstacles.json), holds Python's global interpreter lock, and adds 300 MB and desktop
+libraries.
 """
 
 from dataclasses import dataclass
@@ -28,11 +31,17 @@ _EMPTY = np.int64(-1)
 
 @dataclass(frozen=True)
 class ObstacleFilter:
-    """From depth to obstacles. Call it with a frame's depth, confidence and camera.
+    """Converts a frame's depth, confidence and camera to obstacle points.
 
-    min_confidence: of a pixel (0..1). min_range, max_range: metres from the camera. voxel: edge in metres; a cell
-    gives one point, the mean of its own. neighbours, spread: a point is dropped where the mean distance to its
-    nearest `neighbours` is more than `spread` standard deviations above the cloud's mean.
+    Attributes:
+        min_confidence: Minimum confidence of a pixel (0..1).
+        min_range: Minimum depth in metres.
+        max_range: Maximum depth in metres.
+        voxel: Edge of a voxel in metres; a voxel yields one point, the mean of its points.
+        neighbours: Number of nearest neighbours in the outlier test.
+        spread: A point is removed if its mean distance to them exceeds the mean of the cloud by more than
+            this number of standard
+            deviations.
     """
 
     min_confidence: float = 0.5
@@ -60,7 +69,7 @@ class ObstacleFilter:
     def __call__(self, depth_m: np.ndarray, confidence: np.ndarray, intrinsics: Intrinsics) -> np.ndarray:
         """(H, W) metres along Z and (H, W) confidence -> (N, 3) float32 in the optical frame, all finite.
 
-        The order of the points follows the image, row by row. InputError where the sizes differ.
+        The order of the points is that of the image rows. InputError if the sizes differ.
         """
         size = (intrinsics.height, intrinsics.width)
         if depth_m.shape != size or confidence.shape != size:
@@ -79,15 +88,15 @@ class ObstacleFilter:
 
 
 def voxels(points: np.ndarray, voxel: float) -> np.ndarray:
-    """(N, 3) finite points -> (M, 3) float32, the mean of those in each cell of a grid of edge `voxel`.
+    """Averages (N, 3) finite points in each voxel of a grid with edge `voxel`, to (M, 3) float32.
 
-    The grid is fixed in the camera's frame (0 is a corner), so that it does not shift with what is seen.
+    The grid is fixed in the camera frame (0 is a corner), so that it does not shift with the content.
     """
     return _voxels(np.ascontiguousarray(points, np.float32), np.float32(1 / voxel))[0]
 
 
 def drop_outliers(points: np.ndarray, voxel: float, neighbours: int, spread: float) -> np.ndarray:
-    """(M, 3) points of `voxels` -> those whose mean distance to their nearest `neighbours` is not far above the mean."""
+    """Removes statistical outliers from (M, 3) points of `voxels`."""
     if len(points) < 2:
         return points[:0]  # nobody vouches for a single point
     apart = _apart(points, np.float32(voxel), neighbours)
@@ -115,9 +124,9 @@ def _gated(depth_m, confidence, fx, fy, cx, cy, min_confidence, min_range, max_r
 
 @njit(inline="always")
 def _key(x, y, z):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Whole cell numbers as one number.
+    """Combines integer voxel coordinates to one number.
 
-    20 bits an axis reach 1000 m either way at the smallest voxel, and more.
+    20 bits per axis, more than 1000 m at the smallest voxel.
     """
     half = np.int64(_PER_AXIS // 2)
     return ((np.int64(x) + half) * _PER_AXIS + (np.int64(y) + half)) * _PER_AXIS + (np.int64(z) + half)
@@ -125,9 +134,9 @@ def _key(x, y, z):  # type: ignore[no-untyped-def]  # pragma: no cover - compile
 
 @njit(inline="always")
 def _find(keys, key):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Where a key lies in the open-addressed table, or the empty place where it would.
+    """The position of a key in the open-addressing hash table, or the empty position where it would be.
 
-    Cells that follow each other along z lie side by side, so that a search of neighbours stays in few cache lines.
+    Consecutive voxels along z are adjacent, so that a neighbour search touches few cache lines.
     """
     mask = np.uint64(len(keys) - 1)
     column = np.uint64(key) // np.uint64(_PER_AXIS)
@@ -139,9 +148,9 @@ def _find(keys, key):  # type: ignore[no-untyped-def]  # pragma: no cover - comp
 
 @njit(cache=True, nogil=True)
 def _table(most):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """An empty table, at most a quarter full with `most` entries.
+    """An empty hash table with a load factor of at most 1/4 for `most` entries.
 
-    Keys, and the number of each one's entry.
+    Keys, and the entry number of each key.
     """
     size = 64
     while size < 4 * most:
@@ -151,7 +160,7 @@ def _table(most):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
 
 @njit(cache=True, nogil=True)
 def _voxels(points, per_metre):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """The means, and how many points each has."""
+    """The mean and the number of points of each voxel."""
     keys, entries = _table(len(points))
     sums = np.empty((len(points), 3), np.float64)
     counts = np.empty(len(points), np.int32)
@@ -179,7 +188,7 @@ def _voxels(points, per_metre):  # type: ignore[no-untyped-def]  # pragma: no co
 
 @njit(cache=True, nogil=True)
 def _apart(points, voxel, neighbours):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """(M,) the mean distance to the nearest `neighbours` within `REACH` voxels, in metres."""
+    """(M,) mean distances in metres to the nearest `neighbours` within `REACH` voxels."""
     keys, entries = _table(len(points))
     cells = np.empty((len(points), 3), np.int64)
     per_metre = np.float32(1) / voxel
@@ -207,7 +216,7 @@ def _apart(points, voxel, neighbours):  # type: ignore[no-untyped-def]  # pragma
 
 @njit(cache=True, nogil=True)
 def _search(points, keys, entries, cells, i, ring, nearest):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Sorts the points of the cells that are `ring` cells away into the squared distances `nearest`."""
+    """Inserts the points of the voxels at the distance `ring` into the sorted squared distances `nearest`."""
     last = len(nearest) - 1
     for dx in range(-ring, ring + 1):
         for dy in range(-ring, ring + 1):

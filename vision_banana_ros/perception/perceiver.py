@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One frame and its questions in, answers on one pixel grid out."""
+"""Answers questions about one frame, on one pixel grid."""
 
 import math
 import time
@@ -40,13 +40,13 @@ class Painter(Protocol):
 
 @dataclass(frozen=True)
 class Looks(Sequence[Any]):
-    """The answers to the questions, in their order.
+    """The answers to the questions, in their order. All of them have the grid of `image`.
 
-    Each is its task's `Answer`, and all have the grid of `image`.
-
-    image: (H, W, 3) uint8, the frame on the grid of the answers.
-    readable: for each question, the fraction (0..1) of pixels that could be read (confidence above zero).
-    paint_s, read_s: seconds spent painting, and on everything else.
+    Attributes:
+        image: (H, W, 3) uint8, the frame on the grid of the answers.
+        readable: The fraction (0..1) of valid pixels (confidence above zero) by question.
+        paint_s: Seconds for inference.
+        read_s: Seconds for everything else.
     """
 
     image: np.ndarray
@@ -66,14 +66,18 @@ class Looks(Sequence[Any]):
 
 
 class Perceiver:
-    """Asks a generator about frames of any size.
+    """Answers questions about frames of any resolution.
 
-    The frame is letterboxed to the generator's size, painted once for all questions, decoded at that size without the
-    bars, and the numbers (never the colours) are brought to the output grid: the frame's own ("input") or the
-    generator's without its bars ("generator", see `grid`). Depth beyond the range that the generator was taught is +inf.
-    passes: how often each question is put, see `ensemble`.
-    together: whether referring expressions share a picture, as many as the generator was taught. Quicker, but what two
-        of them mean at once goes to one only.
+    The frame is letterboxed to the generator's resolution and painted once for all questions. The answers are decoded
+    at that resolution, cropped, and resampled as numbers (never as colours) to the output grid: that of the frame
+    ("input") or of the generator ("generator", see `grid`). Depth beyond the range of the training data is +inf.
+
+    Args:
+        generator: The generator.
+        output_size: "input" or "generator".
+        passes: Number of passes per question, see `ensemble`.
+        together: Whether referring expressions share a picture, as many as the generator supports. It is faster, but
+            pixels that match two of them are assigned to one only.
     """
 
     def __init__(
@@ -89,29 +93,39 @@ class Perceiver:
 
     @property
     def needs_lens(self) -> bool:
-        """Whether depth is in metres only for those who tell the camera's intrinsics."""
+        """Whether metric depth requires the intrinsics of the camera."""
         return self._format.depth_focal_px > 0
 
     def asked(self, questions: Sequence[Question]) -> list[Question]:
-        """Every question that the generator gets for these, to prepare it."""
+        """All questions that the generator gets for these, to prepare them in advance."""
         return [way.question for question, _ in self._joined(questions) for way in ways(question, self.passes)]
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) of the answers for a frame of height x width; scale its CameraInfo to this."""
+        """The resolution (height, width) of the answers for a frame of height x width.
+
+        CameraInfo has to be scaled to it.
+        """
         if self.output_size == "input":
             return height, width
         box = self.letterbox(height, width)
         return box.height, box.width
 
     def letterbox(self, height: int, width: int) -> Letterbox:
-        """Where a frame of height x width lies on the generator's canvas, of several the one on which it is largest."""
+        """The placement of a frame of height x width on the canvas on which it is largest."""
         return Letterbox.best((height, width), getattr(self.generator, "sizes", (self.generator.size,)))
 
     def look(self, image: np.ndarray, questions: Sequence[Question], intrinsics: Intrinsics | None = None) -> Looks:
-        """Answers the questions about (H, W, 3) uint8 RGB. InputError where the image is something else.
+        """Answers questions about a frame.
 
-        intrinsics: the camera's, on the frame's grid or scaled to another. Where they are missing and `needs_lens`, depth is
-        that behind the lens that the bundle's manifest names, which is right up to one factor.
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            questions: The questions.
+            intrinsics: Those of the camera, on the grid of the frame or scaled. If they are missing and
+                `needs_lens`, depth is that of
+                the reference camera in the bundle's manifest, which is right up to a factor.
+
+        Raises:
+            InputError: If the image has another shape or type.
         """
         started = time.perf_counter()
         _check(image)
@@ -161,7 +175,7 @@ class Perceiver:
         return replace(answer, depth_m=np.where(depth_m > self._format.depth_range_m[1], np.float32(np.inf), depth_m))
 
     def _read(self, question: Question, made: Any, box: Letterbox) -> Any:
-        """The answer without the bars, from a picture or an answer with them."""
+        """Decodes and crops a picture, or crops an answer."""
         if isinstance(made, np.ndarray):
             return question.read(box.crop(made), self._format.instance_taus)
         return replace(made, **{field.name: box.crop(getattr(made, field.name)) for field in fields(made)})

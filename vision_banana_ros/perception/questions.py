@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A question: the instruction that a generator gets, and how its answer is read."""
+"""A question: a prompt, and the code of its answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,11 +19,12 @@ NOTHING = Words()
 
 @dataclass(frozen=True)
 class Question:
-    """One thing to ask of a frame. Make it by the class methods; `instruction` is what the generator reads.
+    """One question about a frame, made by one of the class methods; `instruction` is the prompt.
 
-    legend: the classes of a semantic question, name -> RGB, in class order; the expressions of a joint referring one.
-    color: RGB of a referring mask, or of the background of instances.
-    expression: what a referring question looks for, or the class whose instances are asked for.
+    Attributes:
+        legend: The classes of semantic segmentation, name -> RGB, in class order; the expressions of a joint referring one.
+        color: RGB of a referring mask, or of the background of instances.
+        expression: The referring expression, or the class whose instances are segmented.
     """
 
     task: str
@@ -34,9 +35,9 @@ class Question:
 
     @classmethod
     def of(cls, task: str, words: Words = NOTHING) -> "Question":
-        """What a task asks with these words.
+        """The question of a task with these arguments.
 
-        InputError where there is no such task, or it cannot be asked so.
+        Raises InputError if the task is unknown or the arguments are invalid.
         """
         if task not in TASKS:
             raise InputError(f"There is no task {task!r}; ask for {', '.join(TASKS)}.")
@@ -46,32 +47,32 @@ class Question:
 
     @classmethod
     def depth(cls) -> "Question":
-        """How far is every pixel, in metres along the camera's Z axis?"""
+        """Metric depth in metres along the Z axis of the camera."""
         return cls.of("depth")
 
     @classmethod
     def normals(cls) -> "Question":
-        """Which way does every surface face?"""
+        """Surface normals."""
         return cls.of("normals")
 
     @classmethod
     def semantic(cls, legend: Mapping[str, str | Sequence[int]]) -> "Question":
-        """Which class is every pixel? `legend` maps names to colours; InputError where two are too near."""
+        """Semantic segmentation; `legend` maps names to colours. Raises InputError if two are too similar."""
         return cls.of("semantic", Words(legend=legend))
 
     @classmethod
     def instances(cls, name: str, background: str | Sequence[int] = "black") -> "Question":
-        """Where is each single `name`?"""
+        """The instances of the class `name`."""
         return cls.of("instances", Words(color=background, expression=name))
 
     @classmethod
     def referring(cls, expression: str, color: str | Sequence[int]) -> "Question":
-        """Where is the thing that `expression` describes? It will be painted in `color`."""
+        """The object that `expression` describes, painted in `color`."""
         return cls.of("referring", Words(color=color, expression=expression))
 
     @classmethod
     def referring_jointly(cls, colors: Mapping[str, str | Sequence[int]]) -> "Question":
-        """Where are the things that several expressions describe? Each is painted in its colour and read as an answer of its own.
+        """The objects of several expressions in one picture, each with its colour and decoded as its own answer.
 
         colors: expression -> colour. InputError for more than `referring.MAX_EXPRESSIONS`, and for colours too near.
         """
@@ -80,17 +81,17 @@ class Question:
 
     @property
     def kind(self) -> Task:
-        """What is known of its task."""
+        """The task."""
         return TASKS[self.task]
 
     @property
     def words(self) -> Words:
-        """What it names."""
+        """The arguments of the question."""
         return Words(self.legend, self.color, self.expression)
 
     def read(self, rgb: np.ndarray, instance_taus: Mapping[str, float] = MappingProxyType({})) -> Any:
-        """Decodes a painted answer, (H, W, 3) float in [0, 1] or uint8, into the task's own `Answer`.
+        """Decodes a painted answer, (H, W, 3) float in [0, 1] or uint8, to the task's `Answer`.
 
-        instance_taus: thresholds of `instances.decode`, for a generator that paints less flatly than the paper's.
+        instance_taus: thresholds of `instances.decode`, for generators whose colours are less uniform.
         """
         return self.kind.decode(rgb, self.words, instance_taus)

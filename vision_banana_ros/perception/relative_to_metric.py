@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Metres for relative depth, from ranges that something else measured at the moment of the frame.
+"""Converts relative depth to metres, by range measurements at the time of the frame.
 
-1 / d (or d itself, as the profile has it) is scale * v + shift for the grey v of one picture, and both numbers differ from
-picture to picture. So every frame is fitted anew, and one whose ranges do not tell both numbers gets no metres: a map that
-looks right and is wrong is worse than none. For the same reason nothing is extrapolated: a grey that is nearer or farther
-than all ranges that agree has no metres either.
+1 / d (or d itself, depending on the profile) is scale * v + shift for the grey v of one picture, and both
+numbers differ in every
+picture. Every frame is therefore fitted again, and a frame whose measurements do not determine both numbers
+gets no metric
+depth, because a plausible wrong map is worse than none. For the same reason there is no extrapolation: greys
+outside the range
+of the inliers have no metric depth.
 """
 
 from dataclasses import dataclass
@@ -28,9 +31,10 @@ SPREAD = 1.5
 
 @dataclass(frozen=True)
 class Fit:
-    """What turns the relative depth of one picture into metres.
+    """Scale and shift from the relative depth of one picture to metres.
 
-    greys: the least and the greatest grey that ranges were seen on.
+    Attributes:
+        greys: Minimum and maximum grey of the inliers.
     """
 
     alignment: Alignment
@@ -51,10 +55,9 @@ def fit_ranges(
 ) -> Fit:
     """Fits relative depth, (H, W), to `points`, (N, 3) metres in the optical frame.
 
-    Kind: of `profiles_relative.KINDS`.
-
-    believed_m: the nearest and the farthest depth that can be. InputError where too few points fall on smooth surfaces, where
-    they are all at one depth, and where too few agree, as when far is painted as near.
+    kind: One of `profiles_relative.KINDS`. believed_m: Minimum and maximum plausible depth. InputError if too
+    few points are on
+    smooth surfaces, if they all have the same depth, or if too few agree, as for inverted depth.
     """
     rows, columns, measured = on_image(points, depth_relative, intrinsics)
     with np.errstate(invalid="ignore"):

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers from the generator's grid onto another one, as numbers and never as colours.
+"""Resamples answers from the generator's grid to another one, as numbers and never as colours.
 
-Between surfaces no depth, normal or label may be invented. So a value is interpolated only where the 2x2 values around
-a pixel belong to one surface; elsewhere the pixel takes one of the four: the one whose colour in the picture that the
-generator saw is nearest to the pixel's own colour. Edges then follow the full-resolution picture (joint bilateral
-upsampling, Kopf 2007, cut down to the best of four). One `Guide` a frame makes that choice for every answer, so that
-the edges of depth, labels and masks coincide.
+No depth, normal or label may be created between surfaces. A value is interpolated only if the 2x2 values
+around a pixel belong to
+one surface. Otherwise the pixel takes the one whose colour in the generator's image is most similar to the
+colour of the pixel,
+so that edges follow the full-resolution image (joint bilateral upsampling, Kopf 2007, reduced to the best of
+four). One `Guide`
+per frame makes this choice for all answers, so that the edges of depth, labels and masks coincide.
 
-Grids are aligned by their borders: output pixel j lies at (j + 0.5) n_in / n_out - 0.5.
+Grids are aligned by their borders: output pixel j is at (j + 0.5) n_in / n_out - 0.5.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -31,10 +33,7 @@ _ONE = np.float32(1)  # Numba computes `1 - x` in float64
 
 @njit(cache=True, nogil=True)
 def _axis(n_in, n_out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """For each output pixel.
-
-    The source pixels before and behind it, and how far (0..1) it lies between them.
-    """
+    """For each output pixel the source pixels before and after it, and its position (0..1) between them."""
     low = np.empty(n_out, np.uint32)  # unsigned: Numba then leaves out its test for indices that count from the end
     high = np.empty(n_out, np.uint32)
     part = np.empty(n_out, np.float32)
@@ -48,11 +47,9 @@ def _axis(n_in, n_out):  # type: ignore[no-untyped-def]  # pragma: no cover - co
 
 @njit(cache=True, nogil=True)
 def _spread(values, y0, y1, x0s, x1s, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Two source rows (., ., channels) at the output's columns.
+    """Two source rows (., ., channels) at the output's columns, as out[2 * bottom + right, channel].
 
-    Out[2 * bottom + right, channel] is contiguous.
-
-    What follows then runs along rows without looking anything up, and the compiler handles many pixels at once.
+    The layout is contiguous, so that the following loops are vectorised.
     """
     for c in range(out.shape[1]):
         for j in range(out.shape[2]):
@@ -64,7 +61,7 @@ def _spread(values, y0, y1, x0s, x1s, out):  # type: ignore[no-untyped-def]  # p
 
 @njit(cache=True, nogil=True)
 def _choose(image, small, rows, columns):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """The flat index in the source of the neighbour that each output pixel takes."""
+    """The flat source index of the neighbour that each output pixel takes."""
     height, width = image.shape[:2]
     stride = np.uint32(small.shape[1])
     y0s, y1s, ys = rows
@@ -172,7 +169,7 @@ def _normals(normals, chosen, rows, columns):  # type: ignore[no-untyped-def]  #
 
 @dataclass(frozen=True)
 class Guide:
-    """How the pixels of one frame take their values from the generator's grid. Make it by `Guide.of`."""
+    """The mapping from the generator's grid to the pixels of one frame. Made by `Guide.of`."""
 
     source: tuple[int, int]
     rows: tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -181,7 +178,7 @@ class Guide:
 
     @classmethod
     def of(cls, image: np.ndarray, small: np.ndarray) -> "Guide":
-        """From the picture on the output grid and the same picture on the source grid, both (., ., 3) uint8."""
+        """From the image on the output grid and on the source grid, both (., ., 3) uint8."""
         rows, columns = _axis(small.shape[0], image.shape[0]), _axis(small.shape[1], image.shape[1])
         return cls(
             small.shape[:2],
@@ -198,14 +195,14 @@ class Guide:
     def depth(self, depth_m: np.ndarray) -> np.ndarray:
         """(h, w) metres -> (H, W) float32.
 
-        Bilinear on a surface, one of the four at edges and beside NaN or inf.
+        Bilinear on a surface; one of the four at edges and next to NaN or inf.
         """
         return _depth(self._source(depth_m, np.float32), self.chosen, self.rows, self.columns)
 
     def normals(self, normals: np.ndarray) -> np.ndarray:
-        """(h, w, 3) unit vectors -> (H, W, 3) float32, unit too.
+        """(h, w, 3) unit vectors -> (H, W, 3) float32 unit vectors.
 
-        Bilinear on a surface, one of the four elsewhere.
+        Bilinear on a surface; one of the four elsewhere.
         """
         return _normals(self._source(normals, np.float32), self.chosen, self.rows, self.columns)
 
@@ -216,7 +213,7 @@ class Guide:
         return out
 
     def answer(self, answer: Any) -> Any:
-        """A task's Answer, every field of it on the output grid."""
+        """A task's Answer with all its fields on the output grid."""
         ways = {"depth_m": self.depth, "depth_relative": self.depth, "normals": self.normals}
         moved = {f.name: ways.get(f.name, self.pick)(getattr(answer, f.name)) for f in fields(answer)}
         return replace(answer, **moved)

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth that flickers less: a weighted mean over time, pixel by pixel, that never invents a depth.
+"""Temporal filter against flicker of depth: a confidence-weighted exponential average per pixel.
 
-A generator answers each frame by itself, so the depth of a still wall trembles. Where a pixel's new depth agrees with what
-it had (within `GATE`), the two are averaged, each with the confidence that speaks for it. Where it does not, something has
-moved, and the new depth is taken as it is. So a moving edge is not smeared, what is unreadable now stays unreadable, and
-every value lies between two that were seen. The price: a surface that comes nearer slowly is reported late, by less than
-`GATE` of its distance.
+Depth of a static scene flickers, because each frame is processed on its own. If the new depth of a pixel
+agrees with the filtered
+one within `GATE`, both are averaged, weighted by confidence. Otherwise the object has moved, and the new
+depth is used. Moving
+edges are therefore not smeared, invalid pixels stay invalid, and all values lie between measured ones. The
+delay of a slowly
+approaching surface is less than `GATE` of its distance.
 """
 
 import numpy as np
@@ -18,9 +20,12 @@ GATE = 0.05
 
 
 class SteadyDepth:
-    """The filter of one camera. Call it with every frame's depth, in order.
+    """The filter of one camera. Call it with the depth of every frame, in order.
 
-    memory: as how many frames of confidence 1 the past counts at most. Such a frame then has the weight 1 / (memory + 1).
+    Args:
+        memory: Length of the filter in frames: the maximum accumulated weight of the past, in frames of
+            confidence 1. A new frame
+            then has the weight 1 / (memory + 1).
     """
 
     def __init__(self, memory: float = 4.0):
@@ -30,13 +35,14 @@ class SteadyDepth:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the past: for a jump in time, or another camera."""
+        """Resets the filter, for a jump in time or another camera."""
         self._depth_m = self._weight = np.empty((0, 0), np.float32)
 
     def __call__(self, depth_m: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-        """(H, W) metres and confidence 0..1 -> a new (H, W) float32. NaN and inf come through as they are.
+        """Filters the depth of a frame, (H, W) metres with confidence 0..1, to a new (H, W) float32.
 
-        Another size than before starts anew. InputError where depth and confidence differ in size.
+        NaN and inf are passed through. Another resolution resets the filter. InputError if depth and
+        confidence differ in size.
         """
         if depth_m.shape != confidence.shape:
             raise InputError(f"Depth {depth_m.shape} and confidence {confidence.shape} must be of one size.")
@@ -55,7 +61,7 @@ class SteadyDepth:
 
 @njit(cache=True, nogil=True)
 def _blend(depth_m, confidence, kept, weight, memory):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """In place: `kept` becomes the new answer, `weight` the confidence behind it."""
+    """Updates `kept`, the filtered depth, and `weight`, its accumulated confidence, in place."""
     gate = np.float32(GATE)
     for i in range(depth_m.shape[0]):
         for j in range(depth_m.shape[1]):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures to look at. Nothing here is meant to be read back into numbers."""
+"""Visualisation of answers. The pictures are not meant to be decoded."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -19,10 +19,7 @@ _TURBO = cv2.cvtColor(cv2.applyColorMap(_LEVELS, cv2.COLORMAP_TURBO), cv2.COLOR_
 
 
 def depth_range(depth_m: np.ndarray) -> tuple[float, float]:
-    """(near, far) in metres that show a map well: its 2nd and 98th percentiles.
-
-    (0.1, 10) if nothing is finite.
-    """
+    """The 2nd and 98th percentiles of a depth map in metres; (0.1, 10) if nothing is finite."""
     finite = depth_m[np.isfinite(depth_m) & (depth_m > 0)]
     if finite.size == 0:
         return 0.1, 10.0
@@ -31,11 +28,9 @@ def depth_range(depth_m: np.ndarray) -> tuple[float, float]:
 
 
 def depth_picture(depth_m: np.ndarray, near: float, far: float) -> np.ndarray:
-    """(H, W) metres -> (H, W, 3) uint8 in turbo.
+    """(H, W) metres -> (H, W, 3) uint8 in turbo on a logarithmic scale, red at `near`, blue at `far`.
 
-    Red at `near`, blue at `far`, even in the logarithm of depth.
-
-    Depths outside take the nearer end; NaN is black, +inf a light grey.
+    Depths outside are clipped; NaN is black, +inf light grey.
     """
     if not 0 < near < far:
         raise InputError(f"The range of a depth picture must satisfy 0 < near < far; it is {near:g} to {far:g}.")
@@ -49,9 +44,9 @@ def depth_picture(depth_m: np.ndarray, near: float, far: float) -> np.ndarray:
 
 
 def labels_overlay(image: np.ndarray, labels: np.ndarray, legend: Mapping[str, RGB], strength: float = 0.6) -> np.ndarray:
-    """The image tinted with each class's colour.
+    """Blends the image with the class colours.
 
-    Unlabelled pixels (255, or no class of the legend) keep their own.
+    Unlabelled pixels (255, or not in the legend) are unchanged.
     """
     table = np.zeros((256, 3), np.uint8)
     table[: len(legend)] = list(legend.values())
@@ -59,7 +54,7 @@ def labels_overlay(image: np.ndarray, labels: np.ndarray, legend: Mapping[str, R
 
 
 def instances_overlay(image: np.ndarray, labels: np.ndarray, strength: float = 0.6) -> np.ndarray:
-    """The image tinted with one colour an instance; the background (0) keeps its own."""
+    """Blends the image with one colour per instance; the background (0) is unchanged."""
     # Steps of the golden ratio on the colour circle keep consecutive numbers far apart.
     hue = (np.arange(int(labels.max(initial=0)) + 1) * 0.618034 % 1 * 180).astype(np.uint8)
     hsv = np.stack([hue, np.full_like(hue, 220), np.full_like(hue, 255)], axis=-1)
@@ -68,7 +63,7 @@ def instances_overlay(image: np.ndarray, labels: np.ndarray, strength: float = 0
 
 
 def mask_overlay(image: np.ndarray, mask: np.ndarray, color: RGB, strength: float = 0.6) -> np.ndarray:
-    """The image with `mask` tinted and outlined in `color`, the rest darkened."""
+    """The image with `mask` tinted and outlined in `color`, and the rest darkened."""
     picture = _tint(image // 2, np.broadcast_to(np.array(color, np.uint8), image.shape), mask, strength)
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     return cv2.drawContours(picture, outlines, -1, color, max(1, image.shape[1] // 320))
@@ -81,10 +76,7 @@ def _tint(image: np.ndarray, color: np.ndarray, where: np.ndarray, strength: flo
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture of a sheet.
-
-    A title, a line in small print, the picture, and the colours that need a name.
-    """
+    """One picture of a sheet: title, note, picture, and the colours of its legend."""
 
     title: str
     picture: np.ndarray
@@ -98,11 +90,11 @@ _MARGIN, _TITLE, _NOTE, _ROW = 16, 30, 22, 24
 
 
 def sheet(tiles: Sequence[Tile], title: str = "", columns: int = 3, tile_width: int = 480) -> np.ndarray:
-    """Tiles in rows of `columns`, each with its title above and its note and legend below.
+    """Arranges tiles in rows of `columns`, with titles above and notes and legends below.
 
     (H, W, 3) uint8 RGB.
 
-    All pictures are `tile_width` wide with their own aspect, and start at one height within a row.
+    All pictures are scaled to `tile_width` and aligned at the top of their row.
     """
     if not tiles:
         raise InputError("A sheet needs at least one tile; ask at least one question.")
@@ -174,7 +166,7 @@ def _short(text: str, length: int) -> str:
 
 
 def color_bar(near: float, far: float) -> dict[str, RGB]:
-    """A legend for a depth picture: five depths with their colours, and what black and grey mean."""
+    """The legend of a depth picture: five depths with their colours, and the meaning of black and grey."""
     depths = np.geomspace(near, far, 5).astype(np.float32)
     colors = depth_picture(depths[None], near, far)[0]
     steps = {f"{d:.3g} m": (int(r), int(g), int(b)) for d, (r, g, b) in zip(depths, colors, strict=True)}

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where words need thought before a generator can use them.
-
-A language model may rewrite a query and say what is there.
-"""
+"""Reasoning models: rewrite a query as a referring expression, and check whether the object is visible."""
 
 from vision_banana_ros.reasoning.rewrite import PassThrough, Rewriter, open_rewriter
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A language model behind an OpenAI-compatible endpoint (POST URL/chat/completions), with nothing but the standard library.
+"""A reasoning model behind an OpenAI-compatible API (POST URL/chat/completions).
 
-The server is asked for JSON of a given schema (`response_format`), and any other reply is refused: of what a model says, one
-short line or one truth value gets any further. Nothing is logged. The key comes from the environment alone.
+Only the standard library is used. The server is asked for JSON with a given schema (`response_format`), and
+any other reply is
+rejected: only one short line or one boolean of it is used. Nothing is logged. The key is read from the
+environment only.
 """
 
 import base64
@@ -48,8 +50,9 @@ _PRESENT = (
 class ChatCompletions:
     """A Rewriter. Each call returns or raises within `timeout_s` seconds, whatever the server does.
 
-    url: as clients of such services take it, up to and with the version: "http://localhost:8080/v1". It must be https, or on
-    this machine, since pictures and a key are sent; `allow_http` lifts that, for a server in the robot's own network.
+    url: The base URL including the version: "http://localhost:8080/v1". It must be https or localhost,
+    because pictures and a key are
+    sent; `allow_http` lifts that, for a server in the robot's own network.
     """
 
     def __init__(self, url: str, model: str, timeout_s: float = 10.0, allow_http: bool = False):
@@ -85,7 +88,7 @@ class ChatCompletions:
         raise InputError("The reasoning model did not say whether the thing is there. Ask again, or take another model.")
 
     def _ask(self, task: str, text: str, image: np.ndarray, field: str, kind: dict[str, Any]) -> Any:
-        """What the model says in the only field of its JSON."""
+        """The value of the only field in the JSON reply of the model."""
         schema = {"type": "object", "properties": {field: kind}, "required": [field], "additionalProperties": False}
         body = {
             "model": self._model,
@@ -203,7 +206,7 @@ def _is_local(url: str) -> bool:
 
 
 def _data_url(image: np.ndarray) -> str:
-    """The picture as JPEG in the text of a URL, no larger than needed."""
+    """The picture as a JPEG data URL, reduced to the maximum size."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise InputError(
             f"The image must be (height, width, 3) uint8 RGB; it is {image.dtype} of shape {image.shape}. Convert it first."
@@ -218,7 +221,7 @@ def _data_url(image: np.ndarray) -> str:
 
 
 def _field(reply: bytes, field: str) -> Any:
-    """The value in {"field": value}, which must be all that the model said. InputError for anything else."""
+    """The value in {"field": value}, which must be the whole reply. InputError for anything else."""
     try:
         content = json.loads(reply)["choices"][0]["message"]["content"]
     except (ValueError, KeyError, IndexError, TypeError, RecursionError):

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What reasoning is asked: a plain expression for a query, and whether a thing is there.
+"""The interface of reasoning models.
 
-A generator finds "the red mug on the table". It does not know which thing "what I could drink from" means, and it was hardly
-taught to answer with an empty mask. The paper (arXiv 2604.20329) has a language model do both.
+A generator finds "the red mug on the table". It does not know what "what I could drink from" means, and it
+was hardly trained to
+return an empty mask. The paper (arXiv 2604.20329) uses a language model for both.
 """
 
 from typing import Protocol
@@ -11,19 +12,19 @@ import numpy as np
 
 
 class Rewriter(Protocol):
-    """Both take (H, W, 3) uint8 RGB, may take seconds, and raise InputError where no answer can be had."""
+    """Both methods take (H, W, 3) uint8 RGB, may take seconds, and raise InputError if there is no answer."""
 
     def rewrite(self, query: str, image: np.ndarray) -> str:
-        """The query as a plain expression of one thing that can be seen in the image."""
+        """The query as a referring expression for one object that is visible in the image."""
         ...
 
     def present(self, thing: str, image: np.ndarray) -> bool | None:
-        """Whether the thing is in the image; None where that is not known."""
+        """Whether the object is in the image; None if unknown."""
         ...
 
 
 class PassThrough:
-    """No model: the query is the expression, and what is there remains for the generator to say."""
+    """No model: the query is the expression."""
 
     def rewrite(self, query: str, image: np.ndarray) -> str:
         """Returns the query unchanged."""
@@ -35,9 +36,9 @@ class PassThrough:
 
 
 def open_rewriter(url: str, model: str, timeout_s: float, allow_http: bool = False) -> Rewriter:
-    """The model of an OpenAI-compatible endpoint, or for an empty url `PassThrough`.
+    """The model of an OpenAI-compatible API, or `PassThrough` for an empty url.
 
-    InputError where it cannot be used.
+    Raises InputError if it is invalid.
     """
     if not url.strip():
         return PassThrough()

@@ -58,6 +58,6 @@ def look_from(x: float, y: float, z: float, yaw: float, pitch: float, roll: floa
 
 
 def pinhole(width: int, height: int, fov: float, pose: np.ndarray) -> Camera:
-    """A camera of square pixels with a horizontal field of view in radians, its centre in the image's middle."""
+    """A camera of square pixels with a horizontal field of view in radians and a centred principal point."""
     focal = 0.5 * width / tan(0.5 * fov)
     return Camera(width, height, focal, focal, 0.5 * (width - 1), 0.5 * (height - 1), pose)

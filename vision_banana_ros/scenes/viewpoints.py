@@ -57,7 +57,7 @@ CLOSE = 0.3
 
 
 def close_look(world: World, rng: np.random.Generator, chances: np.ndarray, top: float) -> tuple[float, float, float, float, float]:
-    """x, y, z, yaw and pitch (radians) of a camera near a thing, looking at it from any side, mostly from above."""
+    """x, y, z, yaw and pitch (radians) of a camera near an object, mostly above it, looking at it."""
     thing = world.objects[int(rng.choice(len(chances), p=chances))]
     w, d, h = thing.size_m
     away = 0.2 + max(0.5 * (w * w + d * d) ** 0.5, 0.6 * h) * rng.uniform(1.3, 4.0)

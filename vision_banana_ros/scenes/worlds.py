@@ -55,7 +55,7 @@ class Wall:
 
 
 def extent(thing: Thing) -> tuple[float, float, float]:
-    """Half width and half depth of the smallest upright box around the thing's origin that holds it, and its height."""
+    """Half width and half depth of the smallest box around the object's origin, and its height."""
     wide = deep = high = 0.0
     for part in thing.parts:
         r = part.rotation

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be asked of a generator.
+"""The tasks of the package.
 
-A task is a file, with its code (`encode`, `decode`, `instruction`) and a `Task`.
+A task is one file with its code (`encode`, `decode`, `instruction`) and a `Task` class.
 """
 
 from vision_banana_ros.tasks import depth, instances, normals, referring, semantic
@@ -11,9 +11,12 @@ TASKS: dict[str, Task] = {}
 
 
 def register(task: Task) -> None:
-    """Adds a task, before the modules that ask it are imported.
+    """Adds a task to `TASKS`, before the modules that use it are imported.
 
-    It is then answered by `run` and by the node.
+    `run` and the node then support it.
+
+    Args:
+        task: The task, with a name that is not registered yet.
     """
     assert task.name not in TASKS, f"{task.name} is registered already"
     TASKS[task.name] = task

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every task asks of the arrays it is given."""
+"""Checks of the arrays that tasks are given."""
 
 from typing import Any
 
@@ -14,10 +14,12 @@ _NOT_UNIT = 8.0
 
 
 def read_colors(rgb: ArrayLike) -> NDArray[np.float32]:
-    """Return an answer (H, W, 3), uint8 or float in [0, 1], as planes (3, H, W) float32, clipped to [0, 1].
+    """Converts an answer (H, W, 3), uint8 or float in [0, 1], to planes (3, H, W) float32, clipped to [0, 1].
 
-    Planes, because the compiler then decodes several pixels at once. Floats are not cut to 8 bits; NaN stays.
-    Raises `InputError` for other shapes and types, and for floats that are plainly not in [0, 1].
+    Planes allow the compiler to vectorise the decoders. Floats are not rounded to 8 bits; NaN is kept.
+
+    Raises:
+        InputError: For other shapes and types, and for floats far outside [0, 1].
     """
     image = np.asarray(rgb)
     if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
@@ -39,7 +41,7 @@ def read_colors(rgb: ArrayLike) -> NDArray[np.float32]:
 
 
 def read_floats(values: ArrayLike, what: str, channels: int | None = None) -> NDArray[np.floating]:
-    """Return a map (H, W) or (H, W, channels) as contiguous float32 or float64; errors call it `what`."""
+    """Converts a map (H, W) or (H, W, channels) to contiguous float32 or float64; errors call it `what`."""
     array = np.asarray(values)
     _require_map(array, what, channels)
     if array.dtype.kind != "f":
@@ -48,7 +50,7 @@ def read_floats(values: ArrayLike, what: str, channels: int | None = None) -> ND
 
 
 def read_labels(values: ArrayLike, what: str) -> NDArray[np.integer]:
-    """Return a map (H, W) of whole numbers not below zero; errors call it `what`."""
+    """Converts a map (H, W) of non-negative integers; errors call it `what`."""
     array = np.asarray(values)
     _require_map(array, what)
     if array.dtype.kind not in "ui":
@@ -59,7 +61,7 @@ def read_labels(values: ArrayLike, what: str) -> NDArray[np.integer]:
 
 
 def read_mask(values: ArrayLike, what: str) -> NDArray[np.bool_]:
-    """Return a mask (H, W) of bool; errors call it `what`."""
+    """Converts a mask (H, W) of bool; errors call it `what`."""
     array = np.asarray(values)
     _require_map(array, what)
     if array.dtype != np.bool_:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The nearest colour of a palette, for the tasks whose colours are told in the instruction."""
+"""Nearest colour of a palette, for the tasks whose prompt names the colours."""
 
 from collections.abc import Sequence
 
@@ -22,12 +22,18 @@ def nearest(
     min_confidence: float = 0.0,
     max_distance: float = DIAGONAL,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Return the index of the nearest palette colour (H, W) uint8, and the confidence (H, W) float32.
+    """Finds the nearest palette colour of each pixel.
 
-    `colors` are the planes of `read_colors`. With d1 the distance (0-255) to the nearest colour and d2 to the
-    next, confidence is 1 - d1 / min(d2, max_distance): 1 on the colour, 0 half way to another and from
-    `max_distance` on. Below `min_confidence`, and where a colour is NaN, index is 255 and confidence 0.
-    Only the first `classes` colours have an index: the others are 255, with their confidence.
+    With d1 and d2 the RGB distances (0-255) to the nearest and second-nearest colour, the confidence is 1 -
+    d1 / min(d2,
+    max_distance): 1 on the colour, 0 half way to another colour, and 0 from `max_distance` on. Only the first
+    `classes` colours
+    have an index: pixels of the others are 255, with their confidence.
+
+    Returns:
+        The index (H, W) uint8 and the confidence (H, W) float32. Below `min_confidence`, and for NaN colours,
+        the index is 255 and
+        the confidence 0.
     """
     index, confidence = _nearest(
         colors.reshape(3, -1),
@@ -47,7 +53,7 @@ def _nearest(
     min_confidence: np.float32,
     max_distance: np.float32,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Compare one colour of the palette with a block of pixels, several of them at once."""
+    """Compares one palette colour with a block of pixels, vectorised."""
     n = colors.shape[1]
     index = np.empty(n, np.uint8)
     confidence = np.empty(n, np.float32)

@@ -51,7 +51,7 @@ def parse_color(color: ColorLike) -> Rgb:
 
 
 def write_color(color: ColorLike, style: str = "hex") -> str:
-    """Return a colour in style "hex", #rrggbb, "rgb", rgb(1, 2, 3), or "name", hex where CSS has none."""
+    """Formats a colour in style "hex" (#rrggbb), "rgb" (rgb(1, 2, 3)) or "name" (hex if CSS has none)."""
     rgb = parse_color(color)
     match style:
         case "rgb":

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Metric depth as a walk along the edges of the RGB cube.
+"""Metric depth encoded along the edges of the RGB cube.
 
-Depth d (metres along the camera's Z axis) becomes f = 1 - (1 + d / 10)^-2, and f walks seven edges of the
-cube, one seventh of f an edge: black (0 m), red, yellow, green, cyan, blue, magenta, white (infinity).
-Source: "Image Generators are Generalist Vision Learners", arXiv 2604.20329 (lambda = -3, c = 10/3).
+Depth d (metres along the Z axis of the camera) is mapped to f = 1 - (1 + d / 10)^-2, and f to a path along
+seven edges of the
+cube, one seventh of f per edge: black (0 m), red, yellow, green, cyan, blue, magenta, white (infinity).
+Source: "Image
+Generators are Generalist Vision Learners", arXiv 2604.20329 (lambda = -3, c = 10/3).
 
-The same f along plasma, inferno, viridis or grey is for training, where the instruction names the map.
+For training, the same f can be encoded in the colour maps plasma, inferno, viridis or grey, if the prompt
+names the map.
 """
 
 from collections.abc import Mapping
@@ -33,10 +36,12 @@ MAX_DISTANCE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Depth read from a painted answer.
+    """Decoded depth.
 
-    depth_m: (H, W) float32, metres along Z; +inf beyond range, NaN unreadable.
-    confidence: (H, W) float32, 1 on the map, falling to 0 at `max_distance` from it; 0 where depth is NaN.
+    Attributes:
+        depth_m: (H, W) float32, metres along Z; +inf beyond range, NaN invalid.
+        confidence: (H, W) float32, 1 on the map, falling to 0 at `max_distance` from it; 0 where depth is
+            NaN.
     """
 
     depth_m: NDArray[np.float32]
@@ -85,17 +90,27 @@ _IN_WORDS = {
 
 
 def instruction(colormap: str = "cube", *, phrasing: int = 0) -> str:
-    """Return the sentence that asks for depth in this colour map; `phrasing` picks one of `PHRASINGS`."""
+    """The prompt for depth in a colour map; `phrasing` is an index into `PHRASINGS`."""
     _require_colormap(colormap)
     return phrasings.phrase(PHRASINGS, phrasing, colormap=_IN_WORDS[colormap])
 
 
 def encode(depth_m: ArrayLike, colormap: str = "cube") -> NDArray[np.float32]:
-    """Paint depth (H, W), metres, as RGB (H, W, 3) float32 in [0, 1].
+    """Encodes depth as colours.
 
-    0 becomes the map's first colour (black), +inf its last (white). NaN, the truth where a sensor saw
-    nothing, becomes the colour in `UNREADABLE`, which decodes to NaN. Raises `InputError` for negative depth,
-    for whole numbers (most likely millimetres), and for shapes other than (H, W).
+    0 becomes the first colour of the map (black), +inf the last one (white). NaN (no measurement) becomes the
+    colour in
+    `UNREADABLE`, which decodes to NaN.
+
+    Args:
+        depth_m: (H, W) float, metres along Z.
+        colormap: Name of the colour map.
+
+    Returns:
+        (H, W, 3) float32 RGB in [0, 1].
+
+    Raises:
+        InputError: For negative depth, for integers (most likely millimetres), and for other shapes.
     """
     _require_colormap(colormap)
     depth = read_floats(depth_m, "Depth")
@@ -106,11 +121,17 @@ def encode(depth_m: ArrayLike, colormap: str = "cube") -> NDArray[np.float32]:
 
 
 def decode(rgb: ArrayLike, max_distance: float = MAX_DISTANCE, colormap: str = "cube") -> Answer:
-    """Read depth from an answer (H, W, 3), uint8 or float in [0, 1].
+    """Decodes depth from colours: the nearest point of the map, inverted.
 
-    A colour stands for the nearest point of the map. Colours outside [0, 1] are clipped first. From
-    `max_distance` on (RGB distance, 0-1), and where a colour is NaN, depth is NaN and confidence 0. Raises
-    `InputError` for other shapes and types.
+    From `max_distance` (RGB distance, 0-1) on, and for NaN colours, depth is NaN and confidence 0.
+
+    Args:
+        rgb: (H, W, 3) uint8, or float in [0, 1]; colours outside are clipped.
+        colormap: Name of the colour map.
+        max_distance: Distance from the map at which the confidence is 0.
+
+    Raises:
+        InputError: For other shapes and types.
     """
     _require_colormap(colormap)
     if not max_distance > 0:
@@ -145,14 +166,14 @@ def _paint(depth: NDArray[np.floating], knots: NDArray[np.float32], missing: NDA
 
 @njit(inline="always")
 def _depth(walked: np.float32, left: np.float32) -> np.float32:
-    """Invert f = walked / (walked + left): d = 10 ((1 - f)^-1/2 - 1), rearranged so that no digits cancel."""
+    """Inverts f = walked / (walked + left): d = 10 ((1 - f)^-1/2 - 1), rearranged to avoid cancellation."""
     return np.float32(10) * walked / (left + np.sqrt((walked + left) * left))
 
 
 # error_model="numpy": at white nothing of the walk is left, and a division by zero is infinity.
 @njit(cache=True, nogil=True, error_model="numpy")
 def _read_cube(colors: NDArray[np.float32], max_distance: np.float32) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Project on all seven edges. No branches, so that the compiler reads several pixels at once."""
+    """Projects on all seven edges, without branches, so that the compiler vectorises it."""
     n = colors.shape[1]
     depth = np.empty(n, np.float32)
     confidence = np.empty(n, np.float32)
@@ -190,7 +211,7 @@ def _read_cube(colors: NDArray[np.float32], max_distance: np.float32) -> tuple[N
 def _read_polyline(
     colors: NDArray[np.float32], max_distance: np.float32, knots: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Project on any map."""
+    """Projects on any map."""
     n, edges = colors.shape[1], len(knots) - 1
     depth = np.empty(n, np.float32)
     confidence = np.empty(n, np.float32)
@@ -215,7 +236,7 @@ def _read_polyline(
 
 
 class DepthTask(Task):
-    """How far is every pixel, in metres along the camera's Z axis?"""
+    """Metric depth in metres along the Z axis of the camera."""
 
     name = "depth"
     PHRASINGS = PHRASINGS
@@ -243,9 +264,9 @@ class DepthTask(Task):
 
 
 def millimetres(depth_m: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """(H, W) metres -> (H, W) uint16 millimetres.
+    """Converts (H, W) metres to (H, W) uint16 millimetres.
 
-    0, "invalid" to every reader, where 16 bits cannot say the depth.
+    0, which means invalid, if 16 bits are not enough.
     """
     with np.errstate(invalid="ignore"):
         mm = np.rint(depth_m * 1000)

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Instance segmentation: each thing of one class in a colour that the generator chooses.
+"""Instance segmentation: each instance of a class is painted in a colour that the generator chooses.
 
-Source: arXiv 2604.20329, appendix A. What it leaves open is settled here:
+Source: arXiv 2604.20329, appendix A. Details that it leaves open:
 
-- Seeds are taken in raster order, row by row, and instances are numbered by their first pixel in that order.
-- "16-connected" is read as the 8 neighbours and the 8 knight's moves: the 16 nearest directions of a square
-  grid. They let a region cross a crack one pixel wide, which painted regions do have.
-- Erosion takes what is outside the picture for part of the region: what the frame cuts off is not thin there.
-- Merging looks at all pairs of regions that the step before has left, and joins what is joined to a third.
-  So the order of merging cannot matter.
+- Seeds are processed in raster order, and instances are numbered by their first pixel in that order.
+- "16-connected" means the 8 neighbours and the 8 knight's moves, the 16 nearest directions of a square grid.
+  They let a region
+  cross a gap of one pixel, which painted regions have.
+- Erosion treats pixels outside of the image as part of the region, because a cut-off object is not thin
+  there.
+- Merging considers all pairs of regions from the previous step, transitively, so that the order does not
+  matter.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,11 +48,13 @@ _NEIGHBOURS = [(y, x) for y in range(-2, 3) for x in range(-2, 3) if y * y + x *
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Instances read from a painted answer.
+    """Decoded instances.
 
-    labels: (H, W) uint16, 1 to the number of instances; 0 background.
-    confidence: (H, W) float32, 1 - d / (2 tau) with d the distance to the background or to the region's mean
-        colour; 0 where a pixel is neither background nor in a region that was kept.
+    Attributes:
+        labels: (H, W) uint16, 1 to the number of instances; 0 background.
+        confidence: (H, W) float32, 1 - d / (2 tau) with the distance d to the background or to the mean
+            colour of the region; 0
+            for pixels that are neither background nor in a region that was kept.
     """
 
     labels: NDArray[np.uint16]
@@ -58,10 +62,16 @@ class Answer:
 
 
 def instruction(name: str, background: ColorLike = BLACK, *, phrasing: int = 0, style: str = "hex") -> str:
-    """Return the sentence that asks for all instances of the class `name`.
+    """The prompt for all instances of a class.
 
-    `phrasing` picks one of `PHRASINGS`; `style` says how colours are written, "hex", "rgb" or "name".
-    Raises `InputError` for an empty name.
+    Args:
+        name: The class name.
+        background: Colour of the background.
+        phrasing: Index into `PHRASINGS`.
+        style: How colours are written: "hex", "rgb" or "name".
+
+    Raises:
+        InputError: For an empty name.
     """
     return phrasings.phrase(
         PHRASINGS,
@@ -72,10 +82,18 @@ def instruction(name: str, background: ColorLike = BLACK, *, phrasing: int = 0, 
 
 
 def encode(labels: ArrayLike, colors: Sequence[ColorLike] | None = None, background: ColorLike = BLACK) -> NDArray[np.float32]:
-    """Paint instances (H, W), whole numbers with 0 background, as RGB (H, W, 3) float32 in [0, 1].
+    """Encodes instances as colours.
 
-    The instances that are there take `colors` in ascending order of their labels; without `colors`, ones that
-    are far apart. Raises `InputError` for too few colours and for colours too near to tell apart.
+    Args:
+        labels: (H, W) integers, 0 background.
+        colors: Colours in ascending order of the labels; default: colours that are far apart.
+        background: Colour of the background.
+
+    Returns:
+        (H, W, 3) float32 RGB in [0, 1].
+
+    Raises:
+        InputError: For too few colours, and for colours that are too similar.
     """
     instances = read_labels(labels, "Labels")
     rest = parse_color(background)
@@ -99,17 +117,21 @@ def decode(
     merge_tau: float = TAU,
     max_spread: float = 5.0,
 ) -> Answer:
-    """Read instances from an answer (H, W, 3), uint8 or float in [0, 1], by the paper's five steps.
+    """Decodes instances, with the five steps of the paper.
 
-    1. Background is what is nearer than `background_tau` (0-255) to `background`.
-    2. From each seed a region grows over connected pixels within `region_tau` of the seed's colour.
-    3. Regions smaller than `min_area`, a fraction of the picture, are dropped.
+    1. Pixels within `background_tau` (0-255) of `background` are background.
+    2. From each seed a region grows over connected pixels within `region_tau` of the colour of the seed.
+    3. Regions smaller than `min_area`, a fraction of the image, are dropped.
     4. Regions of which less than the fraction `min_core` survives a 3x3 erosion are dropped.
-    5. Regions whose mean colours are within `merge_tau` become one, if their joint bounding box is at most
-       `max_spread` times as large as their two boxes together.
+    5. Regions whose mean colours are within `merge_tau` are merged, if their joint bounding box is at most
+    `max_spread` times as
+       large as their two boxes together.
 
-    Noise needs a larger `background_tau`: with 12/255 a channel 37 % of the background escapes 14, 0.3 %
-    escapes 40. Raises `InputError` for other shapes and types and for thresholds out of range.
+    Noise requires a larger `background_tau`: with 12/255 per channel 37 % of the background exceeds 14, 0.3 %
+    exceeds 40.
+
+    Raises:
+        InputError: For other shapes and types, and for thresholds out of range.
     """
     _require(background_tau > 0 and region_tau > 0, "background_tau and region_tau must be above 0.")
     _require(0 <= min_area <= 1 and 0 <= min_core <= 1, "min_area and min_core are fractions from 0 to 1.")
@@ -145,7 +167,7 @@ def _distance2(colors: NDArray[np.floating], p: int, r: float, g: float, b: floa
 def _spread(
     planes: NDArray[np.float32], background: NDArray[np.float32], tau2: np.float32
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Return colours 0-255 and regions, in one row with its margin; only the background is read."""
+    """Colours 0-255 and regions, as one row with its margin; only the background is assigned."""
     _, height, width = planes.shape
     row = width + 2 * _MARGIN
     colors = np.empty(((height + 2 * _MARGIN) * row, 3), np.float32)
@@ -162,7 +184,7 @@ def _spread(
 
 @njit(cache=True, nogil=True)
 def _grow(colors: NDArray[np.float32], regions: NDArray[np.int32], tau2: np.float32, neighbours: NDArray[np.int64]) -> int:
-    """Number the regions in raster order of their seeds, from 1, and return how many there are."""
+    """Numbers the regions in raster order of their seeds, from 1, and returns their number."""
     stack = np.empty(len(regions), np.int32)
     count = 0
     for seed in range(len(regions)):
@@ -189,7 +211,7 @@ def _grow(colors: NDArray[np.float32], regions: NDArray[np.int32], tau2: np.floa
 def _measure(
     colors: NDArray[np.float32], regions: NDArray[np.int32], row: int, count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return the regions' areas, what erosion leaves of them, top-left-bottom-right boxes, mean colours."""
+    """The areas of the regions, their eroded areas, boxes (top, left, bottom, right) and mean colours."""
     area = np.zeros(count + 1, np.int64)
     core = np.zeros(count + 1, np.int64)
     box = np.empty((count + 1, 4), np.int64)
@@ -223,7 +245,7 @@ def _measure(
 def _merge(
     kept: NDArray[np.bool_], box: NDArray[np.int64], mean: NDArray[np.float64], tau2: float, max_spread: float
 ) -> NDArray[np.int64]:
-    """Return the instance, from 1, of each region that was kept, and 0 for the others."""
+    """The instance, from 1, of each region that is kept, and 0 for the others."""
     names = np.flatnonzero(kept)
     parent = np.arange(len(kept))  # of joined regions the first is the root
     for i in range(len(names)):
@@ -268,7 +290,7 @@ def _label(
     mean: NDArray[np.float64],
     reach: NDArray[np.float64],
 ) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
-    """Return labels and confidence (H, W), which falls to 0 at `reach` from the region's mean colour."""
+    """Labels and confidence (H, W), which is 0 at the distance `reach` from the region's mean colour."""
     labels = np.zeros((height, width), np.uint16)
     confidence = np.zeros((height, width), np.float32)
     for y in range(height):
@@ -283,7 +305,7 @@ def _label(
 
 
 class InstancesTask(Task):
-    """Where is each single thing of a class? `Words.color` is that of the background."""
+    """Instance segmentation of one class. `Words.color` is the colour of the background."""
 
     name = "instances"
     PHRASINGS = PHRASINGS

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Legends and names as people write them, on a command line, in a parameter or in a service request."""
+"""Parses legends and names from a command line, a parameter or a service request."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,15 +11,18 @@ MAX_CHARACTERS = 500
 
 
 def clean_text(text: str, what: str, most: int = MAX_CHARACTERS) -> str:
-    """The text in one line.
+    """Normalises white space and checks the length.
 
     Args:
         text: Any text.
-        what: What it is, as the subject of a sentence, such as "The expression".
-        most: The most characters that it may have.
+        what: Its name in error messages, such as "The expression".
+        most: Maximum number of characters.
+
+    Returns:
+        The text in one line.
 
     Raises:
-        InputError: It is empty or too long.
+        InputError: If it is empty or too long.
     """
     clean = " ".join(text.split())
     if not clean:
@@ -30,23 +33,24 @@ def clean_text(text: str, what: str, most: int = MAX_CHARACTERS) -> str:
 
 
 def refuse_repeated(names: Sequence[str]) -> None:
-    """Raises InputError where a name is there twice."""
+    """Raises InputError if a name occurs twice."""
     repeated = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if repeated is not None:
         raise InputError(f"{repeated!r} is there twice; name everything once.")
 
 
 def read_legend(entries: Sequence[str], known: Mapping[str, Rgb]) -> Legend:
-    """Classes from entries "name=colour" or "name", in order.
+    """Parses classes from entries "name=colour" or "name", in order.
 
-    The colour follows the last "=". A name without one keeps its colour in `known`, or gets one far from all others.
+    The colour follows the last "=". Without one, the colour is that in `known`, or one far from all others.
 
     Args:
-        entries: One a class.
-        known: The colours of names, such as those of a bundle's legend.
+        entries: One entry per class.
+        known: Colours by name, such as those of a bundle's legend.
 
     Raises:
-        InputError: A name is empty, too long or there twice, a colour cannot be read, or two are too near to tell apart.
+        InputError: If a name is empty, too long or repeated, a colour is invalid, or two colours are too
+            similar.
     """
     if len(entries) > MAX_CLASSES:  # before colours are looked for, which takes the longer the more there are
         raise InputError(f"{len(entries)} classes are too many; a mask of bytes has room for {MAX_CLASSES}.")

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Surface normals as colours.
+"""Surface normals encoded as colours.
 
-The paper's right-handed camera frame: +x right, +y up, +z out of the image towards the viewer.
-R = (1 - x) / 2, G = (1 + y) / 2, B = (1 + z) / 2 (arXiv 2604.20329; note the minus on x).
+The right-handed camera frame of the paper: +x right, +y up, +z out of the image towards the viewer. R = (1 -
+x) / 2, G = (1 + y)
+/ 2, B = (1 + z) / 2 (arXiv 2604.20329; note the minus on x).
 """
 
 from collections.abc import Mapping
@@ -28,10 +29,11 @@ MAX_LENGTH_ERROR = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Normals read from a painted answer.
+    """Decoded normals.
 
-    normals: (H, W, 3) float32 unit vectors in the paper's frame; NaN where unreadable.
-    confidence: (H, W) float32, 1 for a colour that is a unit vector, 0 from `max_length_error` on.
+    Attributes:
+        normals: (H, W, 3) float32 unit vectors in the frame of the paper; NaN invalid.
+        confidence: (H, W) float32, 1 for a colour that is a unit vector, 0 from `max_length_error` on.
     """
 
     normals: NDArray[np.float32]
@@ -39,15 +41,23 @@ class Answer:
 
 
 def instruction(*, phrasing: int = 0) -> str:
-    """Return the sentence that asks for surface normals; `phrasing` picks one of `PHRASINGS`."""
+    """The prompt for surface normals; `phrasing` is an index into `PHRASINGS`."""
     return phrasings.phrase(PHRASINGS, phrasing)
 
 
 def encode(normals: ArrayLike) -> NDArray[np.float32]:
-    """Paint unit vectors (H, W, 3) in the paper's frame as RGB (H, W, 3) float32 in [0, 1].
+    """Encodes normals as colours.
 
     NaN and zero vectors (no surface, such as sky) become mid grey, which decodes to NaN.
-    Raises `InputError` for other shapes and types.
+
+    Args:
+        normals: (H, W, 3) unit vectors in the frame of the paper.
+
+    Returns:
+        (H, W, 3) float32 RGB in [0, 1].
+
+    Raises:
+        InputError: For other shapes and types.
     """
     vectors = read_floats(normals, "Normals", channels=3).astype(np.float32)
     vectors = np.where(np.isnan(vectors).any(axis=2, keepdims=True), np.float32(0), vectors)
@@ -56,11 +66,18 @@ def encode(normals: ArrayLike) -> NDArray[np.float32]:
 
 
 def decode(rgb: ArrayLike, max_length_error: float = MAX_LENGTH_ERROR) -> Answer:
-    """Read normals from an answer (H, W, 3), uint8 or float in [0, 1].
+    """Decodes normals from colours.
 
-    Vectors are brought to length 1; how far they were from it gives the confidence. From `max_length_error`
-    on, and where a colour is NaN, vector is NaN and confidence 0. Raises `InputError` for other shapes and
-    types.
+    Vectors are normalised; the deviation of their length from 1 determines the confidence. From
+    `max_length_error` on, and for NaN
+    colours, the vector is NaN and the confidence 0.
+
+    Args:
+        rgb: (H, W, 3) uint8, or float in [0, 1].
+        max_length_error: Deviation of the length at which the confidence is 0.
+
+    Raises:
+        InputError: For other shapes and types.
     """
     if not 0 < max_length_error <= 1:
         raise InputError(f"max_length_error must be above 0 and at most 1, not {max_length_error}.")
@@ -92,7 +109,7 @@ def _read(colors: NDArray[np.float32], max_length_error: np.float32) -> tuple[ND
 
 
 class NormalsTask(Task):
-    """Which way does every surface face?"""
+    """Surface normals."""
 
     name = "normals"
     PHRASINGS = PHRASINGS
@@ -120,6 +137,6 @@ class NormalsTask(Task):
 
 
 def picture(normals: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """(H, W, 3) unit normals in the paper's frame -> (H, W, 3) uint8 in the paper's colours, NaN black."""
+    """Converts (H, W, 3) unit normals in the frame of the paper to (H, W, 3) uint8 colours; NaN is black."""
     colors = (normals * np.array((-1, 1, 1), np.float32) + 1) * 127.5
     return np.nan_to_num(colors, nan=0.0).round().clip(0, 255).astype(np.uint8)

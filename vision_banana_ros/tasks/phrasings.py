@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Instructions in many words: the first of each list is the canonical one, training draws from all."""
+"""Prompt templates: the first one of each list is the default, training draws from all of them."""
 
 import json
 from collections.abc import Sequence
@@ -145,14 +145,14 @@ REFERRING_MANY = (
 
 
 def phrase(templates: Sequence[str], number: int, **parts: str) -> str:
-    """Return template `number` filled with `parts`."""
+    """Template `number`, filled with `parts`."""
     if not 0 <= number < len(templates):
         raise InputError(f"There is no phrasing {number}; choose one from 0 to {len(templates) - 1}.")
     return templates[number].format(**parts)
 
 
 def one_line(text: str, otherwise: str) -> str:
-    """Return `text` with single spaces between its words; raise `InputError(otherwise)` if it has none."""
+    """`text` with single spaces between its words; raises `InputError(otherwise)` if it has none."""
     words = " ".join(text.split())
     if not words:
         raise InputError(otherwise)
@@ -160,7 +160,7 @@ def one_line(text: str, otherwise: str) -> str:
 
 
 def write_legend(legend: Legend, style: str) -> dict[str, str]:
-    """Return a legend as pairs ("floor: #808080, ..."), in prose ("floor in #808080, ..."), and as JSON."""
+    """A legend as pairs ("floor: #808080, ..."), in prose ("floor in #808080, ..."), and as JSON."""
     written = {name: write_color(color, style) for name, color in legend.items()}
     return {
         "legend": ", ".join(f"{name}: {color}" for name, color in written.items()),

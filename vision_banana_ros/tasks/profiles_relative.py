@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth without a unit: what it is, how it is painted in grey, and how measured ranges give it metres.
+"""Relative depth: its encoding in grey, and its alignment to range measurements.
 
-Two kinds of grey are known, by what the grey value v (0-1) is linear in:
+Two encodings exist, by what the grey value v (0-1) is linear in:
 
-- "inverse": v = a / d + b, near is bright and black is as far as can be (Open Vision Banana);
+- "inverse": v = a / d + b, near is bright and black is infinitely far (Open Vision Banana);
 - "affine": v = a d + b, near is dark (Marigold, arXiv 2312.02145).
 
-a and b differ from picture to picture and the picture does not tell them. So an answer of this kind has no metres until
-something else measured some: `align` finds a and b from a few ranges.
+a and b are unknown and differ in every image. Metric depth is only available after `align` has estimated them
+from range
+measurements.
 """
 
 from dataclasses import dataclass
@@ -38,11 +39,14 @@ MAX_POINTS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Relative depth read from a painted answer. There is no `depth_m`: nothing here is in metres.
+    """Decoded relative depth. There is no `depth_m`, because the values have no unit.
 
-    depth_relative: (H, W) float32, from 0 up and growing with distance, without a unit; 1 / v for inverse grey (+inf where it
-        is black), v for affine grey; NaN unreadable.
-    confidence: (H, W) float32, 1 for a grey, falling to 0 at `MAX_DISTANCE` from any grey; 0 where depth_relative is NaN.
+    Attributes:
+        depth_relative: (H, W) float32, non-negative and increasing with distance; 1 / v for inverse grey
+            (+inf where it is black),
+            v for affine grey; NaN invalid.
+        confidence: (H, W) float32, 1 for a grey, falling to 0 at `MAX_DISTANCE` from any grey; 0 where
+            depth_relative is NaN.
     """
 
     depth_relative: NDArray[np.float32]
@@ -51,11 +55,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """What turns the relative depth of one picture into metres.
+    """Scale and shift from the relative depth of one image to metres.
 
     1 / d (inverse) or d (affine) is scale * v + shift.
 
-    points: how many ranges agree on it, of those that were looked at; spread: their median error, as a part of the range.
+    Attributes:
+        points: Number of range measurements that agree, of those that were used.
+        spread: Their median error, relative to the range.
     """
 
     kind: str
@@ -66,9 +72,17 @@ class Alignment:
 
 
 def encode(depth_m: ArrayLike, kind: str) -> NDArray[np.float32]:
-    """Paint depth (H, W), metres, as grey (H, W, 3) float32 in [0, 1], stretched so that this picture's range fills it.
+    """Encodes depth as grey, normalised to the range of this image.
 
-    Infinity becomes the farthest grey. NaN becomes green, which decodes to NaN. InputError for negative depth.
+    Args:
+        depth_m: (H, W) metres. Infinity becomes the farthest grey, NaN becomes green, which decodes to NaN.
+        kind: "inverse" or "affine".
+
+    Returns:
+        (H, W, 3) float32 RGB in [0, 1].
+
+    Raises:
+        InputError: For negative depth.
     """
     _require_kind(kind)
     depth = read_floats(depth_m, "Depth").astype(np.float64)
@@ -86,7 +100,7 @@ def encode(depth_m: ArrayLike, kind: str) -> NDArray[np.float32]:
 
 
 def decode(rgb: ArrayLike, kind: str, max_distance: float = MAX_DISTANCE) -> Answer:
-    """Read relative depth from an answer (H, W, 3), uint8 or float in [0, 1]: the nearest grey counts."""
+    """Decodes relative depth from an answer (H, W, 3), uint8 or float in [0, 1], by the nearest grey."""
     _require_kind(kind)
     colors = read_colors(rgb)
     grey = colors.mean(axis=0)
@@ -99,10 +113,12 @@ def decode(rgb: ArrayLike, kind: str, max_distance: float = MAX_DISTANCE) -> Ans
 
 
 def align(depth_relative: NDArray[np.floating], measured_m: NDArray[np.floating], kind: str) -> Alignment:
-    """Scale and shift by which measured depth, (H, W) metres with NaN where nothing was measured, fits this answer best.
+    """Fits scale and shift of an answer to measured depth.
 
-    Pairs of points compete (RANSAC, the same random numbers every time), and the winner is fitted to what agrees with it.
-    InputError, which says what to do, for too few points, for points all at one depth, and where no half of them agrees.
+    RANSAC over pairs of points (with fixed random numbers), followed by a least-squares fit to the inliers.
+
+    Raises:
+        InputError: For too few points, for points at a single depth, or if less than half of them agree.
     """
     _require_kind(kind)
     if depth_relative.shape != measured_m.shape:
@@ -142,9 +158,9 @@ def align(depth_relative: NDArray[np.floating], measured_m: NDArray[np.floating]
 
 
 def metres(depth_relative: NDArray[np.floating], alignment: Alignment) -> NDArray[np.float32]:
-    """Depth in metres, (H, W) float32.
+    """Metric depth, (H, W) float32.
 
-    NaN where it was NaN or would not be positive, +inf where inverse depth vanishes.
+    NaN where relative depth is NaN or the result would not be positive, +inf where inverse depth vanishes.
     """
     value = alignment.scale * grey(depth_relative.astype(np.float64), alignment.kind) + alignment.shift
     if alignment.kind == "inverse":
@@ -156,19 +172,19 @@ def metres(depth_relative: NDArray[np.floating], alignment: Alignment) -> NDArra
 
 
 def agreeing(alignment: Alignment, depth_relative: NDArray[np.floating], measured_m: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Which of the measured depths, metres, an alignment gives the pixels that they were measured on."""
+    """Which of the measured depths, in metres, agree with an alignment at their pixels."""
     x = grey(depth_relative.astype(np.float64), alignment.kind)
     return _error(alignment.scale, alignment.shift, x, measured_m, alignment.kind) < AGREE
 
 
 def grey(depth_relative: NDArray, kind: str) -> NDArray:
-    """The grey value (0-1) that relative depth was read from."""
+    """The grey value (0-1) from which relative depth was decoded."""
     with np.errstate(divide="ignore"):
         return 1 / depth_relative if kind == "inverse" else depth_relative
 
 
 def _error(scale: float, shift: float, x: NDArray, d: NDArray, kind: str) -> NDArray:
-    """How far off the points are, as a part of their range."""
+    """The error of the points, relative to their range."""
     value = scale * x + shift
     depth = 1 / np.maximum(value, 1e-6) if kind == "inverse" else value
     return np.abs(depth - d) / d

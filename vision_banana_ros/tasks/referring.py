@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Referring segmentation.
+"""Referring segmentation: the object of an expression is painted in one colour, the background in another.
 
-The object named by an expression is painted in one colour, the background in another.
-
-Several expressions can be combined in one picture, each with its own colour.
-
-Source: arXiv 2604.20329, which states no threshold.
+Several expressions can be combined in one picture, each with its own colour. Source: arXiv 2604.20329, which
+states no threshold.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,11 +32,13 @@ MAX_DISTANCE = 127.5
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A mask read from a painted answer.
+    """A decoded mask.
 
-    mask: (H, W) bool. confidence: (H, W) float32, that the pixel is what the mask says: 1 - d1 / d2 with the
-    distances to the nearer
-        and the farther of colour and background; 0 where it is like neither.
+    Attributes:
+        mask: (H, W) bool.
+        confidence: (H, W) float32, confidence of the pixel's value: 1 - d1 / d2 with the distances to the
+            nearer and the farther of
+            colour and background; 0 where it is similar to neither.
     """
 
     mask: NDArray[np.bool_]
@@ -47,10 +46,17 @@ class Answer:
 
 
 def instruction(expression: str, color: ColorLike, background: ColorLike = BLACK, *, phrasing: int = 0, style: str = "hex") -> str:
-    """Return the sentence that asks for what `expression` names, in `color` on `background`.
+    """The prompt for an expression.
 
-    `phrasing` picks one of `PHRASINGS`; `style` says how colours are written, "hex", "rgb" or "name".
-    Raises `InputError` for an empty expression and for two colours too near to tell apart.
+    Args:
+        expression: The referring expression.
+        color: Colour of the mask.
+        background: Colour of the background.
+        phrasing: Index into `PHRASINGS`.
+        style: How colours are written: "hex", "rgb" or "name".
+
+    Raises:
+        InputError: For an empty expression, and for two colours that are too similar.
     """
     wanted, rest = _parse_pair(color, background)
     return phrasings.phrase(
@@ -63,10 +69,12 @@ def instruction(expression: str, color: ColorLike, background: ColorLike = BLACK
 
 
 def instruction_many(colors: Mapping[str, ColorLike], background: ColorLike = BLACK, *, phrasing: int = 0, style: str = "hex") -> str:
-    """Return the sentence that asks for several expressions at once, each in its colour.
+    """The prompt for several expressions in one picture, each with its colour.
 
-    `phrasing` picks one of `PHRASINGS_MANY`. Raises `InputError` for an empty expression, for more than
-    `MAX_EXPRESSIONS`, and for colours too near to tell apart.
+    `phrasing` is an index into `PHRASINGS_MANY`.
+
+    Raises:
+        InputError: For an empty expression, more than `MAX_EXPRESSIONS`, or colours that are too similar.
     """
     wanted, rest = _parse_many(colors, background)
     pairs = (f"{phrasings.one_line(text, 'An expression is empty; say what to look for.')}: {write_color(color, style)}"
@@ -75,11 +83,12 @@ def instruction_many(colors: Mapping[str, ColorLike], background: ColorLike = BL
 
 
 def encode_many(masks: ArrayLike, colors: Sequence[ColorLike], background: ColorLike = BLACK) -> NDArray[np.float32]:
-    """Paint masks (N, H, W) of bool in N colours as RGB (H, W, 3) float32 in [0, 1].
+    """Encodes masks (N, H, W) of bool in N colours as RGB (H, W, 3) float32 in [0, 1].
 
-    Where they overlap, the first is seen.
+    The first mask has precedence.
 
-    Raises `InputError` for other shapes and types and for colours too near to tell apart.
+    Raises:
+        InputError: For other shapes and types, and for colours that are too similar.
     """
     wanted, rest = _parse_many({str(i): color for i, color in enumerate(colors)}, background)
     layers = [read_mask(mask, "A mask") for mask in np.asarray(masks)]
@@ -95,10 +104,13 @@ def encode_many(masks: ArrayLike, colors: Sequence[ColorLike], background: Color
 def decode_many(
     rgb: ArrayLike, colors: Sequence[ColorLike], background: ColorLike = BLACK, max_distance: float = MAX_DISTANCE
 ) -> list[Answer]:
-    """Read one mask a colour from an answer (H, W, 3), uint8 or float in [0, 1].
+    """Decodes one mask per colour from an answer (H, W, 3), uint8 or float in [0, 1].
 
-    A pixel belongs to the nearest of the colours and the background, if it is nearer than `max_distance` (0-255).
-    Raises `InputError` for other shapes and types and for colours too near to tell apart.
+    A pixel belongs to the nearest of the colours and the background, if it is nearer than `max_distance`
+    (0-255).
+
+    Raises:
+        InputError: For other shapes and types, and for colours that are too similar.
     """
     if not max_distance > 0:
         raise InputError(f"max_distance must be above 0, not {max_distance}.")
@@ -109,9 +121,10 @@ def decode_many(
 
 
 def encode(mask: ArrayLike, color: ColorLike, background: ColorLike = BLACK) -> NDArray[np.float32]:
-    """Paint a mask (H, W) of bool as RGB (H, W, 3) float32 in [0, 1].
+    """Encodes a mask (H, W) of bool as RGB (H, W, 3) float32 in [0, 1].
 
-    Raises `InputError` for other shapes and types and for two colours too near to tell apart.
+    Raises:
+        InputError: For other shapes and types, and for two colours that are too similar.
     """
     wanted, rest = _parse_pair(color, background)
     table = np.array([rest, wanted], dtype=np.float32) / np.float32(255)
@@ -119,10 +132,13 @@ def encode(mask: ArrayLike, color: ColorLike, background: ColorLike = BLACK) -> 
 
 
 def decode(rgb: ArrayLike, color: ColorLike, background: ColorLike = BLACK, max_distance: float = MAX_DISTANCE) -> Answer:
-    """Read a mask from an answer (H, W, 3), uint8 or float in [0, 1].
+    """Decodes a mask from an answer (H, W, 3), uint8 or float in [0, 1].
 
-    A pixel is in the mask when it is nearer to `color` than to `background`, and nearer than `max_distance`
-    (0-255). Raises `InputError` for other shapes and types and for two colours too near to tell apart.
+    A pixel is in the mask if it is nearer to `color` than to `background`, and nearer than `max_distance`
+    (0-255).
+
+    Raises:
+        InputError: For other shapes and types, and for two colours that are too similar.
     """
     if not max_distance > 0:
         raise InputError(f"max_distance must be above 0, not {max_distance}.")
@@ -146,7 +162,7 @@ def _parse_pair(color: ColorLike, background: ColorLike) -> tuple[Rgb, Rgb]:
 
 
 class ReferringTask(Task):
-    """Where is what an expression describes?"""
+    """Referring segmentation."""
 
     name = "referring"
     PHRASINGS = PHRASINGS

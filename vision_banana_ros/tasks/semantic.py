@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Semantic segmentation: the legend assigns a colour to each class.
+"""Semantic segmentation: a pixel gets the class whose colour in the legend is nearest.
 
-A pixel gets the class of the nearest colour.
-
-Source: arXiv 2604.20329, where every pixel has a class. Here a pixel is unlabelled (255) if it is nearest to the background
+Source: arXiv 2604.20329, where every pixel has a class. Here a pixel is unlabelled (255) if it is nearest to
+the background
 colour (black, unless a class is black), or if the two nearest colours are almost equally near.
 """
 
@@ -37,11 +36,12 @@ MIN_CONFIDENCE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Classes read from a painted answer.
+    """Decoded classes.
 
-    labels: (H, W) uint8, class index in legend order; 255 unlabelled.
-    confidence: (H, W) float32, 1 - d1 / d2 with the distances to the nearest colour and to the second;
-        0 where unreadable.
+    Attributes:
+        labels: (H, W) uint8, class index in legend order; 255 unlabelled.
+        confidence: (H, W) float32, 1 - d1 / d2 with the distances to the nearest and second-nearest colour; 0
+            for invalid pixels.
     """
 
     labels: NDArray[np.uint8]
@@ -55,10 +55,16 @@ def instruction(
     phrasing: int = 0,
     style: str = "hex",
 ) -> str:
-    """Return the sentence that asks for the classes of `legend` in its colours.
+    """The prompt for the classes of a legend in their colours.
 
-    `phrasing` picks one of `PHRASINGS`; `style` says how colours are written, "hex", "rgb" or "name".
-    Raises `InputError` for a legend that `parse_legend` refuses.
+    Args:
+        legend: Classes with their colours, in class order.
+        unlabelled: Colour of everything else, or None.
+        phrasing: Index into `PHRASINGS`.
+        style: How colours are written: "hex", "rgb" or "name".
+
+    Raises:
+        InputError: For a legend that `parse_legend` rejects.
     """
     parsed = parse_legend(legend)
     rest = _color_of_rest(parsed, unlabelled)
@@ -102,11 +108,18 @@ def decode(
     min_confidence: float = MIN_CONFIDENCE,
     unlabelled: ColorLike | None = BLACK,
 ) -> Answer:
-    """Read classes from an answer (H, W, 3), uint8 or float in [0, 1].
+    """Decodes classes from an answer.
 
-    `unlabelled` is the colour of what belongs to no class; it is ignored where a class has it. The paper's
-    rule, by which every pixel has a class, is `min_confidence=0, unlabelled=None`. Raises `InputError` for
-    other shapes and types and for a legend that `parse_legend` refuses.
+    The rule of the paper, in which every pixel has a class, is `min_confidence=0, unlabelled=None`.
+
+    Args:
+        rgb: (H, W, 3) uint8, or float in [0, 1].
+        legend: Classes with their colours, in class order.
+        unlabelled: Colour of unlabelled pixels; ignored if a class has it.
+        min_confidence: Pixels below are unlabelled.
+
+    Raises:
+        InputError: For other shapes and types, and for a legend that `parse_legend` rejects.
     """
     if not 0 <= min_confidence <= 1:
         raise InputError(f"min_confidence must be from 0 to 1, not {min_confidence}.")
@@ -117,7 +130,7 @@ def decode(
 
 
 def _color_of_rest(legend: Legend, unlabelled: ColorLike | None) -> Rgb | None:
-    """Return the colour of what belongs to no class, or None where a class has it."""
+    """The colour of unlabelled pixels, or None if a class has it."""
     if unlabelled is None:
         return None
     color = parse_color(unlabelled)
@@ -126,7 +139,7 @@ def _color_of_rest(legend: Legend, unlabelled: ColorLike | None) -> Rgb | None:
 
 
 class SemanticTask(Task):
-    """Which class is every pixel?"""
+    """Semantic segmentation."""
 
     name = "semantic"
     PHRASINGS = PHRASINGS

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a task is: everything that the rest of the package needs to know of it."""
+"""The interface of a task: everything that the rest of the package needs to know about it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ from vision_banana_ros.tasks.colors import ColorLike
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What a question names beside its task.
+    """The arguments of a question.
 
     Attributes:
-        legend: The classes of a semantic question and their colours, in class order.
-        color: Of a referring mask, or of the background of instances.
-        expression: What a referring question looks for, or the class whose instances are asked for.
+        legend: Classes with their colours in class order, for semantic segmentation.
+        color: Colour of a referring mask, or of the background of instances.
+        expression: The referring expression, or the class whose instances are segmented.
     """
 
     legend: Mapping[str, ColorLike] | None = None
@@ -28,7 +28,15 @@ class Words:
     expression: str | None = None
 
     def need(self, name: Literal["legend", "color", "expression"], what: str) -> Any:
-        """One of them. InputError where it is missing; `what` is how a user calls it."""
+        """One of the arguments.
+
+        Args:
+            name: The attribute.
+            what: Its name in the error message.
+
+        Raises:
+            InputError: If it is missing.
+        """
         value = getattr(self, name)
         if value is None:
             raise InputError(f"This question needs a {what}: give one.")
@@ -37,12 +45,13 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A topic of images, in which a pixel has a value of an answer.
+    """An image topic whose pixels are values of an answer.
 
     Attributes:
-        topic: Relative. Its first part is the group that the node's parameters `rates` and `priority` name.
-        encoding: Of sensor_msgs/Image, see `node.topics.messages`.
-        field: The field of the answer that is published; empty where the node makes the picture of several things.
+        topic: Relative name. Its first part is the group in the parameters `rates` and `priority`.
+        encoding: Encoding of sensor_msgs/Image, see `node.topics.messages`.
+        field: The field of the answer that is published; empty if the node composes the image from several
+            fields.
     """
 
     topic: str
@@ -51,18 +60,19 @@ class Output:
 
 
 class Task(ABC):
-    """One thing that a generator can be asked. A task is made and registered once, in `tasks/__init__.py`.
+    """A task of a generator. Each one is created and registered once, in `tasks/__init__.py`.
 
     Attributes:
-        name: As the command line, the node's services and bundles call it.
-        PHRASINGS: The instruction in many wordings; training draws from them.
-        Answer: What an answer is read into: a dataclass whose fields have the picture's size, one of them `confidence`.
-        field: The field of `Answer` that holds what was asked for.
-        takes: What the question names: nothing, a legend, expressions (one question each), or a class.
+        name: Name in the command line, the services and bundles.
+        PHRASINGS: Prompt templates; training draws from them.
+        Answer: The decoded answer: a dataclass with fields of the image's size, one of them `confidence`.
+        field: The main field of `Answer`.
+        takes: The arguments of the question: none, a legend, expressions (one question each), or a class.
         publishes: Its topics.
-        stem: Of its files' names.
-        may_be_empty: Whether a picture in which nothing can be read is an answer, as where there is nothing to find.
-        repeats: Whether several answers to the same question can be merged (`perception.ensemble`).
+        stem: Prefix of its file names.
+        may_be_empty: Whether an answer without valid pixels is legitimate, for example if there is nothing to
+            find.
+        repeats: Whether answers to the same question can be merged (`perception.ensemble`).
     """
 
     name: ClassVar[str]
@@ -77,22 +87,26 @@ class Task(ABC):
 
     @abstractmethod
     def instruction(self, words: Words) -> str:
-        """The sentence that asks for it. InputError where words are missing or cannot be used."""
+        """The prompt. Raises InputError if arguments are missing or invalid."""
 
     @abstractmethod
     def encode(self, truth: ArrayLike, words: Words) -> NDArray[np.float32]:
-        """The truth as a generator should paint it, (H, W, 3) float32 in [0, 1]."""
+        """Encodes the ground truth as the generator should paint it, (H, W, 3) float32 in [0, 1]."""
 
     @abstractmethod
     def decode(self, rgb: ArrayLike, words: Words, thresholds: Mapping[str, float]) -> Any:
-        """A painted picture, (H, W, 3) uint8 or float in [0, 1], as an `Answer`.
+        """Decodes a painted picture.
 
-        thresholds: A generator's own, `AnswerFormat.instance_taus`, for a task that reads colours it was not told.
+        Args:
+            rgb: (H, W, 3) uint8, or float in [0, 1].
+            words: The arguments of the question.
+            thresholds: Thresholds of the generator (`AnswerFormat.instance_taus`), for tasks whose colours
+                are not in the prompt.
+
+        Returns:
+            An `Answer`.
         """
 
     def writes(self, answer: Any) -> dict[str, np.ndarray]:
-        """An answer as files.
-
-        By the end of the name, ".npy" for any array and ".png" for one of bytes or 16 bits.
-        """
+        """The files of an answer by suffix: ".npy" for any array, ".png" for uint8 or uint16."""
         return {".npy": getattr(answer, self.field)}

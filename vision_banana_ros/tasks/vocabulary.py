@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The classes that the rendered worlds are made of, and the colours that generators are taught them in."""
+"""The classes of the rendered scenes, and their colours in training."""
 
 from vision_banana_ros.tasks.colors import BLACK, Legend, far_apart
 

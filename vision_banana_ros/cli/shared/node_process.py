@@ -16,13 +16,7 @@ STOP_S = 10.0
 
 @contextmanager
 def running_node(log: Path, bundle: Path, executor: str = "auto") -> Iterator[subprocess.Popen[bytes]]:
-    """The node as a process of its own that configures and activates itself, ended on leaving whatever happens.
-
-    Args:
-        log: Where its output goes.
-        bundle: The generator's folder.
-        executor: What runs it.
-    """
+    """Runs the node in its own process, configured and active; always ends it on leaving."""
     parameters = (f"bundle:={bundle.resolve()}", f"executor:={executor}", "autostart:=true")
     command = [_executable(), "--ros-args", *(part for parameter in parameters for part in ("-p", parameter))]
     with log.open("wb") as file:

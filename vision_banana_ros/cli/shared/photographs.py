@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real photographs that come with the package, answered, so that a newcomer sees more than simulated pictures."""
+"""Predictions for real photographs that come with the package, for the demo."""
 
 from pathlib import Path
 

@@ -34,9 +34,9 @@ class EngineState:
 
 
 def engine_wanted(executor: str) -> tuple[str, str] | None:
-    """Executor and precision that the text of a parameter ("auto", "tensorrt:tf32", "tensorrt,onnxruntime") first wants engines of.
+    """The executor and precision whose engines a parameter needs first, or None.
 
-    None where it wants none, or this machine has no library for them.
+    Examples of the parameter: "auto", "tensorrt:tf32", "tensorrt,onnxruntime".
     """
     for name in ON_GPU if executor == "auto" else executor.split(","):
         kind, _, precision = name.strip().partition(":")

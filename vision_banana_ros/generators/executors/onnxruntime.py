@@ -115,7 +115,7 @@ class OnnxRuntimeExecutor:
 
 
 def load(bundle: Bundle, options: Sequence[str] = ()) -> OnnxRuntimeExecutor:
-    """Raises InputError for unknown options, and where the build, the GPU or the graphs for them are missing."""
+    """Raises InputError for unknown options, or if the build, the GPU or the graphs are missing."""
     unknown = [option for option in options if option not in (*PROVIDERS, "fp32", "int8")]
     if unknown:
         raise InputError(f"onnxruntime has no option '{unknown[0]}': give {', '.join(PROVIDERS)}, fp32 or int8.")

@@ -22,7 +22,7 @@ _TRIALS = 3  # before a CUDA graph is captured, as torch asks for
 
 
 def load(bundle: Bundle, options: Sequence[str] = ()) -> "TorchExecutor":
-    """Raises InputError for unknown options, and where a package, the GPU or the network's description is missing."""
+    """Raises InputError for unknown options, or if a package, the GPU or the network is missing."""
     unknown = [option for option in options if option not in (*WAYS, *PRECISIONS)]
     if unknown:
         raise InputError(f"torch has no option '{unknown[0]}': give {', '.join((*WAYS, *PRECISIONS))}.")
@@ -111,7 +111,7 @@ class TorchExecutor:
 
 
 class _Graph:
-    """A function recorded as one CUDA graph, with the device buffers that it reads and writes and pinned ones to reach them."""
+    """A function captured as one CUDA graph, with its device buffers and pinned host buffers."""
 
     def __init__(self, function: Callable[..., Any], inputs: list[Any]) -> None:
         import torch

@@ -22,7 +22,10 @@ class Watchdog:
         self._patience_s = 0.0
 
     def start(self, patience_s: float = PATIENCE_S) -> None:
-        """Starts watching: unless `alive` is called regularly, the process prints all tracebacks and exits."""
+        """Starts watching.
+
+        Unless `alive` is called regularly, the process prints all tracebacks and exits.
+        """
         self._patience_s = patience_s
         self.alive()
 

@@ -48,7 +48,7 @@ def _profile(
 
 
 def overridable() -> QoSOverridingOptions:
-    """Allows changing the policies of a topic at start, by `qos_overrides./topic.publisher|subscription.POLICY`."""
+    """Declares `qos_overrides./topic.publisher|subscription.POLICY`, which change QoS policies at start."""
     return QoSOverridingOptions((QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY))
 
 

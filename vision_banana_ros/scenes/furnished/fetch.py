@@ -122,7 +122,7 @@ def _by_apt(work: Path, say: Say) -> Path:
 
 
 def _from_mirror(url: str, work: Path, say: Say) -> Path:
-    """Both packages from a Debian mirror over HTTP, checked against the SHA-256 in the mirror's list of packages."""
+    """Downloads both packages from a Debian mirror, checked against the SHA-256 in its package list."""
     url = url.rstrip("/")
     listed: dict[str, dict[str, str]] = {}
     for place in INDEXES:

@@ -141,10 +141,7 @@ class Library:
 
 
 def build(archives: Iterable[Path], folder: Path, say: Callable[[str], None] = lambda text: None) -> Library:
-    """Converts catalogues (.sh3f, sweethome3d.jar) into models/*.npz, pictures of surfaces and index.json in `folder`.
-
-    :raises InputError: where a file is no catalogue, or none of its models could be read.
-    """
+    """Converts catalogues (.sh3f, sweethome3d.jar) to models, surface pictures and index.json in `folder`."""
     (folder / "models").mkdir(parents=True, exist_ok=True)
     items: list[Item] = []
     surfaces: list[Surface] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Meshes made here, of boxes, bars and turned profiles with painted surfaces, for what no catalogue has enough of."""
+"""Procedural meshes of boxes, bars and lathed profiles with painted surfaces, to supplement the catalogue."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

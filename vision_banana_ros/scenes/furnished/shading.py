@@ -74,7 +74,7 @@ def rays(eye, columns, rows):
 
 @jit
 def meet(corners, p, ox, oy, oz, dx, dy, dz):
-    """T where the ray meets the triangle's plane, barycentric u, v there, and the plane's normal (not unit)."""
+    """t at which the ray meets the triangle's plane, barycentric u, v there, and the plane's normal."""
     ax, ay, az = float(corners[p, 0, 0]), float(corners[p, 0, 1]), float(corners[p, 0, 2])
     ux, uy, uz = corners[p, 1, 0] - ax, corners[p, 1, 1] - ay, corners[p, 1, 2] - az
     vx, vy, vz = corners[p, 2, 0] - ax, corners[p, 2, 1] - ay, corners[p, 2, 2] - az
@@ -447,7 +447,7 @@ def sky(air, dx, dy, dz):
 
 @jit
 def shade(soup, lights, air, seen, ox, oy, oz, dx, dy, dz, p, t, slope):
-    """Linear light that comes along a ray from triangle p, `seen` of each light and of the air reaching it."""
+    """Linear radiance along a ray from triangle p; `seen`: the visible part of each light and of the sky."""
     if p < 0:
         return sky(air, dx, dy, dz)
     _, u, v, nx, ny, nz = meet(soup.corners, p, ox, oy, oz, dx, dy, dz)

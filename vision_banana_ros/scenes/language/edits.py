@@ -95,7 +95,7 @@ def _recolor(view: View, rng: np.random.Generator) -> Edit | None:
 
 
 def _dye(prims: np.ndarray, thing: WorldObject, color: RGB) -> None:
-    """Everything of a thing that has its main colour, or a lighter or darker shade of it, takes the new colour's shade."""
+    """Recolours all parts of a thing that have its main colour, or a lighter or darker shade of it."""
     old, new = (np.power(np.array(rgb) / 255.0, 2.2) for rgb in (thing.rgb, color))
     own = (prims[:, kernel.INSTANCE] == thing.instance) & (prims[:, kernel.SURFACE] == kernel.OPAQUE)
     for column in (kernel.COLOR_A, kernel.COLOR_B):

@@ -132,7 +132,7 @@ def openings(
     low: float,
     panes: Array,
 ) -> None:
-    """Cells of wall x0-x1, z0-z1 (N,), each with a window w by h in its middle, `low` above the cell's bottom."""
+    """Cells of wall x0-x1, z0-z1 (N,), each with a centred window w by h, `low` above its bottom."""
     a, b = 0.5 * (x0 + x1) - 0.5 * w, 0.5 * (x0 + x1) + 0.5 * w
     c, d = z0 + low, np.minimum(z0 + low + h, z1 - 0.1)
     m = style.metres
