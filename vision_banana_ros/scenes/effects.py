@@ -62,7 +62,7 @@ class Effects:
 
     @staticmethod
     def mild(rng: np.random.Generator) -> "Effects":
-        """The effects of the fixed splits in `evaluation/splits.py`, unchanged since 0.1 for comparability."""
+        """The effects of the fixed evaluation splits, unchanged since 0.1 for comparability."""
         angle = rng.uniform(0, 2 * math.pi)
         streak = rng.uniform(0.003, 0.02) if rng.random() < 0.15 else 0.0
         warm = rng.normal(0, 0.06)

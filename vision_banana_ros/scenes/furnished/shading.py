@@ -74,7 +74,7 @@ def rays(eye, columns, rows):
 
 @jit
 def meet(corners, p, ox, oy, oz, dx, dy, dz):
-    """t at which the ray meets the triangle's plane, barycentric u, v there, and the plane's normal."""
+    """The t at which the ray meets the triangle's plane, barycentric u, v there, and the plane's normal."""
     ax, ay, az = float(corners[p, 0, 0]), float(corners[p, 0, 1]), float(corners[p, 0, 2])
     ux, uy, uz = corners[p, 1, 0] - ax, corners[p, 1, 1] - ay, corners[p, 1, 2] - az
     vx, vy, vz = corners[p, 2, 0] - ax, corners[p, 2, 1] - ay, corners[p, 2, 2] - az
