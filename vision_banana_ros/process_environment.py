@@ -23,8 +23,7 @@ def prepare() -> None:
     """Disables telemetry of libraries, and gives each one a writable folder.
 
     That holds also for users without a home (services, containers). Variables that are already set
-    (NUMBA_CACHE_DIR, ROS_HOME,
-    ROS_LOG_DIR) are kept.
+    (NUMBA_CACHE_DIR, ROS_HOME, ROS_LOG_DIR) are kept.
     """
     os.environ.update(TELEMETRY_OFF)
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_DECODED_PIXELS))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a simulated camera, the node in its own process, and a client that subscribes to all outputs.
 
-Requires ROS 2. Prints a table of rates, latencies and errors against the ground truth, and writes images: predictions
-beside the ground truth, and predictions for a few real photographs.
+Requires ROS 2. Prints a table of rates, latencies and errors against the ground truth, and writes images:
+predictions beside the ground truth, and predictions for a few real photographs.
 """
 
 import argparse

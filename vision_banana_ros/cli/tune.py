@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fine-tunes an open image editor on the tasks: trains a LoRA for `vision-banana import --lora`.
 
-The training data are rendered scenes, or a folder of image pairs: pairs.json, {"pairs": [{"image": file, "answer": file,
-"instruction": text}, ...]}. On several GPUs: `accelerate launch -m vision_banana_ros.cli.main tune ...`. The same command
-resumes a stopped run.
+The training data are rendered scenes, or a folder of image pairs: pairs.json, {"pairs": [{"image": file,
+"answer": file, "instruction": text}, ...]}. On several GPUs: `accelerate launch -m vision_banana_ros.cli.main
+tune ...`. The same command resumes a stopped run.
 """
 
 import argparse

@@ -28,8 +28,8 @@ class Case:
 class Split:
     """Cases by number, each made anew whenever it is asked for.
 
-    ours: rendered here, so pictures may be shown. classes: of others' labels, their names and the class of ours that each is
-    scored as; None for those that are left out of the score.
+    ours: rendered here, so pictures may be shown. classes: of others' labels, their names and the class of
+    ours that each is scored as; None for those that are left out of the score.
     """
 
     name: str

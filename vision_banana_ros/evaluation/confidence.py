@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sparsification metrics: how well the confidence ranks the errors of pixels (Ilg et al. 2018).
 
-The sparsification curve is the mean error of the remaining pixels when the least confident ones are removed first; the
-oracle removes the largest errors first. Both are divided by the mean error of all pixels, so that a random order gives 1.
-AUSC is the area under the curve, AUSE the area between it and that of the oracle.
+The sparsification curve is the mean error of the remaining pixels when the least confident ones are removed
+first; the oracle removes the largest errors first. Both are divided by the mean error of all pixels, so that
+a random order gives 1. AUSC is the area under the curve, AUSE the area between it and that of the oracle.
 """
 
 from dataclasses import dataclass, field
@@ -36,8 +36,9 @@ class ConfidenceScore:
         """The metrics over all pixels that were added.
 
         Returns:
-            AUSC, that of the oracle and AUSE; `gain`, the improvement over a random order relative to that of the oracle (0
-            random, 1 oracle); the mean error of the most confident fractions; pixels and mean error by confidence.
+            AUSC, that of the oracle and AUSE; `gain`, the improvement over a random order relative to that of
+            the oracle (0 random, 1 oracle); the mean error of the most confident fractions; pixels and mean
+            error by confidence.
         """
         surest, rest = self._by_confidence[:, ::-1]
         area, best = _area(surest, rest), _area(*self._by_error)
@@ -68,8 +69,7 @@ def _curve(pixels: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """The fraction of pixels kept and the fraction of the total error that they have.
 
     The curve goes from none to all pixels. It is linear within a step of confidence, which is the expectation
-    of a random order of its
-    pixels.
+    of a random order of its pixels.
     """
     there = pixels > 0
     pixels, errors = pixels[there], errors[there]

@@ -2,7 +2,8 @@
 """Nav2's costmap layers, rule by rule, in NumPy: what a preset makes of the frames that the node publishes.
 
 `marked` follows nav2_costmap_2d's ObservationBuffer and VoxelLayer (or ObstacleLayer) without its clearing;
-`SemanticTiles` follows ros-navigation/semantic_segmentation_layer. Points are in the costmap's frame: metres, z up.
+`SemanticTiles` follows ros-navigation/semantic_segmentation_layer. Points are in the costmap's frame: metres,
+z up.
 """
 
 from collections.abc import Mapping

@@ -28,9 +28,10 @@ WORST = 3  # frames a task whose names are kept
 def evaluate(perceiver: Perceiver, cases: Iterable[Case], progress: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
     """Scores a task, for the tasks that the generator has and the cases have truth for.
 
-    Depth of a relative profile is aligned with the truth first, and its report says so ("aligned"); it also says which focal
-    length was taken where pictures come without their camera's ("focal_px_taken", of the painted picture). Returns "views", a report
-    for each task, and "worst": the cases with the greatest errors, by task.
+    Depth of a relative profile is aligned with the truth first, and its report says so ("aligned"); it also
+    says which focal length was taken where pictures come without their camera's ("focal_px_taken", of the
+    painted picture). Returns "views", a report for each task, and "worst": the cases with the greatest
+    errors, by task.
     """
     manifest = perceiver.generator.manifest
     makers: dict[str, Callable[[], Any]] = {

@@ -14,8 +14,8 @@ from typing import Any
 class Figure:
     """One entry of a split's report.
 
-    form: "share" (0..1, shown in per cent), "degrees", "metres" or "ratio". more_is_better: None where neither is, as of what
-    tells of the split itself.
+    form: "share" (0..1, shown in per cent), "degrees", "metres" or "ratio". more_is_better: None where
+    neither is, as of what tells of the split itself.
     """
 
     task: str
@@ -67,8 +67,8 @@ FIGURES = (
 def compare(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
     """Two reports of one split: one step and its teacher, shared and specialist, before and after.
 
-    Returns, for each figure that both have and that can be better, {"ours", "theirs", "better"}: by which part of theirs ours is
-    better (negative: worse).
+    Returns, for each figure that both have and that can be better, {"ours", "theirs", "better"}: by which
+    part of theirs ours is better (negative: worse).
     """
     compared: dict[str, Any] = {}
     for figure in FIGURES:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Legend permutations: the same frame asked for the same classes in other orders and colours.
 
-A generator that has understood the legend answers the same whatever the colours; one that has learnt one legend by heart
-does not (a reproduction of the paper fell from 54.3 to 7.1 mIoU).
+A generator that has understood the legend answers the same whatever the colours; one that has learnt one
+legend by heart does not (a reproduction of the paper fell from 54.3 to 7.1 mIoU).
 """
 
 from collections.abc import Iterable
@@ -29,8 +29,9 @@ def legends_of(own: Legend, count: int = LEGENDS) -> list[Legend]:
 def measure_legends(perceiver: Perceiver, cases: Iterable[Case], count: int = LEGENDS) -> dict[str, Any]:
     """Asks each case with `count` legends, the first being the bundle's own.
 
-    Returns miou_own, miou_others (mean over the other legends), miou_change (others - own), miou_worst, miou_voted (the
-    class that most legends give each pixel), and agreement: how often two legends give a pixel the same class.
+    Returns miou_own, miou_others (mean over the other legends), miou_change (others - own), miou_worst,
+    miou_voted (the class that most legends give each pixel), and agreement: how often two legends give a
+    pixel the same class.
     """
     own: Legend = perceiver.generator.manifest.legend
     names = tuple(own)

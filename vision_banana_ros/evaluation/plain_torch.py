@@ -3,8 +3,8 @@
 
 The network in diffusers' format with torch, eager, in single precision.
 
-Nothing is shared between the questions of a frame: each is a forward of the whole network, the frame encoded anew. An instruction
-is encoded once and kept without its padding, which is as fast as this can be.
+Nothing is shared between the questions of a frame: each is a forward of the whole network, the frame encoded
+anew. An instruction is encoded once and kept without its padding, which is as fast as this can be.
 """
 
 from collections.abc import Sequence

@@ -3,14 +3,14 @@
 
 Scored automatically on captions and edits of rendered scenes.
 
-Edits: a frame and a sentence ("make the ball green"); the edited world is rendered with the same lens effects as the
-target. `done` is the fraction of the pixels to be changed that are nearer to the target than to the frame; `kept` the
-fraction of all others within a tenth of the range of the frame. The score of an edit is done x kept: returning the frame
-unchanged gives 0, and so does repainting everything.
+Edits: a frame and a sentence ("make the ball green"); the edited world is rendered with the same lens effects
+as the target. `done` is the fraction of the pixels to be changed that are nearer to the target than to the
+frame; `kept` the fraction of all others within a tenth of the range of the frame. The score of an edit is
+done x kept: returning the frame unchanged gives 0, and so does repainting everything.
 
-Captions: a picture is generated from the caption alone and segmented by a judge, always the same generator. `found` is the
-fraction of the classes in the captions that the judge sees; `chance` the same with captions of other pictures. The score is
-(found - chance) / (1 - chance).
+Captions: a picture is generated from the caption alone and segmented by a judge, always the same generator.
+`found` is the fraction of the classes in the captions that the judge sees; `chance` the same with captions of
+other pictures. The score is (found - chance) / (1 - chance).
 
 `score` is the mean of both.
 """

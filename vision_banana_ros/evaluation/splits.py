@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What bundles are measured on. A split is fixed by its seeds, and nothing in it is ever trained on.
 
-The rendered splits are those of 0.1, pixel by pixel, whatever has been added to the worlds, cameras and effects of
-training since: `EDITION` and `Effects.mild` keep them so, and figures stay comparable.
+The rendered splits are those of 0.1, pixel by pixel, whatever has been added to the worlds, cameras and
+effects of training since: `EDITION` and `Effects.mild` keep them so, and figures stay comparable.
 """
 
 from dataclasses import replace

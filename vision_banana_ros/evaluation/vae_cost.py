@@ -3,7 +3,8 @@
 
 True answers painted, encoded, decoded and read again, on rendered scenes.
 
-No denoiser paints more exactly than its VAE carries, so this is a floor under the errors of anything tuned from the model.
+No denoiser paints more exactly than its VAE carries, so this is a floor under the errors of anything tuned
+from the model.
 """
 
 from pathlib import Path

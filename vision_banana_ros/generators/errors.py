@@ -7,8 +7,8 @@ from vision_banana_ros.errors import InputError
 class ExecutorLost(RuntimeError):
     """The executor cannot go on while it serves: its GPU ran out of memory or failed.
 
-    The message is a sentence for the user. The executor has freed what it held and must not be used again; another
-    one may answer the same frame (see `FallbackExecutor`).
+    The message is a sentence for the user. The executor has freed what it held and must not be used again;
+    another one may answer the same frame (see `FallbackExecutor`).
     """
 
 

@@ -3,8 +3,9 @@
 
 What every executor must give too.
 
-A driver, a compiler or a CPU without the right instructions can make an executor wrong without a word. So it answers the stored
-frame once when it is loaded, and is refused where its pictures differ by more than its precision explains.
+A driver, a compiler or a CPU without the right instructions can make an executor wrong without a word. So it
+answers the stored frame once when it is loaded, and is refused where its pictures differ by more than its
+precision explains.
 """
 
 from collections.abc import Sequence
@@ -73,7 +74,8 @@ def check_answers(bundle: Bundle, executor: Answering) -> str:
         A sentence for the log: how far it is from them, or that the bundle stores none.
 
     Raises:
-        WrongAnswers: where it differs by more than its precision explains, or its pictures have another size or NaN in them.
+        WrongAnswers: where it differs by more than its precision explains, or its pictures have another size
+            or NaN in them.
     """
     if REFERENCE not in bundle.manifest.files or not bundle.manifest.reference:
         return "The bundle stores no answers to check it by (it was made before 0.2)."

@@ -2,10 +2,8 @@
 """Estimates the global scale error of depth, from the height of the camera or from range measurements.
 
 `from_camera_height` and `from_ranges` evaluate one frame and return an `Evidence`. `ScaleCorrection` filters
-many of them: the
-factor stays within `BOUNDS` and changes by at most `CHANGE_PER_S`. Evidence outside the bounds is rejected,
-because a wrong
-height is more likely than such an error of the generator.
+many of them: the factor stays within `BOUNDS` and changes by at most `CHANGE_PER_S`. Evidence outside the
+bounds is rejected, because a wrong height is more likely than such an error of the generator.
 """
 
 import math
@@ -121,11 +119,9 @@ def from_camera_height(depth_m: np.ndarray, intrinsics: Intrinsics, height_m: fl
     """Estimates the scale as the known height of the camera divided by the height that depth shows.
 
     On a plane, 1 / depth is linear in the ray of the pixel. RANSAC (Fischler and Bolles 1981, with fixed
-    random numbers) fits planes
-    to three random pixels; the best one is refined on its inliers. The ground is the plane with the most
-    pixels on it and few
-    below it, tilted by at most `MAX_TILT`. depth_m is (H, W) metres along Z. InputError for an implausible
-    height.
+    random numbers) fits planes to three random pixels; the best one is refined on its inliers. The ground is
+    the plane with the most pixels on it and few below it, tilted by at most `MAX_TILT`. depth_m is (H, W)
+    metres along Z. InputError for an implausible height.
     """
     if not 0 < height_m < 100:
         raise InputError(f"camera_height is {height_m}; give metres above the ground, between 0 and 100.")
@@ -154,8 +150,7 @@ def from_ranges(depth_m: np.ndarray, intrinsics: Intrinsics, points: np.ndarray)
     """Estimates the scale as the median ratio of measured to predicted depth.
 
     points: (N, 3) metres in the optical frame. Points at depth edges are ignored, because the sensor may see
-    past the object that
-    the camera sees. At least half of the others must agree within `AGREE`.
+    past the object that the camera sees. At least half of the others must agree within `AGREE`.
     """
     i, j, measured = on_image(points, depth_m, intrinsics)
     around = around_of(depth_m, i, j)

@@ -2,18 +2,14 @@
 """Test-time augmentation: several passes per question, merged by confidence-weighted voting.
 
 Every second pass sees the mirrored frame; every two passes use another legend, the same classes in another
-order and other
-colours (Open Vision Banana gained 8 points of mIoU on Cityscapes by voting over 20 legends), and referring
-masks another
-colour. Depth and normals only vary by mirroring, so they have at most two passes. Instances have one, because
-their ids are
-only valid within one picture.
+order and other colours (Open Vision Banana gained 8 points of mIoU on Cityscapes by voting over 20 legends),
+and referring masks another colour. Depth and normals only vary by mirroring, so they have at most two passes.
+Instances have one, because their ids are only valid within one picture.
 
 The answers vote per pixel with their confidence. The one with the largest support wins, values that agree
-with it are averaged,
-and others are ignored, so that no values between two surfaces are created. The confidence is the support
-divided by its
-maximum: a pixel on which passes disagree has a lower one than any of them.
+with it are averaged, and others are ignored, so that no values between two surfaces are created. The
+confidence is the support divided by its maximum: a pixel on which passes disagree has a lower one than any of
+them.
 """
 
 import re
@@ -82,8 +78,7 @@ def ask_often(answer: Answerer, image: np.ndarray, questions: Sequence[Question]
     """Answers each question with `passes` passes and merges the answers.
 
     answer: Answers questions about an image of the generator's resolution, with pictures (H, W, 3) or a
-    task's `Answer`. It is
-    called once for the image and once for its mirror image.
+    task's `Answer`. It is called once for the image and once for its mirror image.
     """
     plan = [ways(question, passes) for question in questions]
     made: list[list[Any]] = [[None] * len(each) for each in plan]
@@ -140,8 +135,7 @@ def _elect(confidence: np.ndarray, agree: Callable[[int, int], np.ndarray]) -> t
     """Elects per pixel the pass with the largest support.
 
     agree: (H, W) bool, whether passes i and j agree. The earlier one wins a tie. Returns the winner, the
-    weights (N, H, W) of the
-    passes that agree with it, and its confidence.
+    weights (N, H, W) of the passes that agree with it, and its confidence.
     """
     n = len(confidence)
     same = np.empty((n, *confidence.shape), bool)
@@ -190,8 +184,7 @@ def mirrored_words(expression: str) -> str | None:
     """The expression for the mirrored frame, with left and right exchanged.
 
     None if that may be wrong: "the box right behind the ball", "the box left on the floor", text on objects,
-    and words that are not
-    English. "The box right of the ball" is mirrored.
+    and words that are not English. "The box right of the ball" is mirrored.
     """
     if _NOT_MIRRORED.search(expression):
         return None

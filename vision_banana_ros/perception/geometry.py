@@ -61,8 +61,7 @@ class Intrinsics:
         """The camera for an image resized to width x height: c' = (c + 0.5) s - 0.5.
 
         Resizing keeps the image borders, so that pixel centres move by half a pixel. Scaling c itself, as
-        some ROS nodes do, shifts
-        every ray by (1 - s) / 2 output pixels.
+        some ROS nodes do, shifts every ray by (1 - s) / 2 output pixels.
         """
         sx, sy = width / self.width, height / self.height
         cx, cy = (self.cx + 0.5) * sx - 0.5, (self.cy + 0.5) * sy - 0.5

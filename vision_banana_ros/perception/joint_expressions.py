@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several referring expressions asked in one picture, each in a colour of its own: eight cost one question instead of eight.
 
-Source: arXiv 2604.20329, whose generator answers so. A pixel has one colour, so of two expressions that mean the same thing
-only one gets it.
+Source: arXiv 2604.20329, whose generator answers so. A pixel has one colour, so of two expressions that mean
+the same thing only one gets it.
 """
 
 from collections.abc import Sequence

@@ -2,8 +2,7 @@
 """Hysteresis thresholding of masks: regions without a confident pixel are removed.
 
 As in Canny's edge detector (1986), a low threshold determines the extent of a region, a high one whether it
-is kept. Without it,
-an uncertain generator marks objects that are not there.
+is kept. Without it, an uncertain generator marks objects that are not there.
 """
 
 from dataclasses import replace

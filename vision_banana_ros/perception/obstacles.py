@@ -2,15 +2,13 @@
 """Converts depth to a small point cloud of obstacles: confident, near and not isolated.
 
 A costmap marks a cell for a single point, so an outlier is an obstacle. Four steps remove speckle: a
-confidence threshold, a
-range limit, a voxel grid, and the removal of statistical outliers (Rusu 2008, "Towards 3D point cloud based
-object maps"),
-points whose mean distance to their nearest neighbours is far above that of the cloud.
+confidence threshold, a range limit, a voxel grid, and the removal of statistical outliers (Rusu 2008,
+"Towards 3D point cloud based object maps"), points whose mean distance to their nearest neighbours is far
+above that of the cloud.
 
 The voxel grid and the outlier removal are own loops. Open3D, with which the tests compare them, gives the
-same result, but it
-is not faster (benchmark/obstacles.json), holds Python's global interpreter lock, and adds 300 MB and desktop
-libraries.
+same result, but it is not faster (benchmark/obstacles.json), holds Python's global interpreter lock, and adds
+300 MB and desktop libraries.
 """
 
 from dataclasses import dataclass
@@ -40,8 +38,7 @@ class ObstacleFilter:
         voxel: Edge of a voxel in metres; a voxel yields one point, the mean of its points.
         neighbours: Number of nearest neighbours in the outlier test.
         spread: A point is removed if its mean distance to them exceeds the mean of the cloud by more than
-            this number of standard
-            deviations.
+            this number of standard deviations.
     """
 
     min_confidence: float = 0.5

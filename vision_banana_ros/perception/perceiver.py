@@ -68,16 +68,17 @@ class Looks(Sequence[Any]):
 class Perceiver:
     """Answers questions about frames of any resolution.
 
-    The frame is letterboxed to the generator's resolution and painted once for all questions. The answers are decoded
-    at that resolution, cropped, and resampled as numbers (never as colours) to the output grid: that of the frame
-    ("input") or of the generator ("generator", see `grid`). Depth beyond the range of the training data is +inf.
+    The frame is letterboxed to the generator's resolution and painted once for all questions. The answers are
+    decoded at that resolution, cropped, and resampled as numbers (never as colours) to the output grid: that
+    of the frame ("input") or of the generator ("generator", see `grid`). Depth beyond the range of the
+    training data is +inf.
 
     Args:
         generator: The generator.
         output_size: "input" or "generator".
         passes: Number of passes per question, see `ensemble`.
-        together: Whether referring expressions share a picture, as many as the generator supports. It is faster, but
-            pixels that match two of them are assigned to one only.
+        together: Whether referring expressions share a picture, as many as the generator supports. It is
+            faster, but pixels that match two of them are assigned to one only.
     """
 
     def __init__(
@@ -121,8 +122,8 @@ class Perceiver:
             image: (H, W, 3) uint8 RGB.
             questions: The questions.
             intrinsics: Those of the camera, on the grid of the frame or scaled. If they are missing and
-                `needs_lens`, depth is that of
-                the reference camera in the bundle's manifest, which is right up to a factor.
+                `needs_lens`, depth is that of the reference camera in the bundle's manifest, which is right
+                up to a factor.
 
         Raises:
             InputError: If the image has another shape or type.

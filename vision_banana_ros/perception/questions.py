@@ -22,7 +22,8 @@ class Question:
     """One question about a frame, made by one of the class methods; `instruction` is the prompt.
 
     Attributes:
-        legend: The classes of semantic segmentation, name -> RGB, in class order; the expressions of a joint referring one.
+        legend: The classes of semantic segmentation, name -> RGB, in class order; the expressions of a joint
+            referring one.
         color: RGB of a referring mask, or of the background of instances.
         expression: The referring expression, or the class whose instances are segmented.
     """
@@ -74,7 +75,8 @@ class Question:
     def referring_jointly(cls, colors: Mapping[str, str | Sequence[int]]) -> "Question":
         """The objects of several expressions in one picture, each with its colour and decoded as its own answer.
 
-        colors: expression -> colour. InputError for more than `referring.MAX_EXPRESSIONS`, and for colours too near.
+        colors: expression -> colour. InputError for more than `referring.MAX_EXPRESSIONS`, and for colours
+        too near.
         """
         parsed = {text: parse_color(color) for text, color in colors.items()}
         return cls("referring", referring.instruction_many(parsed), legend=parsed)

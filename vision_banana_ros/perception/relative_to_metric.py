@@ -2,12 +2,9 @@
 """Converts relative depth to metres, by range measurements at the time of the frame.
 
 1 / d (or d itself, depending on the profile) is scale * v + shift for the grey v of one picture, and both
-numbers differ in every
-picture. Every frame is therefore fitted again, and a frame whose measurements do not determine both numbers
-gets no metric
-depth, because a plausible wrong map is worse than none. For the same reason there is no extrapolation: greys
-outside the range
-of the inliers have no metric depth.
+numbers differ in every picture. Every frame is therefore fitted again, and a frame whose measurements do not
+determine both numbers gets no metric depth, because a plausible wrong map is worse than none. For the same
+reason there is no extrapolation: greys outside the range of the inliers have no metric depth.
 """
 
 from dataclasses import dataclass
@@ -56,8 +53,8 @@ def fit_ranges(
     """Fits relative depth, (H, W), to `points`, (N, 3) metres in the optical frame.
 
     kind: One of `profiles_relative.KINDS`. believed_m: Minimum and maximum plausible depth. InputError if too
-    few points are on
-    smooth surfaces, if they all have the same depth, or if too few agree, as for inverted depth.
+    few points are on smooth surfaces, if they all have the same depth, or if too few agree, as for inverted
+    depth.
     """
     rows, columns, measured = on_image(points, depth_relative, intrinsics)
     with np.errstate(invalid="ignore"):

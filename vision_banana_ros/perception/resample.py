@@ -2,12 +2,10 @@
 """Resamples answers from the generator's grid to another one, as numbers and never as colours.
 
 No depth, normal or label may be created between surfaces. A value is interpolated only if the 2x2 values
-around a pixel belong to
-one surface. Otherwise the pixel takes the one whose colour in the generator's image is most similar to the
-colour of the pixel,
-so that edges follow the full-resolution image (joint bilateral upsampling, Kopf 2007, reduced to the best of
-four). One `Guide`
-per frame makes this choice for all answers, so that the edges of depth, labels and masks coincide.
+around a pixel belong to one surface. Otherwise the pixel takes the one whose colour in the generator's image
+is most similar to the colour of the pixel, so that edges follow the full-resolution image (joint bilateral
+upsampling, Kopf 2007, reduced to the best of four). One `Guide` per frame makes this choice for all answers,
+so that the edges of depth, labels and masks coincide.
 
 Grids are aligned by their borders: output pixel j is at (j + 0.5) n_in / n_out - 0.5.
 """

@@ -2,12 +2,10 @@
 """Temporal filter against flicker of depth: a confidence-weighted exponential average per pixel.
 
 Depth of a static scene flickers, because each frame is processed on its own. If the new depth of a pixel
-agrees with the filtered
-one within `GATE`, both are averaged, weighted by confidence. Otherwise the object has moved, and the new
-depth is used. Moving
-edges are therefore not smeared, invalid pixels stay invalid, and all values lie between measured ones. The
-delay of a slowly
-approaching surface is less than `GATE` of its distance.
+agrees with the filtered one within `GATE`, both are averaged, weighted by confidence. Otherwise the object
+has moved, and the new depth is used. Moving edges are therefore not smeared, invalid pixels stay invalid, and
+all values lie between measured ones. The delay of a slowly approaching surface is less than `GATE` of its
+distance.
 """
 
 import numpy as np
@@ -24,8 +22,7 @@ class SteadyDepth:
 
     Args:
         memory: Length of the filter in frames: the maximum accumulated weight of the past, in frames of
-            confidence 1. A new frame
-            then has the weight 1 / (memory + 1).
+            confidence 1. A new frame then has the weight 1 / (memory + 1).
     """
 
     def __init__(self, memory: float = 4.0):

@@ -2,9 +2,8 @@
 """A reasoning model behind an OpenAI-compatible API (POST URL/chat/completions).
 
 Only the standard library is used. The server is asked for JSON with a given schema (`response_format`), and
-any other reply is
-rejected: only one short line or one boolean of it is used. Nothing is logged. The key is read from the
-environment only.
+any other reply is rejected: only one short line or one boolean of it is used. Nothing is logged. The key is
+read from the environment only.
 """
 
 import base64
@@ -51,8 +50,7 @@ class ChatCompletions:
     """A Rewriter. Each call returns or raises within `timeout_s` seconds, whatever the server does.
 
     url: The base URL including the version: "http://localhost:8080/v1". It must be https or localhost,
-    because pictures and a key are
-    sent; `allow_http` lifts that, for a server in the robot's own network.
+    because pictures and a key are sent; `allow_http` lifts that, for a server in the robot's own network.
     """
 
     def __init__(self, url: str, model: str, timeout_s: float = 10.0, allow_http: bool = False):

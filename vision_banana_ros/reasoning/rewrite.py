@@ -2,8 +2,7 @@
 """The interface of reasoning models.
 
 A generator finds "the red mug on the table". It does not know what "what I could drink from" means, and it
-was hardly trained to
-return an empty mask. The paper (arXiv 2604.20329) uses a language model for both.
+was hardly trained to return an empty mask. The paper (arXiv 2604.20329) uses a language model for both.
 """
 
 from typing import Protocol

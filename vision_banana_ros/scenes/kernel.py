@@ -4,11 +4,12 @@
 
 Every compiled function of the scenes, in one file so that Numba's cache can never be half stale.
 
-A primitive is a unit shape seen through an affine map: its row in `prims` holds the 3x4 matrix that takes world
-points into the shape's own space. A ray keeps its parameter t through an affine map, and a camera ray
+A primitive is a unit shape seen through an affine map: its row in `prims` holds the 3x4 matrix that takes
+world points into the shape's own space. A ray keeps its parameter t through an affine map, and a camera ray
 (x, y, 1) in the optical frame makes t the depth along the optical axis, so t *is* the truth that is stored.
 
-All functions are scalar and allocate nothing: the CPU loops below and the CUDA kernels of `cuda.py` call the same ones.
+All functions are scalar and allocate nothing: the CPU loops below and the CUDA kernels of `cuda.py` call the
+same ones.
 """
 
 import math
@@ -471,8 +472,8 @@ def corner_shade(air, x, y, z, nx, ny, nz):
 def lit_surface(prims, groups, lights, air, casters, rows, p, ox, oy, oz, dx, dy, dz, t, pixel, j1, j2):
     """Light sent back by an opaque surface: (r, g, b).
 
-    d need not have length 1. The casters of light k stand in row `rows` + k; with rows < 0 they are all that cast
-    shadows. j1, j2 jitter the lights.
+    d need not have length 1. The casters of light k stand in row `rows` + k; with rows < 0 they are all that
+    cast shadows. j1, j2 jitter the lights.
     """
     nx, ny, nz, lx, ly, lz, face = surface_at(prims, p, ox, oy, oz, dx, dy, dz, t)
     length = math.sqrt(dx * dx + dy * dy + dz * dz)

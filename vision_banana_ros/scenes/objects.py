@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The objects: each function builds one from solids, in sizes that such things really have (metres).
 
-Frame of a thing: x to its right, y to its back, z up, origin on the floor under its middle; it looks along -y.
+Frame of a thing: x to its right, y to its back, z up, origin on the floor under its middle; it looks along
+-y.
 """
 
 from math import cos, pi, sin

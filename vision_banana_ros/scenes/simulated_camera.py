@@ -20,8 +20,8 @@ TURN = radians(14.0)
 class SimulatedCamera:
     """A camera that sways through one world; the same seed and time give the same picture.
 
-    :param rate_hz: pictures a second; times that round to one frame share its sensor noise.
-    :param kind: of the world, as `make_world` has it.
+    :param rate_hz: pictures a second; times that round to one frame share its sensor noise. :param kind: of
+    the world, as `make_world` has it.
     """
 
     def __init__(self, seed: int, width: int, height: int, rate_hz: float, kind: str = "room"):

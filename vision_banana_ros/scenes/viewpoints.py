@@ -75,9 +75,9 @@ def close_look(world: World, rng: np.random.Generator, chances: np.ndarray, top:
 def sample_camera(world: World, rng: np.random.Generator, width: int, height: int, edition: int = 2) -> Camera:
     """A camera in a free place of the world: the most interesting of a few drawn.
 
-    Height 0.1-2.5 m, pitch -20 to +60 degrees (down positive), roll up to 10 degrees either way, horizontal field of
-    view 35-110 degrees; most are level, 50-90 degrees wide, and two in five are as low as a small robot's. A third
-    look at one thing from near by, and all turn to rare things more often than to others.
+    Height 0.1-2.5 m, pitch -20 to +60 degrees (down positive), roll up to 10 degrees either way, horizontal
+    field of view 35-110 degrees; most are level, 50-90 degrees wide, and two in five are as low as a small
+    robot's. A third look at one thing from near by, and all turn to rare things more often than to others.
 
     :param edition: 1 for the cameras of 0.1, fewer of them low, and 45-110 degrees wide.
     """

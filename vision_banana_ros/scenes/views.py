@@ -16,10 +16,10 @@ from vision_banana_ros.scenes.solids import SKY, World, WorldObject
 class View:
     """A picture and its truth, all (H, W).
 
-    image: uint8 RGB. depth_m: float32 metres along the optical axis, +inf on the sky. normals: float32 (H, W, 3) unit,
-    +x right, +y up, +z to the viewer, NaN on the sky. labels: uint8 index into `CLASSES`, 255 on things of no class
-    (furnished scenes alone have some). instances: uint16, 0 where
-    nothing countable is. Glass and mirrors count with their own surface.
+    image: uint8 RGB. depth_m: float32 metres along the optical axis, +inf on the sky. normals: float32 (H, W,
+    3) unit, +x right, +y up, +z to the viewer, NaN on the sky. labels: uint8 index into `CLASSES`, 255 on
+    things of no class (furnished scenes alone have some). instances: uint16, 0 where nothing countable is.
+    Glass and mirrors count with their own surface.
     """
 
     image: np.ndarray
@@ -46,9 +46,9 @@ def render(
 ) -> View:
     """What the camera sees.
 
-    :param rng: draws the effects of lens, sensor and compression; a seed will do.
-    :param effects: False for the plain picture, an `Effects` for chosen ones.
-    :param device: "cuda" casts the rays on an NVIDIA GPU, by the same functions; furnished worlds are drawn by OpenGL there.
+    :param rng: draws the effects of lens, sensor and compression; a seed will do. :param effects: False for
+    the plain picture, an `Effects` for chosen ones. :param device: "cuda" casts the rays on an NVIDIA GPU, by
+    the same functions; furnished worlds are drawn by OpenGL there.
     """
     rng = np.random.default_rng(rng)
     if world.caster is not None:

@@ -25,15 +25,12 @@ def nearest(
     """Finds the nearest palette colour of each pixel.
 
     With d1 and d2 the RGB distances (0-255) to the nearest and second-nearest colour, the confidence is 1 -
-    d1 / min(d2,
-    max_distance): 1 on the colour, 0 half way to another colour, and 0 from `max_distance` on. Only the first
-    `classes` colours
-    have an index: pixels of the others are 255, with their confidence.
+    d1 / min(d2, max_distance): 1 on the colour, 0 half way to another colour, and 0 from `max_distance` on.
+    Only the first `classes` colours have an index: pixels of the others are 255, with their confidence.
 
     Returns:
         The index (H, W) uint8 and the confidence (H, W) float32. Below `min_confidence`, and for NaN colours,
-        the index is 255 and
-        the confidence 0.
+        the index is 255 and the confidence 0.
     """
     index, confidence = _nearest(
         colors.reshape(3, -1),

@@ -2,10 +2,9 @@
 """Metric depth encoded along the edges of the RGB cube.
 
 Depth d (metres along the Z axis of the camera) is mapped to f = 1 - (1 + d / 10)^-2, and f to a path along
-seven edges of the
-cube, one seventh of f per edge: black (0 m), red, yellow, green, cyan, blue, magenta, white (infinity).
-Source: "Image
-Generators are Generalist Vision Learners", arXiv 2604.20329 (lambda = -3, c = 10/3).
+seven edges of the cube, one seventh of f per edge: black (0 m), red, yellow, green, cyan, blue, magenta,
+white (infinity). Source: "Image Generators are Generalist Vision Learners", arXiv 2604.20329 (lambda = -3, c
+= 10/3).
 
 For training, the same f can be encoded in the colour maps plasma, inferno, viridis or grey, if the prompt
 names the map.
@@ -99,8 +98,7 @@ def encode(depth_m: ArrayLike, colormap: str = "cube") -> NDArray[np.float32]:
     """Encodes depth as colours.
 
     0 becomes the first colour of the map (black), +inf the last one (white). NaN (no measurement) becomes the
-    colour in
-    `UNREADABLE`, which decodes to NaN.
+    colour in `UNREADABLE`, which decodes to NaN.
 
     Args:
         depth_m: (H, W) float, metres along Z.

@@ -5,8 +5,7 @@ Source: arXiv 2604.20329, appendix A. Details that it leaves open:
 
 - Seeds are processed in raster order, and instances are numbered by their first pixel in that order.
 - "16-connected" means the 8 neighbours and the 8 knight's moves, the 16 nearest directions of a square grid.
-  They let a region
-  cross a gap of one pixel, which painted regions have.
+  They let a region cross a gap of one pixel, which painted regions have.
 - Erosion treats pixels outside of the image as part of the region, because a cut-off object is not thin
   there.
 - Merging considers all pairs of regions from the previous step, transitively, so that the order does not
@@ -53,8 +52,7 @@ class Answer:
     Attributes:
         labels: (H, W) uint16, 1 to the number of instances; 0 background.
         confidence: (H, W) float32, 1 - d / (2 tau) with the distance d to the background or to the mean
-            colour of the region; 0
-            for pixels that are neither background nor in a region that was kept.
+            colour of the region; 0 for pixels that are neither background nor in a region that was kept.
     """
 
     labels: NDArray[np.uint16]

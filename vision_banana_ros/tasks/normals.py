@@ -2,8 +2,7 @@
 """Surface normals encoded as colours.
 
 The right-handed camera frame of the paper: +x right, +y up, +z out of the image towards the viewer. R = (1 -
-x) / 2, G = (1 + y)
-/ 2, B = (1 + z) / 2 (arXiv 2604.20329; note the minus on x).
+x) / 2, G = (1 + y) / 2, B = (1 + z) / 2 (arXiv 2604.20329; note the minus on x).
 """
 
 from collections.abc import Mapping
@@ -69,8 +68,7 @@ def decode(rgb: ArrayLike, max_length_error: float = MAX_LENGTH_ERROR) -> Answer
     """Decodes normals from colours.
 
     Vectors are normalised; the deviation of their length from 1 determines the confidence. From
-    `max_length_error` on, and for NaN
-    colours, the vector is NaN and the confidence 0.
+    `max_length_error` on, and for NaN colours, the vector is NaN and the confidence 0.
 
     Args:
         rgb: (H, W, 3) uint8, or float in [0, 1].

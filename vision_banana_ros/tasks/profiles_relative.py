@@ -7,8 +7,7 @@ Two encodings exist, by what the grey value v (0-1) is linear in:
 - "affine": v = a d + b, near is dark (Marigold, arXiv 2312.02145).
 
 a and b are unknown and differ in every image. Metric depth is only available after `align` has estimated them
-from range
-measurements.
+from range measurements.
 """
 
 from dataclasses import dataclass
@@ -43,8 +42,7 @@ class Answer:
 
     Attributes:
         depth_relative: (H, W) float32, non-negative and increasing with distance; 1 / v for inverse grey
-            (+inf where it is black),
-            v for affine grey; NaN invalid.
+            (+inf where it is black), v for affine grey; NaN invalid.
         confidence: (H, W) float32, 1 for a grey, falling to 0 at `MAX_DISTANCE` from any grey; 0 where
             depth_relative is NaN.
     """

@@ -37,8 +37,7 @@ class Answer:
     Attributes:
         mask: (H, W) bool.
         confidence: (H, W) float32, confidence of the pixel's value: 1 - d1 / d2 with the distances to the
-            nearer and the farther of
-            colour and background; 0 where it is similar to neither.
+            nearer and the farther of colour and background; 0 where it is similar to neither.
     """
 
     mask: NDArray[np.bool_]

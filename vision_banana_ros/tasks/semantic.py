@@ -2,8 +2,7 @@
 """Semantic segmentation: a pixel gets the class whose colour in the legend is nearest.
 
 Source: arXiv 2604.20329, where every pixel has a class. Here a pixel is unlabelled (255) if it is nearest to
-the background
-colour (black, unless a class is black), or if the two nearest colours are almost equally near.
+the background colour (black, unless a class is black), or if the two nearest colours are almost equally near.
 """
 
 from collections.abc import Mapping
@@ -84,7 +83,8 @@ def encode(labels: ArrayLike, legend: Mapping[str, ColorLike], unlabelled: Color
         (H, W, 3) float32 RGB in [0, 1].
 
     Raises:
-        InputError: For a label that is not in the legend, and for unlabelled pixels if a class has the colour `unlabelled`.
+        InputError: For a label that is not in the legend, and for unlabelled pixels if a class has the colour
+            `unlabelled`.
     """
     parsed = parse_legend(legend)
     classes = read_labels(labels, "Labels")

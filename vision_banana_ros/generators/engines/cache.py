@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Engines on disk: `<key>.engine` and, written last, `<key>.json`, which says what the engine was built of.
 
-An engine is code that the GPU's driver will run, so nothing here is believed: the folder must belong to this user alone,
-the sidecar must say what the recipe says, and the bytes that are handed out are the bytes whose checksum was compared.
-`<key>.build` is held locked by whoever builds and tells the others how far that is.
+An engine is code that the GPU's driver will run, so nothing here is believed: the folder must belong to this
+user alone, the sidecar must say what the recipe says, and the bytes that are handed out are the bytes whose
+checksum was compared. `<key>.build` is held locked by whoever builds and tells the others how far that is.
 """
 
 import contextlib

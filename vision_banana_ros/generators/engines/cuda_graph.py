@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Engines that run one after the other on the GPU, as one CUDA graph between one copy in and one copy out.
 
-What one engine makes and a later one reads stays on the device. The host's side of the copies exists twice, so that a frame
-can be handed over while the one before is still being answered: `submit` waits for nothing but the frame before that.
+What one engine makes and a later one reads stays on the device. The host's side of the copies exists twice,
+so that a frame can be handed over while the one before is still being answered: `submit` waits for nothing
+but the frame before that.
 """
 
 import math
@@ -289,7 +290,8 @@ class Chain:
     """Engines run in order on one stream. Not thread-safe.
 
     decoders: engines by task that read single pictures of the last engine's output `rgb`, (N, H, W, 3).
-    Raises CudaError or EngineError where the GPU or TensorRT fails; the chain is of no use afterwards but to be closed.
+    Raises CudaError or EngineError where the GPU or TensorRT fails; the chain is of no use afterwards but to
+    be closed.
     """
 
     def __init__(self, stream: Stream, engines: Sequence[Engine], decoders: Mapping[str, Engine] | None = None) -> None:
@@ -302,7 +304,8 @@ class Chain:
     def submit(self, arrays: Mapping[str, np.ndarray], questions: int, tasks: Sequence[str | None] = ()) -> Ticket:
         """Hand over the inputs by name; for each number and kind of questions the first call takes longer.
 
-        tasks: for each question whose decoder reads its picture; None, or no tasks at all, hands out the pictures as `rgb`.
+        tasks: for each question whose decoder reads its picture; None, or no tasks at all, hands out the
+        pictures as `rgb`.
         """
         shapes = {name: array.shape for name, array in arrays.items()}
         key = (questions, tuple(tasks), *sorted(shapes.items()))

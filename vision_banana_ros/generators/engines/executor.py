@@ -23,8 +23,8 @@ MOST = QUESTIONS[-1]
 class EngineExecutor:
     """Runs a bundle's engines on the first GPU. One thread owns it.
 
-    Nothing is built here: InputError (EngineMissing, EngineRefused) where an engine is not ready, or there is no library, no
-    GPU or too little memory on it. While it serves, ExecutorLost.
+    Nothing is built here: InputError (EngineMissing, EngineRefused) where an engine is not ready, or there is
+    no library, no GPU or too little memory on it. While it serves, ExecutorLost.
     """
 
     any_size = False
@@ -79,8 +79,9 @@ class EngineExecutor:
     ) -> list[list[np.ndarray]]:
         """As `answer`, but decoded on the GPU, so that numbers leave it instead of pictures.
 
-        asked: for each question its task and what `device_decode.decode_inputs` gives for it. Returns for each question
-        what `decode.OUTPUTS` names, or the picture alone where the task is not one of `decodes` or its legend is too long.
+        asked: for each question its task and what `device_decode.decode_inputs` gives for it. Returns for
+        each question what `decode.OUTPUTS` names, or the picture alone where the task is not one of `decodes`
+        or its legend is too long.
         """
         answers: list[list[np.ndarray]] = []
         with self._serving():

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """TensorRT 10 and 11 and TensorRT-RTX through one code path: a graph in, the bytes of an engine out.
 
-Networks are strongly typed: what precision a layer computes in is written in the graph. TensorRT 11 knows nothing else, 10
-has to be asked for it. No precision flag, calibrator or layer precision is ever set.
+Networks are strongly typed: what precision a layer computes in is written in the graph. TensorRT 11 knows
+nothing else, 10 has to be asked for it. No precision flag, calibrator or layer precision is ever set.
 """
 
 import importlib
@@ -105,9 +105,10 @@ def compile_graph(
 ) -> Any:
     """Build an engine of an ONNX file; returns a buffer of bytes. Takes seconds to an hour.
 
-    sizes: at least, mostly and at most, of each dimension that the graph leaves open, by its name. flags: of the builder, see
-    `options`. capability: of the GPU to build for ("7.5") where TensorRT-RTX has to be told, else empty. progress: called with
-    0..1 from TensorRT's threads. InputError where the graph or the machine cannot.
+    sizes: at least, mostly and at most, of each dimension that the graph leaves open, by its name. flags: of
+    the builder, see `options`. capability: of the GPU to build for ("7.5") where TensorRT-RTX has to be told,
+    else empty. progress: called with 0..1 from TensorRT's threads. InputError where the graph or the machine
+    cannot.
     """
     trt, messages = library.trt, log(library.trt)
     try:

@@ -55,7 +55,8 @@ def fastest(bundle: Bundle, loads: Mapping[str, Callable[[], "Executor"]]) -> tu
 
     Args:
         bundle: The open bundle.
-        loads: Functions that load an executor, by precision; the first one is the default if none can be measured.
+        loads: Functions that load an executor, by precision; the first one is the default if none can be
+            measured.
 
     Returns:
         The precision, and a sentence with the measurements.

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """ONNX Runtime: on the CPU the executor that is always there, and on a GPU where its GPU build is installed.
 
-Options: where, "cpu", "cuda" or "tensorrt" (the best that there is); and in what, "fp32" or "int8": on a CPU the one that costs
-less, measured (`measured`), if the bundle has int8 graphs (they are exported only where they answer as well). Of a bundle without
-stored answers int8 is taken on a CPU that has instructions for it.
+Options: where, "cpu", "cuda" or "tensorrt" (the best that there is); and in what, "fp32" or "int8": on a CPU
+the one that costs less, measured (`measured`), if the bundle has int8 graphs (they are exported only where
+they answer as well). Of a bundle without stored answers int8 is taken on a CPU that has instructions for it.
 """
 
 import os

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """torch: the network itself, with the weights of the bundle's graphs. Needs torch, diffusers and onnx.
 
-Options: "eager", "compiled" (torch.compile) or "graph" (one CUDA graph over encoding and answering); "fp32", "fp16" or "bf16".
-What paints, from the last normalising on, is always fp32: bf16 has two steps for each 8-bit colour near white.
+Options: "eager", "compiled" (torch.compile) or "graph" (one CUDA graph over encoding and answering); "fp32",
+"fp16" or "bf16". What paints, from the last normalising on, is always fp32: bf16 has two steps for each 8-bit
+colour near white.
 """
 
 import importlib.util

@@ -2,10 +2,8 @@
 """Ends the process if the ROS thread hangs, so that its supervisor can restart it.
 
 Occasionally, after a camera process was killed, that thread hangs inside the middleware while holding
-Python's global
-interpreter lock: no signal is handled and no other Python thread runs. Only a thread that needs no Python can
-end the
-process: that of faulthandler.
+Python's global interpreter lock: no signal is handled and no other Python thread runs. Only a thread that
+needs no Python can end the process: that of faulthandler.
 """
 
 import faulthandler

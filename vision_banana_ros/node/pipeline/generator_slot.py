@@ -2,8 +2,8 @@
 """The loaded generator and the current inference configuration.
 
 Everything here belongs to the executor thread of ROS. Only slow operations, loading a generator and encoding
-prompts, run
-on the worker thread, which alone may use the generator; their results are handed back to the executor thread.
+prompts, run on the worker thread, which alone may use the generator; their results are handed back to the
+executor thread.
 """
 
 from collections.abc import Callable, Sequence

@@ -20,8 +20,7 @@ class Asking:
 
     Attributes:
         questions: The questions by task, for the tasks that the generator supports. If its depth is relative,
-            the task is
-            depth_relative, and depth is only included if range measurements can make it metric.
+            the task is depth_relative, and depth is only included if range measurements can make it metric.
     """
 
     generator: Generator

@@ -51,8 +51,7 @@ class Schedule:
         """The groups to compute for a frame, among those with subscribers, the highest priority first.
 
         Groups that are due but exceed the budget are skipped, those with the lowest priority first, and stay
-        due. The first group
-        is always computed, because a frame without outputs is of no use.
+        due. The first group is always computed, because a frame without outputs is of no use.
         """
         if stamp_ns < self._last_ns:
             self._due_ns.clear()  # time has jumped back
@@ -83,7 +82,8 @@ class Schedule:
     def expected_s(self, groups: Collection[str]) -> float:
         """A lower bound of the processing time of a frame with these groups, in seconds.
 
-        It is the longest recent measurement of a subset of the groups; 0 if there is none, so that they are tried.
+        It is the longest recent measurement of a subset of the groups; 0 if there is none, so that they are
+        tried.
         """
         now, wanted = time.monotonic(), frozenset(groups)
         return max((s for known, (s, when) in self._took.items() if known <= wanted and now - when < MEASURED_FOR_S), default=0.0)

@@ -19,10 +19,8 @@ def carry_large_images() -> None:
     Call it before rclpy.init.
 
     The default segment has 512 KiB: of 640x480 colour images published at 10 Hz, a best-effort subscriber
-    received 8 of 50, and
-    all of them with the larger segment; that of the sender matters. Custom profiles of the user are not
-    changed, and other
-    middleware ignores the variable.
+    received 8 of 50, and all of them with the larger segment; that of the sender matters. Custom profiles of
+    the user are not changed, and other middleware ignores the variable.
     """
     profiles = find_shared(PROFILES)
     if profiles is not None and not any(os.environ.get(name) for name in VARIABLES):

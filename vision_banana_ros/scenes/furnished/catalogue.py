@@ -53,7 +53,8 @@ def held_out(model_id: str) -> bool:
 
     The first 8 bytes of its id's SHA-256, as a share, below 0.15.
 
-    The id is the catalogue's name of the model, such as "Scopia#bed1"; it does not change with order or version.
+    The id is the catalogue's name of the model, such as "Scopia#bed1"; it does not change with order or
+    version.
     """
     return int.from_bytes(sha256(model_id.encode()).digest()[:8], "big") / 2**64 < HELD_OUT
 

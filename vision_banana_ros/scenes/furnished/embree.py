@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Casts rays into triangles with Embree, on the CPU.
 
-By `embreex`: a wheel of 14 MB that needs NumPy alone, where Open3D's RaycastingScene (the same Embree) brings 105 MB,
-system libraries and a plotting stack. It casts 0.65 microseconds a camera ray into 300,000 triangles, one thread, and
-one process a core is how training draws its views anyway.
+By `embreex`: a wheel of 14 MB that needs NumPy alone, where Open3D's RaycastingScene (the same Embree) brings
+105 MB, system libraries and a plotting stack. It casts 0.65 microseconds a camera ray into 300,000 triangles,
+one thread, and one process a core is how training draws its views anyway.
 """
 
 from functools import cached_property
@@ -74,8 +74,8 @@ class EmbreeCaster:
     ) -> np.ndarray:  # fmt: skip
         """The triangle that each ray meets first in one of the two scenes, -1 for none.
 
-        :param reach: how far along its direction, in lengths of it, a ray goes (float32).
-        :param query: "OCCLUDED" asks only whether anything is met, and finds any of it.
+        :param reach: how far along its direction, in lengths of it, a ray goes (float32). :param query:
+        "OCCLUDED" asks only whether anything is met, and finds any of it.
         """
         if self.scenes[scene] is None or not len(starts):
             return np.full(len(starts), -1, np.int32)
@@ -97,8 +97,8 @@ class EmbreeCaster:
         """Traces rays through glass.
 
         Returns:
-            The first surface of each ray and the last one behind glass, each with its depth; the transmission of the glass (N, 3)
-            and the light that it adds (N, 3).
+            The first surface of each ray and the last one behind glass, each with its depth; the transmission
+            of the glass (N, 3) and the light that it adds (N, 3).
         """
         origin = eye[shading.ORIGIN : shading.ORIGIN + 3]
         starts = np.broadcast_to(origin.astype(np.float32), dirs.shape).copy()

@@ -34,10 +34,11 @@ Say = Callable[[str], None]
 def fetch(source: str | None = None, target: Path | None = None, say: Say = lambda text: None) -> Library:
     """Fills the cache folder with every model's arrays and an index.
 
-    :param source: a folder with the .deb files or the catalogues (.sh3f, sweethome3d.jar), or the http address of a Debian
+    :param source: a folder with the .deb files or the catalogues (.sh3f, sweethome3d.jar), or the http
+    address of a Debian
         mirror; None asks apt, which knows the machine's own mirror and checks its signatures.
-    :param target: the cache folder; `library.default_folder()` by default. What it holds is replaced once all is converted.
-    :raises InputError: where nothing can be had or read; the sentence says what to do.
+    :param target: the cache folder; `library.default_folder()` by default. What it holds is replaced once all
+    is converted. :raises InputError: where nothing can be had or read; the sentence says what to do.
     """
     target = target or default_folder()
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws furnished worlds by OpenGL through EGL: on a GPU without a display, thousands of pictures a second.
 
-The truth (depth, normals, labels, instances) is Embree's but for pixels that an edge cuts: the same triangles, the same
-smooth normals, the same holes in textures. Light is simpler: shadows come from maps drawn once a world, and corners are
-not darkened. Needs `moderngl` and OpenGL 4.3; Mesa's software renderer will do, to try it out.
+The truth (depth, normals, labels, instances) is Embree's but for pixels that an edge cuts: the same
+triangles, the same smooth normals, the same holes in textures. Light is simpler: shadows come from maps drawn
+once a world, and corners are not darkened. Needs `moderngl` and OpenGL 4.3; Mesa's software renderer will do,
+to try it out.
 """
 
 from functools import cache

@@ -178,8 +178,8 @@ class Shape:
     def piece(self, class_name: str, noun: str = "", look: Paint | None = None, material: str = "", back: bool = False) -> Piece:
         """The finished thing, its origin on the floor under the middle of its box.
 
-        :param look: what names its colour; its first paint if None.
-        :param back: keep y = 0, its back, as the origin: for what is fixed to walls.
+        :param look: what names its colour; its first paint if None. :param back: keep y = 0, its back, as the
+        origin: for what is fixed to walls.
         """
         quads, uv, paint = np.concatenate(self.quads), np.concatenate(self.uvs), np.concatenate(self.materials)
         low, high = quads.min((0, 1)), quads.max((0, 1))

@@ -48,10 +48,10 @@ AGREE = 0.5
 class Model:
     """A model's arrays.
 
-    points (V, 3) float32 metres; faces (T, 3) int32; shade (T, 3, 3) int16, corner normals times UNIT; uv (T, 3, 2)
-    float32; material (T,) int16; materials (M, MATERIAL_COLUMNS) float32; texels (N, 4) uint8 sRGB and alpha, every
-    texture with its mip levels behind it; textures (K, 3) int32: first texel, log2 width, log2 height; supports
-    (S, SUPPORT_COLUMNS) float32: level rectangles inside its box that things can stand on.
+    points (V, 3) float32 metres; faces (T, 3) int32; shade (T, 3, 3) int16, corner normals times UNIT; uv (T,
+    3, 2) float32; material (T,) int16; materials (M, MATERIAL_COLUMNS) float32; texels (N, 4) uint8 sRGB and
+    alpha, every texture with its mip levels behind it; textures (K, 3) int32: first texel, log2 width, log2
+    height; supports (S, SUPPORT_COLUMNS) float32: level rectangles inside its box that things can stand on.
     """
 
     points: np.ndarray

@@ -83,8 +83,8 @@ def read_mesh(archive: zipfile.ZipFile, path: str) -> Mesh:
 def parse_obj(text: str, text_of: Callable[[str], str], find: Callable[[str], str]) -> Mesh:
     """Every face as triangles.
 
-    :param text_of: gives the text of an MTL by its name in the OBJ, "" where it is missing.
-    :param find: gives the path of a texture by its name in the MTL, "" where it is missing.
+    :param text_of: gives the text of an MTL by its name in the OBJ, "" where it is missing. :param find:
+    gives the path of a texture by its name in the MTL, "" where it is missing.
     """
     points: list[str] = []
     uvs: list[str] = ["0 0"]

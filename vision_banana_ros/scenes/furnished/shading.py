@@ -4,11 +4,13 @@
 
 Every compiled function of the furnished scenes' renderer.
 
-A camera's ray is o + t d with d of length 1 along the optical axis, so t is the depth Z. Casters only say *which*
-triangle a ray meets; t comes from the triangle's plane in double precision here, and is as exact as the model.
+A camera's ray is o + t d with d of length 1 along the optical axis, so t is the depth Z. Casters only say
+*which* triangle a ray meets; t comes from the triangle's plane in double precision here, and is as exact as
+the model.
 
-Normals are interpolated between corners that meet at less than a crease's angle: facets are an accident of tessellation,
-and light, which is all that a camera sees, falls on the smooth surface. They always face the camera.
+Normals are interpolated between corners that meet at less than a crease's angle: facets are an accident of
+tessellation, and light, which is all that a camera sees, falls on the smooth surface. They always face the
+camera.
 """
 
 import math
@@ -41,10 +43,10 @@ jit = njit(**OPTIONS)
 class Soup(NamedTuple):
     """All triangles of a world.
 
-    corners (T, 3, 3) float32 in the world; shade (T, 3, 3) int16, corner normals times `models.UNIT`
-    or zeros, where the triangle's own serves; uv (T, 3, 2) float32;
-    material, owner (T,) int32; materials, texels, textures as in `models.Model`; label (N,) uint8 and instance (N,)
-    uint16 of each owner. The first `solid` triangles are opaque, the others cut out by a texture's alpha or, last, glass.
+    corners (T, 3, 3) float32 in the world; shade (T, 3, 3) int16, corner normals times `models.UNIT` or
+    zeros, where the triangle's own serves; uv (T, 3, 2) float32; material, owner (T,) int32; materials,
+    texels, textures as in `models.Model`; label (N,) uint8 and instance (N,) uint16 of each owner. The first
+    `solid` triangles are opaque, the others cut out by a texture's alpha or, last, glass.
     """
 
     corners: np.ndarray

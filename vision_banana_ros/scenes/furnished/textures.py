@@ -3,8 +3,8 @@
 
 Variation at every scale, dirt, wear, and patterns.
 
-Real surfaces have spectra near 1/f; every painter mixes periodic noise fields of such spectra into what it draws. All
-pictures repeat seamlessly, are `SIDE` pixels wide and high, and hold display values (sRGB), 0-1.
+Real surfaces have spectra near 1/f; every painter mixes periodic noise fields of such spectra into what it
+draws. All pictures repeat seamlessly, are `SIDE` pixels wide and high, and hold display values (sRGB), 0-1.
 """
 
 import math
@@ -57,7 +57,8 @@ def small_texels(kind: str, number: int) -> tuple[np.ndarray, int, int]:
 def levels(picture: np.ndarray) -> tuple[np.ndarray, int, int]:
     """Texels with their mip levels, log2 width, log2 height.
 
-    Averages gamma-encoded values, unlike `models.mips`: ten times faster, and these surfaces have little contrast.
+    Averages gamma-encoded values, unlike `models.mips`: ten times faster, and these surfaces have little
+    contrast.
     """
     log = picture.shape[0].bit_length() - 1
     found = [picture]

@@ -3,8 +3,8 @@
 
 "make the ball green", "remove the chair", "paint the floor in wood".
 
-An edit is made in the world, not in the picture. Both worlds rendered by the same camera with the same seed give a pair
-that differs in the edit alone, shadows and reflections included.
+An edit is made in the world, not in the picture. Both worlds rendered by the same camera with the same seed
+give a pair that differs in the edit alone, shadows and reflections included.
 """
 
 from collections.abc import Callable

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Words for what can be seen: "the red ball left of the box", with the pixels that they mean.
 
-Every phrase is judged against everything that can be seen, with three verdicts: it fits, it does not, or one may argue
-(two things nearly equally big, nearly side by side). A phrase is spoken only where it fits exactly what it means and
-nobody may argue.
+Every phrase is judged against everything that can be seen, with three verdicts: it fits, it does not, or one
+may argue (two things nearly equally big, nearly side by side). A phrase is spoken only where it fits exactly
+what it means and nobody may argue.
 """
 
 from collections.abc import Callable, Iterable

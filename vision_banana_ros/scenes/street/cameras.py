@@ -14,7 +14,8 @@ from vision_banana_ros.scenes.viewpoints import glance
 def worth(depth: np.ndarray, people: bool) -> float:
     """A score of a camera position.
 
-    Negative if an object is right in front of the lens or nothing is visible; highest with near and far objects and people.
+    Negative if an object is right in front of the lens or nothing is visible; highest with near and far
+    objects and people.
     """
     seen = np.isfinite(depth)
     if seen.mean() < 0.3 or depth.min() < 0.25:
@@ -28,8 +29,8 @@ def worth(depth: np.ndarray, people: bool) -> float:
 def sample_street_camera(world: StreetWorld, rng: np.random.Generator, width: int, height: int) -> Camera:
     """A camera at one of the world's stands.
 
-    Half of them look along the road from 1.2-1.8 m (some lorries: 2.6 m) through a lens of 35-90 degrees, level but for a
-    few; a third are robots at 0.2-1.2 m that look anywhere; the others are pedestrians.
+    Half of them look along the road from 1.2-1.8 m (some lorries: 2.6 m) through a lens of 35-90 degrees,
+    level but for a few; a third are robots at 0.2-1.2 m that look anywhere; the others are pedestrians.
     """
     stands = world.stands
     people = np.array([o.instance for o in world.objects if o.class_name == "person"])

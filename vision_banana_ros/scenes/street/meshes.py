@@ -40,7 +40,8 @@ STREET_COLUMNS = MATERIAL_COLUMNS + 3
 class Paint:
     """A surface.
 
-    `picture` names a kind of `textures.MAKERS`, `copy` which one of them (modulo their number); `rgb` is its tint, sRGB 0-255.
+    `picture` names a kind of `textures.MAKERS`, `copy` which one of them (modulo their number); `rgb` is its
+    tint, sRGB 0-255.
     """
 
     rgb: RGB = (255, 255, 255)

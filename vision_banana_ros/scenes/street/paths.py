@@ -11,8 +11,8 @@ from vision_banana_ros.scenes.street.meshes import Shape
 class Path:
     """A line on the ground from s = first to last, through (x, y) with `heading` at s = 0.
 
-    :param bend: curvature, 1/metres, at each whole metre from first to last, or one for all.
-    :param rise: height there, metres.
+    :param bend: curvature, 1/metres, at each whole metre from first to last, or one for all. :param rise:
+    height there, metres.
     """
 
     def __init__(
@@ -69,7 +69,8 @@ class Path:
     ) -> None:
         """A ribbon from t0 (at height z0) to t1 (z1).
 
-        Its texture spans `along` by `across` metres, or `metres` both ways; with `upright` the texture stands on the path.
+        Its texture spans `along` by `across` metres, or `metres` both ways; with `upright` the texture stands
+        on the path.
         """
         if s1 - s0 < 0.01 or abs(t1 - t0) + abs(z1 - z0) < 1e-3:
             return

@@ -3,9 +3,9 @@
 
 Noise with the spectrum of photographs, stains, joints, cracks, leaves, panes.
 
-Every picture is uint8 RGBA, its edges powers of two, and repeats without a seam where it is meant to. Alpha is a hole for
-cut-out pictures (leaves, railings), and elsewhere how strongly the place reflects. Colours are near white where a paint
-tints them.
+Every picture is uint8 RGBA, its edges powers of two, and repeats without a seam where it is meant to. Alpha
+is a hole for cut-out pictures (leaves, railings), and elsewhere how strongly the place reflects. Colours are
+near white where a paint tints them.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whole streets, drawn from a seed: roads with what drives, parks, stands, walks and grows along them.
 
-World frame: x, y level, z up, metres. The road runs through the origin, about 250 m in all; s runs along it, t to the left.
+World frame: x, y level, z up, metres. The road runs through the origin, about 250 m in all; s runs along it,
+t to the left.
 """
 
 from dataclasses import dataclass, field
@@ -33,8 +34,7 @@ class StreetWorld(World):
 def make_street_world(seed: int, kind: str | None = None) -> StreetWorld:
     """The street of a seed. It needs no models: everything in it is computed.
 
-    :param kind: one of `KINDS`; None draws it from the seed.
-    :raises InputError: for an unknown kind.
+    :param kind: one of `KINDS`; None draws it from the seed. :raises InputError: for an unknown kind.
     """
     if kind is not None and kind not in KINDS:
         raise InputError(f"There is no kind of street called {kind!r}; choose one of {', '.join(KINDS)}.")
