@@ -7,7 +7,7 @@ project = "vision_banana_ros"
 author = "the vision_banana_ros contributors"
 release = __version__
 extensions = ["myst_parser", "sphinx.ext.apidoc", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["build"]
+exclude_patterns = ["build", "photographs"]
 myst_heading_anchors = 3
 suppress_warnings = ["myst.xref_missing"]  # links to files of the repository outside docs/
 
