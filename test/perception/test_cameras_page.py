@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/cameras.md says what is read and what is refused, and is made by reading it.
+"""docs/reference/cameras.md says what is read and what is refused, and is made by reading it.
 
 Run as a program it writes the tables: PYTHONPATH=. python test/perception/test_cameras_page.py
 """
@@ -18,7 +18,7 @@ from vision_banana_ros.perception.camera import FISHEYE_MODELS, MODELS, PINHOLE_
 from vision_banana_ros.perception.image_encodings import DEPTHS, ENCODINGS, FILE_KINDS, compressed_to_rgb, to_rgb
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "cameras.md"
+PAGE = ROOT / "docs" / "reference" / "cameras.md"
 EYE = (1.0, 0, 0, 0, 1, 0, 0, 0, 1)
 K = (400.0, 0, 320, 0, 400, 240, 0, 0, 1)
 P = (350.0, 0, 320, 0, 0, 350, 240, 0, 0, 0, 1, 0)
