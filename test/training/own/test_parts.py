@@ -21,6 +21,7 @@ from vision_banana_ros.generators.own import network as own  # noqa: E402
 from vision_banana_ros.generators.own.network import COLOR, KEY, NAMED, PATCH, UNSURE, Meant, VisionBananaUNet  # noqa: E402
 from vision_banana_ros.generators.own.tokenizer import tokenize  # noqa: E402
 from vision_banana_ros.tasks import depth, normals  # noqa: E402
+from vision_banana_ros.tasks.colors import far_apart  # noqa: E402
 from vision_banana_ros.training.data.batches import NO_COLOR, Feeding, Stream, pixels  # noqa: E402
 from vision_banana_ros.training.data.pool import Canvas, Pool  # noqa: E402
 from vision_banana_ros.training.data.questions import QUESTIONS_A_VIEW  # noqa: E402
@@ -709,3 +710,30 @@ def test_of_a_small_budget_the_average_is_kept_and_the_rest_made_anew(learner, t
         save_parts(learner, tmp_path / "none", FACTS, budget=1 << 20)
     with pytest.raises(InputError, match="holds no parts"):
         join_parts(tmp_path / "run" / "nowhere", tmp_path / "other")
+
+
+# ---- copying a colour that the instruction names
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(0, 10_000), st.integers(2, 12))
+def test_however_unsure_the_nearest_colour_is_the_likeliest(seed, count):
+    rng = np.random.default_rng(seed)
+    named = np.array(far_apart(count, avoid=["black"]), np.float32) / 255
+    colors = torch.zeros(1, count + 3, 4)  # what is no colour stands between them
+    places = rng.permutation(count + 3)[:count]
+    colors[0, places, :3], colors[0, places, 3] = torch.from_numpy(named), 1
+    chances = torch.zeros(1, count + 3, 1, 50)
+    chances[0, places, 0] = torch.from_numpy(rng.dirichlet(np.full(count, 0.7), 50).T.astype(np.float32))
+    painted = own._copied(chances, colors)[0, :, 0].T.numpy() / 2 + 0.5
+    palette = np.vstack([named, np.zeros(3)])
+    distances = np.linalg.norm(painted[:, None] - palette[None], axis=2)
+    told = chances[0, places, 0].T.numpy()
+    clear = np.diff(np.sort(told, 1)[:, -2:], axis=1)[:, 0] > 1e-3
+    np.testing.assert_array_equal(distances.argmin(1)[clear], told.argmax(1)[clear])
+
+
+def test_between_two_colours_the_mean_is_painted():
+    colors = torch.tensor([[[0.0, 0, 0, 1], [1, 0, 0, 1]]])
+    chances = torch.tensor([0.3, 0.7])[None, :, None, None] * 0.5  # the other half is painted otherwise
+    torch.testing.assert_close(own._copied(chances, colors)[0, :, 0, 0], torch.tensor([0.7 * 2 - 1, -1, -1]) * 0.5)

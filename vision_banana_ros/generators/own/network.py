@@ -35,6 +35,7 @@ KNOTS = 8  # colours of a ramp at most
 NAMED = 40  # colours of an instruction at most: as many as its words have room for
 NEAR, FAR = -4.0, 6.0  # log of metres that a ramp position may stand for
 UNSURE = 0.5  # RGB distance from the ramp that uncertainty 1 is painted at; depth.decode reads nothing beyond half of it
+SAME_COLOR = 1e-4  # squared RGB distance, 0..3, of colours that are one: 2.5 of 255
 PIXELS_A_UNIT = 120.0  # of the coordinates that tell a position where it lies
 Features = tuple[Tensor, Tensor, Tensor]
 
@@ -305,8 +306,7 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         height, width = x.shape[2:]
         with torch.autocast(x.device.type, enabled=False):
             chances = _shares(scores * SHARPNESS)
-            copied = ((colors[..., :3] * 2 - 1).transpose(1, 2) @ chances[:, 2:].flatten(2)).unflatten(2, x.shape[-2:])
-            parts = torch.cat([self.answer_coarse(x), copied, chances[:, :2], self.answer_distance(x)], 1)
+            parts = torch.cat([self.answer_coarse(x), _copied(chances[:, 2:], colors), chances[:, :2], self.answer_distance(x)], 1)
             free, copied, freely, ramped, distance = _patches(parts, edges.float()).split([3, 3, 1, 1, 2], 1)
             free = free + self.answer_out(x).flatten(2).unflatten(1, (3, -1)).transpose(2, 3)
             log_m, unsure = self._bounded(distance)
@@ -326,6 +326,35 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
     def forward(self, image: Tensor, sample: Tensor, timestep: Tensor, text: Tensor, mask: Tensor) -> Tensor:
         """One denoising step for one question a frame; see the parts for shapes."""
         return self.answer(self.add_sample(self.encode_image(image), sample), timestep, text, mask)
+
+
+def _copied(chances: Tensor, colors: Tensor) -> Tensor:
+    """(N, 3, h, w) in -1..1, times the sum of the chances: the likeliest colour, the less sure the nearer to its neighbour.
+
+    The mean of the likely colours, weighted by their chances, may be like a colour that is not likely at all. So what is unclear
+    is painted between the likeliest colour and the one next to it in RGB, as far from the middle as the chances of the two
+    likeliest are apart: the nearest colour, which is what a decoder reads, is always the likeliest.
+
+    chances: (N, K, h, w). colors: (N, K, 4), 0..1 and whether it is one.
+    """
+    best = chances.amax(1, keepdim=True)
+    chosen = (chances == best).to(chances.dtype)
+    second = (chances * (1 - chosen)).amax(1, keepdim=True)
+    between = second / (best + second).clamp(min=1e-6)
+    chosen = chosen / chosen.sum(1, keepdim=True)
+    rgb = colors[..., :3]
+    table = torch.cat([rgb * 2 - 1, (_neighbours(rgb, colors[..., 3]) - rgb) * 2], 2).transpose(1, 2)
+    color, aside = (table @ chosen.flatten(2)).unflatten(2, chances.shape[2:]).chunk(2, 1)
+    return (color + between * aside) * chances.sum(1, keepdim=True)
+
+
+def _neighbours(rgb: Tensor, named: Tensor) -> Tensor:
+    """(N, K, 3): for each colour the nearest other that is named, or black, which is what is unlabelled."""
+    others = F.pad(rgb, (0, 0, 0, 1))  # black behind the last
+    distances = (rgb[:, :, None] - others[:, None]).square().sum(3)
+    distances = distances + 9 * (distances < SAME_COLOR) + 9 * (1 - F.pad(named, (0, 1), value=1.0))[:, None]
+    nearest = (distances == distances.amin(2, keepdim=True)).to(rgb.dtype)
+    return nearest @ others / nearest.sum(2, keepdim=True)
 
 
 def _ramp(log_m: Tensor, unsure: Tensor, colors: Tensor) -> Tensor:
