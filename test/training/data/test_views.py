@@ -15,7 +15,7 @@ from vision_banana_ros.scenes import CLASSES, make_world, render, sample_camera
 from vision_banana_ros.tasks import depth, normals, referring, semantic
 from vision_banana_ros.tasks.vocabulary import LEGEND
 from vision_banana_ros.training.data import questions
-from vision_banana_ros.training.data.augment import UNLABELLED, augmented, nothing, photographed
+from vision_banana_ros.training.data.augment import LONGEST, UNLABELLED, augmented, nothing, photographed, zoomed
 from vision_banana_ros.training.data.captions_and_edits import draw_pictures
 from vision_banana_ros.training.data.pool import VIEWS_A_WORLD, Canvas, Pool, rendering
 from vision_banana_ros.training.data.questions import FOCAL_PX, QUESTIONS_A_VIEW, draw_samples, place_color
@@ -142,6 +142,28 @@ def filled(tmp_path_factory):
     pool = pool_at(tmp_path_factory.mktemp("pool"))
     assert list(pool.fill()) == [0, 1, 2]
     return pool
+
+
+def test_a_part_of_a_record_is_a_view_through_a_longer_lens(records):
+    record = records[0]
+    part = record.cropped(6, 8, (36, 48))
+    for name in ("image", *TRUTH):
+        np.testing.assert_array_equal(getattr(part, name), getattr(record, name)[6:42, 8:56])
+    longer = part.resized(SIZE)
+    assert longer.focal_px == pytest.approx(record.focal_px * 64 / 48) and longer.image.shape == record.image.shape
+    half, whole = np.zeros(SIZE, bool), np.zeros(SIZE, bool)
+    half[20:30, 4:14], whole[20:30, 20:30] = True, True  # six columns of ten are left of the first
+    said = [
+        replace(record.referred[0], text=text, mask=mask) for text, mask in (("cut", half), ("whole", whole), ("none", ~half & half))
+    ]
+    assert [one.text for one in replace(record, referred=tuple(said)).cropped(6, 8, (36, 48)).referred] == ["whole", "none"]
+
+
+def test_half_of_the_views_are_seen_through_a_longer_lens(records):
+    rng = np.random.default_rng(0)
+    shares = np.array([zoomed(records[0], rng).labels.size / records[0].labels.size for _ in range(200)])
+    assert 0.35 < (shares < 1).mean() < 0.65
+    assert shares.min() > 0.9 / LONGEST**2 and np.ptp(shares[shares < 1]) > 0.4
 
 
 def test_a_pool_holds_the_same_views_however_many_processes_fill_it(filled, tmp_path):

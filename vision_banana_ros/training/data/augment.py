@@ -13,6 +13,9 @@ import numpy as np
 from vision_banana_ros.training.data.records import Record
 
 UNLABELLED = 255
+ZOOMED = 0.5  # share of views that are seen through a longer lens
+LONGEST = 1.8  # times as long at most
+OFF_CENTRE = 0.1  # of the picture's size that the middle of a longer lens may lie beside its own
 
 
 def augmented(record: Record, rng: np.random.Generator, junk: float = 0.03, bars: float = 0.1) -> Record:
@@ -29,6 +32,23 @@ def augmented(record: Record, rng: np.random.Generator, junk: float = 0.03, bars
     image = photographed(record.image, rng)
     record = replace(record, image=image)
     return _barred(record, rng) if rng.random() < bars else record
+
+
+def zoomed(record: Record, rng: np.random.Generator) -> Record:
+    """The record as a lens of up to LONGEST times the focal length sees it, its principal point a little off the centre.
+
+    Fewer pixels, the same focal length in pixels of the original: `Record.resized` makes them as many again.
+    """
+    if rng.random() >= ZOOMED:
+        return record
+    height, width = record.labels.shape
+    share = 1 / float(np.exp(rng.uniform(0, np.log(LONGEST))))
+    size = round(height * share), round(width * share)
+    top, left = (
+        round(float(np.clip((whole - part) / 2 + rng.uniform(-OFF_CENTRE, OFF_CENTRE) * part, 0, whole - part)))
+        for whole, part in zip((height, width), size, strict=True)
+    )
+    return record.cropped(top, left, size)
 
 
 def nothing(record: Record) -> Record:

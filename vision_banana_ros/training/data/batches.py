@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.own.tokenizer import tokenize
-from vision_banana_ros.training.data.augment import augmented
+from vision_banana_ros.training.data.augment import augmented, zoomed
 from vision_banana_ros.training.data.captions_and_edits import NO_PICTURE, draw_pictures
 from vision_banana_ros.training.data.pool import Pool
 from vision_banana_ros.training.data.questions import Sample, draw_samples
@@ -96,7 +96,10 @@ class Stream(IterableDataset):
             paths = records[size]
             asks = rng.random() >= feeding.pictures
             drawn = (paths[int(i)] for i in rng.integers(len(paths), size=feeding.frames))
-            chosen = [read_record(path, pictures=not asks).resized(feeding.sizes[size]) for path in drawn]
+            read = (read_record(path, pictures=not asks) for path in drawn)
+            if asks:
+                read = (zoomed(record, rng) for record in read)
+            chosen = [record.resized(feeding.sizes[size]) for record in read]
             yield self._questions(chosen, rng) if asks else self._pictures(chosen, rng)
 
     def _questions(self, records: list[Record], rng: np.random.Generator) -> Batch:

@@ -15,6 +15,7 @@ from vision_banana_ros.training.data.sources import Shot
 
 EXPRESSIONS = 12  # drawn for a view, those of what is not there included
 CAPTIONS = 2
+WHOLE = 0.8  # of a thing's pixels that must be left of it for expressions that mean it to stay
 JPEG = 97  # quality of the kept picture
 NEAREST_M, FARTHEST_M = 0.02, 1000.0  # of kept depth
 _STEPS = 65_000  # of the logarithm of depth between those: 0.02 % each
@@ -66,15 +67,39 @@ class Record:
             edit=edit or None,
         )
 
+    def cropped(self, top: int, left: int, size: tuple[int, int]) -> "Record":
+        """The part of (height, width) pixels below and right of (top, left), without edit and captions, which are of the whole.
+
+        Expressions stay where at least WHOLE of the mask is in sight: of a thing cut off, others than it might be meant now.
+        """
+        rows, columns = slice(top, top + size[0]), slice(left, left + size[1])
+        kept = []
+        for said in self.referred:
+            mask = said.mask[rows, columns]
+            if mask.sum() >= WHOLE * said.mask.sum():
+                kept.append(Referred(said.text, mask))
+        return replace(
+            self,
+            image=self.image[rows, columns],
+            depth_m=self.depth_m[rows, columns],
+            normals=self.normals[rows, columns],
+            labels=self.labels[rows, columns],
+            instances=self.instances[rows, columns],
+            referred=tuple(kept),
+            captions=(),
+            edit=None,
+        )
+
     def resized(self, size: tuple[int, int]) -> "Record":
         """The view at (height, width); truth is that of the nearest pixel, never a mean of two things."""
         height, width = size
         if self.image.shape[:2] == size:
             return self
         scale = np.sqrt(height / self.image.shape[0] * width / self.image.shape[1])
+        smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
 
         def area(image: np.ndarray) -> np.ndarray:
-            return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+            return cv2.resize(image, (width, height), interpolation=smooth)
 
         def nearest(image: np.ndarray) -> np.ndarray:
             flat = image.astype(np.uint8) if image.dtype == bool else image
