@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""/vision_banana: a lifecycle node that asks a generator about the frames of cameras."""
+"""The lifecycle node /vision_banana, which answers questions about the frames of cameras with a generator."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, wait
@@ -41,18 +41,21 @@ def load(bundle: str, executor: str) -> Generator:
 class VisionBananaNode(LifecycleNode):
     """The lifecycle node.
 
-    configure loads the generator and creates the topics, activate starts processing, deactivate releases the accelerator
-    (activate loads again), cleanup releases everything.
+    configure loads the generator and creates the topics, activate starts processing, deactivate releases the
+    accelerator (activate loads again), cleanup releases everything.
 
     Two threads share the work, and each object belongs to one of them:
 
-    - The executor thread of ROS runs all callbacks: transitions, parameters, services, messages, diagnostics. It owns the ROS
-      graph (subscriptions, publishers and timers are only created and destroyed there), the generator slot, and all of a stream
-      except what its docstring assigns to the worker. It waits for the worker only in transitions.
-    - The worker thread owns the generator: it loads and prepares it, processes frames and jobs of services, publishes the
-      answers, and drops the last reference. Results for other objects are handed over by `in_executor`.
+    - The executor thread of ROS runs all callbacks: transitions, parameters, services, messages, diagnostics.
+      It owns the ROS graph (subscriptions, publishers and timers are only created and destroyed there), the
+      generator slot, and all of a stream except what its docstring assigns to the worker. It waits for the
+      worker only in transitions.
+    - The worker thread owns the generator: it loads and prepares it, processes frames and jobs of services,
+      publishes the answers, and drops the last reference. Results for other objects are handed over by
+      `in_executor`.
 
-    Objects shared by both are locked internally: the mailboxes, the faults, the counts, and the configuration of a stream.
+    Objects shared by both are locked internally: the mailboxes, the faults, the counts, and the configuration
+    of a stream.
 
     Args:
         generator_loader: Loads a generator from the parameters bundle and executor, on the worker thread.

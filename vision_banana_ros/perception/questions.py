@@ -73,7 +73,7 @@ class Question:
 
     @classmethod
     def referring_jointly(cls, colors: Mapping[str, str | Sequence[int]]) -> "Question":
-        """The objects of several expressions in one picture, each with its colour and decoded as its own answer.
+        """The objects of several expressions in one picture, each with its own colour and answer.
 
         colors: expression -> colour. InputError for more than `referring.MAX_EXPRESSIONS`, and for colours
         too near.

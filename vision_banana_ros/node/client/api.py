@@ -34,15 +34,15 @@ Client = TypeVar("Client", bound="VisionBanana")
 
 
 class Refused(RuntimeError):
-    """The node did not do it, or did not answer. The message says why and what to do."""
+    """The node did not execute a request, or did not reply. The message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Found:
     """What an expression fits in one frame. False where it fits nothing.
 
-    mask: (H, W) bool. box: left, top, width, height in pixels. confidence: 0..1. place: metres in the camera's optical
-    frame (x right, y down, z forward), None where depth or CameraInfo is missing.
+    mask: (H, W) bool. box: left, top, width, height in pixels. confidence: 0..1. place: metres in the
+    camera's optical frame (x right, y down, z forward), None where depth or CameraInfo is missing.
     """
 
     message: str
@@ -57,9 +57,10 @@ class Found:
 
 
 class VisionBanana:
-    """A running node. Use it in a `with`, from one thread. Its calls wait, at most `timeout_s`, and raise `Refused`.
+    """A client of a running node. Use it in a `with` statement, from one thread.
 
-    It has a ROS context of its own, so that it works beside other nodes of the program and without rclpy.init.
+    Its calls wait at most `timeout_s` and raise `Refused`. It has its own ROS context, so that it can be used
+    beside other nodes of the program and without rclpy.init.
     """
 
     def __init__(self, node: str = "/vision_banana", timeout_s: float = 15.0):
@@ -136,9 +137,9 @@ class VisionBanana:
         return read_output(self._ask(Generate, "generate", request).image)
 
     def frames(self, *topics: str, camera: str = "") -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-        """Frame after frame the stamp (ns) and these outputs of it by topic, such as "depth/image_rect" and "points".
+        """Yields for each frame its stamp (ns) and the requested outputs by topic, such as "depth/image_rect".
 
-        Only frames that came whole. Refused when none does within the time limit.
+        Only complete frames. Raises Refused if there is none within the timeout.
         """
         unknown = [topic for topic in topics if topic not in OUTPUTS]
         if unknown or not topics:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast a running node answers over ROS, by the method of NVIDIA's ros2_benchmark.
+"""Benchmark of a running node over ROS, with the method of NVIDIA's ros2_benchmark.
 
-The same frames are replayed at a rate; the highest rate at which fewer than 5 % of them stay without all outputs is searched
-for, and then the node is measured at that rate and at fixed ones: latency, jitter, missed frames, CPU time and memory.
+The same frames are replayed at a fixed rate. The highest rate with less than 5 % missed frames is searched
+for; then latency, jitter, missed frames, CPU time and memory are measured at that rate and at fixed ones.
 """
 
 import os
@@ -35,8 +35,8 @@ LAST_S = 2.0
 class NodeBenchmark:
     """Plays frames to a running node and hears its outputs. Use it in a `with`.
 
-    frames: (H, W, 3) uint8 RGB each, played over and over. topics: a frame counts as answered when all of these have come.
-    process: the node's, for its CPU time and memory.
+    frames: (H, W, 3) uint8 RGB each, played over and over. topics: a frame counts as answered when all of
+    these have come. process: the node's, for its CPU time and memory.
     """
 
     def __init__(self, frames: Sequence[np.ndarray], intrinsics: Intrinsics, topics: Sequence[str], process: Popen[bytes]):
@@ -80,9 +80,9 @@ class NodeBenchmark:
         """Plays at a rate for so long.
 
         Returns:
-            Frames sent and answered, the missed part, the rate of answers, latency from stamp to the last output (ms; p50, p99,
-            highest), jitter (ms; standard deviation of the time between answers), the node's CPU time (percent of a core) and
-            memory (MiB).
+            Frames sent and answered, the missed part, the rate of answers, latency from stamp to the last
+            output (ms; p50, p99, highest), jitter (ms; standard deviation of the time between answers), the
+            node's CPU time (percent of a core) and memory (MiB).
         """
         self._spin(0.2)
         self._sent, self._heard, self._answered = {}, {}, {}
@@ -152,7 +152,7 @@ class NodeBenchmark:
 
 
 def stamp_of(message: bytes) -> int:
-    """Nanoseconds of the stamp of a serialized message that begins with a Header (CDR, after four bytes of encapsulation)."""
+    """The stamp in nanoseconds of a serialized message that begins with a Header (CDR)."""
     seconds, nanoseconds = struct.unpack_from("<iI" if message[1] & 1 else ">iI", message, 4)
     return int(seconds) * 1_000_000_000 + int(nanoseconds)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A camera for those who have none: publishes pictures as Image with their CameraInfo."""
+"""Publishes pictures as Image with their CameraInfo, as a camera driver does."""
 
 from array import array
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ from vision_banana_ros.perception.camera import Calibration
 
 
 class CameraPublisher:
-    """The node `camera`, with the topics `image` and `camera_info` (relative: remap them with `--ros-args -r`).
+    """The node `camera` with the relative topics `image` and `camera_info`.
 
-    Use it in a `with`: leaving it ends the node and its context.
+    Remap them with `--ros-args -r`. Use it in a `with` statement, which ends the node and its context.
     """
 
     def __init__(self, frame_id: str = "camera_optical_frame", ros_args: Sequence[str] = ()):

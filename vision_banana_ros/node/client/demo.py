@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The client of the demonstration: writes down everything that the node publishes."""
+"""The client of the demo: records all outputs of the node."""
 
 import time
 from collections.abc import Callable

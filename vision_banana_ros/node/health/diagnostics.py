@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node's state once a second on /diagnostics."""
+"""Publishes the state of the node on /diagnostics, once a second."""
 
 import resource
 from collections.abc import Callable, Sequence
@@ -20,10 +20,14 @@ OVER = "The node was shut down, for good: start its process again."
 
 @dataclass(frozen=True)
 class Health:
-    """What is told of the node as a whole.
+    """The state of the node as a whole.
 
-    state: of the lifecycle. failure: why the last transition failed, or empty. engine: the state of the engine, or empty.
-    generator: None where none is loaded. faults: sentences.
+    Attributes:
+        state: State of the lifecycle.
+        failure: Why the last transition failed, or empty.
+        engine: State of the TensorRT engine, or empty.
+        generator: The loaded generator, or None.
+        faults: Sentences.
     """
 
     state: str
@@ -34,7 +38,7 @@ class Health:
 
 
 class Diagnostics:
-    """Publishes in every lifecycle state a status for each camera (rates, ages, drops, faults) and one for the generator."""
+    """Publishes a status for each camera (rates, ages, drops, faults) and one for the generator, in every state."""
 
     def __init__(self, node: Node, streams: Sequence[Stream], health: Callable[[], Health]):
         self._node = node

@@ -34,12 +34,12 @@ from vision_banana_ros.tasks.profiles_relative import MEANINGS
 class Stream:
     """A camera's frames. `answer` runs on the worker's thread, everything else on that of ROS's executor.
 
-    The worker reads `asking` and `active`, and uses the publishers, only under `_turn`, and only between `start` and `stop`; from
-    then on the executor may destroy them. `depth`, `schedule` and the composer are the worker's while it answers a frame:
-    `start` may reset them because no frame is under way then.
+    The worker reads `asking` and `active`, and uses the publishers, only under `_turn`, and only between
+    `start` and `stop`; from then on the executor may destroy them. `depth`, `schedule` and the composer are
+    the worker's while it answers a frame: `start` may reset them because no frame is under way then.
 
-    name: of the camera, "" for the only one; its topics begin with it. hand_over: gives a frame to the worker and returns
-    the one that it pushed out.
+    name: of the camera, "" for the only one; its topics begin with it. hand_over: gives a frame to the worker
+    and returns the one that it pushed out.
     """
 
     def __init__(self, node: LifecycleNode, name: str, hand_over: Callable[[Frame], Frame | None]):
@@ -118,10 +118,7 @@ class Stream:
         return frame
 
     def camera(self, image_size: tuple[int, int], stamp_ns: int, asking: Asking) -> Camera | None:
-        """The camera of a frame of (height, width), or None where no CameraInfo has arrived, which is reported.
-
-        InputError, reported as well, where what has arrived cannot be used.
-        """
+        """The camera of a frame of (height, width), or None if no CameraInfo has arrived, which is reported."""
         info = self.inputs.infos.of(stamp_ns)
         if info is None:
             lost = "neither depth nor clouds" if asking.perceiver.needs_lens else "no clouds"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The last frames of a camera: those that a service request may name by their stamps."""
+"""The most recent frames of a camera, which service requests can refer to by their stamps."""
 
 from collections import deque
 
@@ -31,8 +31,8 @@ class Frames:
     def came_otherwise(self, frame: Frame) -> bool:
         """Whether this is the copy of a frame that came by another subscription.
 
-        The stamp alone does not tell: some cameras repeat theirs. Nor do the pixels, if nothing moves: a frame has one copy, and
-        what comes after that is another frame.
+        The stamp alone does not tell: some cameras repeat theirs. Nor do the pixels, if nothing moves: a
+        frame has one copy, and what comes after that is another frame.
         """
         for known in self._newest:
             if known.way != frame.way and known not in self._copied and _same(known, frame):

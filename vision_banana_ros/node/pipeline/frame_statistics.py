@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What became of every frame. Nothing is lost silently: received = published + dropped, for each its reason, + waiting."""
+"""Counts what happens to every frame: received = published + dropped (by reason) + waiting."""
 
 import threading
 import time

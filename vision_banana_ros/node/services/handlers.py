@@ -43,8 +43,8 @@ def segment(
 ) -> str:
     """Fills the reply of ~/segment and returns its sentence. InputError where the frame or the answer cannot be read.
 
-    camera_of: the camera of an image of (height, width) and of a stamp, see Stream.camera. metres: depth in metres of the
-    generator's answer, see DepthChain.metres.
+    camera_of: the camera of an image of (height, width) and of a stamp, see Stream.camera. metres: depth in
+    metres of the generator's answer, see DepthChain.metres.
     """
     image = read_image(message)
     if why := nothing_to_see(image):
@@ -83,8 +83,8 @@ def segment(
 def whose_camera(request: Segment.Request, stream: Stream) -> Callable[[tuple[int, int], int, Asking], Camera | None]:
     """Returns what tells the camera of a request's image.
 
-    That is the stream if the image is the stream's, or has its frame_id; otherwise the request itself. The lens of another camera is
-    never used.
+    That is the stream if the image is the stream's, or has its frame_id; otherwise the request itself. The
+    lens of another camera is never used.
     """
     own, image = request.camera_info, request.image
     if own.width or own.height:
@@ -120,7 +120,7 @@ def _centroid(mask: np.ndarray, depth_m: np.ndarray, k: Intrinsics | None) -> tu
 
 
 def generate(message: Image, instruction: str, asking: Asking, response: Generate.Response) -> str:
-    """Fills the reply of ~/generate with what is painted, without the bars that fit the image into the generator's size."""
+    """Fills the reply of ~/generate with the painted picture, cropped to the area of the image."""
     image = read_image(message)
     box = asking.perceiver.letterbox(*image.shape[:2])
     painted = box.crop(asking.generator.paint(box.pad(box.shrink(image)), [instruction])[0])

@@ -30,7 +30,7 @@ class Understood:
     size: tuple[int, int] = (0, 0)
 
     def told(self, sentence: str) -> str:
-        """The sentence of a reply, which begins with what the query was taken for where that is something else."""
+        """The message of a reply, which starts with the interpretation of the query if it differs."""
         return sentence if self.expression == self.query else f"{self.query!r} is taken for {self.expression!r}. {sentence}"
 
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node's services. A callback hands its job to the worker and waits as a coroutine, so that ROS's executor stays free."""
+"""The ROS services.
+
+Callbacks hand jobs to the worker and wait as coroutines, so that the executor is not blocked.
+"""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers into messages. Every topic has one message whose buffer is written in place from frame to frame.
+"""Composes the output messages. Each topic has one message whose buffer is reused for every frame.
 
-Two traps of rclpy shape this file. The setter of `data` checks every byte of a bytes object or ndarray, a second for a large
-image, and lets only array.array('B') pass. And a fresh buffer a frame costs more in page faults than the loop that fills it.
+Two properties of rclpy determine the design. The setter of `data` checks every byte of a bytes object or
+ndarray, which takes a second for a large image, but not of array.array('B'). And allocating a new buffer per
+frame costs more in page faults than filling it.
 """
 
 import math
@@ -64,9 +65,9 @@ def needs_camera(topic: str, depth_needs_lens: bool) -> bool:
 class Seen:
     """A frame and everything that was read of it, all on one pixel grid.
 
-    image: (H, W, 3) uint8. answers: by task, in the order of its questions. legend: colours by class, in the order of ids.
-    depth_range: metres, for pictures. camera: on that grid; None where CameraInfo is missing or of no use.
-    obstacles: what becomes of depth in points_obstacles.
+    image: (H, W, 3) uint8. answers: by task, in the order of its questions. legend: colours by class, in the
+    order of ids. depth_range: metres, for pictures. camera: on that grid; None where CameraInfo is missing or
+    of no use. obstacles: what becomes of depth in points_obstacles.
     """
 
     header: Header

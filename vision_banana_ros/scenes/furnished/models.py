@@ -267,7 +267,7 @@ def material_name(text: str) -> str:
 
 
 def color_names(rgb: np.ndarray) -> np.ndarray:
-    """The name in `looks.COLORS`, or "beige", of sRGB colours (N, 3), 0-255, by hue, saturation and lightness."""
+    """The name in `looks.COLORS`, or "beige", of sRGB colours (N, 3), 0-255."""
     r, g, b = rgb.T
     high, low = rgb.max(1), rgb.min(1)
     chroma = high - low
