@@ -271,6 +271,16 @@ def test_grey_png_becomes_rgb():
     np.testing.assert_array_equal(compressed_to_rgb(png.tobytes()), np.repeat(SMOOTH[..., :1], 3, axis=2))
 
 
+@pytest.mark.parametrize("more", [1, 200])
+def test_a_jpeg_of_scans_without_end_is_refused(more):
+    """Each scan of a progressive JPEG costs a pass over all pixels."""
+    jpeg = cv2.imencode(".jpg", SMOOTH, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    np.testing.assert_array_equal(compressed_to_rgb(jpeg).shape, SMOOTH.shape)
+    scan = jpeg[jpeg.rindex(b"\xff\xda") : -2]
+    with pytest.raises(InputError, match="scans" if more > 100 else "Inconsistent progression"):
+        compressed_to_rgb(jpeg[:-2] + more * scan + b"\xff\xd9")
+
+
 @pytest.mark.parametrize("data", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n"])
 def test_what_is_not_a_picture_gets_a_sentence(data):
     with pytest.raises(InputError, match="neither JPEG nor PNG"):

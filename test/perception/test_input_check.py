@@ -48,6 +48,11 @@ def test_noise_and_shuffled_pixels_are_known(size):
         assert "noise" in nothing_to_see(image)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (15, 400), (70000, 3)])
+def test_frames_too_small_to_see_anything_are_known(size):
+    assert "pixels" in nothing_to_see(np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8))
+
+
 def test_a_frame_that_is_burnt_out_but_for_a_corner_is_known():
     image = np.full((480, 640, 3), 255, np.uint8)
     image[400:, 600:] = 90

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vision_banana_ros.cli.shared.answer_files import Folders, refuse_used, stems, tile, write_answer, write_legend, write_sheet
-from vision_banana_ros.cli.shared.calibration import read_calibration, resized
+from vision_banana_ros.cli.shared.frame_camera import add_camera_arguments, camera_of, named_calibration
 from vision_banana_ros.cli.shared.frame_sources import Frame, open_frames
 from vision_banana_ros.cli.shared.question_arguments import add_question_arguments, questions_for
 from vision_banana_ros.errors import InputError
@@ -19,14 +19,13 @@ from vision_banana_ros.files import write_bytes
 from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.generators.errors import ExecutorLost
 from vision_banana_ros.perception import Intrinsics, Looks, Perceiver, Question, points
-from vision_banana_ros.perception.camera import Calibration, Camera, camera_for
 from vision_banana_ros.perception.input_check import nothing_to_see
 from vision_banana_ros.perception.look_through import look_through
 from vision_banana_ros.perception.ply import write_ply
+from vision_banana_ros.perception.upright_check import UprightCheck, upside_down
 from vision_banana_ros.perception.visualization import Tile
 from vision_banana_ros.tasks import depth
 
-DEFAULT_FOV = 60.0
 WRITERS = 2
 """Threads that write results while the next frame is painted."""
 
@@ -51,24 +50,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--topic", help="the image topic of a bag; needed where the bag has several")
     parser.add_argument("--recursive", action="store_true", help="pictures of a folder's subfolders too")
     add_question_arguments(parser)
-    camera = parser.add_mutually_exclusive_group()
-    camera.add_argument(
-        "--fov",
-        type=float,
-        metavar="DEG",
-        help=f"horizontal field of view; default: the bag's CameraInfo, else {DEFAULT_FOV:g}",
-    )
-    camera.add_argument("--camera-info", type=Path, metavar="YAML", help="a calibration file, or the output of `ros2 topic echo`")
-    parser.add_argument("--rectified", action="store_true", help="the pictures are rectified already, whatever the camera's D says")
+    add_camera_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     refuse_used(args.out, args.overwrite)
     args.out.mkdir(parents=True, exist_ok=True)
-    if args.fov is not None:
-        Intrinsics.from_fov(1, 1, args.fov)  # a mistake is told before any work is done
+    calibration = named_calibration(args)
     frames = open_frames(_input(args), args.topic, args.recursive)
-    calibration = read_calibration(args.camera_info) if args.camera_info else None
     generator = load_generator(args.bundle or default_bundle(), args.executor)
     questions = questions_for(generator.tasks, generator.manifest.legend, args)
     perceiver = Perceiver(generator, passes=args.passes)
@@ -79,8 +68,11 @@ def run(args: argparse.Namespace) -> int:
     told = f"{generator.name} ({generator.executor}) answers {many} frames, {len(questions)} questions each."
     print(told, file=sys.stderr)
 
+    for fault in generator.faults:
+        print(fault, file=sys.stderr)
     folders = Folders(args.out, args.overwrite)
     warned: set[str] = set()
+    upright = UprightCheck()
     of = "" if frames.count is None else f"/{frames.count}"
     writing: deque[Future[dict[str, Any]]] = deque()
     failed = 0
@@ -94,8 +86,9 @@ def run(args: argparse.Namespace) -> int:
                     raise frame
                 if why := nothing_to_see(frame.image):
                     raise InputError(f"there is nothing to see in {frame.name}. {why}")
-                camera, remark = _camera(frame, args, calibration, "clouds and depth" if perceiver.needs_lens else "clouds")
+                camera, remark = camera_of(frame, args, calibration, "clouds and depth" if perceiver.needs_lens else "clouds")
                 looks, _ = look_through(camera, perceiver, frame.image, questions)
+                _warn_if_upside_down(perceiver, questions, looks, frame, upright)
             except (InputError, MemoryError) as error:
                 failed += 1
                 print(f"[{number}{of}] not answered: {error or 'the memory ran out.'}", file=sys.stderr)
@@ -129,16 +122,13 @@ def _input(args: argparse.Namespace) -> str:
     raise InputError("Name what to answer: vision-banana run IMAGE|FOLDER|BAG|VIDEO --out DIR.")
 
 
-def _camera(frame: Frame, args: argparse.Namespace, calibration: Calibration | None, what: str) -> tuple[Camera, str]:
-    """The camera of a frame, and what the user should know about it. what: is made by it."""
-    height, width = frame.image.shape[:2]
-    known = None if args.fov is not None else calibration or frame.calibration
-    if known is not None:
-        camera = camera_for(resized(known, width, height), (height, width), "true" if args.rectified else "auto")
-        return camera, f"The images are {camera.reading}."
-    pinhole = Intrinsics.from_fov(width, height, DEFAULT_FOV if args.fov is None else args.fov)
-    remark = f"No camera is known: {what} take {DEFAULT_FOV:g} degrees of view; give --fov or --camera-info."
-    return camera_for(Calibration.of_pinhole(pinhole), (height, width)), remark if args.fov is None else ""
+def _warn_if_upside_down(perceiver: Perceiver, questions: list[Question], looks: Looks, frame: Frame, upright: UprightCheck) -> None:
+    """Looks at each picture, and at a bag or a video now and then."""
+    for question, answer in zip(questions, looks, strict=True):
+        if question.task == "depth":
+            given = (perceiver, looks.image, question, answer.confidence)
+            if upside_down(*given) if frame.stamp_ns is None else upright.fault(*given):
+                print(f"{frame.name} looks upside down: turned by 180 degrees its depth is surer.", file=sys.stderr)
 
 
 def _write(folder: Path, frame: Frame, camera: Intrinsics, questions: list[Question], looks: Looks) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import numpy as np
 
 CELLS = (16, 12)
 """Width and height of the grid whose cells' means tell structure: sensor noise is averaged out of them."""
+MIN_SIDE = 16
+"""Pixels. With fewer there is nothing to recognise."""
 SAMPLED = (160, 120)
 """At least so many columns and rows are looked at, evenly spread."""
 MIN_STRUCTURE = 1.5
@@ -43,6 +45,8 @@ def nothing_to_see(image: np.ndarray) -> str:
         image: (H, W, 3) uint8 RGB.
     """
     height, width = image.shape[:2]
+    if min(height, width) < MIN_SIDE:
+        return f"It has {width}x{height} pixels; images have {MIN_SIDE} and more along each side. Look at the camera's driver."
     step = max(1, min(height // SAMPLED[1], width // SAMPLED[0]))
     sampled = np.ascontiguousarray(image[::step, ::step])
     small = cv2.resize(sampled, CELLS, interpolation=cv2.INTER_AREA).astype(np.float32)

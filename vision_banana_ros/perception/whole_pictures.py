@@ -9,10 +9,16 @@ import cv2
 import numpy as np
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.perception.jpeg_damage import shifted_blocks
 
-_DAMAGE = re.compile(rb"(?:Corrupt JPEG data|Premature end of JPEG|Invalid JPEG|Unsupported marker|libpng (?:warning|error))[^\n]*")
+_DAMAGE = re.compile(
+    rb"(?:Corrupt JPEG data|Premature end of JPEG|Invalid JPEG|Unsupported marker|Inconsistent progression"
+    rb"|libpng (?:warning|error))[^\n]*"
+)
 _HARMLESS = re.compile(rb" \d extraneous bytes before marker 0xd9|iCCP|known incorrect sRGB profile")
 """Many USB cameras end each JPEG with a few bytes too many; a colour profile changes no pixel."""
+MAX_SCANS = 100
+"""Of a progressive JPEG; usual are 10. A decoder passes over all its pixels for each, so that a thousand take minutes."""
 _one_at_a_time = threading.Lock()
 
 
@@ -21,6 +27,8 @@ def decode_whole(data: np.ndarray, flags: int) -> np.ndarray | None:
 
     libjpeg tells damage only on the standard error stream. It is read there; what other threads write meanwhile goes on to it.
     """
+    if data[:2].tobytes() == b"\xff\xd8" and data.tobytes().count(b"\xff\xda") > MAX_SCANS:
+        raise InputError(f"The compressed image is a JPEG of more than {MAX_SCANS} scans; publish a usual one.")
     with _one_at_a_time:
         try:
             kept, told = os.dup(2), os.memfd_create("decoding")
@@ -45,6 +53,8 @@ def decode_whole(data: np.ndarray, flags: int) -> np.ndarray | None:
     if lines and image is not None:
         words = lines[0].decode("ascii", "replace").strip()
         raise InputError(f"The compressed image is damaged ({words}), so that a part of it is guessed; look at the connection.")
+    if image is not None and shifted_blocks(data, image):
+        raise InputError("The compressed image is damaged (its colours jump from one block on); look at the connection.")
     return image
 
 

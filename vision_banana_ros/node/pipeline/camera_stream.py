@@ -28,6 +28,7 @@ from vision_banana_ros.perception import Question
 from vision_banana_ros.perception.camera import Calibration, Camera, camera_for
 from vision_banana_ros.perception.input_check import FrozenCheck, nothing_to_see
 from vision_banana_ros.perception.look_through import look_through
+from vision_banana_ros.perception.upright_check import UprightCheck
 from vision_banana_ros.tasks.profiles_relative import MEANINGS
 
 
@@ -57,6 +58,7 @@ class Stream:
         self._ranges = Ranges(node, prefix)
         self.depth = DepthChain(self._ranges, self.faults)
         self._still = FrozenCheck()
+        self._upright = UprightCheck()
         self.asking: Asking | None = None
         self._composer = Composer()
         self.active = False
@@ -99,6 +101,7 @@ class Stream:
         self._ranges.listen("")
         self.frames.clear()
         self._still = FrozenCheck()
+        self._upright = UprightCheck()
         self._composer = Composer()  # its buffers go, also where a frame is still being written into them
 
     def change(self, asking: Asking) -> None:
@@ -256,6 +259,10 @@ class Stream:
                 " pictures? min_readable sets the limit.",
             )
             return "unreadable"
+        for question, answer in zip(questions, looks, strict=True):
+            if question.task == "depth" and (why := self._upright.fault(asking.perceiver, looks.image, question, answer.confidence)):
+                self.faults.report("upside down", f"A frame on {self.inputs.topic('image')} was dropped. {why}")
+                return "upside down"
         answers: dict[str, list] = {}
         for question, answer in zip(questions, looks, strict=True):
             answers.setdefault(question.task, []).append(answer)
