@@ -49,7 +49,7 @@ setup(
         *shared("launch", "config", "rviz", "foxglove", "models", "docs/photographs"),
     ],
     install_requires=["numpy", "numba", "opencv-python-headless", "onnxruntime"],
-    extras_require={"bags": ["rosbags"], "gpu": ["cuda-bindings"], "test": ["pytest", "hypothesis"]},
+    extras_require={"bags": ["rosbags"], "gpu": ["cuda-bindings"], "view": ["open3d"], "test": ["pytest", "hypothesis"]},
     zip_safe=False,
     scripts=["scripts/vision_banana_node", "scripts/vision-banana"],
     cmdclass={"install_scripts": InstallScripts},

@@ -24,11 +24,13 @@ VERBS = {
     "export": "export trained weights as a bundle (needs torch)",
     "import": "import an open image editor as a bundle (needs torch, diffusers and transformers)",
     "info": "show the manifest, file integrity and metrics of a bundle",
+    "map": "fuse frames with known poses into a mesh with colors and classes (needs open3d)",
     "prompts": "encode prompts for an imported editor, or list the encoded ones",
     "run": "process images or bags and write depth, normals, masks and point clouds as files",
     "scenes": "fetch the models of furnished scenes; render a scene with its ground truth",
     "train": "train a generator on rendered scenes (needs torch)",
     "tune": "fine-tune an open image editor with a LoRA (needs torch, diffusers, transformers and peft)",
+    "view": "show point clouds of run, or of a running node, in a window (needs open3d)",
 }
 """The verbs with their summary. The module of the same name implements the verb and is imported when it is called."""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Point clouds on disk."""
+"""Point clouds and meshes on disk."""
 
 from pathlib import Path
 
@@ -9,9 +9,10 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.files import write_bytes
 
 _VERTEX = np.dtype([("xyz", "<f4", 3), ("rgb", "u1", 3)])
+_FACE = np.dtype([("count", "u1"), ("corners", "<i4", 3)])
 _HEADER = """ply
 format binary_little_endian 1.0
-comment x right, y down, z forward; metres
+comment {axes}; metres
 element vertex {count}
 property float x
 property float y
@@ -19,8 +20,9 @@ property float z
 property uchar red
 property uchar green
 property uchar blue
-end_header
+{faces}end_header
 """
+_FACES = "element face {count}\nproperty list uchar int vertex_indices\n"
 
 
 def write_ply(path: str | Path, xyz: np.ndarray, rgb: np.ndarray) -> int:
@@ -34,5 +36,15 @@ def write_ply(path: str | Path, xyz: np.ndarray, rgb: np.ndarray) -> int:
     vertices = np.empty(int(keep.sum()), _VERTEX)
     vertices["xyz"] = xyz[keep]
     vertices["rgb"] = rgb[keep]
-    write_bytes(Path(path), _HEADER.format(count=len(vertices)).encode("ascii") + vertices.tobytes())
+    header = _HEADER.format(axes="x right, y down, z forward", count=len(vertices), faces="")
+    write_bytes(Path(path), header.encode("ascii") + vertices.tobytes())
     return len(vertices)
+
+
+def write_mesh(path: str | Path, xyz: np.ndarray, triangles: np.ndarray, rgb: np.ndarray) -> None:
+    """Writes (N, 3) float metres in a fixed frame, (M, 3) whole numbers of vertices and (N, 3) uint8 colours as binary PLY."""
+    vertices, faces = np.empty(len(xyz), _VERTEX), np.empty(len(triangles), _FACE)
+    vertices["xyz"], vertices["rgb"] = xyz, rgb
+    faces["count"], faces["corners"] = 3, triangles
+    header = _HEADER.format(axes="the fixed frame's axes", count=len(xyz), faces=_FACES.format(count=len(triangles)))
+    write_bytes(Path(path), header.encode("ascii") + vertices.tobytes() + faces.tobytes())

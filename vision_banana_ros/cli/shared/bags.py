@@ -31,8 +31,8 @@ def bag_frames(path: Path, topic: str | None) -> Frames:
 
     Without `topic` the bag must hold one image topic only. InputError where the bag or the topic cannot be read.
     """
-    with _opened(path) as reader:
-        chosen = _image_connection(path, reader.connections, topic)
+    with opened(path) as reader:
+        chosen = image_connection(path, reader.connections, topic)
         infos = _camera_infos(reader, chosen.topic)
     return Frames(chosen.msgcount, lambda: _read(path, chosen.topic, infos))
 
@@ -59,7 +59,8 @@ def _damage() -> tuple[type[Exception], ...]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def opened(path: Path) -> Iterator[Any]:
+    """The reader of a bag. InputError where it cannot be read, at once or while it is used."""
     try:
         from rosbags.highlevel import AnyReader
         from rosbags.typesys import Stores, get_typestore
@@ -74,7 +75,8 @@ def _opened(path: Path) -> Iterator[Any]:
         raise InputError(f"The bag '{path}' cannot be read: {str(error)[:300]} Copy it again, or run `ros2 bag reindex`.") from None
 
 
-def _image_connection(path: Path, connections: list[Any], topic: str | None) -> Any:
+def image_connection(path: Path, connections: list[Any], topic: str | None) -> Any:
+    """The connection of a bag's image topic. Without `topic` it must be the only one; InputError where it is not there."""
     images = [c for c in connections if c.msgtype in (IMAGE, COMPRESSED) and c.msgcount]
     names = sorted({c.topic for c in images})
     if not names:
@@ -115,7 +117,7 @@ def _camera_infos(reader: Any, image_topic: str) -> _Infos:
 
 def _read(path: Path, topic: str, infos: _Infos) -> Iterator[Frame | InputError]:
     try:
-        with _opened(path) as reader:
+        with opened(path) as reader:
             connections = [c for c in reader.connections if c.topic == topic]
             for connection, _, raw in reader.messages(connections):
                 yield attempt(_message_frame, reader, raw, connection.msgtype, infos)
