@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Nav2's costmaps would hold, by the layers' own rules, of what the node answers: floor taken for obstacles, false and missing
-obstacles by min_obstacle_height, and people and obstacles that the semantic layer loses.
+obstacles by min_obstacle_height and obstacle_max_range, and people and obstacles that the semantic layer loses.
 
 Views of the simulated camera and of random worlds (seeds below training's), 640x480, with exact poses. Presets: config/nav2.
 
@@ -36,6 +36,8 @@ HEIGHT, WIDTH = 480, 640
 RESOLUTION = 0.05
 NEAR_M = 0.3
 HEIGHTS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
+RANGES = (2.0, 3.0, 4.0)
+"""Metres, in place of the preset's obstacle_max_range; for these the height is the preset's."""
 GROUND = ("floor", "ground")
 NO_OBSTACLE = (*GROUND, "ceiling", "sky")
 
@@ -158,6 +160,10 @@ def main() -> None:
                 source = {**voxel, "min_obstacle_height": height}
                 rows[f"from {height} m"].append(obstacles(view, answers, source, without_floor=False))
                 rows[f"from {height} m, floor class left out"].append(obstacles(view, answers, source, without_floor=True))
+            for reach in RANGES:
+                source = {**voxel, "obstacle_max_range": reach}
+                rows[f"up to {reach} m away"].append(obstacles(view, answers, source, without_floor=False))
+                rows[f"up to {reach} m away, floor class left out"].append(obstacles(view, answers, source, without_floor=True))
             for by_cost in (False, True):
                 source = {**semantic, "use_cost_selection": by_cost}
                 rows[f"use_cost_selection: {str(by_cost).lower()}"].append(semantics(view, answers, source, names))
