@@ -21,7 +21,7 @@ ARGUMENTS = {
     "executor": ("auto", "What runs the generator."),
     "namespace": ("", "Namespace of the node and its topics."),
     "autostart": ("true", "Configure and activate at once; false: a lifecycle manager will."),
-    "build_only": ("false", "Build the engine that executor asks for, then end."),
+    "build_only": ("false", "Compile the decoders and build the engine that executor asks for, then end."),
     "use_sim_time": ("", "true: take the time from /clock, for simulators and bags; empty: as params_file says."),
     "log_level": ("info", "Of this node: debug, info, warn, error or fatal."),
     "params_file": (str(DEFAULTS), "All other parameters."),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators import default_bundle
+from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.generators import reference as reference_module
 from vision_banana_ros.generators.bundle import INT8_GRAPHS, open_bundle, renew_manifest
 from vision_banana_ros.generators.errors import WrongAnswers
@@ -87,8 +87,9 @@ def test_after_a_wrong_executor_the_next_one_is_taken_and_the_sentence_says_why(
     import vision_banana_ros.generators.executors.tensorrt as tensorrt
 
     monkeypatch.setattr(tensorrt, "load", lambda bundle, options: Changed(bundle, WRONG["mirrored"][0]))
-    executor, why = load_executor(bundle, "tensorrt,onnxruntime:cpu-fp32")
-    assert executor.name == "onnxruntime cpu fp32" and "tensorrt fp32 answers wrongly on this machine" in why
+    generator = load_generator(bundle.path, "tensorrt,onnxruntime:cpu-fp32")
+    assert generator.executor == "onnxruntime cpu fp32" and "tensorrt fp32 answers wrongly on this machine" in generator.why
+    assert "The executor tensorrt is not used" in generator.faults[0] and "answers wrongly" in generator.faults[0]
     with pytest.raises(InputError, match="answers wrongly"):
         load_executor(bundle, "tensorrt")
 

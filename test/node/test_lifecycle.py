@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import types
 import weakref
 
 import numpy as np
@@ -15,9 +16,10 @@ import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from node_support import BALL, ROOT, Camera, load_oracle, new_client, running_node, stamp_of
-from rcl_interfaces.srv import SetParameters
+from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from std_msgs.msg import String
 
 from vision_banana_interfaces.srv import Segment
 from vision_banana_ros.node.parameters import PARAMETERS
@@ -72,7 +74,7 @@ def test_every_transition_200_times_leaves_no_thread_no_object_and_no_memory_beh
     assert min(memory[150:]) - min(memory[20:70]) < 4, memory
 
 
-def test_diagnostics_go_on_while_the_generator_is_loaded():
+def test_diagnostics_state_and_parameters_answer_while_the_generator_is_loaded():
     loaded = threading.Event()
 
     def slow(bundle, executor):
@@ -85,8 +87,33 @@ def test_diagnostics_go_on_while_the_generator_is_loaded():
         reply = client.call(ChangeState, "/vision_banana/change_state", request, later=True)
         for _ in range(2):
             client.spin_until(lambda: client.statuses and client.status("generator")["state"] == "configuring", "what is being done")
+        assert client.state() == "configuring"
+        asked = client.call(GetParameters, "/vision_banana/get_parameters", GetParameters.Request(names=["max_age"]))
+        assert asked.values[0].double_value == 2.0
         loaded.set()
         assert client.reply(reply).success and client.status("generator")["state"] == "inactive"
+
+
+def test_an_active_node_has_a_bond_where_ros_has_bondpy(running, monkeypatch):
+    node, client = running
+    told = []
+
+    class Bond:
+        """Of bondpy, as far as it is used."""
+
+        def __init__(self, topic, name, owner):
+            told.append((topic, name))
+            self.sub, self.pub = owner.create_subscription(String, topic, print, 1), owner.create_publisher(String, topic, 1)
+
+        def __getattr__(self, name):
+            return lambda *values: told.append((name, *values))
+
+    monkeypatch.setitem(sys.modules, "bondpy", types.SimpleNamespace(bondpy=types.SimpleNamespace(Bond=Bond)))
+    for transition in UP:
+        assert client.transition(transition)
+    assert told[0] == ("bond", "vision_banana") and told[-1] == ("start",)
+    assert client.transition(DOWN[0])
+    assert told[-2:] == [("break_bond",), ("shutdown",)] and not node.count_publishers("bond")
 
 
 def test_deactivate_lets_go_of_the_generator_and_activate_loads_it_again(running):

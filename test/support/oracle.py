@@ -75,6 +75,7 @@ class Oracle:
         self.legend = next((q.legend for q in self.questions.values() if q.legend), {})
         self.manifest = answer_format(legend=self.legend)
         self.prepared: list[str] = []
+        self.faults: list[str] = []
         self.painted: list[np.ndarray] = []
 
     def asked(self, question: Question) -> Question:

@@ -16,12 +16,14 @@ Encoded = TypeVar("Encoded")
 class BundleGenerator(Generic[Encoded]):
     """A bundle with something that runs it. Not thread-safe: one worker owns it.
 
-    why: a sentence on the choice of what runs it. prompts_kept: encoded instructions kept in memory; the least recently used
+    why: a sentence on the choice of what runs it. faults: sentences on executors that answered wrongly or were lost; it may grow
+    while the generator serves. prompts_kept: encoded instructions kept in memory; the least recently used
     one goes first.
     """
 
-    def __init__(self, bundle: Bundle, why: str, prompts_kept: int) -> None:
+    def __init__(self, bundle: Bundle, why: str, prompts_kept: int, faults: list[str] | None = None) -> None:
         self.why = why
+        self.faults = [] if faults is None else faults
         self._bundle = bundle
         self._kept = prompts_kept
         self._prompts: OrderedDict[str, Encoded] = OrderedDict()

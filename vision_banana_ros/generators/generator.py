@@ -42,8 +42,8 @@ class Asked(Protocol):
 class Generator(BundleGenerator[tuple[np.ndarray, np.ndarray]]):
     """A bundle of this project's own network with an executor that runs its graphs."""
 
-    def __init__(self, bundle: Bundle, executor: Executor, why: str = "") -> None:
-        super().__init__(bundle, why, PROMPTS_KEPT)
+    def __init__(self, bundle: Bundle, executor: Executor, why: str = "", faults: list[str] | None = None) -> None:
+        super().__init__(bundle, why, PROMPTS_KEPT, faults)
         self._executor = executor
 
     @property
@@ -122,4 +122,5 @@ def load_generator(bundle_dir: str | Path, executor: str = "auto", encode_prompt
         from vision_banana_ros.generators.backbones.generator import load_backbone
 
         return load_backbone(bundle, executor, encode_prompts)  # type: ignore[return-value]  # the same face
-    return Generator(bundle, *load_executor(bundle, executor))
+    faults: list[str] = []
+    return Generator(bundle, *load_executor(bundle, executor, faults.append), faults)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lifecycle node /vision_banana, which answers questions about the frames of cameras with a generator."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from functools import partial
@@ -17,20 +18,24 @@ from vision_banana_ros.node import parameters
 from vision_banana_ros.node.health.diagnostics import PERIOD_S, Diagnostics, Health
 from vision_banana_ros.node.health.engine_monitor import Engine
 from vision_banana_ros.node.health.faults import Faults, say
+from vision_banana_ros.node.health.manager_bond import ManagerBond
 from vision_banana_ros.node.health.watchdog import Watchdog
 from vision_banana_ros.node.parameters import Settings
+from vision_banana_ros.node.pipeline import warmup
 from vision_banana_ros.node.pipeline.camera_stream import Stream
 from vision_banana_ros.node.pipeline.generator_slot import GeneratorSlot, Loader
 from vision_banana_ros.node.pipeline.inference_config import Asking
-from vision_banana_ros.node.pipeline.warmup import warm_up
 from vision_banana_ros.node.pipeline.worker import Worker
 from vision_banana_ros.node.services.prompt_store import KeptPrompts
+from vision_banana_ros.node.services.read_only import answer_read_only_requests
 from vision_banana_ros.node.services.server import Services
 from vision_banana_ros.node.topics.inputs import Frame
 
 NAME = "vision_banana"
 STOP_S = 1.0
 """How long the end of a worker is waited for."""
+ANSWERED_EVERY_S = 0.1
+"""How soon requests that only read are answered during a transition."""
 
 
 def load(bundle: str, executor: str) -> Generator:
@@ -70,6 +75,7 @@ class VisionBananaNode(LifecycleNode):
         self.failure = ""
         self.faults = Faults(self.get_logger().warning)
         self.watchdog = Watchdog()
+        self._bond = ManagerBond(self)
         for name, nearest in unknown.items():
             sentence = f"There is no parameter '{name}', and it is ignored"
             if nearest:
@@ -95,6 +101,10 @@ class VisionBananaNode(LifecycleNode):
     def _health(self) -> Health:
         self.watchdog.alive()  # ROS's thread asks for this every second, also while it waits for the worker
         self._report_twins()
+        if self.generator is not None and self.generator.faults:
+            self.faults.report("executor", " ".join(self.generator.faults), lasting=True)
+        else:
+            self.faults.clear("executor")
         return Health(self.state, self.failure, self.engine.state, self.generator, self.faults.sentences())
 
     def _report_twins(self) -> None:
@@ -136,6 +146,7 @@ class VisionBananaNode(LifecycleNode):
         result = super().on_activate(state)
         for stream in self.streams:
             stream.start(self.asking())
+        self._bond.form()
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -191,8 +202,8 @@ class VisionBananaNode(LifecycleNode):
         self._run_in_worker(lambda: self.engine.want(settings.bundle, settings.executor))
         self._load_where_missing()
         asking = self.asking()
-        with compilation_told(self.get_logger().info):
-            self._run_in_worker(lambda: warm_up(asking))
+        with compilation_told(self.get_logger().info, warmup.__name__):
+            self._run_in_worker(lambda: warmup.warm_up(asking))
         for stream in self.streams:
             stream.open()
         height, width = asking.generator.size
@@ -214,6 +225,7 @@ class VisionBananaNode(LifecycleNode):
             self.get_logger().info(self.generator.why)
 
     def _stop(self) -> None:
+        self._bond.part()
         for i, stream in enumerate(self.streams):
             stream.stop(self._worker.mailboxes[i].take() if self._worker is not None else None)
 
@@ -247,7 +259,7 @@ class VisionBananaNode(LifecycleNode):
             self.executor.create_task(callback)
 
     def _run_in_worker(self, job: Callable[[], Any]) -> Any:
-        """Waits for a job, hears signals meanwhile, and goes on with diagnostics: the very first load takes a minute."""
+        """Waits for a job, hears signals meanwhile, says how the node is and answers who asks: the very first load takes a minute."""
         done: Future = Future()
 
         def run() -> None:
@@ -257,8 +269,12 @@ class VisionBananaNode(LifecycleNode):
                 done.set_exception(error)
 
         self.submit(run)
-        while wait([done], timeout=PERIOD_S).not_done:
-            self._diagnostics.publish()
+        told = time.monotonic()
+        while wait([done], timeout=ANSWERED_EVERY_S).not_done:
+            answer_read_only_requests(self)
+            if time.monotonic() - told >= PERIOD_S:
+                told = time.monotonic()
+                self._diagnostics.publish()
         return done.result()
 
     def _hand_over(self, camera: int, frame: Frame) -> Frame | None:

@@ -60,7 +60,10 @@ PARAMETERS: dict[str, Declaration] = {
         at_configure=True,
     ),
     "build_only": Declaration(
-        False, "Build the TensorRT engines that executor needs, then exit, with status 0 if they are ready.", read_only=True
+        False,
+        "Compile the decoders for this machine and build the TensorRT engines that executor needs, then exit, with status 0 if"
+        " all is ready.",
+        read_only=True,
     ),
     "autostart": Declaration(False, "Configure and activate the node at start, without a lifecycle manager.", read_only=True),
     "output_size": Declaration(

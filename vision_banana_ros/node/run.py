@@ -13,6 +13,7 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.node import parameters
 from vision_banana_ros.node.node import VisionBananaNode, load
 from vision_banana_ros.node.pipeline.generator_slot import Loader
+from vision_banana_ros.node.pipeline.warmup import compile_decoders
 from vision_banana_ros.node.topics.fastdds import carry_large_images
 from vision_banana_ros.node.topics.shared_memory import remove_dead_segments
 
@@ -61,13 +62,14 @@ def _start(node: VisionBananaNode) -> None:
 
 
 def _build(node: VisionBananaNode, executor: SingleThreadedExecutor) -> int:
-    """Waits for the engine, while services, parameters and diagnostics answer."""
+    """Compiles the decoders and waits for the engine, while services, parameters and diagnostics answer."""
     values = parameters.current(node)
     try:
         node.engine.want(values["bundle"], values["executor"])
     except InputError as error:
         node.get_logger().error(str(error))
         return 1
+    compile_decoders(node.get_logger().info)
     said = ""
     while True:
         building, state = node.engine.building, node.engine.state

@@ -212,7 +212,7 @@ def test_with_nothing_to_fall_back_on_both_reasons_are_given(ready, bundle, fram
     def none():
         raise InputError("There is no other.")
 
-    generator = Generator(bundle, FallbackExecutor(tensorrt.load(bundle), none))
+    generator = Generator(bundle, FallbackExecutor(tensorrt.load(bundle), none, print))
     ready.cuda.fail_with["copy in"] = ready.cuda.cudaError_t.cudaErrorMemoryAllocation
     with pytest.raises(ExecutorLost, match="ran out of memory.*There is no other"):
         generator.paint(frames[0], QUESTIONS)

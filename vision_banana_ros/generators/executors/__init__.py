@@ -2,6 +2,8 @@
 """What runs a bundle's graphs. Each executor is one file with a function `load(bundle, options)`; `load_executor` picks one."""
 
 import importlib
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,7 +11,7 @@ import numpy as np
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.bundle import Bundle
-from vision_banana_ros.generators.errors import ExecutorLost
+from vision_banana_ros.generators.errors import ExecutorLost, WrongAnswers
 from vision_banana_ros.generators.executors.fallback import FallbackExecutor
 from vision_banana_ros.generators.reference import check_answers
 from vision_banana_ros.missing import cure
@@ -17,6 +19,7 @@ from vision_banana_ros.missing import cure
 EXECUTORS = ("onnxruntime", "torch", "tensorrt", "tensorrt_rtx")
 #: What "auto" tries on a machine with an NVIDIA GPU, in this order. Without one there is only ONNX Runtime to try.
 ON_GPU = ("tensorrt", "tensorrt_rtx", "torch:graph-fp16", "onnxruntime")
+_LOG = logging.getLogger(__name__)
 _GPU_DEVICES = ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvgpu/igpu0", "/dev/dxg")  # PC, Jetson, WSL
 
 #: Whatever one executor's encode_image gives and its answer takes: arrays, or buffers on its device.
@@ -47,13 +50,14 @@ class Executor(Protocol):
         """Features, (N, T, C) encoded instructions and (N, T) mask -> (N, H, W, 3) float32 in 0..1."""
 
 
-def load_executor(bundle: Bundle, wanted: str) -> tuple[Executor, str]:
+def load_executor(bundle: Bundle, wanted: str, told: Callable[[str], object] = _LOG.warning) -> tuple[Executor, str]:
     """The executor for a bundle, and a sentence that says why it is this one.
 
     wanted: a name, with options after a colon ("torch:compiled-bf16", "onnxruntime:fp32"; each executor's file names its own);
     or several names in order of preference, with commas ("tensorrt,onnxruntime"); or "auto", the best that this machine has.
     Each answers the bundle's stored frame first, and is refused where it does so wrongly. With names left, the CPU also takes
-    over from one that is lost while it serves. Raises InputError with every reason where none of them can be had.
+    over from one that is lost while it serves. told: gets a sentence for each that answers wrongly, now, or is lost, later.
+    Raises InputError with every reason where none of them can be had.
     """
     names = _names(wanted)
     refused: list[str] = []
@@ -65,21 +69,23 @@ def load_executor(bundle: Bundle, wanted: str) -> tuple[Executor, str]:
             checked = check_answers(bundle, executor)
         except (InputError, ExecutorLost) as error:  # lost already while its answers were compared
             refused.append(f"{name}: {error}")
+            if isinstance(error, WrongAnswers):
+                told(f"The executor {name} is not used. {error}")
             continue
         except ImportError as error:
             refused.append(f"{name}: {cure(error)}")
             continue
         why = " ".join(filter(None, [_why(wanted, executor, refused), getattr(executor, "why", ""), checked]))
-        return (_with_fallback(bundle, executor) if name != names[-1] else executor), why
+        return (_with_fallback(bundle, executor, told) if name != names[-1] else executor), why
     raise InputError(refused[0].partition(": ")[2] if len(refused) == 1 else f"No executor can be had. {' '.join(refused)}")
 
 
-def _with_fallback(bundle: Bundle, executor: Executor) -> Executor:
+def _with_fallback(bundle: Bundle, executor: Executor, told: Callable[[str], object]) -> Executor:
     """Falls back to the CPU if a GPU executor fails at run time, for example if it runs out of memory.
 
     After some faults no library in the process can use the GPU again.
     """
-    return FallbackExecutor(executor, lambda: load_executor(bundle, "onnxruntime:cpu")[0])
+    return FallbackExecutor(executor, lambda: load_executor(bundle, "onnxruntime:cpu")[0], told)
 
 
 def has_gpu() -> bool:

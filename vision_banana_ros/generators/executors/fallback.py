@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """An executor that another one takes over from when it is lost while it serves."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,8 +9,6 @@ import numpy as np
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.errors import ExecutorLost
 
-_LOG = logging.getLogger(__name__)
-
 
 class FallbackExecutor:
     """Runs on `first` until that raises ExecutorLost, then on what `load_next` makes; the frame in hand is answered by it.
@@ -19,7 +16,7 @@ class FallbackExecutor:
     told: gets one sentence when that happens. Where `load_next` cannot make one either, ExecutorLost says both reasons.
     """
 
-    def __init__(self, first: Any, load_next: Callable[[], Any], told: Callable[[str], object] = _LOG.warning) -> None:
+    def __init__(self, first: Any, load_next: Callable[[], Any], told: Callable[[str], object]) -> None:
         self._executor = first
         self._load_next: Callable[[], Any] | None = load_next
         self._told = told

@@ -1,16 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything once before the first frame: compiled code is loaded, the generator has painted, buffers are there."""
 
-from collections.abc import Sequence
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from std_msgs.msg import Header
 
+from vision_banana_ros.compilation import compilation_told
+from vision_banana_ros.generators import default_bundle
+from vision_banana_ros.generators.bundle import open_bundle
 from vision_banana_ros.node.pipeline.inference_config import Asking
 from vision_banana_ros.node.prompts import Prompts
 from vision_banana_ros.node.topics.messages import TASKS, Composer, Seen
 from vision_banana_ros.perception import Intrinsics, Perceiver, Question
+from vision_banana_ros.perception.obstacles import ObstacleFilter
 from vision_banana_ros.tasks.answer_format import AnswerFormat
+from vision_banana_ros.tasks.colors import Legend
+
+FRAME = (480, 640, 3)
+"""Shape of the frame that is asked about."""
 
 
 class _Grey:
@@ -26,16 +39,42 @@ class _Grey:
 
 def warm_up(asking: Asking) -> None:
     """On the worker's thread, with the generator that will be used."""
-    frame = np.zeros((480, 640, 3), np.uint8)
-    legend = asking.prompts.legend
-    prompts = Prompts(legend, ("anything",), "thing")
-    questions = [question for task in sorted(asking.questions) for question in prompts.questions(task)]
-    looks = Perceiver(_Grey(asking.generator.size, asking.generator.manifest)).look(frame, questions)
-    answers = {question.task: [answer] for question, answer in zip(questions, looks, strict=True)}
-    camera = Intrinsics.from_fov(640, 480, 60.0)
-    seen = Seen(Header(), looks.image, answers, legend, (0.2, 20.0), camera, asking.settings.obstacles)
-    composer = Composer()
-    for topic in TASKS:
-        composer.compose(topic, seen)
+    _compose(asking.generator, asking.prompts.legend, asking.settings.obstacles, sorted(asking.questions), list(TASKS))
     if "depth" in asking.generator.tasks:
-        asking.perceiver.look(frame, [Question.depth()])
+        asking.perceiver.look(np.zeros(FRAME, np.uint8), [Question.depth()])
+
+
+def _compose(generator: Any, legend: Legend, obstacles: ObstacleFilter, tasks: Sequence[str], topics: Sequence[str]) -> None:
+    """Answers `tasks` about nothing and makes the messages of `topics`."""
+    prompts = Prompts(legend, ("anything",), "thing")
+    questions = [question for task in tasks for question in prompts.questions(task)]
+    looks = Perceiver(_Grey(generator.size, generator.manifest)).look(np.zeros(FRAME, np.uint8), questions)
+    answers = {question.task: [answer] for question, answer in zip(questions, looks, strict=True)}
+    camera = Intrinsics.from_fov(FRAME[1], FRAME[0], 60.0)
+    seen = Seen(Header(), looks.image, answers, legend, (0.2, 20.0), camera, obstacles)
+    composer = Composer()
+    for topic in topics:
+        composer.compose(topic, seen)
+
+
+def compile_decoders(say: Callable[[str], object]) -> None:
+    """Compiles ahead what `warm_up` needs. Without a generator, and with nothing to do where it was done before."""
+    with compilation_told(say, __name__):
+        _compile(0, 1)
+
+
+def _compile(number: int, count: int) -> None:
+    """All outputs, one by one, beginning with the one at number / count of them."""
+    bundle = open_bundle(default_bundle())
+    generator = SimpleNamespace(size=bundle.manifest.size, manifest=bundle.manifest)
+    topics = list(TASKS)
+    first = len(topics) * number // count
+    for topic in topics[first:] + topics[:first]:
+        task = TASKS[topic]
+        tasks = [task] if task in bundle.manifest.tasks else []
+        _compose(generator, bundle.manifest.legend, ObstacleFilter(), tasks, [topic])
+
+
+if __name__ == "__main__":
+    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+    _compile(int(sys.argv[1]), int(sys.argv[2]))
