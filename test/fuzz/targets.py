@@ -6,6 +6,7 @@ A target may raise InputError and nothing else.
 
 import io
 import json
+import math
 import struct
 import tarfile
 import tempfile
@@ -13,6 +14,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,11 +27,13 @@ from vision_banana_ros.generators.backbones.diffusers_folder import read_tensors
 from vision_banana_ros.node.prompts import read_expressions
 from vision_banana_ros.node.services.prompt_store import KeptPrompts
 from vision_banana_ros.node.topics.image_input import read_image
+from vision_banana_ros.perception.camera import Calibration, camera_for
 from vision_banana_ros.perception.image_encodings import compressed_to_rgb
 from vision_banana_ros.scenes.furnished.fetch import unpack
 from vision_banana_ros.scenes.furnished.library import build
 from vision_banana_ros.tasks.legend_text import read_legend
 
+IMAGE = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
 WORK = Path(tempfile.mkdtemp(prefix="fuzz_"))
 FRAMES = 5
 """Of a bag, at most: what comes after has nothing new."""
@@ -150,6 +154,46 @@ def _cameras() -> list[bytes]:
     return [text.encode() for text in texts]
 
 
+def _camera_info(data: bytes) -> None:
+    from rclpy.serialization import deserialize_message
+    from sensor_msgs.msg import CameraInfo
+
+    try:
+        message = deserialize_message(data, CameraInfo)
+    except Exception:  # the middleware refuses it: it would not reach the node
+        return
+    refused = None
+    for rectified in ("auto", "true", "false"):
+        try:
+            camera = camera_for(Calibration.of(message), IMAGE.shape[:2], rectified)
+        except InputError as error:
+            refused = error
+            continue
+        k = camera.intrinsics
+        assert all(math.isfinite(value) for value in (k.fx, k.fy, k.cx, k.cy)) and (k.height, k.width) == IMAGE.shape[:2]
+        assert camera.rectify(IMAGE).shape == IMAGE.shape
+    if refused is not None:
+        raise refused
+
+
+def _camera_infos() -> list[bytes]:
+    from rclpy.serialization import serialize_message
+    from sensor_msgs.msg import CameraInfo
+
+    k = [30.0, 0.0, 15.5, 0.0, 30.0, 11.5, 0.0, 0.0, 1.0]
+    good = dict(height=24, width=32, k=k, p=[*k[:3], 0.0, *k[3:6], 0.0, *k[6:], 0.0], r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0])
+    changes: list[dict[str, Any]] = [{}]
+    changes += [{"k": [value, *k[1:]]} for value in (math.inf, math.nan, 1e300, 1e-9, -30.0, 0.0)]
+    changes += [{"k": [*k[:2], value, *k[3:]]} for value in (math.nan, 1e300, -1e6)]
+    changes += [{"distortion_model": model, "d": d} for model in ("plumb_bob", "rational_polynomial", "equidistant", "x" * 999)
+                for d in ([0.0] * 4, [-0.3, 0.1, 0.0, 0.0, 0.0], [1e30] * 5, [math.nan] * 8, [1.0] * 14)]  # fmt: skip
+    changes += [{"binning_x": 2**32 - 1}, {"width": 2**32 - 1, "height": 2**32 - 1}, {"width": 64, "height": 48, "binning_x": 2}]
+    changes += [{"r": [0.0] * 9}, {"r": [math.nan] * 9}, {"r": [5.0] * 9}, {"p": [math.inf] * 12}, {"p": [0.0] * 12}]
+    found = [CameraInfo(**{**good, **change}) for change in changes]
+    found[0].roi.width = found[0].roi.x_offset = 2**32 - 1
+    return [bytes(serialize_message(info)) for info in found]
+
+
 def _bag(data: bytes) -> None:
     for _, frame in zip(range(FRAMES), bag_frames(_file("bag.mcap", data), None).read(), strict=False):
         if not isinstance(frame, InputError):
@@ -232,6 +276,7 @@ TARGETS = {
     "picture": Target(_picture, _pictures),
     "message": Target(_message, _messages),
     "camera": Target(_camera, _cameras),
+    "camera_info": Target(_camera_info, _camera_infos),
     "bag": Target(_bag, _bags),
     "package": Target(_package, _packages),
     "catalogue": Target(_catalogue, _catalogues),

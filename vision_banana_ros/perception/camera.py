@@ -119,6 +119,7 @@ class Camera:
 
 
 @lru_cache(maxsize=16)
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # of numbers that are refused for it
 def camera_for(
     calibration: Calibration, size: tuple[int, int], image_is_rectified: Rectified = "auto", rectify: Rectify = "auto"
 ) -> Camera:
