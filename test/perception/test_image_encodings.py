@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.perception import image_encodings
 from vision_banana_ros.perception.declared_size import declared
-from vision_banana_ros.perception.image_encodings import ENCODINGS, FILE_KINDS, compressed_to_rgb, to_rgb
+from vision_banana_ros.perception.image_encodings import ENCODINGS, FILE_KINDS, MAX_PIXELS, compressed_to_rgb, to_rgb
 
 RNG = np.random.default_rng(0)
 PICTURE = RNG.integers(0, 256, (6, 8, 3), np.uint8)
@@ -269,6 +270,17 @@ def test_png_comes_back_exactly_and_jpeg_nearly():
 def test_grey_png_becomes_rgb():
     png = cv2.imencode(".png", SMOOTH[..., 0])[1]
     np.testing.assert_array_equal(compressed_to_rgb(png.tobytes()), np.repeat(SMOOTH[..., :1], 3, axis=2))
+
+
+@pytest.mark.parametrize(("most", "size", "scale"), [(40_000, (160, 240), 1), (40_000, (640, 480), 4), (MAX_PIXELS, (4200, 6000), 2)])
+def test_a_jpeg_too_large_is_unpacked_smaller_where_that_is_allowed(monkeypatch, most, size, scale):
+    monkeypatch.setattr(image_encodings, "MAX_PIXELS", most)
+    jpeg = cv2.imencode(".jpg", np.full((*size, 3), (10, 200, 90), np.uint8))[1].tobytes()
+    small = compressed_to_rgb(jpeg, shrink=True)
+    assert small.shape == (size[0] // scale, size[1] // scale, 3) and np.abs(small[0, 0].astype(int) - (90, 200, 10)).max() < 4
+    if scale > 1:
+        with pytest.raises(InputError, match="pixels"):
+            compressed_to_rgb(jpeg)
 
 
 @pytest.mark.parametrize("more", [1, 200])

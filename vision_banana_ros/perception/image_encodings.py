@@ -147,23 +147,34 @@ def _nv24(brightness: np.ndarray, colors: np.ndarray) -> np.ndarray:
 
 
 def compressed_to_rgb(
-    data: Buffer, form: str = "", kinds: tuple[str, ...] = ON_TOPICS, upright: bool = False, at_least_bits: int = TRUE_BITS[0]
+    data: Buffer,
+    form: str = "",
+    kinds: tuple[str, ...] = ON_TOPICS,
+    upright: bool = False,
+    at_least_bits: int = TRUE_BITS[0],
+    shrink: bool = False,
 ) -> np.ndarray:
     """A compressed picture as (H, W, 3) uint8 RGB. InputError for other data, for depth, and for what is huge.
 
     form: a CompressedImage's `format`, which by image_transport begins with the encoding that was compressed, as in
     "bayer_rggb8; jpeg compressed bgr8". upright: whether the orientation that a photograph carries is followed; in messages it
-    is not, for CameraInfo describes the sensor's own rows and columns.
+    is not, for CameraInfo describes the sensor's own rows and columns. shrink: whether a JPEG of more than MAX_PIXELS is unpacked
+    at a half, a quarter or an eighth of its size, without its pixels ever being in memory, and not refused.
     """
     encoding, _, rest = (part.strip() for part in form.partition(";"))
     if "compressedDepth" in form or encoding in DEPTHS:
         raise InputError(f"A compressed image of {form!r} is depth, not a picture; connect the camera's colour topic.")
     flat = np.frombuffer(data, np.uint8)
     found = declared(flat.data)
+    scale = 1
     if found is not None:
-        refuse_huge(*found[1])
+        width, height = found[1]
+        if shrink and found[0] == "JPEG":
+            scale = next((s for s in _REDUCED if width * height <= s * s * MAX_PIXELS), 1)
+        refuse_huge(width // scale, height // scale)
     mosaic = encoding.startswith("bayer_")
     flags = cv2.IMREAD_ANYDEPTH | (cv2.IMREAD_GRAYSCALE if mosaic else cv2.IMREAD_COLOR)
+    flags |= _REDUCED[scale]
     flags |= 0 if upright else cv2.IMREAD_IGNORE_ORIENTATION
     image = decode_whole(flat, flags) if found is not None and found[0] in kinds else None
     if image is None:
@@ -186,6 +197,8 @@ def compressed_to_rgb(
     return image if "compressed rgb" in rest else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
+_REDUCED = {1: 0, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+"""OpenCV's flags, by which libjpeg leaves out the finer half of each block's frequencies."""
 FILE_KINDS = tuple(KINDS)
 
 

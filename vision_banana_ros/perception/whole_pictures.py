@@ -53,7 +53,8 @@ def decode_whole(data: np.ndarray, flags: int) -> np.ndarray | None:
     if lines and image is not None:
         words = lines[0].decode("ascii", "replace").strip()
         raise InputError(f"The compressed image is damaged ({words}), so that a part of it is guessed; look at the connection.")
-    if image is not None and shifted_blocks(data, image):
+    reduced = flags & (cv2.IMREAD_REDUCED_GRAYSCALE_2 | cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_REDUCED_GRAYSCALE_8)
+    if image is not None and not reduced and shifted_blocks(data, image):
         raise InputError("The compressed image is damaged (its colours jump from one block on); look at the connection.")
     return image
 

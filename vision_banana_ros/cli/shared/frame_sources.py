@@ -87,7 +87,7 @@ def video_frames(source: str) -> Frames:
 def read_picture(path: Path) -> np.ndarray:
     """A picture file as (H, W, 3) uint8 RGB. InputError where it is none."""
     try:
-        return compressed_to_rgb(read_bounded(path, MAX_FILE_BYTES), kinds=FILE_KINDS, upright=True)
+        return compressed_to_rgb(read_bounded(path, MAX_FILE_BYTES), kinds=FILE_KINDS, upright=True, shrink=True)
     except InputError as error:
         raise InputError(f"'{path}' is not a picture that can be read; give a whole {', '.join(PICTURES)} file. {error}") from None
     except OSError as error:
