@@ -170,8 +170,8 @@ def _is_wanted(connection: Any, way: str) -> bool:
 def _take(transforms: Transforms, connection: Any, message: Any) -> None:
     if connection.msgtype == ODOMETRY:
         p, q = message.pose.pose.position, message.pose.pose.orientation
-        stamp = nanoseconds(message)
-        transforms.add(message.header.frame_id, message.child_frame_id, stamp, (p.x, p.y, p.z), (q.x, q.y, q.z, q.w))
+        parent, child = message.header.frame_id, message.child_frame_id
+        transforms.add(parent, child, nanoseconds(message), (p.x, p.y, p.z), (q.x, q.y, q.z, q.w))
         return
     for each in message.transforms:
         p, q = each.transform.translation, each.transform.rotation

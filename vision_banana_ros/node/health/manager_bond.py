@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bond with Nav2's lifecycle manager, where ROS has bondpy: by its heartbeats the manager knows that an active node lives."""
 
+from typing import Any
+
 from rclpy.lifecycle import LifecycleNode
 
 TOPIC = "bond"
@@ -13,7 +15,7 @@ class ManagerBond:
 
     def __init__(self, node: LifecycleNode):
         self._node = node
-        self._bond = None
+        self._bond: Any = None
 
     def form(self) -> None:
         """Start the heartbeats."""
