@@ -24,7 +24,7 @@ def darker(image, light, rng, noise=1.5):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
-    ("color", "words"), [((0, 0, 0), "dark"), ((255, 255, 255), "burnt out"), ((128, 128, 128), "colour"), ((0, 135, 0), "colour")]
+    ("color", "words"), [((0, 0, 0), "dark"), ((255, 255, 255), "overexposed"), ((128, 128, 128), "colour"), ((0, 135, 0), "colour")]
 )
 @pytest.mark.parametrize("noise", [0.0, 2.0])
 def test_blank_frames_are_known_with_and_without_a_sensors_noise(size, color, words, noise):
@@ -53,10 +53,10 @@ def test_frames_too_small_to_see_anything_are_known(size):
     assert "pixels" in nothing_to_see(np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8))
 
 
-def test_a_frame_that_is_burnt_out_but_for_a_corner_is_known():
+def test_a_frame_that_is_overexposed_but_for_a_corner_is_known():
     image = np.full((480, 640, 3), 255, np.uint8)
     image[400:, 600:] = 90
-    assert "burnt out" in nothing_to_see(image)
+    assert "overexposed" in nothing_to_see(image)
 
 
 @pytest.mark.parametrize("light", [1.0, 0.1, 0.03])

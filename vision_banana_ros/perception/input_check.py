@@ -55,7 +55,7 @@ def nothing_to_see(image: np.ndarray) -> str:
     if structure < (DARK_STRUCTURE if mean < DARK else MIN_STRUCTURE):
         return _blank(mean)
     if np.count_nonzero(small.min(2) >= BRIGHT) > MAX_CLIPPED * small.shape[0] * small.shape[1]:
-        return "It is burnt out: nearly all pixels are at the upper end. Lower the exposure, or look at the camera."
+        return "It is overexposed: nearly all pixels are saturated. Reduce the exposure, or check the camera."
     rows = cv2.cvtColor(image[:: max(1, height // 64)], cv2.COLOR_RGB2GRAY).astype(np.float32)
     spread = float(rows.std())
     left, right = rows[:, :-1] - rows.mean(), rows[:, 1:] - rows.mean()
@@ -65,16 +65,16 @@ def nothing_to_see(image: np.ndarray) -> str:
     grey = float(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).std())
     white = neighbours < NOISE_NEIGHBOURS and grey < NOISE_STRUCTURE * noise / cell**0.5
     if white or (cell >= MIN_CELL and grey < NOISE_SHARE * spread):
-        return "It is noise without a scene. Look at the camera, its gain and its cable."
+        return "It is noise without a scene. Check the camera, its gain and its cable."
     return ""
 
 
 def _blank(mean: float) -> str:
     if mean < DARK:
-        return "It is dark: nothing stands out from black. Take the cap off the lens, light the scene, or raise the exposure."
+        return "It is dark: nothing stands out from black. Remove the lens cap, light the scene, or increase the exposure."
     if mean >= BRIGHT:
-        return "It is burnt out: everything is white. Lower the exposure, or look at the camera."
-    return "It is one plain colour. Look at what covers the lens, and at the camera's driver."
+        return "It is overexposed: everything is white. Reduce the exposure, or check the camera."
+    return "It has one plain colour. Check whether something covers the lens, and the camera driver."
 
 
 class FrozenCheck:
@@ -101,8 +101,8 @@ class FrozenCheck:
         if not after_s or self._same < FROZEN_FRAMES or same_s < after_s:
             return ""
         return (
-            f"The last {self._same + 1} frames, over {same_s:.0f} s, are identical to the last bit: the stream is frozen. Restart the"
-            " camera or its driver; for a still picture, or a simulated camera without noise, set frozen_after to 0."
+            f"The last {self._same + 1} frames, over {same_s:.0f} s, are bit-identical: the stream is frozen. Restart the"
+            " camera or its driver; for a still image, or a simulated camera without noise, set frozen_after to 0."
         )
 
 

@@ -354,7 +354,8 @@ def test_frames_without_anything_in_them_are_dropped_by_name(node, client, camer
     before = int(client.status()["dropped: nothing to see"])
     noise = np.random.default_rng(1).integers(0, 256, (*SIZE, 3)).astype(np.uint8)
     shown = [
-        (np.full((*SIZE, 3), level, np.uint8), words) for level, words in ((0, "dark"), (255, "burnt out"), (128, "one plain colour"))
+        (np.full((*SIZE, 3), level, np.uint8), words)
+        for level, words in ((0, "dark"), (255, "overexposed"), (128, "one plain colour"))
     ]
     for number, (image, words) in enumerate([*shown, (noise, "noise without a scene")], 1):
         message = picture(0, client.next_stamp())
@@ -376,7 +377,7 @@ def test_a_camera_that_repeats_its_picture_is_frozen_until_it_changes(node, clie
         def said_after_one_more():
             message.header.stamp.sec, message.header.stamp.nanosec = divmod(client.next_stamp(), 1_000_000_000)
             camera.images.publish(message)
-            return client.said("identical to the last bit")
+            return client.said("bit-identical")
 
         client.spin_until(said_after_one_more, "the fault of a frozen stream")
         assert int(client.status()["dropped: frozen"]) > 0

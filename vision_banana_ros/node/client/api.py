@@ -189,7 +189,7 @@ class VisionBanana:
         while not done():
             left = end - time.monotonic()
             if left <= 0:
-                raise Refused(f"{max(wait_s, 0):g} s were waited in vain for {what}")
+                raise Refused(f"Timeout after {max(wait_s, 0):g} s: waited for {what}")
             self._spin(min(left, 0.1))
 
     def _spin(self, timeout_s: float) -> None:

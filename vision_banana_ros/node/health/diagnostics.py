@@ -15,7 +15,7 @@ from vision_banana_ros.node.pipeline.camera_stream import Stream
 
 PERIOD_S = 1.0
 FINALIZED = "finalized"
-OVER = "The node was shut down, for good: start its process again."
+OVER = "The node was shut down: start its process again."
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,17 @@ RATE_WINDOW_S = 5.0
 AGES_KEPT = 500
 
 DROPS = {
-    "replaced": "a newer frame came before the worker was free",
-    "unwatched": "nobody subscribes to an output",
-    "not due": "the rates leave no output due that is subscribed to",
-    "unanswerable": "nothing is asked for the outputs that are subscribed to",
+    "replaced": "a newer frame arrived before the worker was free",
+    "unwatched": "no output has a subscriber",
+    "not due": "no subscribed output is due (rates)",
+    "unanswerable": "the subscribed outputs have no prompts",
     "stale": "older than max_age",
-    "unusable": "the image cannot be read",
-    "nothing to see": "it is dark, burnt out, of one colour, or noise",
-    "frozen": "the camera sends the same picture again and again, for longer than frozen_after",
-    "unreadable": "too little of an answer can be read",
-    "no metres": "relative depth, and the ranges of scale_check do not fit it",
-    "failed": "an error in the generator or the node, such as memory that ran out",
+    "unusable": "the image cannot be decoded",
+    "nothing to see": "the image is dark, overexposed, uniform or noise",
+    "frozen": "the images of the last frozen_after seconds are bit-identical",
+    "unreadable": "less than min_readable of an answer is valid",
+    "no metres": "only relative depth is available, and no range measurements fit",
+    "failed": "an error in the generator or the node, such as out of memory",
     "inactive": "the node was deactivated",
 }
 """Why a frame may be dropped."""

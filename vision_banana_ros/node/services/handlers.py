@@ -176,5 +176,7 @@ def prompts(task: str, texts: Sequence[str], asking: Asking) -> PromptChange:
                 raise InputError(f"{task} takes one class, not {len(texts)}; call it once with the class that matters.")
             name = clean_text(texts[0], "The class")
             questions = Prompts({}, instances=name).questions(task)
-            return PromptChange("instances_class", name, questions, [], [], f"instances/mask tells each {name} apart.")
+            return PromptChange(
+                "instances_class", name, questions, [], [], f"instances/mask segments each {name} from the next frame on."
+            )
     raise InputError(f"{task} takes no prompts; it is answered whenever somebody subscribes.")

@@ -124,7 +124,7 @@ class Inputs:
         topic = self.topic(RAW)
         publishers = self._node.count_publishers(topic) + self._node.count_publishers(self.topic(COMPRESSED))
         if publishers:
-            cure = "whoever publishes there sends nothing that arrives: look at the camera, and at 'ros2 topic info -v' for the QoS"
+            cure = "a publisher exists, but nothing arrives: check the camera, and with 'ros2 topic info -v' the QoS"
         else:
             cure = f"nobody publishes there: start the camera, or remap the topic to it, as in {self._prefix}image:=/camera/image_raw"
         self._faults.report("silent", f"No image has come on {topic} for {silent_s:.0f} s, and {cure}.")
