@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers pictures, folders of pictures, or bags, and writes what was read as files. Needs no ROS."""
+"""Processes images, folders, videos or bags and writes depth, normals, masks and point clouds. Needs no ROS."""
 
 import argparse
 import json
@@ -31,29 +31,35 @@ WRITERS = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb to its parser."""
     parser.add_argument(
-        "input", nargs="?", metavar="IMAGE|FOLDER|BAG|VIDEO", help="a video may be a file, an rtsp:// address or a GStreamer pipeline"
+        "input", nargs="?", metavar="IMAGE|FOLDER|BAG|VIDEO", help="input; a video is a file, an rtsp:// URL or a GStreamer pipeline"
     )
     parser.add_argument(
         "--out",
         type=Path,
         required=True,
         metavar="DIR",
-        help="a folder for the results; each frame gets its own inside",
+        help="output folder; each frame gets a subfolder",
     )
-    parser.add_argument("--overwrite", action="store_true", help="write into a folder that holds the results of an earlier run")
-    parser.add_argument("--bundle", type=Path, help="the generator's folder; default: the one that is installed")
-    parser.add_argument("--executor", default="auto", help="what runs the generator; default: the best there is")
+    parser.add_argument("--overwrite", action="store_true", help="overwrite existing results in the output folder")
+    parser.add_argument("--bundle", type=Path, help="bundle folder (default: the installed bundle)")
+    parser.add_argument("--executor", default="auto", help="inference backend (default: the best one available)")
     parser.add_argument(
-        "--passes", type=int, default=1, metavar="N", help="ask each question N times, of the mirrored frame too, and vote"
+        "--passes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="test-time augmentation: N passes per prompt, including mirrored frames, merged by voting",
     )
-    parser.add_argument("--topic", help="the image topic of a bag; needed where the bag has several")
-    parser.add_argument("--recursive", action="store_true", help="pictures of a folder's subfolders too")
+    parser.add_argument("--topic", help="image topic of a bag; required if the bag has several")
+    parser.add_argument("--recursive", action="store_true", help="also process the subfolders of a folder")
     add_question_arguments(parser)
     add_camera_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    """Runs the verb and returns its exit status."""
     refuse_used(args.out, args.overwrite)
     args.out.mkdir(parents=True, exist_ok=True)
     calibration = named_calibration(args)

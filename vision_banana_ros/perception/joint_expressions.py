@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several referring expressions asked in one picture, each in a colour of its own: eight cost one question instead of eight.
+"""Several referring expressions asked in one picture, each in a colour of its own.
+
+Eight cost one question instead of eight.
 
 Source: arXiv 2604.20329, whose generator answers so. A pixel has one colour, so of two expressions that mean
 the same thing only one gets it.

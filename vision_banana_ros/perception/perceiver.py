@@ -156,7 +156,10 @@ class Perceiver:
         return Looks(image, tuple(answers), readable, paint_s, time.perf_counter() - started - paint_s)
 
     def _joined(self, questions: Sequence[Question]) -> list[tuple[Question, tuple[int, ...]]]:
-        """What is put to the generator, and the places in `questions` that each answers. Several passes ask each by itself."""
+        """What is put to the generator, and the places in `questions` that each answers.
+
+        Several passes ask each by itself.
+        """
         return joined(questions, self._format.expressions_together if self.together and self.passes == 1 else 1)
 
     def _ask(self, canvas: np.ndarray, questions: Sequence[Question]) -> list[Any]:

@@ -181,7 +181,10 @@ class ReferringTask(Task):
         return encode(truth, words.need("color", "colour"))
 
     def decode(self, rgb: ArrayLike, words: Words, thresholds: Mapping[str, float]) -> Any:
-        """Read the mask; or a list of `Answer`, one an expression, where a legend names several with their colours."""
+        """Read the mask.
+
+        Or a list of `Answer`, one an expression, where a legend names several with their colours.
+        """
         if words.legend is not None:
             return decode_many(rgb, list(words.legend.values()))
         return decode(rgb, words.need("color", "colour"))

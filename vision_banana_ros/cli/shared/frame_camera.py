@@ -21,8 +21,8 @@ def add_camera_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DEG",
         help=f"horizontal field of view; default: the bag's CameraInfo, else {DEFAULT_FOV:g}",
     )
-    camera.add_argument("--camera-info", type=Path, metavar="YAML", help="a calibration file, or the output of `ros2 topic echo`")
-    parser.add_argument("--rectified", action="store_true", help="the pictures are rectified already, whatever the camera's D says")
+    camera.add_argument("--camera-info", type=Path, metavar="YAML", help="calibration file, or the output of `ros2 topic echo`")
+    parser.add_argument("--rectified", action="store_true", help="the images are already rectified, regardless of D in the calibration")
 
 
 def named_calibration(args: argparse.Namespace) -> Calibration | None:

@@ -41,6 +41,7 @@ class Frame:
 
     @property
     def stamp_ns(self) -> int:
+        """The stamp in nanoseconds."""
         return nanoseconds(self.message.header.stamp)
 
 
@@ -48,11 +49,11 @@ class Inputs:
     """Subscriptions for one camera. prefix: goes before the topics' names, such as "front/".
 
     Images are asked for BEST_EFFORT, which every publisher can serve. But of images larger than the
-    middleware's buffers (512 KiB of shared memory in Fast DDS, half a 640x480 image) best effort loses most. So
-    once all publishers are seen to offer RELIABLE, a second, reliable subscription is made, and the first one
-    goes when the second has brought a frame. Compressed images are subscribed to while no raw ones arrive, whoever
-    advertises them: subscribing makes a camera's driver compress. In such a change the same frame may come by both
-    ways; `deliver` must expect that.
+    middleware's buffers (512 KiB of shared memory in Fast DDS, half a 640x480 image) best effort loses most.
+    So once all publishers are seen to offer RELIABLE, a second, reliable subscription is made, and the first
+    one goes when the second has brought a frame. Compressed images are subscribed to while no raw ones
+    arrive, whoever advertises them: subscribing makes a camera's driver compress. In such a change the same
+    frame may come by both ways; `deliver` must expect that.
     """
 
     def __init__(self, node: Node, prefix: str, deliver: Callable[[Frame], None], faults: Faults):
@@ -77,6 +78,7 @@ class Inputs:
         return resolved
 
     def open(self) -> None:
+        """Creates the subscriptions."""
         self._heard_raw = time.monotonic()
         self._subscribe(RAW)
         profile = asked(ReliabilityPolicy.BEST_EFFORT)
@@ -85,6 +87,7 @@ class Inputs:
         self.adapt()
 
     def close(self) -> None:
+        """Destroys the subscriptions."""
         for way in list(self._subscriptions):
             self._drop(way)
         self.infos.clear()
@@ -198,8 +201,11 @@ class Inputs:
         )
 
     def _follow_latched_info(self) -> None:
-        """A volatile subscription gets what is published from now on. What a latched publisher said before needs one of its own,
-        made only where there is such a publisher: others would warn of it."""
+        """Subscribes to a latched CameraInfo as well, if there is such a publisher.
+
+        A volatile subscription does not receive messages from before. The second subscription is only made if
+        there is a latched publisher, because others would warn about incompatible QoS.
+        """
         offers = self._node.get_publishers_info_by_topic(self.topic(INFO))
         if not any(o.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for o in offers):
             self._drop(LATCHED_INFO)
