@@ -19,10 +19,12 @@ def add_camera_arguments(parser: argparse.ArgumentParser) -> None:
         "--fov",
         type=float,
         metavar="DEG",
-        help=f"horizontal field of view; default: the bag's CameraInfo, else {DEFAULT_FOV:g}",
+        help=f"horizontal field of view in degrees (default: the CameraInfo of the bag, otherwise {DEFAULT_FOV:g})",
     )
     camera.add_argument("--camera-info", type=Path, metavar="YAML", help="calibration file, or the output of `ros2 topic echo`")
-    parser.add_argument("--rectified", action="store_true", help="the images are already rectified, regardless of D in the calibration")
+    parser.add_argument(
+        "--rectified", action="store_true", help="the images are already rectified, regardless of D in the calibration"
+    )
 
 
 def named_calibration(args: argparse.Namespace) -> Calibration | None:
