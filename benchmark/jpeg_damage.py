@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.perception.whole_pictures import decode_whole
+from vision_banana_ros.perception.image_decoding import decode_whole
 from vision_banana_ros.scenes import make_world, render, sample_camera
 
 QUALITIES = (60, 80, 95)

@@ -16,7 +16,7 @@ from rays import degrees_a_pixel, on_image, places, project
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception import Intrinsics, Perceiver, Question, points
 from vision_banana_ros.perception.camera import FISHEYE_MODELS, VIRTUAL_FOV_DEG, Calibration, camera_for
-from vision_banana_ros.perception.look_through import look_through
+from vision_banana_ros.perception.rectified_answers import answer_rectified
 
 EYE = (1.0, 0, 0, 0, 1, 0, 0, 0, 1)
 SIZE = (480, 640)
@@ -143,7 +143,7 @@ def test_what_the_raw_picture_does_not_show_is_not_answered():
     legend = {"a": (128, 128, 128), "b": (0, 0, 0)}
     questions = [Question.depth(), Question.normals(), Question.semantic(legend), Question.referring("it", (128, 128, 128))]
     for output_size in ("input", "generator"):
-        looks, k = look_through(camera, Perceiver(Grey(), output_size), np.zeros((*SIZE, 3), np.uint8), questions)
+        looks, k = answer_rectified(camera, Perceiver(Grey(), output_size), np.zeros((*SIZE, 3), np.uint8), questions)
         outside = cv2.resize(camera.outside.astype(np.uint8), (k.width, k.height), interpolation=cv2.INTER_NEAREST) > 0
         depth, normals, semantic, found = looks
         assert np.isnan(depth.depth_m[outside]).all() and np.isnan(normals.normals[outside]).all()

@@ -16,9 +16,9 @@ from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.generators.errors import ExecutorLost
 from vision_banana_ros.perception import Perceiver, Question
 from vision_banana_ros.perception.input_check import nothing_to_see
-from vision_banana_ros.perception.look_through import look_through
 from vision_banana_ros.perception.mesh_map import Mesh, MeshMap
 from vision_banana_ros.perception.ply import write_mesh
+from vision_banana_ros.perception.rectified_answers import answer_rectified
 from vision_banana_ros.tasks.colors import Legend
 from vision_banana_ros.tasks.profiles import profile
 from vision_banana_ros.tasks.semantic import UNLABELLED
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
             if why := nothing_to_see(frame.image):
                 raise InputError(f"there is nothing to see in {frame.name}. {why}")
             place = pose(frame)
-            looks, grid = look_through(camera_of(frame, args, calibration, "depth")[0], perceiver, frame.image, questions)
+            looks, grid = answer_rectified(camera_of(frame, args, calibration, "depth")[0], perceiver, frame.image, questions)
             assert grid is not None
             labels = looks[1].labels if len(looks) > 1 else np.full(looks.image.shape[:2], UNLABELLED, np.uint8)
             fused.add(looks[0].depth_m, looks.image, labels, grid, place)

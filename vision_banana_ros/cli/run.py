@@ -20,8 +20,8 @@ from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.generators.errors import ExecutorLost
 from vision_banana_ros.perception import Intrinsics, Looks, Perceiver, Question, points
 from vision_banana_ros.perception.input_check import nothing_to_see
-from vision_banana_ros.perception.look_through import look_through
 from vision_banana_ros.perception.ply import write_ply
+from vision_banana_ros.perception.rectified_answers import answer_rectified
 from vision_banana_ros.perception.upright_check import UprightCheck, upside_down
 from vision_banana_ros.perception.visualization import Tile
 from vision_banana_ros.tasks import depth
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
                 if why := nothing_to_see(frame.image):
                     raise InputError(f"there is nothing to see in {frame.name}. {why}")
                 camera, remark = camera_of(frame, args, calibration, "clouds and depth" if perceiver.needs_lens else "clouds")
-                looks, _ = look_through(camera, perceiver, frame.image, questions)
+                looks, _ = answer_rectified(camera, perceiver, frame.image, questions)
                 _warn_if_upside_down(perceiver, questions, looks, frame, upright)
             except (InputError, MemoryError) as error:
                 failed += 1

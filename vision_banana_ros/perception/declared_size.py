@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How large a picture says that it is, before memory is taken for it: a few kilobytes may unpack to gigabytes."""
+"""The declared size of a compressed image, read before memory is allocated: kilobytes may unpack to gigabytes."""
 
 import re
 from collections.abc import Callable

@@ -8,7 +8,7 @@ import numpy as np
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception.declared_size import KINDS, declared
-from vision_banana_ros.perception.whole_pictures import decode_whole
+from vision_banana_ros.perception.image_decoding import decode_whole
 
 Buffer = bytes | bytearray | memoryview | np.ndarray
 

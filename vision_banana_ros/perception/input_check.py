@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a frame shows anything. A generator answers darkness and noise as readily as a room, and is as sure of it.
+"""Detects images without content. A generator answers darkness and noise with the same confidence as a room.
 
-The limits lie between what real cameras' frames gave, darkened too, and what blank frames and
-noise gave (`benchmark/input_check.py`).
+The thresholds lie between the values of real cameras, also when darkened, and those of blank frames and noise
+(`benchmark/input_check.py`).
 """
 
 import time

@@ -27,7 +27,7 @@ from vision_banana_ros.node.topics.range_sensor import Ranges
 from vision_banana_ros.perception import Question
 from vision_banana_ros.perception.camera import Calibration, Camera, camera_for
 from vision_banana_ros.perception.input_check import FrozenCheck, nothing_to_see
-from vision_banana_ros.perception.look_through import look_through
+from vision_banana_ros.perception.rectified_answers import answer_rectified
 from vision_banana_ros.perception.upright_check import UprightCheck
 from vision_banana_ros.tasks.profiles_relative import MEANINGS
 
@@ -248,7 +248,7 @@ class Stream:
         questions = self._questions(tasks, asking)
         if not questions and None not in tasks:
             return "unanswerable"
-        looks, intrinsics = look_through(camera, asking.perceiver, image, questions)
+        looks, intrinsics = answer_rectified(camera, asking.perceiver, image, questions)
         # A picture without things to count may read as nothing but stray colours: that is background, not a lost frame.
         judged = [(part, q.task) for part, q in zip(looks.readable, questions, strict=True) if not q.kind.may_be_empty]
         if judged and (worst := min(judged))[0] < asking.settings.min_readable:

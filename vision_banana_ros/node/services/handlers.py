@@ -19,7 +19,7 @@ from vision_banana_ros.node.topics.stamps import nanoseconds
 from vision_banana_ros.perception import Intrinsics, Question
 from vision_banana_ros.perception.camera import Calibration, Camera, camera_for
 from vision_banana_ros.perception.input_check import nothing_to_see
-from vision_banana_ros.perception.look_through import look_through
+from vision_banana_ros.perception.rectified_answers import answer_rectified
 from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.tasks.colors import BLACK, far_apart, write_color
 from vision_banana_ros.tasks.legend_text import clean_text, read_legend
@@ -57,7 +57,7 @@ def segment(
     questions = [look_for(expression)]
     if camera is not None and "depth" in asking.questions:
         questions.append(Question.depth())
-    looks, intrinsics = look_through(camera, asking.perceiver, image, questions)
+    looks, intrinsics = answer_rectified(camera, asking.perceiver, image, questions)
     if looks.readable[0] < asking.settings.min_readable:
         raise InputError(f"The generator's answer cannot be read ({looks.readable[0]:.1%} of it). Try other words.")
     mask = looks[0].mask

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compressed pictures, decoded only where they are whole: of a damaged JPEG, OpenCV returns what libjpeg guessed, without a word."""
+"""Decodes compressed images, and rejects damaged ones.
+
+OpenCV silently returns what libjpeg guessed for the missing part of a damaged JPEG.
+"""
 
 import os
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A look through a camera's lens: the picture is rectified, answered, and what lies outside of the raw one is left unanswered."""
+"""Answers questions about a raw image: pixels outside of it are invalid."""
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -17,7 +17,7 @@ _UNREADABLE: dict[str, Any] = {"depth_m": np.nan, "depth_relative": np.nan, "nor
 """What an answer's field holds where nothing could be read. Labels are of two kinds: 8 bits for classes, 16 for instances."""
 
 
-def look_through(
+def answer_rectified(
     camera: Camera | None, perceiver: Perceiver, image: np.ndarray, questions: Sequence[Question]
 ) -> tuple[Looks, Intrinsics | None]:
     """Answers the questions about a frame, (H, W, 3) uint8 RGB as it came; and the camera on the grid of the answers.
