@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Detects images without content. A generator answers darkness and noise with the same confidence as a room.
 
-The thresholds lie between the values of real cameras, also when darkened, and those of blank frames and noise
-(`benchmark/input_check.py`).
+The thresholds lie between the values of real cameras, also when darkened, and those of blank frames and noise.
 """
 
 import time

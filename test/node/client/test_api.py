@@ -95,7 +95,7 @@ def test_a_node_that_is_not_there_is_named(running, monkeypatch):
 
 
 def test_the_example_in_the_documentation_runs_as_it_is(running):
-    text = (ROOT / "docs" / "node.md").read_text()
+    text = (ROOT / "docs" / "reference" / "node.md").read_text()
     (program,) = [p for p in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "VisionBanana(" in p]
     assert len(program.splitlines()) <= 20
     program = program.replace("the red ball left of the box", BALL)
