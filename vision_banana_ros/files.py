@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that somebody else may have made, read with bounds; and results, written whole or not at all."""
+"""Reads files from untrusted sources with limits, and writes results atomically."""
 
 import json
 import os
@@ -30,12 +30,13 @@ def find_shared(place: str) -> Path | None:
 
 @contextmanager
 def open_regular(path: Path) -> Iterator[BufferedReader]:
-    """A file to be read, only where it is an ordinary one.
+    """Opens a file for reading, if it is a regular file.
 
-    A pipe would be waited for, a device read without end.
+    Reading a pipe would block, and a device has no end.
 
     Raises:
-        InputError: for anything else. OSError: where it cannot be opened.
+        InputError: For anything else.
+        OSError: If it cannot be opened.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # or a pipe is waited for here already
     with os.fdopen(descriptor, "rb") as file:
@@ -45,7 +46,7 @@ def open_regular(path: Path) -> Iterator[BufferedReader]:
 
 
 def read_bounded(path: Path, most_bytes: int) -> bytes:
-    """The whole content of an ordinary file. InputError where it is larger than `most_bytes`."""
+    """The whole content of a regular file. Raises InputError if it is larger than `most_bytes`."""
     with open_regular(path) as file:
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
@@ -54,9 +55,9 @@ def read_bounded(path: Path, most_bytes: int) -> bytes:
 
 
 def read_json(path: Path, most_bytes: int = MAX_TEXT_BYTES) -> Any:
-    """What a JSON file holds.
+    """The content of a JSON file.
 
-    InputError where it is no JSON, nested too deeply, or has text that cannot be written again.
+    Raises InputError if it is invalid, nested too deeply, or has invalid Unicode.
     """
     content = read_bounded(path, most_bytes)
     try:
@@ -73,10 +74,10 @@ def _no_number(text: str) -> float:
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file under another name first: whoever finds it finds it whole, also where the disk gets full.
+    """Writes a file atomically: under another name first, which is then renamed.
 
     Raises:
-        OSError: with the file's own name, where it cannot be written. Nothing of it is left then.
+        OSError: With the file's own name, if it cannot be written. No partial file is left.
     """
     unfinished = path.with_name(f".{path.name[:100]}.{os.getpid()}")
     try:
@@ -92,5 +93,5 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """`content` as a file, whole or not at all. OSError where it cannot be written."""
+    """Writes `content` to a file atomically. Raises OSError if it cannot be written."""
     write_whole(path, lambda file: file.write(content))

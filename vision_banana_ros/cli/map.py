@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fuses the depth of frames with known poses into one mesh, in colours and in classes. Needs Open3D (`pip install open3d`)."""
+"""Fuses the depth of frames with known poses into one mesh, in colours and in classes.
+
+Needs Open3D (`pip install open3d`).
+"""
 
 import argparse
 import sys

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shows clouds in a window: results of `run`, or a running node live. Needs Open3D (`pip install open3d`) and a display.
+"""Shows clouds in a window: results of `run`, or a running node live.
+
+Needs Open3D (`pip install open3d`) and a display.
 
 Keys: 1-9 choose what the points are painted with (picture, depth, normals, classes, masks); N and P the next and the previous frame
 of a folder; Q closes.
@@ -74,7 +76,10 @@ def folder_clouds(folder: Path) -> list[Cloud]:
 
 
 def frame_cloud(folder: Path, legend: dict[str, Any]) -> Cloud:
-    """One frame's cloud with all that its points can be painted with. InputError where files are missing or do not fit together."""
+    """One frame's cloud with all that its points can be painted with.
+
+    InputError where files are missing or do not fit together.
+    """
     try:
         depth_m = np.load(folder / "depth.npy", allow_pickle=False)
         points, picture = _read_points(folder / "points.ply")

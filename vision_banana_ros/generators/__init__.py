@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What paints: bundles on disk and the executors that run them."""
+"""Generators: bundles, and the executors that run them."""
 
 from vision_banana_ros.generators.bundle import Manifest, default_bundle, open_bundle
 from vision_banana_ros.generators.generator import Generator, load_generator

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A frame and the answers that a bundle's graphs gave to it when it was made.
+"""Verifies executors with a stored frame and the answers that the bundle's graphs gave to it.
 
-What every executor must give too.
-
-A driver, a compiler or a CPU without the right instructions can make an executor wrong without a word. So it
-answers the stored frame once when it is loaded, and is refused where its pictures differ by more than its
-precision explains.
+A driver, a compiler or a CPU without the right instructions can make an executor silently wrong. Each
+executor therefore processes the stored frame when it is loaded, and is rejected if its pictures differ by
+more than its precision explains.
 """
 
 from collections.abc import Sequence
@@ -31,7 +29,7 @@ OUTSIDE = 0.25
 
 
 class Answering(Protocol):
-    """What is needed of an executor."""
+    """The part of an executor that is verified."""
 
     @property
     def name(self) -> str:
@@ -48,12 +46,12 @@ class Answering(Protocol):
 
 
 def write_reference(path: Path, frame: np.ndarray, executor: Answering) -> None:
-    """Store a frame with what an executor answers, and renew the manifest.
+    """Stores a frame with the answers of an executor, and renews the manifest.
 
     Args:
         path: The bundle's folder, with all graphs in it.
-        frame: (H, W, 3) uint8 RGB of the bundle's size, of a scene with depth and edges.
-        executor: The one that is right: of the bundle's fp32 graphs, on the CPU.
+        frame: (H, W, 3) uint8 RGB of the bundle's resolution, of a scene with depth and edges.
+        executor: The reference: fp32 graphs on the CPU.
     """
     bundle = open_bundle(path)
     if frame.shape != (*bundle.manifest.size, 3) or frame.dtype != np.uint8:
@@ -68,14 +66,18 @@ def write_reference(path: Path, frame: np.ndarray, executor: Answering) -> None:
 
 
 def check_answers(bundle: Bundle, executor: Answering) -> str:
-    """Hold an executor against the stored answers.
+    """Verifies an executor with the stored answers.
+
+    Args:
+        bundle: The open bundle.
+        executor: The executor.
 
     Returns:
-        A sentence for the log: how far it is from them, or that the bundle stores none.
+        A sentence for the log: the difference, or that the bundle stores no answers.
 
     Raises:
-        WrongAnswers: where it differs by more than its precision explains, or its pictures have another size
-            or NaN in them.
+        WrongAnswers: If it differs by more than its precision explains, or its pictures have another size or
+            NaN in them.
     """
     if REFERENCE not in bundle.manifest.files or not bundle.manifest.reference:
         return "The bundle stores no answers to check it by (it was made before 0.2)."

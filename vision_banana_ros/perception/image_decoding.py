@@ -26,7 +26,9 @@ _one_at_a_time = threading.Lock()
 
 
 def decode_whole(data: np.ndarray, flags: int) -> np.ndarray | None:
-    """As `cv2.imdecode`: the picture, or None where it is none. InputError where it is damaged or larger than it says.
+    """As `cv2.imdecode`: the picture, or None where it is none.
+
+    InputError where it is damaged or larger than it says.
 
     libjpeg tells damage only on the standard error stream. It is read there; what other threads write meanwhile goes on to it.
     """

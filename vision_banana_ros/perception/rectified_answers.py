@@ -20,7 +20,9 @@ _UNREADABLE: dict[str, Any] = {"depth_m": np.nan, "depth_relative": np.nan, "nor
 def answer_rectified(
     camera: Camera | None, perceiver: Perceiver, image: np.ndarray, questions: Sequence[Question]
 ) -> tuple[Looks, Intrinsics | None]:
-    """Answers the questions about a frame, (H, W, 3) uint8 RGB as it came; and the camera on the grid of the answers.
+    """Answers the questions about a frame, (H, W, 3) uint8 RGB as it came.
+
+    And the camera on the grid of the answers.
 
     The answers' `image` is the rectified one. Without a camera the frame is taken as it is.
     """

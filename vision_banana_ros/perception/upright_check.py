@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether frames are upside down: a generator answers these too, wrongly, but is less sure of them than of the frame turned round."""
+"""Whether frames are upside down.
+
+A generator answers these too, wrongly, but is less sure of them than of the frame turned round.
+"""
 
 import time
 
@@ -38,7 +41,10 @@ class UprightCheck:
         self._turned = 0
 
     def fault(self, perceiver: Perceiver, image: np.ndarray, question: Question, confidence: np.ndarray) -> str:
-        """Why the stream counts as upside down, as a sentence with what to do; empty where it does not. Arguments as above."""
+        """Why the stream counts as upside down, as a sentence with what to do; empty where it does not.
+
+        Arguments as above.
+        """
         if time.monotonic() < self._due:
             return ""
         if not upside_down(perceiver, image, question, confidence):

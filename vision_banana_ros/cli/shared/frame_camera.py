@@ -28,7 +28,10 @@ def add_camera_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def named_calibration(args: argparse.Namespace) -> Calibration | None:
-    """The calibration that the arguments name. InputError where it cannot be read, or --fov is none: before any work is done."""
+    """The calibration that the arguments name.
+
+    InputError where it cannot be read, or --fov is none: before any work is done.
+    """
     if args.fov is not None:
         Intrinsics.from_fov(1, 1, args.fov)
     return read_calibration(args.camera_info) if args.camera_info else None

@@ -57,7 +57,10 @@ class Transforms:
             times.sort(key=lambda each: each[0])
 
     def pose(self, frame: str, stamp_ns: int) -> np.ndarray:
-        """(4, 4) from a frame to the root of its tree at a time. InputError where a transform of that time is missing."""
+        """(4, 4) from a frame to the root of its tree at a time.
+
+        InputError where a transform of that time is missing.
+        """
         name, found = frame.lstrip("/"), np.eye(4)
         if name not in self._parents:
             raise InputError(f"No transform leads from '{frame}', the frame of the images; record /tf and /tf_static with them.")

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engines: what TensorRT makes of a bundle's graphs for one GPU.
-
-Built in a process of their own, kept in a cache.
-"""
+"""TensorRT engines of a bundle's graphs, built in a separate process and cached."""
 
 from vision_banana_ros.generators.engines.build import Build, start_build
 from vision_banana_ros.generators.engines.errors import EngineMissing, EngineRefused

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Building a bundle's engines in a process of its own.
-
-It may take an hour, all memory, or the process down with it.
-"""
+"""Builds a bundle's engines in a separate process, because it may take an hour or all memory, or crash."""
 
 import contextlib
 import os
@@ -19,7 +16,7 @@ _PACKAGES = Path(__file__).resolve().parents[3]
 
 
 class Build:
-    """A build under way. Nothing here waits except `wait`."""
+    """A running build. Only `wait` blocks."""
 
     def __init__(self, bundle: Bundle, executor: str, precision: str) -> None:
         self._wanted = (bundle, executor, precision)
@@ -38,7 +35,7 @@ class Build:
         return self._process.poll() is not None
 
     def poll(self) -> EngineState:
-        """How it stands. `building` as long as the process runs, then what it came to."""
+        """The state: `building` while the process runs, then the result."""
         status = self._process.poll()
         now = engine_state(*self._wanted)
         if status is None:
@@ -53,16 +50,13 @@ class Build:
         return EngineState("refused", why=self._why(status))
 
     def wait(self, timeout_s: float | None = None) -> EngineState:
-        """Waits for the end; returns what it came to, or how it stands after `timeout_s`."""
+        """Waits for the end of the build; returns the result, or the state after `timeout_s`."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout_s)
         return self.poll()
 
     def cancel(self) -> None:
-        """Ends the build.
-
-        What it had finished stays; what it had begun leaves nothing behind that could be used.
-        """
+        """Ends the build. Finished engines are kept; unfinished ones leave no usable file."""
         self._process.kill()
         self._process.wait()
 
@@ -76,8 +70,10 @@ class Build:
 
 
 def start_build(bundle: Bundle, executor: str, precision: str = "fp32") -> Build:
-    """Build what `engine_state` finds missing or refused, in a process of its own; returns at once.
+    """Builds the engines that `engine_state` reports as missing or refused, in a separate process.
 
-    If another process builds the same, this one waits for it and uses what it made.
+    Returns at once.
+
+    If another process builds the same engine, this one waits for it and uses the result.
     """
     return Build(bundle, executor, precision)

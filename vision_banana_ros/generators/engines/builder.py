@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process that `build.Build` starts: builds what a bundle's cache lacks and ends.
-
-Its arguments are Build's.
-"""
+"""The process that `build.Build` starts: builds the engines that are missing in the cache."""
 
 import os
 import sys
@@ -37,7 +34,7 @@ def main(arguments: list[str]) -> int:
 
 
 def build(cache: EngineCache, library: Library, bundle: Bundle, recipe: Recipe) -> None:
-    """Build one engine unless a good one is there by the time that its lock is had."""
+    """Builds one engine, unless a valid one exists when the lock is acquired."""
     with cache.building(recipe) as note:
         if _is_good(cache, recipe):
             return

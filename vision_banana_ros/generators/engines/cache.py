@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engines on disk: `<key>.engine` and, written last, `<key>.json`, which says what the engine was built of.
+"""The engine cache: `<key>.engine` and, written last, the sidecar `<key>.json` with the recipe of the engine.
 
-An engine is code that the GPU's driver will run, so nothing here is believed: the folder must belong to this
-user alone, the sidecar must say what the recipe says, and the bytes that are handed out are the bytes whose
-checksum was compared. `<key>.build` is held locked by whoever builds and tells the others how far that is.
+An engine is code for the GPU driver and is therefore verified: the folder must belong to this user alone, the
+sidecar must match the recipe, and the returned bytes are those whose checksum was compared. `<key>.build` is
+locked by the builder and contains its progress.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from vision_banana_ros.generators.engines.recipe import Recipe
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One engine in the cache, by its sidecar. Nothing of it is verified."""
+    """One engine in the cache, by its sidecar, not verified."""
 
     key: str
     fields: dict[str, Any]
@@ -35,7 +35,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a build says of itself: how far it is, or what it ended with."""
+    """The progress or the result of a build."""
 
     running: bool  # somebody holds the lock
     fraction: float = 0.0
@@ -63,9 +63,9 @@ class EngineCache:
             )
 
     def load(self, recipe: Recipe) -> bytes:
-        """The engine of a recipe, verified.
+        """The verified engine of a recipe.
 
-        EngineMissing, with the reason; EngineRefused where it must not be used.
+        Raises EngineMissing with the reason, or EngineRefused if it must not be used.
         """
         entry = self.find(recipe)
         with _sentences(self.folder):
@@ -77,7 +77,7 @@ class EngineCache:
         return data
 
     def find(self, recipe: Recipe) -> Entry:
-        """The engine's sidecar, with everything compared but the checksum. Raises as `load` does."""
+        """The sidecar of the engine, verified except for the checksum. Raises as `load` does."""
         entry = self._entry(self._path(recipe.key, "json"))
         file = self._path(recipe.key, "engine")
         if entry is None or not file.is_file():
@@ -90,10 +90,7 @@ class EngineCache:
         return entry
 
     def store(self, recipe: Recipe, engine: Any, build_s: float) -> None:
-        """Put an engine (a buffer of bytes) into the cache: whole, or not at all.
-
-        EngineRefused where it cannot be written.
-        """
+        """Stores an engine (a buffer of bytes) atomically. Raises EngineRefused if it cannot be written."""
         data = memoryview(engine)
         sidecar = {
             "fields": recipe.fields(),
@@ -109,14 +106,14 @@ class EngineCache:
             self._write(self._path(recipe.key, "json"), json.dumps(sidecar, indent=2).encode())
 
     def entries(self) -> list[Entry]:
-        """Every engine that has a sidecar."""
+        """All engines with a sidecar."""
         found = (self._entry(path) for path in sorted(self.folder.glob("*.json")))
         return [entry for entry in found if entry is not None]
 
     def keep(self, keys: set[str]) -> tuple[int, int]:
-        """Delete all else, leftovers of killed builds included; what is being built stays.
+        """Deletes everything else, including leftovers of killed builds, but not running builds.
 
-        Returns files and bytes deleted.
+        Returns the numbers of files and bytes deleted.
         """
         files = size = 0
         for path in sorted(self.folder.iterdir()):
@@ -131,9 +128,9 @@ class EngineCache:
 
     @contextlib.contextmanager
     def building(self, recipe: Recipe) -> Iterator["BuildNote"]:
-        """Holds the recipe's lock; waits while another process builds the same.
+        """Holds the lock of the recipe; waits while another process builds the same.
 
-        The lock ends with its process, however.
+        The lock ends with its process.
         """
         with _sentences(self.folder):
             file = os.open(self._path(recipe.key, "build"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -144,7 +141,7 @@ class EngineCache:
             os.close(file)
 
     def note(self, key: str) -> Note:
-        """What the present or the last build of a recipe says."""
+        """The note of the current or the last build of a recipe."""
         try:
             file = os.open(self._path(key, "build"), os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
@@ -164,14 +161,14 @@ class EngineCache:
             return Note(running)
 
     def seconds_before(self, recipe: Recipe) -> float | None:
-        """How long a build of such a graph took here before, whatever the version."""
+        """The duration of an earlier build of the same graph on this machine, for any version."""
         times = [
             e.build_s for e in self.entries() if (e.fields.get("library"), e.fields.get("graph")) == (recipe.library, recipe.graph)
         ]
         return max(times, default=None)
 
     def _why_none(self, recipe: Recipe) -> str:
-        """The nearest engine of the same graph, and what keeps it from being used."""
+        """The most similar engine of the same graph, and why it cannot be used."""
         same = ("library", "graph", "graph_sha256")
         near = [e for e in self.entries() if all(e.fields.get(name) == getattr(recipe, name) for name in same)]
         if not near:
@@ -203,7 +200,7 @@ class EngineCache:
 
 
 class BuildNote:
-    """The open, locked file in which a build says how far it is."""
+    """The open, locked file in which a build stores its progress."""
 
     LENGTH = 1024  # one write of a fixed length, so that a reader sees the old note or the new one
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The little of CUDA's runtime that running an engine needs, through NVIDIA's `cuda-bindings`."""
+"""The part of the CUDA runtime that is needed to run engines, through NVIDIA's `cuda-bindings`."""
 
 import ctypes
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class CudaError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """The GPU that engines are built for and run on."""
+    """The GPU for which engines are built and on which they run."""
 
     name: str
     capability: str  # "8.7"
@@ -50,7 +50,7 @@ def import_runtime() -> ModuleType:
 
 @lru_cache(maxsize=1)
 def find_device() -> Device:
-    """CUDA's first GPU. InputError where there is none that the driver can use."""
+    """The first CUDA device. Raises InputError if the driver finds none."""
     runtime = import_runtime()
     try:
         properties = call(runtime.cudaGetDeviceProperties, 0)
@@ -69,10 +69,7 @@ def find_device() -> Device:
 
 
 def call(function: Callable[..., tuple], *arguments: Any) -> Any:
-    """The value that a function of the runtime returns beside its error code.
-
-    CudaError where the code is one.
-    """
+    """The result of a function of the CUDA runtime. Raises CudaError for an error code."""
     error, *values = function(*arguments)
     if int(error) != 0:
         text = import_runtime().cudaGetErrorString(error)[1]
@@ -81,7 +78,7 @@ def call(function: Callable[..., tuple], *arguments: Any) -> Any:
 
 
 class Stream:
-    """One stream; everything else is made on it, see `Arena`."""
+    """One CUDA stream."""
 
     def __init__(self) -> None:
         self._runtime = import_runtime()
@@ -103,7 +100,7 @@ class Stream:
         call(self._runtime.cudaEventRecord, event, self.handle)
 
     def wait(self, event: Any) -> None:
-        """Sleeps until the stream has come to the event."""
+        """Blocks until the stream has reached the event."""
         call(self._runtime.cudaEventSynchronize, event)
 
     def synchronize(self) -> None:
@@ -111,7 +108,7 @@ class Stream:
         call(self._runtime.cudaStreamSynchronize, self.handle)
 
     def capture(self, enqueue: Callable[[], None]) -> Any:
-        """What `enqueue` puts on the stream, as an executable CUDA graph instead of being done."""
+        """Captures the work that `enqueue` puts on the stream as an executable CUDA graph."""
         # Other threads (torch, another executor) may go on calling CUDA meanwhile.
         mode = self._runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         call(self._runtime.cudaStreamBeginCapture, self.handle, mode)
@@ -137,21 +134,18 @@ class Stream:
 
 
 class Arena:
-    """Memory, events and graphs that live and end together. `close` frees them, in any state."""
+    """Memory, events and graphs with a common lifetime. `close` frees them, in any state."""
 
     def __init__(self) -> None:
         self._runtime = import_runtime()
         self._frees: list[Callable[[], Any]] = []
 
     def allocate(self, size: int) -> int:
-        """Bytes on the device; returns their address."""
+        """Allocates bytes on the device; returns their address."""
         return int(self.own(call(self._runtime.cudaMalloc, size), self._runtime.cudaFree))
 
     def pinned(self, size: int) -> np.ndarray:
-        """(size,) uint8 in page-locked memory of the host.
-
-        Copies from and to it need no detour and do not wait.
-        """
+        """(size,) uint8 in page-locked host memory, for asynchronous copies."""
         address = int(self.own(call(self._runtime.cudaHostAlloc, size, _PINNED), self._runtime.cudaFreeHost))
         return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
 
@@ -169,6 +163,9 @@ class Arena:
         return thing
 
     def close(self) -> None:
-        """Frees in the reverse order. A GPU that failed cannot even free: its error codes are passed over."""
+        """Frees everything in reverse order.
+
+        Error codes are ignored, because a failed GPU cannot free either.
+        """
         while self._frees:
             self._frees.pop()()

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engines that run one after the other on the GPU, as one CUDA graph between one copy in and one copy out.
+"""Runs a chain of engines on the GPU as one CUDA graph, with one copy to the device and one back.
 
-What one engine makes and a later one reads stays on the device. The host's side of the copies exists twice,
-so that a frame can be handed over while the one before is still being answered: `submit` waits for nothing
-but the frame before that.
+Intermediate results stay on the device. Host buffers are double-buffered, so that a frame can be submitted
+during the inference of the previous one: `submit` only waits for the frame before that.
 """
 
 import math
@@ -35,7 +34,7 @@ class EngineError(RuntimeError):
 
 
 class Engine:
-    """A deserialized engine. `data` must have come from the cache: loading it runs what is in it."""
+    """A deserialised engine. `data` must come from the cache, because loading executes it."""
 
     def __init__(self, library: Library, name: str, data: bytes) -> None:
         self.name = name
@@ -58,9 +57,9 @@ class Engine:
         return np.dtype(self._trt.nptype(self._engine.get_tensor_dtype(tensor)))
 
     def bind(self, shapes: Shapes, addresses: Mapping[str, int], stream: Stream) -> "Bound":
-        """A context of its own for these shapes of its inputs.
+        """A new context for these input shapes.
 
-        A captured graph is good only while its context is unchanged.
+        A captured graph is only valid while its context is unchanged.
         """
         context = self._context()
         if context is None:
@@ -88,7 +87,7 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """An engine with its shapes and addresses set."""
+    """An engine with its shapes and addresses."""
 
     engine: Engine
     context: Any
@@ -107,7 +106,7 @@ class Bound:
 
 
 class Layout:
-    """Where arrays lie in a block of memory."""
+    """The layout of arrays in a block of memory."""
 
     def __init__(self, arrays: Mapping[str, tuple[tuple[int, ...], np.dtype]]) -> None:
         self._places: dict[str, tuple[int, tuple[int, ...], np.dtype]] = {}
@@ -123,7 +122,7 @@ class Layout:
         return {name: base + start for name, (start, _, _) in self._places.items()}
 
     def views(self, block: np.ndarray) -> dict[str, np.ndarray]:
-        """The arrays inside a block of bytes."""
+        """The arrays in a block of bytes."""
         return {
             name: block[start : start + math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
             for name, (start, shape, dtype) in self._places.items()
@@ -132,9 +131,9 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
-    """An engine that reads one question's picture of `rgb`.
+    """An engine that decodes the picture `rgb` of one question.
 
-    Its other tensors are called `<question>/<tensor>` outside.
+    Its other tensors are `<question>/<tensor>` outside.
     """
 
     engine: Engine
@@ -146,7 +145,7 @@ class Decoder:
 
 
 class Ticket:
-    """Answers that are on their way."""
+    """The answers of a submitted frame."""
 
     def __init__(self, stream: Stream, slot: "_Slot", outputs: Layout) -> None:
         self._stream = stream
@@ -155,7 +154,7 @@ class Ticket:
         self._arrays: dict[str, np.ndarray] = {}
 
     def result(self) -> dict[str, np.ndarray]:
-        """Waits, and returns the outputs by name, as arrays that stay as they are."""
+        """Waits, and returns the outputs by name, as copies."""
         if self._arrays:
             return self._arrays
         if self._slot is None:
@@ -172,7 +171,7 @@ class Ticket:
 
 
 class _Slot:
-    """One of the two host sides of the copies."""
+    """One of the two host buffers."""
 
     def __init__(self, arena: Arena, input_size: int, output_size: int) -> None:
         self.input = arena.pinned(input_size)
@@ -287,11 +286,10 @@ def _tensors(
 
 
 class Chain:
-    """Engines run in order on one stream. Not thread-safe.
+    """Engines that run in order on one stream. Not thread-safe.
 
-    decoders: engines by task that read single pictures of the last engine's output `rgb`, (N, H, W, 3).
-    Raises CudaError or EngineError where the GPU or TensorRT fails; the chain is of no use afterwards but to
-    be closed.
+    decoders: engines by task that decode single pictures of the last engine's output `rgb`, (N, H, W, 3).
+    Raises CudaError or EngineError if the GPU or TensorRT fails; the chain can then only be closed.
     """
 
     def __init__(self, stream: Stream, engines: Sequence[Engine], decoders: Mapping[str, Engine] | None = None) -> None:
@@ -302,10 +300,10 @@ class Chain:
         self.captured: dict[int, bool] = {}  # number of questions -> whether the last one ran as one CUDA graph
 
     def submit(self, arrays: Mapping[str, np.ndarray], questions: int, tasks: Sequence[str | None] = ()) -> Ticket:
-        """Hand over the inputs by name; for each number and kind of questions the first call takes longer.
+        """Submits the inputs by name; the first call for each number and kind of questions takes longer.
 
-        tasks: for each question whose decoder reads its picture; None, or no tasks at all, hands out the
-        pictures as `rgb`.
+        tasks: for each question the task whose decoder is applied to its picture; None returns the picture as
+        `rgb`.
         """
         shapes = {name: array.shape for name, array in arrays.items()}
         key = (questions, tuple(tasks), *sorted(shapes.items()))

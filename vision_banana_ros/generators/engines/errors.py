@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong with an engine before it runs; while it serves, see generators.errors."""
+"""Errors of engines before they run; for errors at run time see generators.errors."""
 
 from vision_banana_ros.errors import InputError
 
@@ -9,7 +9,7 @@ class EngineMissing(InputError):
 
 
 class EngineRefused(InputError):
-    """There is an engine, or a place for it, that must not be used."""
+    """There is an engine, or a folder for it, that must not be used."""
 
 
 class BuildOutOfMemory(InputError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle on engines: what the executors `tensorrt` and `tensorrt_rtx` have in common."""
+"""Runs a bundle with engines: the common part of the executors `tensorrt` and `tensorrt_rtx`."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,10 +21,10 @@ MOST = QUESTIONS[-1]
 
 
 class EngineExecutor:
-    """Runs a bundle's engines on the first GPU. One thread owns it.
+    """Runs a bundle's engines on the first GPU. Owned by one thread.
 
-    Nothing is built here: InputError (EngineMissing, EngineRefused) where an engine is not ready, or there is
-    no library, no GPU or too little memory on it. While it serves, ExecutorLost.
+    Nothing is built here: InputError (EngineMissing, EngineRefused) if an engine is not ready, or the
+    library, the GPU or its memory is missing. At run time: ExecutorLost.
     """
 
     any_size = False
@@ -50,7 +50,7 @@ class EngineExecutor:
         self.decodes = tuple(decoders)  # the tasks that `read` decodes on the GPU
 
     def encode_image(self, image: np.ndarray) -> list[np.ndarray]:
-        """The frame itself: it goes to the GPU together with the questions and is encoded in the same run."""
+        """Returns the frame itself, because it is encoded in the same run as the questions."""
         return [image]
 
     def encode_text(self, pieces: np.ndarray, colors: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -63,7 +63,7 @@ class EngineExecutor:
         return np.concatenate(parts)
 
     def answer(self, features: Sequence[np.ndarray], text: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """The frame, (N, T, C) encoded instructions and (N, T) mask -> (N, H, W, 3) float32 in 0..1."""
+        """The frame, (N, T, C) encoded prompts and (N, T) mask -> (N, H, W, 3) float32 in 0..1."""
         parts = []
         with self._serving():
             for some in _portions(len(text)):
@@ -108,11 +108,11 @@ class EngineExecutor:
             return self._submit(image, text, mask)
 
     def captured(self, questions: int) -> bool:
-        """Whether this number of questions runs as one CUDA graph; known after it was answered once."""
+        """Whether this number of questions runs as one CUDA graph; known after the first answer."""
         return self._frame.captured.get(questions, False)
 
     def close(self) -> None:
-        """Frees the GPU's memory. The executor must not be used afterwards."""
+        """Frees the GPU memory. The executor must not be used afterwards."""
         while self._open:
             self._open.pop().close()
 
@@ -145,7 +145,7 @@ class EngineExecutor:
 
 
 def load_with(kind: str, bundle: Bundle, options: Sequence[str]) -> EngineExecutor:
-    """The executor `kind` with its options: a precision, fp32 where none is given."""
+    """The executor `kind` with its options: a precision, by default fp32."""
     unknown = [option for option in options if option not in PRECISIONS]
     if unknown:
         raise InputError(f"{kind} has no option '{unknown[0]}': give {' or '.join(PRECISIONS)}.")

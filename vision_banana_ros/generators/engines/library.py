@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT 10 and 11 and TensorRT-RTX through one code path: a graph in, the bytes of an engine out.
+"""A common interface to TensorRT 10 and 11 and TensorRT-RTX: from a graph to the bytes of an engine.
 
-Networks are strongly typed: what precision a layer computes in is written in the graph. TensorRT 11 knows
-nothing else, 10 has to be asked for it. No precision flag, calibrator or layer precision is ever set.
+Networks are strongly typed: the graph defines the precision of each layer. That is optional in TensorRT 10
+and the only mode in 11. Precision flags, calibrators and layer precisions are not used.
 """
 
 import importlib
@@ -46,7 +46,7 @@ class Library:
 def open_library(executor: str) -> Library:
     """The library of an executor.
 
-    InputError where it is not installed, broken, or of a version that is not known.
+    Raises InputError if it is not installed, broken, or of an unknown version.
     """
     if executor not in MAJORS:
         raise InputError(f"The executor '{executor}' needs no engine: engines are for {' and '.join(MAJORS)}.")
@@ -177,7 +177,7 @@ def _fix_sizes(builder: Any, network: Any, config: Any, sizes: Mapping[str, Sequ
 
 
 class Progress:
-    """From TensorRT's nested phases to one number that only grows."""
+    """Converts TensorRT's nested phases to one monotonic number."""
 
     def __init__(self, report: Callable[[float], None]) -> None:
         self._report = report

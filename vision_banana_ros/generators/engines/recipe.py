@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that an engine depends on, and the key made of it."""
+"""Everything that an engine depends on, and its cache key."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ TURING = "7.5"  # the one GPU that TensorRT-RTX's portable engines leave out
 
 @dataclass(frozen=True)
 class Recipe:
-    """What an engine was, or is to be, built of. Two engines of one recipe may take each other's place."""
+    """The recipe of an engine. Engines with equal recipes are interchangeable."""
 
     bundle: str
     graph: str
@@ -39,13 +39,13 @@ class Recipe:
 
     @cached_property
     def key(self) -> str:
-        """SHA-256 over all fields but the bundle's name, which changes nothing."""
+        """SHA-256 of all fields except the bundle's name, which has no effect."""
         fields = {name: value for name, value in asdict(self).items() if name != "bundle"}
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
     @property
     def target(self) -> str:
-        """The capability that the builder has to be told; empty where it finds out itself."""
+        """The compute capability that the builder needs; empty if it detects it."""
         return TURING if self.library == "tensorrt_rtx" and self.capability == TURING else ""
 
     def fields(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class Recipe:
         return asdict(self)
 
     def differences(self, fields: dict[str, Any]) -> list[str]:
-        """How the fields of an engine differ from this recipe, in words, one a field."""
+        """The differences between an engine's fields and this recipe, in words, one per field."""
         return [
             f"{name} was {_short(fields.get(name))}, is {_short(value)}"
             for name, value in self.fields().items()
@@ -62,7 +62,7 @@ class Recipe:
 
 
 def graphs(bundle: Bundle) -> list[str]:
-    """The graphs that are made engines of: the three that every bundle has, and the decoders that this one has."""
+    """The graphs that engines are built of: the three of every bundle, and the decoders of this one."""
     return [*GRAPHS, *(graph for graph in DECODE_GRAPHS.values() if graph in bundle.manifest.files)]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a bundle's engines are there, as one small value to show."""
+"""The state of a bundle's engines, as one value for display."""
 
 import contextlib
 import time
@@ -19,7 +19,7 @@ _ENOUGH = 0.1  # of a build has to be done before the rest is estimated from it
 
 @dataclass(frozen=True, slots=True)
 class EngineState:
-    """`str()` of it is what diagnostics show: missing, building 40 %, ready, refused (why)."""
+    """`str()` of it is shown in diagnostics: missing, building 40 %, ready, refused (reason)."""
 
     name: Literal["missing", "building", "ready", "refused"]
     percent: int = 0  # while building, over all graphs of the bundle
@@ -47,9 +47,10 @@ def engine_wanted(executor: str) -> tuple[str, str] | None:
 
 
 def engine_state(bundle: Bundle, executor: str, precision: str = "fp32") -> EngineState:
-    """The state of a bundle's engines for an executor on this machine, of whichever process builds them.
+    """The state of a bundle's engines for an executor on this machine, whichever process builds them.
 
-    Reads a few small files: fit for a timer. Checksums are compared when an engine is loaded, not here.
+    It only reads a few small files and can be called from a timer. Checksums are verified when an engine is
+    loaded.
     """
     try:
         needed = recipes(bundle, executor, precision)

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of several precisions is the best here.
-
-Tried for a second at the first load, and remembered by machine and bundle.
-"""
+"""Chooses the fastest of several precisions by a measurement at the first load, cached by machine and bundle."""
 
 import json
 import os
@@ -43,9 +40,9 @@ class Cost:
 
     @property
     def both(self) -> float:
-        """An answer in half the time is worth twice the cores, and no more.
+        """The product of wall and CPU time.
 
-        A robot has other work for them.
+        Half the latency is worth twice the cores, because a robot has other work for them.
         """
         return self.wall_s * self.cpu_s
 
@@ -79,7 +76,7 @@ def fastest(bundle: Bundle, loads: Mapping[str, Callable[[], "Executor"]]) -> tu
 
 
 def measure(bundle: Bundle, executor: "Executor") -> Cost:
-    """What a frame costs."""
+    """Measures the cost of a frame."""
     manifest = bundle.manifest
     prompts = [tokenize(instruction(), manifest.text_length, manifest.text_buckets) for instruction in QUESTIONS]
     pieces, colors, mask = (np.stack([getattr(prompt, part) for prompt in prompts]) for part in ("pieces", "colors", "mask"))
@@ -102,7 +99,7 @@ def _place() -> Path:
 
 
 def _key(bundle: Bundle, names: tuple[str, ...]) -> str:
-    """Another CPU, number of cores, version of the runtime, or bundle has to be measured anew."""
+    """The cache key: CPU, number of cores, version of the runtime, and bundle."""
     import onnxruntime
 
     cpu = platform.machine()
@@ -131,7 +128,7 @@ def _remembered(bundle: Bundle, names: tuple[str, ...]) -> dict[str, Cost] | Non
 
 
 def _remember(bundle: Bundle, names: tuple[str, ...], known: dict[str, Cost]) -> None:
-    """Where the user's cache cannot be written it is measured at every load."""
+    """Stores the measurement; if the cache is not writable, it is repeated at every load."""
     place = _place()
     with suppress(OSError):
         content = {**_read(), _key(bundle, names): {name: asdict(cost) for name, cost in known.items()}}

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ONNX Runtime: on the CPU the executor that is always there, and on a GPU where its GPU build is installed.
+"""ONNX Runtime: the default executor on the CPU, and on a GPU if its GPU build is installed.
 
-Options: where, "cpu", "cuda" or "tensorrt" (the best that there is); and in what, "fp32" or "int8": on a CPU
-the one that costs less, measured (`measured`), if the bundle has int8 graphs (they are exported only where
-they answer as well). Of a bundle without stored answers int8 is taken on a CPU that has instructions for it.
+Options: the provider, "cpu", "cuda" or "tensorrt" (default: the best one available); and the precision,
+"fp32" or "int8". On a CPU the default is the faster one, by measurement (`measured`), if the bundle has int8
+graphs (they are only exported if they are accurate). Of a bundle without stored answers int8 is used on a CPU
+that has instructions for it.
 """
 
 import os
@@ -36,7 +37,7 @@ LONGEST_RUN_S = {"cpu": 60.0, "cuda": 300.0, "tensorrt": 3600.0}
 class OnnxRuntimeExecutor:
     """Runs a bundle's graphs with one of ONNX Runtime's providers.
 
-    where: a key of PROVIDERS. precision: "fp32" or "int8". why: a sentence on the choice of it.
+    where: a key of PROVIDERS. precision: "fp32" or "int8". why: a sentence on how it was chosen.
     """
 
     any_size = True
@@ -152,7 +153,7 @@ def _cpu_counts_in_int8() -> bool:
 
 
 def _options(threads: int, size: tuple[int, int]) -> onnxruntime.SessionOptions:
-    """For frames of one size: where it is known, ONNX Runtime folds what depends on it."""
+    """Session options for one frame size: if it is known, ONNX Runtime folds what depends on it."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT 10 and 11 on an NVIDIA GPU, from engines that were built for this very GPU, driver and version.
+"""TensorRT 10 and 11 on an NVIDIA GPU, with engines that were built for this GPU, driver and version.
 
 Option: a precision, see `engines.recipe.PRECISIONS`.
 """
@@ -11,5 +11,5 @@ from vision_banana_ros.generators.engines.executor import EngineExecutor, load_w
 
 
 def load(bundle: Bundle, options: Sequence[str] = ()) -> EngineExecutor:
-    """Raises InputError where TensorRT, the GPU or a ready engine is missing; nothing is built here."""
+    """Raises InputError if TensorRT, the GPU or an engine is missing; nothing is built here."""
     return load_with("tensorrt", bundle, options)

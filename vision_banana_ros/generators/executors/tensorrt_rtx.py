@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT-RTX on an NVIDIA RTX GPU, from engines that any machine can have built, with a GPU or without.
+"""TensorRT-RTX on an NVIDIA RTX GPU, with engines that any machine can build, with or without a GPU.
 
 Option: a precision, see `engines.recipe.PRECISIONS`.
 """
@@ -11,5 +11,5 @@ from vision_banana_ros.generators.engines.executor import EngineExecutor, load_w
 
 
 def load(bundle: Bundle, options: Sequence[str] = ()) -> EngineExecutor:
-    """Raises InputError where TensorRT-RTX, the GPU or a ready engine is missing; nothing is built here."""
+    """Raises InputError if TensorRT-RTX, the GPU or an engine is missing; nothing is built here."""
     return load_with("tensorrt_rtx", bundle, options)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""torch: the network itself, with the weights of the bundle's graphs. Needs torch, diffusers and onnx.
+"""torch: the network with the weights of the bundle's graphs. Needs torch, diffusers and onnx.
 
-Options: "eager", "compiled" (torch.compile) or "graph" (one CUDA graph over encoding and answering); "fp32",
-"fp16" or "bf16". What paints, from the last normalising on, is always fp32: bf16 has two steps for each 8-bit
-colour near white.
+Options: "eager", "compiled" (torch.compile) or "graph" (one CUDA graph for encoding and answering); "fp32",
+"fp16" or "bf16". The output heads are always fp32, because bf16 has only two steps per 8-bit code near white.
 """
 
 import importlib.util
@@ -38,7 +37,7 @@ def load(bundle: Bundle, options: Sequence[str] = ()) -> "TorchExecutor":
 class TorchExecutor:
     """Runs the network on the first CUDA device, or on the CPU.
 
-    Way: one of WAYS; precision: one of PRECISIONS.
+    way: one of WAYS; precision: one of PRECISIONS.
     """
 
     def __init__(self, bundle: Bundle, way: str, precision: str) -> None:
@@ -146,7 +145,7 @@ class _Graph:
 def network_of(bundle: Bundle, dtype: Any = None) -> Any:
     """The bundle's network with the weights of its graphs, frozen, on the CPU.
 
-    Dtype: torch's, float32 where none is given.
+    dtype: that of torch; default: float32.
     """
     import torch
 

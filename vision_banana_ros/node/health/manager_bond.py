@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bond with Nav2's lifecycle manager, where ROS has bondpy: by its heartbeats the manager knows that an active node lives."""
+"""The bond with Nav2's lifecycle manager, where ROS has bondpy.
+
+By its heartbeats the manager knows that an active node lives.
+"""
 
 from typing import Any
 
@@ -11,7 +14,10 @@ HEARTBEAT_PERIOD_S, HEARTBEAT_TIMEOUT_S = 0.1, 4.0
 
 
 class ManagerBond:
-    """Formed while the node is active. Without bondpy, and without a manager that answers, it does nothing."""
+    """Formed while the node is active.
+
+    Without bondpy, and without a manager that answers, it does nothing.
+    """
 
     def __init__(self, node: LifecycleNode):
         self._node = node
