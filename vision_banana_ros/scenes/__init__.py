@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rendered worlds with exact truth: training data, simulated camera and test bench. Needs no assets."""
+"""Rendered scenes with ground truth, for training, evaluation, the simulated camera and tests.
+
+Needs no assets.
+"""
 
 from vision_banana_ros.scenes.cameras import Camera
 from vision_banana_ros.scenes.language.captions import caption

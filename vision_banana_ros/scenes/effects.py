@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From light to an 8-bit picture.
+"""Camera effects: from linear radiance to an 8-bit image.
 
-Lens, sensor, exposure, tone, compression, in the order in which a camera has them.
+Lens, sensor, exposure, tone mapping and compression, in the order of a real camera.
 """
 
 import math

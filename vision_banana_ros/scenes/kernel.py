@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # mypy: disallow-untyped-defs=False
-"""The ray caster.
+"""The ray caster: all compiled functions of the procedural scenes.
 
-Every compiled function of the scenes, in one file so that Numba's cache can never be half stale.
+They are in one file so that Numba's cache is always consistent. A primitive is a unit shape under an affine
+map: its row in `prims` contains the 3x4 matrix from world to shape coordinates. The ray parameter t is
+invariant under affine maps, and with a camera ray (x, y, 1) in the optical frame, t is the depth along the
+optical axis, which is the stored ground truth.
 
-A primitive is a unit shape seen through an affine map: its row in `prims` holds the 3x4 matrix that takes
-world points into the shape's own space. A ray keeps its parameter t through an affine map, and a camera ray
-(x, y, 1) in the optical frame makes t the depth along the optical axis, so t *is* the truth that is stored.
-
-All functions are scalar and allocate nothing: the CPU loops below and the CUDA kernels of `cuda.py` call the
-same ones.
+All functions are scalar and allocate nothing: the CPU loops below and the CUDA kernels of `kernel_cuda.py`
+call the same ones.
 """
 
 import math

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ray caster on an NVIDIA GPU: the functions of `kernel.py`, a thread a pixel.
-
-Needs Numba's CUDA target.
-"""
+"""The ray caster on an NVIDIA GPU: the functions of `kernel.py`, one thread per pixel."""
 
 import numpy as np
 from numba import cuda

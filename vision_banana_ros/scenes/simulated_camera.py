@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulated camera: one that moves slowly through one world and knows the truth."""
+"""The simulated camera: it moves slowly through one world and provides the ground truth."""
 
 from math import pi, radians, sin
 

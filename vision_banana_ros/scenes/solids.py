@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Things made of unit solids, and the arrays that the ray caster reads."""
+"""Objects made of unit solids, and the arrays that the ray caster reads."""
 
 from dataclasses import dataclass, field
 from math import cos, sin

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a robot's camera may stand in a world and how it looks."""
+"""Samples camera poses for a robot in a world."""
 
 from math import radians
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One picture of a world with its exact truth."""
+"""Renders one view of a world with its ground truth."""
 
 from dataclasses import dataclass
 from typing import Literal

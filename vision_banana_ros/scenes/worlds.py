@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whole worlds, drawn from a seed.
+"""Procedural worlds by seed: rooms, corridors, warehouses and yards, furnished without interpenetration.
 
-Rooms, corridors, warehouses and yards, furnished so that nothing interpenetrates.
-
-World frame: x, y on the floor, z up, metres; the floor is z = 0 and the origin lies in its middle.
+World frame: x, y on the floor, z up, metres; the floor is z = 0 and the origin is its centre.
 """
 
 from collections.abc import Callable

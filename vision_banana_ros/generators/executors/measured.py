@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Chooses the fastest of several precisions by a measurement at the first load, cached by machine and bundle."""
+"""Chooses the fastest precision by a measurement at the first load, cached by machine and bundle."""
 
 import json
 import os

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scenes furnished with real models.
+"""Scenes furnished with 3-D models.
 
 A second source of geometry behind the interface of `vision_banana_ros.scenes`.
 """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads Sweet Home 3D catalogues.
 
-Zips whose properties file lists models or textures, `key#i=value`, sizes in cm.
+Zip files whose properties list models or textures, `key#i=value`, sizes in cm.
 """
 
 import re

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Casts rays into triangles with Embree, on the CPU.
+"""Ray casting of triangle meshes with Embree, on the CPU.
 
-By `embreex`: a wheel of 14 MB that needs NumPy alone, where Open3D's RaycastingScene (the same Embree) brings
-105 MB, system libraries and a plotting stack. It casts 0.65 microseconds a camera ray into 300,000 triangles,
-one thread, and one process a core is how training draws its views anyway.
+Uses `embreex`, a wheel of 14 MB that only needs NumPy; Open3D's RaycastingScene (the same Embree) needs 105
+MB, system libraries and a plotting stack. It takes 0.65 microseconds per camera ray for 300,000 triangles on
+one thread; training renders its views with one process per core.
 """
 
 from functools import cached_property

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gets the models from their two Debian packages, once, into the user's cache.
+"""Downloads the models from their two Debian packages into the user's cache, once.
 
-Nothing of them is in this repository.
+None of them are in this repository.
 """
 
 import lzma

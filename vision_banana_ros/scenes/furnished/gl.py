@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws furnished worlds by OpenGL through EGL: on a GPU without a display, thousands of pictures a second.
+"""Renders furnished worlds with OpenGL through EGL.
 
-The truth (depth, normals, labels, instances) is Embree's but for pixels that an edge cuts: the same
-triangles, the same smooth normals, the same holes in textures. Light is simpler: shadows come from maps drawn
-once a world, and corners are not darkened. Needs `moderngl` and OpenGL 4.3; Mesa's software renderer will do,
-to try it out.
+On a GPU without a display, thousands of images per second.
+
+The ground truth (depth, normals, labels, instances) equals that of Embree except for pixels at edges: the
+same triangles, smooth normals and holes in textures. Shading is simpler: shadow maps that are drawn once per
+world, and no ambient occlusion. Needs `moderngl` and OpenGL 4.3; the software renderer of Mesa works for
+tests.
 """
 
 from functools import cache

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where robots work.
-
-Halls, stores, corridors, laboratories, offices, class rooms and lobbies, small and up to 30 m long.
-"""
+"""Workplaces: halls, stores, corridors, laboratories, offices, class rooms and lobbies, up to 30 m long."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

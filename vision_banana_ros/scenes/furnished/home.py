@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A furnished world in the making.
-
-Where its things come from and find room, its walls with their openings, its light.
-"""
+"""A furnished world under construction: its objects and free places, walls with openings, and lights."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Things made here by number.
+"""Procedural objects that robots often meet and catalogues lack, in many sizes and materials.
 
-What robots meet often and catalogues have little of, each in many sizes and materials.
-
-Every maker takes a `Random` and gives a piece at its true size, standing on z = 0 with its front along -y.
+Every function takes a `Random` and returns a piece at its true size, standing on z = 0 with its front along
+-y.
 """
 
 from math import cos, hypot, pi, sin

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a catalogue's file to arrays in metres.
+"""Converts models of a catalogue to arrays in metres.
 
-True size, z up, front along -y, origin on the floor under the middle.
+True size, z up, front along -y, origin on the floor.
 """
 
 import re

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a catalogue's model is called, which class it is of, and which part it plays in a scene.
+"""The noun, the class and the role in a scene of a catalogue's models.
 
-The first rule whose pattern is found in the lower-case name decides. A class of `CLASSES` is given where a
-person would give it and where the procedural scenes do (an armchair is a sofa, a wardrobe a shelf);
-everything else keeps its own noun as class name and stays unlabelled (255) in the semantic truth.
+The first rule whose pattern occurs in the lower-case name applies. A class of `CLASSES` is assigned as a
+person would, and as in the procedural scenes (an armchair is a sofa, a wardrobe a shelf); everything else has
+its noun as class name and is unlabelled (255) in the semantic ground truth.
 """
 
 import re

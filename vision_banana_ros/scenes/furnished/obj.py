@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads Wavefront OBJ and MTL, forgiving what real files do.
-
-N-gons, negative and missing indices, lost textures.
-"""
+"""Reads Wavefront OBJ and MTL, tolerating n-gons, negative and missing indices, and missing textures."""
 
 import posixpath
 import zipfile

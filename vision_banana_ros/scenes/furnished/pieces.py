@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a furnished world is put together from.
-
-Models that stand somewhere, and flat walls, floors and grounds.
-"""
+"""The parts of a furnished world: placed models, and flat walls, floors and grounds."""
 
 from dataclasses import dataclass, field
 from math import cos, sin

@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # mypy: disallow-untyped-defs=False
-"""What a hit triangle looks like and what its truth is.
+"""Shading and ground truth of triangle hits: all compiled functions of the furnished renderer.
 
-Every compiled function of the furnished scenes' renderer.
+A camera ray is o + t d with d of length 1 along the optical axis, so that t is the depth Z. Ray casters only
+determine *which* triangle is hit; t is computed from the plane of the triangle in double precision here.
 
-A camera's ray is o + t d with d of length 1 along the optical axis, so t is the depth Z. Casters only say
-*which* triangle a ray meets; t comes from the triangle's plane in double precision here, and is as exact as
-the model.
-
-Normals are interpolated between corners that meet at less than a crease's angle: facets are an accident of
-tessellation, and light, which is all that a camera sees, falls on the smooth surface. They always face the
-camera.
+Normals are interpolated between vertices whose faces meet at less than the crease angle: facets are an
+artefact of tessellation, and shading uses the smooth surface. They always face the camera.
 """
 
 import math

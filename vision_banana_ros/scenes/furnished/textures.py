@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of surfaces as photographs show them, made from noise.
+"""Procedural surface textures with variation at every scale, dirt, wear and patterns.
 
-Variation at every scale, dirt, wear, and patterns.
-
-Real surfaces have spectra near 1/f; every painter mixes periodic noise fields of such spectra into what it
-draws. All pictures repeat seamlessly, are `SIDE` pixels wide and high, and hold display values (sRGB), 0-1.
+Real surfaces have spectra close to 1/f, so every texture contains periodic noise of such spectra. All
+textures are seamless, `SIDE` pixels wide and high, with sRGB values in 0-1.
 """
 
 import math

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Triangles of street worlds.
-
-Paints, meshes that are drawn many times, and the soup that the renderer reads.
-"""
+"""Meshes of street worlds: paints, instanced meshes, and the triangle soup for the renderer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

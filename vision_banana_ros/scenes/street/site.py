@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A street while it is built: what stands where, and where cameras may stand."""
+"""A street under construction: occupied places, and possible camera positions."""
 
 from functools import lru_cache
 from math import cos, hypot, sin
