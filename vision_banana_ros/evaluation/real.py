@@ -29,19 +29,25 @@ DEPTH, LABELS, NAMES = "_depth.npz", "_labels.png", "classes.json"
 UNKNOWN = 255
 
 
-def real_set(path: Path, mapping: Mapping[str, str] | None = None, count: int | None = None) -> Split:
+def frame_names(path: Path, *ends: str) -> list[str]:
+    """The names of the frames that have a truth with one of these ends, in order."""
+    return sorted({file.name.removesuffix(end) for end in ends for file in path.glob(f"*{end}")})
+
+
+def real_set(path: Path, mapping: Mapping[str, str] | None = None, count: int | None = None, only: str | None = None) -> Split:
     """The frames of a folder that have a truth, in the order of their names; `count` takes only the first.
 
     mapping: their class names -> ours, of `read_mapping`. Without one, every name in classes.json must be a class of ours.
+    only: `DEPTH` or `LABELS`, where the other truth does not count.
     InputError where the folder is none, or is not whole.
     """
     if not path.is_dir():
         raise InputError(f"There is no folder '{path}': give one that holds pictures NAME.png with NAME{DEPTH} or NAME{LABELS}.")
-    names = sorted({file.name.removesuffix(end) for end in (DEPTH, LABELS) for file in path.glob(f"*{end}")})
+    names = frame_names(path, *((only,) if only else (DEPTH, LABELS)))
     if not names:
         raise InputError(f"'{path}' holds no NAME{DEPTH} or NAME{LABELS} beside pictures NAME.png: give a folder that does.")
     pictures = {name: _picture(path, name) for name in names}
-    labelled = any((path / f"{name}{LABELS}").is_file() for name in names)
+    labelled = only != DEPTH and any((path / f"{name}{LABELS}").is_file() for name in names)
     classes = _classes(path / NAMES, mapping) if labelled else {}
     table = np.full(256, UNKNOWN, np.uint8)
     for number, ours in enumerate(classes.values()):
@@ -51,8 +57,8 @@ def real_set(path: Path, mapping: Mapping[str, str] | None = None, count: int | 
     def case(i: int) -> Case:
         name = names[i]
         image = _image(pictures[name])
-        depth_m, intrinsics = _depth(path / f"{name}{DEPTH}", image.shape[:2])
-        labels = _labels(path / f"{name}{LABELS}", image.shape[:2], len(classes))
+        depth_m, intrinsics = _depth(path / f"{name}{DEPTH}", image.shape[:2]) if only != LABELS else (None, None)
+        labels = _labels(path / f"{name}{LABELS}", image.shape[:2], len(classes)) if only != DEPTH else None
         return Case(name, image, depth_m, intrinsics, labels=None if labels is None else table[labels])
 
     return Split(PREFIX + path.resolve().name, min(count or len(names), len(names)), case, ours=False, classes=classes)

@@ -7,6 +7,9 @@ was read.
 
 `add` returns the error of that frame alone, by which the worst frames are found: from 0 up, infinity where nothing was
 read, NaN where there is no truth.
+
+What a frame adds to a score is sums alone, so that scores of frames that were measured apart (`evaluation.benchmarks`) can be summed
+up later: the functions `depth_sums`, `normals_sums`, `confusion`, `overlap` give them.
 """
 
 from dataclasses import dataclass, field
@@ -16,6 +19,8 @@ import numpy as np
 from vision_banana_ros.evaluation.confidence import ConfidenceScore
 from vision_banana_ros.evaluation.depth_alignment import median_scale
 
+DELTA = 1.25
+DEPTH_SUMS = 10  # numbers that a frame adds to the score of depth
 DEPTH_BANDS_M = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 100.0)
 ANGLES_DEG = (11.25, 22.5, 30.0)
 EMPTY_SHARE = 5e-4  # a mask of less than this share of the picture is no find
@@ -32,9 +37,9 @@ class DepthScore:
     """
 
     far_m: float = 100.0
-    _bands: np.ndarray = field(default_factory=lambda: np.zeros((len(DEPTH_BANDS_M) - 1, 5)))
-    _aligned: np.ndarray = field(default_factory=lambda: np.zeros(5))
-    _constant: np.ndarray = field(default_factory=lambda: np.zeros(5))
+    _bands: np.ndarray = field(default_factory=lambda: np.zeros((len(DEPTH_BANDS_M) - 1, DEPTH_SUMS)))
+    _aligned: np.ndarray = field(default_factory=lambda: np.zeros(DEPTH_SUMS))
+    _constant: np.ndarray = field(default_factory=lambda: np.zeros(DEPTH_SUMS))
     _scales: list[float] = field(default_factory=list)
     _confidence: ConfidenceScore = field(default_factory=ConfidenceScore)
 
@@ -52,7 +57,7 @@ class DepthScore:
         self._aligned += _depth_parts(answer * scale, truth).sum(1)
         if len(truth):
             self._constant += _depth_parts(np.full_like(truth, np.median(truth)), truth).sum(1)
-        read, relative = parts[1] > 0, parts[3]
+        read, relative = parts[1] > 0, parts[5]
         if confidence is not None:
             self._confidence.add(confidence[known][read], relative[read])
         return _mean(relative[read], len(truth))
@@ -60,19 +65,19 @@ class DepthScore:
     def result(self) -> dict[str, object]:
         """The metrics over all pixels that were added."""
         bands = {
-            f"{low:g}-{high:g} m": _depth_figures(row)
+            f"{low:g}-{high:g} m": depth_figures(row)
             for low, high, row in zip(DEPTH_BANDS_M[:-1], DEPTH_BANDS_M[1:], self._bands, strict=True)
             if row[0]
         }
         beside = {
             f"{key}_{name}": value
             for name, sums in (("aligned", self._aligned), ("constant", self._constant))
-            for key, value in _depth_figures(sums).items()
+            for key, value in depth_figures(sums).items()
             if key != "readable"
         }
         confidence = self._confidence.result()
         return {
-            **_depth_figures(self._bands.sum(0)),
+            **depth_figures(self._bands.sum(0)),
             "absrel_surest_half": confidence["error_of_most_confident"]["0.5"],
             **beside,
             "scale": float(np.median(self._scales)) if self._scales else float("nan"),
@@ -81,21 +86,39 @@ class DepthScore:
         }
 
 
+def depth_sums(depth_m: np.ndarray, truth_m: np.ndarray) -> np.ndarray:
+    """What a frame adds to the score of depth: (DEPTH_SUMS,), over the pixels where the truth is finite and above 0."""
+    known = np.isfinite(truth_m) & (truth_m > 0)
+    return _depth_parts(depth_m[known].astype(np.float64), truth_m[known].astype(np.float64)).sum(1)
+
+
 def _depth_parts(answer: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """(5, N), to be summed up: is known, was read, is within 1.25, relative error, squared error; no error where nothing was read."""
+    """What each pixel adds, (DEPTH_SUMS, N).
+
+    Rows: is known, was read, is within 1.25, its square, its cube, relative error, squared error, error of the logarithm to base 10,
+    natural logarithm of the ratio, its square. No error where nothing was read.
+    """
     read = np.isfinite(answer) & (answer > 0)
     found = np.where(read, answer, truth)
     error = found - truth
-    close = read & (np.maximum(found / truth, truth / found) < 1.25)
-    return np.stack([np.ones_like(truth), read, close, np.abs(error) / truth, error**2])
+    log = np.log(found / truth)
+    close = [read & (np.abs(log) < power * np.log(DELTA)) for power in (1, 2, 3)]
+    return np.stack([np.ones_like(truth), read, *close, np.abs(error) / truth, error**2, np.abs(log) / np.log(10), log, log**2])
 
 
-def _depth_figures(sums: np.ndarray) -> dict[str, float]:
-    total, read, close, relative, squared = sums
+def depth_figures(sums: np.ndarray) -> dict[str, float]:
+    """The figures of depth from `depth_sums` of one frame, or of all frames added up (then every pixel counts the same).
+
+    SILog is 100 times the standard deviation of log(answer / truth), as KITTI's benchmark and Marigold have it.
+    """
+    total, read, *close, relative, squared, log10, log, log_squared = sums
+    variance = _ratio(log_squared, read) - _ratio(log, read) ** 2
     return {
-        "delta1": _ratio(close, total),
+        **{f"delta{power}": _ratio(part, total) for power, part in enumerate(close, 1)},
         "absrel": _ratio(relative, read),
         "rmse_m": float(np.sqrt(_ratio(squared, read))),
+        "log10": _ratio(log10, read),
+        "silog": 100 * float(np.sqrt(np.maximum(variance, 0))),
         "readable": _ratio(read, total),
     }
 
@@ -104,40 +127,82 @@ def _depth_figures(sums: np.ndarray) -> dict[str, float]:
 class NormalsScore:
     """Angles between answer and truth, in degrees, where there is a surface."""
 
-    _histogram: np.ndarray = field(default_factory=lambda: np.zeros(1801))  # tenths of a degree, for the median
-    _under: np.ndarray = field(default_factory=lambda: np.zeros(len(ANGLES_DEG)))
-    _sum_deg: float = 0.0
-    _known: int = 0
+    _sums: "NormalsSums" = field(default_factory=lambda: NormalsSums.none())
     _confidence: ConfidenceScore = field(default_factory=ConfidenceScore)
 
     def add(self, normals: np.ndarray, truth: np.ndarray, confidence: np.ndarray | None = None) -> float:
         """Adds a frame: (H, W, 3) unit vectors, NaN where unknown. Returns the frame's mean angle in degrees."""
-        known = np.isfinite(truth[..., 2])
-        answer, true = normals[known], truth[known]
-        read = np.isfinite(answer[:, 2])
-        cosine = np.einsum("ij,ij->i", answer[read].astype(np.float64), true[read])
-        degrees = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
-        self._known += len(true)
-        self._sum_deg += degrees.sum()
-        self._under += [np.count_nonzero(degrees < limit) for limit in ANGLES_DEG]
-        self._histogram += np.bincount((degrees * 10).astype(np.int64), minlength=1801)
+        known, read, degrees = _angles(normals, truth)
+        self._sums += NormalsSums.of(int(known.sum()), degrees)
         if confidence is not None:
             self._confidence.add(confidence[known][read], degrees)
-        return _mean(degrees, len(true))
+        return _mean(degrees, int(known.sum()))
 
     def result(self) -> dict[str, object]:
         """The metrics over all pixels that were added."""
-        read = self._histogram.sum()
-        middle = np.searchsorted(np.cumsum(self._histogram), read / 2)
-        return {
-            "mean_deg": _ratio(self._sum_deg, read),
-            "median_deg": float(middle / 10 + 0.05) if read else float("nan"),
-            **{
-                f"under_{limit:g}".replace(".", "_"): _ratio(n, self._known) for limit, n in zip(ANGLES_DEG, self._under, strict=True)
-            },
-            "readable": _ratio(read, self._known),
-            "confidence": self._confidence.result(),
+        return {**self._sums.figures(), "confidence": self._confidence.result()}
+
+
+@dataclass(frozen=True)
+class NormalsSums:
+    """What frames add to the score of normals.
+
+    Attributes:
+        known: Pixels with a surface.
+        degrees: The sum of the angles of those that were read.
+        under: (3,) pixels under each of `ANGLES_DEG`.
+        tenths: (1801,) pixels by tenths of a degree, for the median.
+    """
+
+    known: int
+    degrees: float
+    under: np.ndarray
+    tenths: np.ndarray
+
+    @classmethod
+    def none(cls) -> "NormalsSums":
+        """Of no frame."""
+        return cls(0, 0.0, np.zeros(len(ANGLES_DEG), np.int64), np.zeros(1801, np.int64))
+
+    @classmethod
+    def of(cls, known: int, degrees: np.ndarray) -> "NormalsSums":
+        """Of `known` pixels with a surface, of which those that were read are off by `degrees`."""
+        under = np.array([np.count_nonzero(degrees < limit) for limit in ANGLES_DEG])
+        return cls(known, float(degrees.sum()), under, np.bincount((degrees * 10).astype(np.int64), minlength=1801))
+
+    def __add__(self, other: "NormalsSums") -> "NormalsSums":
+        return NormalsSums(
+            self.known + other.known, self.degrees + other.degrees, self.under + other.under, self.tenths + other.tenths
+        )
+
+    def figures(self) -> dict[str, float]:
+        """Mean and median of what was read (the median to a twentieth of a degree), and shares of all that is known."""
+        read = self.tenths.sum()
+        middle = np.searchsorted(np.cumsum(self.tenths), read / 2)
+        shares = {
+            f"under_{limit:g}".replace(".", "_"): _ratio(n, self.known) for limit, n in zip(ANGLES_DEG, self.under, strict=True)
         }
+        return {
+            "mean_deg": _ratio(self.degrees, read),
+            "median_deg": float(middle / 10 + 0.05) if read else float("nan"),
+            **shares,
+            "readable": _ratio(read, self.known),
+        }
+
+
+def normals_sums(normals: np.ndarray, truth: np.ndarray) -> NormalsSums:
+    """What a frame adds to the score of normals; both (H, W, 3), unit vectors, NaN where there is none."""
+    known, _, degrees = _angles(normals, truth)
+    return NormalsSums.of(int(known.sum()), degrees)
+
+
+def _angles(normals: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where there is a surface (H, W); which of those pixels were read; and by how many degrees these are off."""
+    known = np.isfinite(truth[..., 2])
+    answer, true = normals[known], truth[known]
+    read = np.isfinite(answer[:, 2])
+    cosine = np.einsum("ij,ij->i", answer[read].astype(np.float64), true[read])
+    return known, read, np.degrees(np.arccos(np.clip(cosine, -1, 1)))
 
 
 @dataclass
@@ -154,10 +219,8 @@ class SemanticScore:
     def add(self, labels: np.ndarray, truth: np.ndarray, confidence: np.ndarray | None = None) -> float:
         """Adds a frame: (H, W) class ids, 255 unlabelled. Returns the fraction of wrong pixels."""
         n = len(self.classes)
+        self._confusion += confusion(labels, truth, n)
         known = truth < n
-        answer = np.where(labels[known] < n, labels[known], n).astype(np.int64)
-        pairs = truth[known].astype(np.int64) * (n + 1) + answer
-        self._confusion += np.bincount(pairs, minlength=n * (n + 1)).reshape(n, n + 1)
         wrong = labels[known] != truth[known]
         if confidence is not None:
             read = confidence[known] > 0
@@ -166,16 +229,31 @@ class SemanticScore:
 
     def result(self) -> dict[str, object]:
         """The metrics over all pixels that were added."""
-        right = np.diag(self._confusion)
-        truth, answered = self._confusion.sum(1), self._confusion[:, :-1].sum(0)
-        union = truth + answered - right
-        each = {name: _ratio(right[i], union[i]) for i, name in enumerate(self.classes) if truth[i]}
-        return {
-            "miou": float(np.mean(list(each.values()))) if each else float("nan"),
-            "pixel_accuracy": _ratio(right.sum(), truth.sum()),
-            "classes": each,
-            "confidence": self._confidence.result(),
-        }
+        return {**semantic_figures(self._confusion, self.classes), "confidence": self._confidence.result()}
+
+
+def confusion(labels: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:
+    """Pixels by true class and answered class, (classes, classes + 1); the last column is of answers that are none.
+
+    Truth from `classes` on is void: such pixels are left out.
+    """
+    known = truth < classes
+    answer = np.where(labels[known] < classes, labels[known], classes).astype(np.int64)
+    pairs = truth[known].astype(np.int64) * (classes + 1) + answer
+    return np.bincount(pairs, minlength=classes * (classes + 1)).reshape(classes, classes + 1)
+
+
+def semantic_figures(pixels: np.ndarray, classes: tuple[str, ...]) -> dict[str, object]:
+    """The figures of a `confusion`, of one frame or of all frames added up."""
+    right = np.diag(pixels)
+    truth, answered = pixels.sum(1), pixels[:, :-1].sum(0)
+    union = truth + answered - right
+    each = {name: _ratio(right[i], union[i]) for i, name in enumerate(classes) if truth[i]}
+    return {
+        "miou": float(np.mean(list(each.values()))) if each else float("nan"),
+        "pixel_accuracy": _ratio(right.sum(), truth.sum()),
+        "classes": each,
+    }
 
 
 @dataclass
@@ -192,10 +270,13 @@ class ReferringScore:
 
     def add(self, mask: np.ndarray, truth: np.ndarray) -> float:
         """Adds the answer to one expression: (H, W) masks. Returns its error: 1 - IoU, or 1 for a false positive."""
-        if not truth.any():
-            self._negatives.append(bool(mask.mean() > EMPTY_SHARE))
+        return self.add_overlap(*overlap(mask, truth))
+
+    def add_overlap(self, intersection: int, union: int, true: int, size: int) -> float:
+        """As `overlap` gives them: what one expression adds."""
+        if not true:
+            self._negatives.append(union / size > EMPTY_SHARE)
             return float(self._negatives[-1])
-        intersection, union = int((mask & truth).sum()), int((mask | truth).sum())
         self._intersection += intersection
         self._union += union
         self._each.append(intersection / union)
@@ -210,6 +291,11 @@ class ReferringScore:
             "expressions": len(self._each) + len(self._negatives),
             "negatives": len(self._negatives),
         }
+
+
+def overlap(mask: np.ndarray, truth: np.ndarray) -> tuple[int, int, int, int]:
+    """Of two masks: pixels in both, in either, in the truth, and all."""
+    return int((mask & truth).sum()), int((mask | truth).sum()), int(truth.sum()), truth.size
 
 
 @dataclass
@@ -240,11 +326,23 @@ class InstancesScore:
 
     def result(self) -> dict[str, float]:
         """The metrics over all pictures that were added."""
-        f1 = float(np.mean(2 * self._matches / max(self._found + self._true, 1)))
-        (tn, fp), (fn, tp) = self._presence
-        scale = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
-        mcc = float((tp * tn - fp * fn) / scale) if scale else 0.0
-        return {"pmf1": f1, "il_mcc": mcc, "cgf1": f1 * max(mcc, 0.0), "pictures": int(self._presence.sum())}
+        return {**concept_figures(self._matches, self._found, self._true, self._presence), "pictures": int(self._presence.sum())}
+
+
+def concept_figures(matches: np.ndarray, found: float, true: float, presence: np.ndarray) -> dict[str, float]:
+    """pmF1, IL_MCC and cgF1.
+
+    Args:
+        matches: (T,) matched instances by IoU threshold, over the pictures that have the class.
+        found: Instances answered, over the same pictures.
+        true: Instances that are there, over the same pictures.
+        presence: (2, 2) pictures by whether there is one in truth, and in the answer.
+    """
+    f1 = float(np.mean(2 * matches / max(found + true, 1)))
+    (tn, fp), (fn, tp) = presence
+    scale = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
+    mcc = float((tp * tn - fp * fn) / scale) if scale else 0.0
+    return {"pmf1": f1, "il_mcc": mcc, "cgf1": f1 * mcc}
 
 
 def _overlaps(labels: np.ndarray, truth: np.ndarray, least: float) -> tuple[np.ndarray, int, int]:
