@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # make demo   the node, a simulated camera and a client for 20 s; pictures in demo_out/
-# make test   the whole test suite; TORCH=1 also installs torch (2.13.0) and tests training and export
+# make test   the whole test suite; TORCH=1 also installs torch (2.13.0) and what reads data sets, and tests training, export, benchmarks
 PYTHON ?= python3
 # Every path is relative and the shell's $PWD is quoted, because make splits absolute paths at spaces.
 VENV := .venv
@@ -18,7 +18,7 @@ SOURCES := $(or $(shell git ls-files $(PACKAGE) 2>/dev/null),$(shell find $(PACK
 setup: install/.built
 demo: install/.built
 	@$(IN_INSTALL) vision-banana demo --out demo_out
-test: install/.built $(VENV)/.dev $(if $(TORCH),$(VENV)/.train)
+test: install/.built $(VENV)/.dev $(if $(TORCH),$(VENV)/.train $(VENV)/.benchmark)
 	@$(IN_INSTALL) python -m pytest $(PYTEST)
 # Faults and load, 12 minutes; longer and slower by PYTEST="--hours 0.5 --pace 0.1"
 soak: install/.built $(VENV)/.dev
@@ -67,6 +67,10 @@ $(VENV)/.docs: requirements/docs.txt requirements/constraints.txt | $(VENV)/.run
 $(VENV)/.train: requirements/train.txt requirements/constraints.txt | $(VENV)/.run
 	@echo "Installing torch and what training needs ..."
 	@$(PIP) install -r requirements/train.txt -c requirements/constraints.txt
+	@touch $@
+$(VENV)/.benchmark: requirements/benchmark.txt requirements/constraints.txt | $(VENV)/.run
+	@echo "Installing what reads the data sets of benchmarks ..."
+	@$(PIP) install -r requirements/benchmark.txt -c requirements/constraints.txt
 	@touch $@
 # The line that a robot runs; the tests' two vision_msgs messages stand in for the package that ROS installations have.
 install/.built: $(VENV)/.run $(SOURCES)

@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vision_banana_ros.cli.shared.opened_bundle import is_run, open_bundle_or_run
 from vision_banana_ros.cli.shared.torch_installed import needs_torch
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation.card import GENERATION, JUNK, generation_section, junk_table
@@ -26,7 +27,7 @@ from vision_banana_ros.evaluation.junk import junk_questions
 from vision_banana_ros.evaluation.real import PREFIX, read_mapping, real_set
 from vision_banana_ros.evaluation.report import measure, measure_generation, measure_nothing, origin, write_entry, write_report
 from vision_banana_ros.evaluation.splits import open_split
-from vision_banana_ros.generators import default_bundle, load_generator, open_bundle
+from vision_banana_ros.generators import default_bundle, open_bundle
 from vision_banana_ros.generators.executors.torch import network_of
 from vision_banana_ros.perception import Perceiver
 
@@ -89,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the verb and returns its exit status."""
     path = args.bundle or default_bundle()
-    if _is_run(path) and args.write:
+    if is_run(path) and args.write:
         raise InputError(f"'{path}' is a run of training, without a card: export it for --write, or leave that out.")
     # What cannot be opened is said before anything is measured.
     splits = _splits(args)
@@ -147,23 +148,14 @@ def _splits(args: argparse.Namespace) -> list[Split]:
     return splits
 
 
-def _is_run(path: Path) -> bool:
-    return (path / "network").is_dir()  # which a run has and a bundle has not
-
-
 def _opened(path: Path, args: argparse.Namespace, splits: list[Split]) -> tuple[str, Perceiver]:
     """A bundle, or a run of training as it answers, and what it is called."""
-    if not _is_run(path):
-        generator = load_generator(path, args.executor)
-        perceiver = Perceiver(generator, passes=args.passes)
-        legend = generator.manifest.legend
+    name, perceiver = open_bundle_or_run(path, args.executor, args.passes)
+    if not is_run(path):
+        legend = perceiver.generator.manifest.legend
         questions = chain.from_iterable(questions_of(split, legend) for split in splits)
         encode_ahead(path, perceiver, chain(questions, junk_questions(legend) if args.real else []), _say)
-        return generator.name, perceiver
-    needs_torch()
-    from vision_banana_ros.training.own.sampler import open_painter
-
-    return path.resolve().name, Perceiver(open_painter(path), passes=args.passes)
+    return name, perceiver
 
 
 def _before_and_after(path: Path, args: argparse.Namespace) -> tuple[Painter, Painter]:
@@ -180,7 +172,7 @@ def _network(path: Path) -> tuple[VisionBananaUNet, tuple[int, int]]:
     """The network of a bundle or of a run, and the size of its answers."""
     from vision_banana_ros.training.own.sampler import open_painter
 
-    if _is_run(path):
+    if is_run(path):
         painter = open_painter(path)
         return painter.network, painter.size
     bundle = open_bundle(path)

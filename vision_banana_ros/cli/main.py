@@ -15,6 +15,7 @@ from vision_banana_ros.errors import InputError
 
 VERBS = {
     "bench": "measure latency and throughput of a bundle on this machine",
+    "benchmark": "evaluate a bundle on the public data sets of the paper, and make the table beside the paper's results",
     "camera": "publish a simulated camera, image files, a bag or a webcam",
     "card": "regenerate the model card of a bundle",
     "decode": "decode an answer image painted by another generator",

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vision_banana_ros.evaluation.benchmarks.table import markdown
 from vision_banana_ros.evaluation.figures import FIGURES, class_table, compare, report_table, table
 from vision_banana_ros.evaluation.sheets import SAMPLES, WORST
 from vision_banana_ros.generators.bundle import MANIFEST, Bundle, open_bundle, renew_manifest
 
 CARD = "README.md"
 #: Entries of metrics.json that are no splits.
-GENERATION, VAE, ONE_STEP, JUNK = "generation", "vae", "one_step", "junk"
-NO_SPLITS = (GENERATION, VAE, ONE_STEP, JUNK)
+GENERATION, VAE, ONE_STEP, JUNK, BENCHMARKED = "generation", "vae", "one_step", "junk", "benchmarks"
+NO_SPLITS = (GENERATION, VAE, ONE_STEP, JUNK, BENCHMARKED)
 VAE_FIGURES = (
     ("depth", "median_error_m", "depth, median error", "{:.4f} m"),
     ("depth", "absrel", "depth, AbsRel", "{:.4f}"),
@@ -55,6 +56,8 @@ def card(bundle: Bundle) -> str:
         parts += [_overview(reports), _bad_at(reports), _pictures(bundle, reports)]
         parts += [_depth(reports), _classes(reports), _confidence(reports), _legends(reports)]
         parts += [_against(name, report) for name, report in reports.items() if "against" in report]
+    if BENCHMARKED in metrics:
+        parts.append(f"## Published data sets\n{markdown(list(metrics[BENCHMARKED].values())).rstrip()}")
     if JUNK in metrics:
         parts.append(_junk(metrics[JUNK]))
     if ONE_STEP in metrics:
@@ -309,7 +312,7 @@ def junk_table(report: Report) -> str:
 
 def _measured_by(metrics: Mapping[str, Report]) -> str:
     lines: list[str] = []
-    for report in metrics.values():
+    for report in (*metrics.values(), *metrics.get(BENCHMARKED, {}).values()):
         notes = [f"{key} {report[key]}" for key in ("version", "commit", "executor") if report.get(key)]
         if report.get("command"):
             lines.append(f"{report['command']}  # {', '.join(notes)}" if notes else report["command"])

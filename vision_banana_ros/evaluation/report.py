@@ -8,14 +8,15 @@ from typing import Any
 
 from vision_banana_ros import __version__
 from vision_banana_ros.evaluation import legend_permutations
-from vision_banana_ros.evaluation.card import write_card
+from vision_banana_ros.evaluation.benchmarks.table import row_name
+from vision_banana_ros.evaluation.card import BENCHMARKED, write_card
 from vision_banana_ros.evaluation.cases import Case, Split
 from vision_banana_ros.evaluation.evaluate import evaluate
 from vision_banana_ros.evaluation.figures import tidy
 from vision_banana_ros.evaluation.junk import measure_junk
 from vision_banana_ros.evaluation.retention import measure_retention
 from vision_banana_ros.evaluation.sheets import write_sheets
-from vision_banana_ros.generators.bundle import add_metrics, renew_manifest
+from vision_banana_ros.generators.bundle import add_metrics, open_bundle, renew_manifest
 from vision_banana_ros.perception import Perceiver
 from vision_banana_ros.perception.perceiver import Painter
 
@@ -64,6 +65,12 @@ def write_entry(path: Path, name: str, report: dict[str, Any]) -> None:
     """Put what is no split's report into a bundle: metrics.json, the card, checksums."""
     add_metrics(path, name, report)
     write_card(path)
+
+
+def write_benchmark(path: Path, report: dict[str, Any]) -> None:
+    """Put the report of a benchmark into a bundle, beside those of others: metrics.json, the card, checksums."""
+    known = open_bundle(path).metrics.get(BENCHMARKED, {})
+    write_entry(path, BENCHMARKED, {**known, row_name(report): report})
 
 
 def origin() -> dict[str, str]:
