@@ -123,7 +123,9 @@ class EmbreeCaster:
         front[none], front_t[none] = back[none], back_t[none]
         return front, front_t, back, back_t, clear, added
 
-    def reach_of_light(self, eye: np.ndarray, dirs: np.ndarray, back: np.ndarray, back_t: np.ndarray, size: tuple[int, int]):  # type: ignore[no-untyped-def]  # fmt: skip
+    def reach_of_light(  # type: ignore[no-untyped-def]
+        self, eye: np.ndarray, dirs: np.ndarray, back: np.ndarray, back_t: np.ndarray, size: tuple[int, int]
+    ):
         """The share of each light and of the air that reaches each pixel (N, lights + 1).
 
         Places and normals.

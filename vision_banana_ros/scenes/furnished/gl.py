@@ -134,7 +134,8 @@ float reaches(int k, sampler2DShadow map, vec3 p, vec3 n) {
     float z = c.z - 0.02 - 0.01 * c.z;
     float depth = 0.5 + 0.5 * ((FAR + NEAR) / (FAR - NEAR) - 2.0 * FAR * NEAR / (FAR - NEAR) / max(z, NEAR));
     vec2 corner = vec2(face % 3, face / 3), size = vec2(3.0, 2.0), edge = 1.0 / vec2(textureSize(map, 0));
-    return lookup(map, vec3((corner + 0.5 + 0.5 * c.xy / c.z) / size, depth), corner / size + edge, (corner + 1.0) / size - edge);
+    vec3 spot = vec3((corner + 0.5 + 0.5 * c.xy / c.z) / size, depth);
+    return lookup(map, spot, corner / size + edge, (corner + 1.0) / size - edge);
 }
 void main() {
     int m = which.x;
@@ -149,7 +150,8 @@ void main() {
     }
     vec3 up = three(0), down = three(3);
     if (glass) {
-        float own = min(1.0, of(m, 1 + 2)), mirror = 0.04 + 0.6 * pow(1.0 - abs(dot(normalize(side), d)), 5.0);
+        float own = min(1.0, of(m, 1 + 2));
+        float mirror = 0.04 + 0.6 * pow(1.0 - abs(dot(normalize(side), d)), 5.0);
         light = vec4(own * color * 1.6 * up + mirror * up, (1.0 - own) * (1.0 - mirror));
         return;
     }
@@ -173,7 +175,8 @@ void main() {
         power *= seen;
         e += power * cosine * strength;
         float half_way = max(0.0, dot(n, normalize(l - d)));
-        if (of(m, 4) > 0.0) shine += power * of(m, 4) * pow(half_way, of(m, 5)) * dot(strength, vec3(1.0 / 3.0));
+        if (of(m, 4) > 0.0)
+            shine += power * of(m, 4) * pow(half_way, of(m, 5)) * dot(strength, vec3(1.0 / 3.0));
     }
     vec3 c = color * (e + 3.0 * of(m, 6)) + shine;
     float keep = exp(-air[9] * length(place));
