@@ -156,6 +156,11 @@ PARAMETERS: dict[str, Declaration] = {
     "obstacles.min_confidence": Declaration(0.5, "Minimum depth confidence of a pixel for points_obstacles.", (0.0, 1.0)),
     "obstacles.max_range": Declaration(8.0, "Maximum depth in metres for points_obstacles.", (0.5, 1000.0)),
     "obstacles.voxel": Declaration(0.05, "Voxel size in metres of the grid that downsamples points_obstacles.", (0.005, 10.0)),
+    "obstacles.ignored_classes": Declaration(
+        [""],
+        "Classes left out of points_obstacles, as in [floor, ground]. Semantic segmentation then runs for points_obstacles, too.",
+        constraints="names of the legend",
+    ),
     "steady_depth": Declaration(
         0.0, "Length of the temporal depth filter in frames (exponential average, confidence-weighted). 0 disables.", (0.0, 100.0)
     ),
@@ -201,6 +206,7 @@ class Settings:
     reasoning: Rewriter
     pacing: Pacing
     obstacles: ObstacleFilter
+    ignored_classes: tuple[str, ...]
     steady_depth: float
     scale_check: str
     camera_height: float
@@ -250,6 +256,7 @@ class Settings:
                 max_range=values["obstacles.max_range"],
                 voxel=values["obstacles.voxel"],
             ),
+            ignored_classes=tuple(name for name in values["obstacles.ignored_classes"] if name.strip()),
             steady_depth=values["steady_depth"],
             scale_check=values["scale_check"],
             camera_height=values["camera_height"],

@@ -32,6 +32,7 @@ from sensor_msgs.msg import CompressedImage
 from vision_msgs.msg import LabelInfo
 
 from vision_banana_ros.node.topics.messages import TYPES
+from vision_banana_ros.node.topics.point_cloud import read_points
 
 CAMERA_TOPICS = {"points", "depth/camera_info"}
 
@@ -346,6 +347,21 @@ def test_a_reliable_camera_gets_a_reliable_subscription_and_each_frame_one_answe
     client.spin_until(reliable_only, "a reliable subscription, and no other")
     reliable_only()
     assert stamps(client.received["depth/image_rect"]) == asked
+
+
+def test_ignored_classes_are_left_out_of_the_obstacles(node, client, camera):
+    """The left half of the frame is floor, the right half wall."""
+    client.set_parameters(max_age=0.0)
+    watch(node, client, ["points_obstacles"])
+    give_info(node, client, camera, camera_info())
+    everything = read_points(see(client, camera, ["points_obstacles"], 20)["points_obstacles"])
+    assert client.set_parameters(**{"obstacles.ignored_classes": ["floor", "flor"]})[0].successful
+    client.wait_for_fault("names 'flor', which is no class")
+    walls = read_points(see(client, camera, ["points_obstacles"], 20)["points_obstacles"])
+    assert client.set_parameters(**{"obstacles.ignored_classes": [""]})[0].successful
+    middle = 0.05  # a voxel
+    assert (everything[..., 0] < -middle).any() and not (walls[..., 0] < -middle).any()
+    assert (walls[..., 0] > middle).sum() > 0.8 * (everything[..., 0] > middle).sum() > 0
 
 
 def test_frames_without_anything_in_them_are_dropped_by_name(node, client, camera):

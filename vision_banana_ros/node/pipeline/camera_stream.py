@@ -108,6 +108,12 @@ class Stream:
         """Asks the frames that the worker has not begun with something else."""
         check = asking.settings.scale_check
         self._ranges.listen(check if check in RANGE_TOPICS else "")
+        unknown = [name for name in asking.settings.ignored_classes if name not in asking.prompts.legend]
+        if unknown:
+            sentence = f"obstacles.ignored_classes names {unknown[0]!r}, which is no class of the legend: nothing is left out for it."
+            self.faults.report("ignored classes", sentence, lasting=True)
+        else:
+            self.faults.clear("ignored classes")
         with self._turn:
             self.asking = asking
             if not self._busy:  # else after the frame: what is published till then has the labels of before
@@ -245,6 +251,8 @@ class Stream:
         except InputError:
             depth_needs_camera = True  # of a picture whose camera is known to be told wrong, nobody may take metres
         tasks = {TASKS[topic] for topic in topics if camera is not None or not needs_camera(topic, depth_needs_camera)}
+        if "points_obstacles" in topics and "depth" in tasks and asking.settings.ignored_classes:
+            tasks.add("semantic")
         questions = self._questions(tasks, asking)
         if not questions and None not in tasks:
             return "unanswerable"
@@ -280,6 +288,7 @@ class Stream:
             depth_range=picture_range(asking.generator.manifest.depth_range_m, asking.max_range),
             camera=intrinsics,
             obstacles=asking.settings.obstacles,
+            ignored=asking.settings.ignored_classes,
         )
 
     def _questions(self, tasks: Collection[str | None], asking: Asking) -> list[Question]:

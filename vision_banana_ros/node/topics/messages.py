@@ -67,7 +67,7 @@ class Seen:
 
     image: (H, W, 3) uint8. answers: by task, in the order of its questions. legend: colours by class, in the
     order of ids. depth_range: metres, for pictures. camera: on that grid; None where CameraInfo is missing or
-    of no use. obstacles: what becomes of depth in points_obstacles.
+    of no use. obstacles: what becomes of depth in points_obstacles. ignored: classes that are left out of it.
     """
 
     header: Header
@@ -77,6 +77,7 @@ class Seen:
     depth_range: tuple[float, float]
     camera: Intrinsics | None
     obstacles: ObstacleFilter
+    ignored: tuple[str, ...] = ()
 
 
 def image_message(header: Header, encoding: str, height: int, width: int) -> tuple[Image, np.ndarray]:
@@ -179,7 +180,12 @@ class Composer:
         if seen.camera is None:
             return None
         depth = seen.answers["depth"][0]
-        points = seen.obstacles(depth.depth_m, depth.confidence, seen.camera)
+        confidence = depth.confidence
+        if seen.ignored and "semantic" in seen.answers:
+            ignored = np.zeros(256, bool)
+            ignored[[i for i, name in enumerate(seen.legend) if name in seen.ignored]] = True
+            confidence = np.where(ignored[seen.answers["semantic"][0].labels], np.float32(0), confidence)
+        points = seen.obstacles(depth.depth_m, confidence, seen.camera)
         message = _cloud_message(1, len(points), "xyz", array("B", points.tobytes()), dense=True)
         message.header = seen.header
         return message
