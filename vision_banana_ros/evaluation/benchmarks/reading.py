@@ -14,8 +14,8 @@ import numpy as np
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.files import read_bounded
+from vision_banana_ros.perception.image_decoding import decode_whole
 from vision_banana_ros.perception.image_encodings import compressed_to_rgb
-from vision_banana_ros.perception.whole_pictures import decode_whole
 
 MAX_FILE_BYTES = 512_000_000
 MAX_JSON_BYTES = 4_000_000_000
