@@ -178,6 +178,9 @@ def test_the_command_measures_writes_the_card_and_makes_the_table(real, tmp_path
     assert report["command"] == "vision-banana benchmark real-depth --data DIR --bundle bundle --limit 2"
     text = card(open_bundle(bundle))
     assert "## Published data sets" in text and "real frames real, δ1" in text and report["command"] in text
+    again = ["benchmark", "real-depth", "--data", str(real), "--bundle", str(bundle), "--limit", "2"]
+    assert main(again) == 0  # the card changed, the generator did not: nothing is left to measure
+    assert "measured_now" not in json.loads((tmp_path / "real-depth.json").read_text())
     assert main(["benchmark", "table", "real-depth.json"]) == 0
     assert "real frames real, δ1" in capsys.readouterr().out
     assert main(["benchmark", "list"]) == 0

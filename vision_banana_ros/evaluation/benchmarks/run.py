@@ -26,6 +26,7 @@ from vision_banana_ros.tasks.colors import Legend
 
 AHEAD = 4
 """Frames that are read while one is painted."""
+OF_THE_CARD = ("README.md", "metrics.json", ".jpg", ".png")
 NAMED = 20
 """Failed frames that a report names; the file of frames has them all."""
 
@@ -57,13 +58,13 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def identity(perceiver: Perceiver) -> str:
-    """What tells a generator from all others: a digest of its files.
+    """What tells a generator from all others: a digest of its files, without the card and what it is made of.
 
     Of a training run, which has none, its name alone.
     """
     manifest: Any = perceiver.generator.manifest
-    files = getattr(manifest, "files", {})
-    return hashlib.sha256(json.dumps(dict(files), sort_keys=True, default=str).encode()).hexdigest()[:16] if files else ""
+    files = {name: digest for name, digest in getattr(manifest, "files", {}).items() if not name.endswith(OF_THE_CARD)}
+    return hashlib.sha256(json.dumps(files, sort_keys=True, default=str).encode()).hexdigest()[:16] if files else ""
 
 
 def run(
