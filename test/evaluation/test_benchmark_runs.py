@@ -30,6 +30,7 @@ from vision_banana_ros.evaluation.depth_alignment import least_squares
 from vision_banana_ros.generators import default_bundle, open_bundle
 from vision_banana_ros.perception import Perceiver
 from vision_banana_ros.tasks import profiles_relative
+from vision_banana_ros.tasks.colors import parse_legend
 
 SIZE = (48, 64)
 
@@ -122,6 +123,12 @@ def test_shards_are_merged_to_the_figures_of_one_run(real, tmp_path):
         read_reports([tmp_path / "1.json", tmp_path / "1.json"])
     (merged,) = read_reports([tmp_path / "2.json", tmp_path / "1.json"])
     assert merged["depth"] == whole["depth"] and merged["frames"] == 3
+    legend = parse_legend({"wall": "red", "floor": "lime", "box": "blue"})
+    for name, plan in {"all": Plan(), "a": Plan(shard=(1, 2)), "b": Plan(shard=(2, 2))}.items():
+        painter = sets.Painter(sets.rooms(3, SIZE), labels=(np.arange(3), legend), legend=legend)
+        measured(real, tmp_path / f"{name}.json", painter, "real-classes", plan)
+    one, both = (read_reports([tmp_path / f"{name}.json" for name in names])[0]["semantic"] for names in (["all"], ["a", "b"]))
+    assert one == both and one["miou"] == 1
     assert [parse_shard(text) for text in ("3/16", "1/1")] == [(3, 16), (1, 1)]
     for text in ("0/4", "5/4", "3", "a/b"):
         with pytest.raises(InputError, match="write I/N"):

@@ -131,7 +131,8 @@ def run(
     spent = time.monotonic() - started
     timing = {"seconds": spent, "waited_for_loading_s": waited, "measured_now": len(todo)} if todo else {}
     legend = perceiver.generator.manifest.legend
-    report = {**summed_up(benchmark, header, [frames_file(out)], legend), "legend": dict(legend), **timing, **made}
+    to_merge = {"legend": dict(legend)} if plan.shard[1] > 1 else {}
+    report = {**summed_up(benchmark, header, [frames_file(out)], legend), **to_merge, **timing, **made}
     write_bytes(out, json.dumps(tidy(report), indent=2).encode() + b"\n")
     return tidy(report)
 

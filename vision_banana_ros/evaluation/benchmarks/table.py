@@ -101,7 +101,7 @@ def _merged(shards: Mapping[int, tuple[Path, dict[str, Any]]]) -> dict[str, Any]
     benchmark = BENCHMARKS[report["benchmark"]]
     header = {name: report[name] for name in MEASURED}
     files = [frames_file(shards[i][0]) for i in sorted(shards)]
-    made = {name: report[name] for name in ("command", "version", "commit", "executor", "legend") if name in report}
+    made = {name: report[name] for name in ("command", "version", "commit", "executor") if name in report}
     merged = summed_up(benchmark, header | {"shard": [1, 1]}, files, report.get("legend", {}))
     return tidy({**merged, **made})
 
