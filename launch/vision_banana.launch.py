@@ -24,10 +24,11 @@ ARGUMENTS = {
     "build_only": ("false", "Compile the decoders and build the engine that executor asks for, then end."),
     "use_sim_time": ("", "true: take the time from /clock, for simulators and bags; empty: as params_file says."),
     "log_level": ("info", "Of this node: debug, info, warn, error or fatal."),
+    "respawn": ("false", "Start the node again, 2 s after it has ended by itself."),
     "params_file": (str(DEFAULTS), "All other parameters."),
     "venv": ("", "Virtual environment to run the node in, for what ROS's Python lacks; empty: none."),
 }
-CHOICES = {"autostart": SWITCH, "build_only": SWITCH, "use_sim_time": ["", *SWITCH]}
+CHOICES = {"autostart": SWITCH, "build_only": SWITCH, "respawn": SWITCH, "use_sim_time": ["", *SWITCH]}
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -55,11 +56,13 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
             name="vision_banana",
             namespace=given["namespace"],
             output="screen",
+            respawn=given["respawn"].lower() == "true" and given["build_only"].lower() != "true",
+            respawn_delay=2.0,
             prefix=str(python) if given["venv"] else None,
             parameters=[
                 str(params_file),
                 {name: ParameterValue(given[name], value_type=str) for name in ("bundle", "executor")},
-                {name: given[name].lower() == "true" for name in CHOICES if given[name]},
+                {name: given[name].lower() == "true" for name in CHOICES if given[name] and name != "respawn"},
             ],
             remappings=[
                 ("image", given["image"]),

@@ -68,6 +68,12 @@ def test_the_launch_file_starts_the_installed_executable_under_the_nodes_name(la
     assert node.name == "vision_banana" and node.prefix is None
 
 
+def test_the_node_is_started_again_where_that_is_asked_for_and_not_only_built(launch_file):
+    launch = launch_file[1]
+    assert not launch().respawn and launch(respawn="true").respawn and launch(respawn="true").respawn_delay > 0
+    assert not launch(respawn="True", build_only="true").respawn
+
+
 def test_the_launch_files_parameters_and_remaps_exist_and_its_arguments_are_described(launch_file):
     declared, launch = launch_file
     node = launch(use_sim_time="true", image="/front/image_raw")
