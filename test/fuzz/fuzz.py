@@ -66,7 +66,8 @@ def run_all(names: list[str], seconds: int) -> int:
         print(f"{name}: {report[name]}", flush=True)
         if done.returncode:
             print(done.stderr[-6000:], flush=True)
-    (ROOT / "benchmark" / "fuzz.json").write_text(json.dumps({"seconds a target": seconds, "targets": report}, indent=2) + "\n")
+        figures = json.dumps({"seconds a target": seconds, "targets": report}, indent=2)
+        (ROOT / "benchmark" / "fuzz.json").write_text(figures + "\n")
     return 0 if all(row["held"] for row in report.values()) else 1
 
 

@@ -24,7 +24,7 @@ def upside_down(perceiver: Perceiver, image: np.ndarray, question: Question, con
 
     Args:
         perceiver: That answered the frame.
-        image: (H, W, 3) uint8 RGB.
+        image: (H, W, 3) uint8 RGB, on the grid of the answer.
         question: One about depth.
         confidence: Of the answer to it, (H, W).
     """
