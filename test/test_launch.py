@@ -152,7 +152,7 @@ def test_the_foxglove_layout_shows_the_nodes_own_topics():
 
 
 def test_the_middlewares_profile_is_where_the_node_looks_for_it():
-    segment = ElementTree.parse(ROOT / "config" / PROFILES).getroot().find(".//{*}segment_size")
+    segment = ElementTree.parse(ROOT / PROFILES).getroot().find(".//{*}segment_size")
     assert int(segment.text) > 640 * 480 * 44  # all outputs of a frame
 
 
