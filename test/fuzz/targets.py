@@ -106,6 +106,14 @@ def _pictures() -> list[bytes]:
     return [*found, hidden, huge, png[:16] + struct.pack(">II", 8000, 8000) + png[24:], jpeg[: len(jpeg) // 2], png[:40], b""]
 
 
+def _padded_by_none(data: bytes) -> bytes:
+    """A serialised message whose header says that no padding follows.
+
+    Where it says more than there is, `deserialize_message` crashes; what comes over DDS does not (tried), and nothing else is read.
+    """
+    return data[:3] + bytes(data[3:4] and [data[3] & 0xFC]) + data[4:]
+
+
 def _message(data: bytes) -> None:
     from rclpy.serialization import deserialize_message
     from sensor_msgs.msg import CompressedImage, Image
@@ -113,7 +121,7 @@ def _message(data: bytes) -> None:
     if not data:
         return
     try:
-        message = deserialize_message(data[1:], Image if data[0] % 2 else CompressedImage)
+        message = deserialize_message(_padded_by_none(data[1:]), Image if data[0] % 2 else CompressedImage)
     except Exception:  # the middleware refuses it: it would not reach the node
         return
     read_image(message)
@@ -128,7 +136,7 @@ def _messages() -> list[bytes]:
         message = Image(height=24, width=32, encoding=encoding, step=step)
         message.data = bytes(24 * step)
         found.append(b"\1" + bytes(serialize_message(message)))
-    return [*found, b"\0" + bytes(serialize_message(CompressedImage(format="jpeg", data=_pictures()[0])))]
+    return [*found, b"\1\0\0\0A", b"\0" + bytes(serialize_message(CompressedImage(format="jpeg", data=_pictures()[0])))]
 
 
 def _camera(data: bytes) -> None:
@@ -159,7 +167,7 @@ def _camera_info(data: bytes) -> None:
     from sensor_msgs.msg import CameraInfo
 
     try:
-        message = deserialize_message(data, CameraInfo)
+        message = deserialize_message(_padded_by_none(data), CameraInfo)
     except Exception:  # the middleware refuses it: it would not reach the node
         return
     refused = None
