@@ -40,7 +40,7 @@ from vision_banana_ros.cli.bench import cpu_name
 from vision_banana_ros.node.node import VisionBananaNode
 from vision_banana_ros.node.topics.camera_info import message_of
 from vision_banana_ros.node.topics.fastdds import carry_large_images
-from vision_banana_ros.node.topics.messages import TYPES, Composer, Seen
+from vision_banana_ros.node.topics.messages import OF_THINGS, TYPES, Composer, Seen
 from vision_banana_ros.perception import Intrinsics, Question, points, visualization
 from vision_banana_ros.perception.camera import Calibration
 from vision_banana_ros.scenes import CLASSES, SimulatedCamera
@@ -49,7 +49,7 @@ from vision_banana_ros.tasks.answer_format import AnswerFormat
 from vision_banana_ros.tasks.colors import far_apart
 
 # points_obstacles is left out: it is made for costmaps, at a rate of its own, and is measured by obstacles.py.
-OUTPUTS = {topic: kind for topic, kind in TYPES.items() if topic != "points_obstacles"}
+OUTPUTS = {topic: kind for topic, kind in TYPES.items() if topic not in {"points_obstacles", *OF_THINGS}}
 HEIGHT, WIDTH = 480, 640
 PAINTED = 192, 256
 RATE_HZ = 5.0

@@ -47,7 +47,7 @@ def rules(cameras: Sequence[str] = (), remaps: Mapping[str, str] | None = None) 
             ]
         ),
         ("topics", "subscribe"): sorted(
-            [*of_each_camera([*IMAGES, "camera_info", *RANGES], cameras, known), "/clock", "/parameter_events"]
+            [*of_each_camera([*IMAGES, "camera_info", *RANGES], cameras, known), "/clock", "/parameter_events", "/tf", "/tf_static"]
         ),
         ("services", "reply"): sorted([*SERVICES, *(f"~/{name}" for name in (*LIFECYCLE, *PARAMETERS, "get_type_description"))]),
     }

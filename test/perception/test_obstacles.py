@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception import Intrinsics, points
-from vision_banana_ros.perception.obstacles import REACH, ObstacleFilter, drop_outliers, voxels
+from vision_banana_ros.perception.obstacles import REACH, Floor, ObstacleFilter, drop_outliers, voxels
 from vision_banana_ros.scenes import SimulatedCamera
 
 CAMERA = Intrinsics.from_fov(80, 60, 75)
@@ -150,3 +150,21 @@ def test_open3d_drops_the_same_outliers():
     found = {point.tobytes() for point in drop_outliers(cloud, 0.05, 8, 1.0)}
     # Open3D counts the point itself as its first neighbour, and looks further than REACH for the others.
     assert len(found ^ expected) < 0.02 * len(expected)
+
+
+def test_the_floor_is_left_out_and_what_stands_on_it_is_kept():
+    """A level camera 1 m above a floor, on which a box 0.3 m high stands 2 m ahead."""
+    k = Intrinsics(80, 60, 60.0, 60.0, 39.5, 29.5)
+    rows = np.arange(60)[:, None] + np.zeros((1, 80))
+    with np.errstate(divide="ignore"):
+        depth_m = np.where(rows > 29.5, k.fy / (rows - k.cy), np.nan).astype(np.float32)
+    depth_m[51:60, 30:50] = 2.0  # 0.72 m below the camera and lower
+    sure = np.ones((60, 80), np.float32)
+    floor = Floor((0.0, -1.0, 0.0), 1.0)
+    kept = ObstacleFilter(min_height=0.1, spread=10.0)
+    with_floor, without = kept(depth_m, sure, k), kept(depth_m, sure, k, floor)
+    assert (floor.heights(with_floor) < 0.05).mean() > 0.5
+    assert len(without) > 10 and (floor.heights(without) > 0.1).all() and without[:, 2] == pytest.approx(2.0, abs=0.05)
+    assert (floor.heights(ObstacleFilter(min_height=0.4)(depth_m, sure, k, floor)) > 0.4).all()
+    with pytest.raises(InputError, match="min_height"):
+        ObstacleFilter(min_height=np.nan)

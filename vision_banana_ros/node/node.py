@@ -30,6 +30,7 @@ from vision_banana_ros.node.services.prompt_store import KeptPrompts
 from vision_banana_ros.node.services.read_only import answer_read_only_requests
 from vision_banana_ros.node.services.server import Services
 from vision_banana_ros.node.topics.inputs import Frame
+from vision_banana_ros.node.topics.transforms import Transforms
 
 NAME = "vision_banana"
 STOP_S = 1.0
@@ -84,7 +85,8 @@ class VisionBananaNode(LifecycleNode):
                 self.get_logger().warning(f"{sentence}.")
         self.engine = Engine(self.get_logger().info)
         names = parameters.read_cameras(self.get_parameter("cameras").value)
-        self.streams = [Stream(self, name, partial(self._hand_over, i)) for i, name in enumerate(names)]
+        transforms = Transforms(self)
+        self.streams = [Stream(self, name, partial(self._hand_over, i), transforms) for i, name in enumerate(names)]
         self.kept_prompts = KeptPrompts(self.get_fully_qualified_name())
         self._services_offered = Services(self, self)
         self._diagnostics = Diagnostics(self, self.streams, self._health)

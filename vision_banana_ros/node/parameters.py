@@ -21,7 +21,7 @@ from vision_banana_ros.perception.obstacles import ObstacleFilter
 from vision_banana_ros.reasoning import Rewriter, open_rewriter
 from vision_banana_ros.tasks.legend_text import clean_text, read_legend
 
-_FIRST = ("depth", "points", "points_obstacles", "segmentation", "referring", "instances", "normals")
+_FIRST = ("depth", "points", "points_obstacles", "detections", "segmentation", "referring", "instances", "normals")
 PRIORITY = tuple(dict.fromkeys([*_FIRST, *GROUPS]))
 """The default priority: a moving robot needs distances first."""
 
@@ -161,6 +161,15 @@ PARAMETERS: dict[str, Declaration] = {
         "Classes left out of points_obstacles, as in [floor, ground]. Semantic segmentation then runs for points_obstacles, too.",
         constraints="names of the legend",
     ),
+    "base_frame": Declaration(
+        "base_link",
+        "TF frame whose x-y plane is the floor for points_obstacles. Without such a transform, the floor is the ground plane found"
+        " in the depth image. Empty: the floor is not removed.",
+        constraints="a frame_id",
+    ),
+    "obstacles.min_height": Declaration(
+        0.1, "Minimum height in metres above the floor (the origin of base_frame) of points in points_obstacles.", (-10.0, 10.0)
+    ),
     "steady_depth": Declaration(
         0.0, "Length of the temporal depth filter in frames (exponential average, confidence-weighted). 0 disables.", (0.0, 100.0)
     ),
@@ -207,6 +216,7 @@ class Settings:
     pacing: Pacing
     obstacles: ObstacleFilter
     ignored_classes: tuple[str, ...]
+    base_frame: str
     steady_depth: float
     scale_check: str
     camera_height: float
@@ -255,8 +265,10 @@ class Settings:
                 min_confidence=values["obstacles.min_confidence"],
                 max_range=values["obstacles.max_range"],
                 voxel=values["obstacles.voxel"],
+                min_height=values["obstacles.min_height"],
             ),
             ignored_classes=tuple(name for name in values["obstacles.ignored_classes"] if name.strip()),
+            base_frame=values["base_frame"].strip().lstrip("/"),
             steady_depth=values["steady_depth"],
             scale_check=values["scale_check"],
             camera_height=values["camera_height"],

@@ -125,6 +125,22 @@ def from_camera_height(depth_m: np.ndarray, intrinsics: Intrinsics, height_m: fl
     """
     if not 0 < height_m < 100:
         raise InputError(f"camera_height is {height_m}; give metres above the ground, between 0 and 100.")
+    plane, points, reason = ground(depth_m, intrinsics)
+    if plane is None:
+        return Evidence(reason=reason)
+    # plane . point = 1 on the plane, so the camera is 1 / |plane| away from it.
+    off = np.abs(points @ plane - 1)
+    on = off < ON_GROUND
+    return Evidence(float(height_m * np.linalg.norm(plane)), int(on.sum()), float(np.median(off[on])))
+
+
+def ground(depth_m: np.ndarray, intrinsics: Intrinsics) -> tuple[np.ndarray | None, np.ndarray, str]:
+    """Finds the ground in depth, (H, W) metres along Z.
+
+    Returns:
+        The plane as a vector whose product with the plane's points is 1, None where there is no ground; the (N, 3) points that were
+        looked at; and why there is no ground.
+    """
     _check(depth_m, intrinsics)
     stride = max(1, math.isqrt(depth_m.size // SAMPLES))
     start = stride // 2
@@ -133,17 +149,12 @@ def from_camera_height(depth_m: np.ndarray, intrinsics: Intrinsics, height_m: fl
     rows, columns = np.nonzero(np.isfinite(z) & (z > 0.01) & (z < 1e4))
     z = z[rows, columns]
     if z.size < least:
-        return Evidence(reason="too little of depth can be read to find the ground")
+        return None, np.zeros((0, 3)), "too little of depth can be read to find the ground"
     k = intrinsics
     x, y = (columns * stride + start - k.cx) / k.fx * z, (rows * stride + start - k.cy) / k.fy * z
     points = np.stack([x, y, z], axis=1)
     plane = _ground(points, least)
-    if plane is None:
-        return Evidence(reason="no ground is seen; the camera must see enough of it, and be level within 45 degrees")
-    # plane . point = 1 on the plane, so the camera is 1 / |plane| away from it.
-    off = np.abs(points @ plane - 1)
-    on = off < ON_GROUND
-    return Evidence(float(height_m * np.linalg.norm(plane)), int(on.sum()), float(np.median(off[on])))
+    return plane, points, "no ground is seen; the camera must see enough of it, and be level within 45 degrees"
 
 
 def from_ranges(depth_m: np.ndarray, intrinsics: Intrinsics, points: np.ndarray) -> Evidence:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Converts depth to a small point cloud of obstacles: confident, near and not isolated.
 
-A costmap marks a cell for a single point, so an outlier is an obstacle. Four steps remove speckle: a
-confidence threshold, a range limit, a voxel grid, and the removal of statistical outliers (Rusu 2008,
-"Towards 3D point cloud based object maps"), points whose mean distance to their nearest neighbours is far
-above that of the cloud.
+A costmap marks a cell for a single point, so an outlier is an obstacle. Five steps remove speckle and floor: a
+confidence threshold, a range limit, a minimum height above the floor where that is known, a voxel grid, and the
+removal of statistical outliers (Rusu 2008, "Towards 3D point cloud based object maps"), points whose mean
+distance to their nearest neighbours is far above that of the cloud.
 
 The voxel grid and the outlier removal are own loops. Open3D, with which the tests compare them, gives the
 same result, but it is not faster (benchmark/obstacles.json), holds Python's global interpreter lock, and adds
@@ -28,6 +28,23 @@ _EMPTY = np.int64(-1)
 
 
 @dataclass(frozen=True)
+class Floor:
+    """The plane that heights are measured from.
+
+    Attributes:
+        up: Unit vector in the optical frame.
+        camera_height: Metres of the camera above the plane.
+    """
+
+    up: tuple[float, float, float]
+    camera_height: float
+
+    def heights(self, points: np.ndarray) -> np.ndarray:
+        """(N, 3) metres in the optical frame -> (N,) metres above the plane."""
+        return points @ np.array(self.up, points.dtype) + points.dtype.type(self.camera_height)
+
+
+@dataclass(frozen=True)
 class ObstacleFilter:
     """Converts a frame's depth, confidence and camera to obstacle points.
 
@@ -39,6 +56,7 @@ class ObstacleFilter:
         neighbours: Number of nearest neighbours in the outlier test.
         spread: A point is removed if its mean distance to them exceeds the mean of the cloud by more than
             this number of standard deviations.
+        min_height: Minimum height in metres above the floor.
     """
 
     min_confidence: float = 0.5
@@ -47,6 +65,7 @@ class ObstacleFilter:
     voxel: float = 0.05
     neighbours: int = 8
     spread: float = 1.0
+    min_height: float = 0.1
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:
@@ -60,10 +79,12 @@ class ObstacleFilter:
             raise InputError(f"The obstacles' voxel is {self.voxel} m; it must lie between 0.005 and 10.")
         if not 1 <= self.neighbours <= 64:
             raise InputError(f"The obstacles' neighbours are {self.neighbours}; give 1 to 64.")
+        if not -10 <= self.min_height <= 10:
+            raise InputError(f"The obstacles' min_height is {self.min_height} m; it must lie between -10 and 10.")
         if not self.spread > 0:
             raise InputError(f"The obstacles' spread is {self.spread}; it must be above 0.")
 
-    def __call__(self, depth_m: np.ndarray, confidence: np.ndarray, intrinsics: Intrinsics) -> np.ndarray:
+    def __call__(self, depth_m: np.ndarray, confidence: np.ndarray, intrinsics: Intrinsics, floor: Floor | None = None) -> np.ndarray:
         """(H, W) metres along Z and (H, W) confidence -> (N, 3) float32 in the optical frame, all finite.
 
         The order of the points is that of the image rows. InputError if the sizes differ.
@@ -81,6 +102,8 @@ class ObstacleFilter:
             *(k.fx, k.fy, k.cx, k.cy),
             *(self.min_confidence, self.min_range, self.max_range),
         )
+        if floor is not None:
+            gated = gated[floor.heights(gated) > self.min_height]
         return drop_outliers(voxels(gated, self.voxel), self.voxel, self.neighbours, self.spread)
 
 

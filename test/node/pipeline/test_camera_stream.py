@@ -31,7 +31,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage
 from vision_msgs.msg import LabelInfo
 
-from vision_banana_ros.node.topics.messages import TYPES
+from vision_banana_ros.node.client.message_readers import read_things
+from vision_banana_ros.node.topics.messages import OF_THINGS, TYPES
 from vision_banana_ros.node.topics.point_cloud import read_points
 
 CAMERA_TOPICS = {"points", "depth/camera_info"}
@@ -99,7 +100,8 @@ def test_every_output_arrives_with_the_frames_stamp_and_frame_id_and_what_it_say
     give_info(node, client, camera, camera_info())
     seen = see(client, camera, TYPES, 120)
     assert {message.header.frame_id for message in seen.values()} == {"camera"}
-    assert {(message.height, message.width) for topic, message in seen.items() if topic != "points_obstacles"} == {SIZE}
+    on_the_grid = [message for topic, message in seen.items() if topic not in {"points_obstacles", *OF_THINGS}]
+    assert {(message.height, message.width) for message in on_the_grid} == {SIZE}
     assert pixels(seen["depth/image_rect"]) == pytest.approx(np.full(SIZE, depth_of(120)), rel=1e-5)
     assert pixels(seen["normals/image"])[5, 5] == pytest.approx([0.6, 0.0, -0.8], abs=1e-5)
     half = np.arange(SIZE[1]) >= SIZE[1] // 2
@@ -121,6 +123,32 @@ def test_every_output_arrives_with_the_frames_stamp_and_frame_id_and_what_it_say
     assert values[7, 9, 0] == pytest.approx((9 - info.k[2]) / info.k[0] * depth_of(120), rel=1e-4)
     assert values[7, 9, 1] == pytest.approx((7 - info.k[5]) / info.k[4] * depth_of(120), rel=1e-4)
     assert np.frombuffer(cloud.data, np.uint32)[4 * 20 * SIZE[1] + 3] == 0x787878
+
+    things = read_things(seen["detections"])
+    assert set(things["name"]) == {"box", BALL, BOX} and len(set(things["id"])) == len(things) == 4 and (things["score"] > 0.9).all()
+    (of_ball,) = things[things["name"] == BALL]
+    rows, columns = np.nonzero(ball)
+    left, top, width, height = of_ball["box"]
+    assert (left, left + width - 1, top, top + height - 1) == (columns.min(), columns.max(), rows.min(), rows.max())
+    solids = read_things(seen["detections_3d"])
+    assert sorted(solids["id"]) == sorted(things["id"])
+    (solid,) = solids[solids["name"] == BALL]
+    assert solid["center"][2] == pytest.approx(depth_of(120), rel=1e-4)
+    assert solid["center"][0] == pytest.approx((left + (width - 1) / 2 - info.k[2]) / info.k[0] * depth_of(120), rel=0.02)
+    assert read_things(seen["tracks"]).size == 0  # nothing was seen for long enough
+
+
+def test_a_thing_keeps_its_id_and_becomes_a_track(node, client, camera):
+    topics = ["detections", "tracks"]
+    watch(node, client, topics)
+    give_info(node, client, camera, camera_info())
+    assert client.set_parameters(max_age=0.0)[0].successful
+    first = client.next_stamp()
+    for i in range(4):  # a tenth of a second apart by their stamps, however long that takes here
+        stamp = camera.show(100 + i, first + i * 100_000_000)
+        client.spin_until(lambda s=stamp: all(s in map(stamp_of, client.received[topic]) for topic in topics), f"frame {i}")
+    ids = [set(read_things(message)["id"]) for message in client.received["detections"]]
+    assert ids[0] and ids == ids[:1] * 4 and set(read_things(client.received["tracks"][-1])["id"]) == ids[0]
 
 
 def test_a_frame_of_the_cameras_size_gives_outputs_of_that_size(node, client, camera):

@@ -9,7 +9,7 @@ import pytest
 from node_support import pixels
 from std_msgs.msg import Header
 
-from vision_banana_ros.node.topics.messages import TYPES, Composer, Seen, image_message, picture_range
+from vision_banana_ros.node.topics.messages import OF_THINGS, TYPES, Composer, Seen, image_message, picture_range
 from vision_banana_ros.perception import Intrinsics, points, visualization
 from vision_banana_ros.perception.obstacles import ObstacleFilter
 from vision_banana_ros.perception.visualization import BEYOND
@@ -50,6 +50,9 @@ def test_a_message_has_the_frames_header_and_an_array_that_rclpy_passes_straight
     message = Composer().compose(topic, frame)
     assert type(message) is TYPES[topic]
     assert message.header == frame.header
+    if topic in OF_THINGS:
+        assert message.detections == []
+        return
     assert (message.height, message.width) == SIZE or topic == "points_obstacles" and message.height == 1
     if topic != "depth/camera_info":
         assert type(message.data) is array and message.data.typecode == "B" and not message.is_bigendian
@@ -120,6 +123,7 @@ def test_there_is_no_message_without_an_answer_or_without_a_camera():
     composer = Composer()
     for topic in TYPES:
         assert (composer.compose(topic, nothing) is None) == (topic != "depth/camera_info")
+    assert composer.compose("detections_3d", blind) is None and composer.compose("detections", blind) is not None
     assert composer.compose("points", blind) is None and composer.compose("depth/camera_info", blind) is None
 
 

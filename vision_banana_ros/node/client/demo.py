@@ -12,11 +12,11 @@ from diagnostic_msgs.msg import DiagnosticArray
 
 from vision_banana_ros.node.client.api import Refused, VisionBanana
 from vision_banana_ros.node.client.message_readers import READERS
-from vision_banana_ros.node.topics.messages import TYPES
+from vision_banana_ros.node.topics.messages import OF_THINGS, TYPES
 from vision_banana_ros.node.topics.qos import latched, offered
 from vision_banana_ros.node.topics.stamps import nanoseconds
 
-SHOWN = tuple(topic for topic in TYPES if topic != "points_obstacles")
+SHOWN = tuple(topic for topic in TYPES if topic not in {"points_obstacles", *OF_THINGS})
 """The outputs that have one value a pixel of the camera, and its CameraInfo."""
 
 

@@ -20,14 +20,28 @@ from vision_banana_ros.node.pipeline.inference_config import Asking
 from vision_banana_ros.node.pipeline.output_schedule import Schedule
 from vision_banana_ros.node.topics.image_input import ImageReader
 from vision_banana_ros.node.topics.inputs import Frame, Inputs
-from vision_banana_ros.node.topics.messages import RELATIVE, TASKS, Composer, Seen, group_of, needs_camera, picture_range
+from vision_banana_ros.node.topics.messages import (
+    OF_THINGS,
+    RELATIVE,
+    TASKS,
+    THINGS,
+    Composer,
+    Seen,
+    group_of,
+    needs_camera,
+    picture_range,
+)
 from vision_banana_ros.node.topics.outputs import Outputs
 from vision_banana_ros.node.topics.range_sensor import TYPES as RANGE_TOPICS
 from vision_banana_ros.node.topics.range_sensor import Ranges
-from vision_banana_ros.perception import Question
+from vision_banana_ros.node.topics.transforms import Transforms
+from vision_banana_ros.perception import Intrinsics, Question, depth_scale
 from vision_banana_ros.perception.camera import Calibration, Camera, camera_for
+from vision_banana_ros.perception.detections import LEVEL_UP, detections
 from vision_banana_ros.perception.input_check import FrozenCheck, nothing_to_see
+from vision_banana_ros.perception.obstacles import Floor
 from vision_banana_ros.perception.rectified_answers import answer_rectified
+from vision_banana_ros.perception.tracking import Tracker
 from vision_banana_ros.perception.upright_check import UprightCheck
 from vision_banana_ros.tasks.profiles_relative import MEANINGS
 
@@ -43,7 +57,7 @@ class Stream:
     and returns the one that it pushed out.
     """
 
-    def __init__(self, node: LifecycleNode, name: str, hand_over: Callable[[Frame], Frame | None]):
+    def __init__(self, node: LifecycleNode, name: str, hand_over: Callable[[Frame], Frame | None], transforms: Transforms):
         self._node = node
         self.name = name
         self._hand_over = hand_over
@@ -55,8 +69,11 @@ class Stream:
         self.frames = Frames()
         self._ages = Ages(node, self.faults)
         self.schedule = Schedule()
-        self._ranges = Ranges(node, prefix)
+        self._transforms = transforms
+        self._ranges = Ranges(node, prefix, transforms)
         self.depth = DepthChain(self._ranges, self.faults)
+        self._tracker = Tracker()
+        self._floor_told = ""
         self._still = FrozenCheck()
         self._upright = UprightCheck()
         self.asking: Asking | None = None
@@ -83,6 +100,7 @@ class Stream:
     def start(self, asking: Asking) -> None:
         """Lets frames through."""
         self._labelled = None
+        self._tracker.reset()
         self.depth.reset(asking.depth_kind)
         if asking.depth_kind:
             told = f"Depth of {asking.generator.name} goes to {RELATIVE}: {MEANINGS[asking.depth_kind]}."
@@ -114,6 +132,7 @@ class Stream:
             self.faults.report("ignored classes", sentence, lasting=True)
         else:
             self.faults.clear("ignored classes")
+        self._transforms.listen(bool(asking.settings.base_frame) or check in RANGE_TOPICS)
         with self._turn:
             self.asking = asking
             if not self._busy:  # else after the frame: what is published till then has the labels of before
@@ -150,6 +169,8 @@ class Stream:
     def report(self) -> dict[str, str]:
         """How the images are read, and the figures of their frames, as text by name."""
         images = {"images": self._reading or "of an unknown camera"}
+        if self._floor_told:
+            images["points_obstacles"] = self._floor_told
         return images | self.counts.report() | self.schedule.report() | self.depth.report()
 
     def inspect(self) -> None:
@@ -171,6 +192,7 @@ class Stream:
             self.counts.copy()
             return
         self.counts.receive(jumped_back=self.frames.add(frame))
+        self._ranges.camera_frame = frame.message.header.frame_id
         if self._hand_over(frame) is not None:
             self.counts.drop("replaced")
 
@@ -250,11 +272,14 @@ class Stream:
             camera = self.camera(image.shape[:2], frame.stamp_ns, asking)
         except InputError:
             depth_needs_camera = True  # of a picture whose camera is known to be told wrong, nobody may take metres
-        tasks = {TASKS[topic] for topic in topics if camera is not None or not needs_camera(topic, depth_needs_camera)}
-        if "points_obstacles" in topics and "depth" in tasks and asking.settings.ignored_classes:
+        topics = {topic for topic in topics if camera is not None or not needs_camera(topic, depth_needs_camera)}
+        tasks = {task for topic in topics for task in TASKS[topic]}
+        if of_things := not OF_THINGS.isdisjoint(topics):
+            tasks |= {task for task in THINGS if asking.questions.get(task)} or {THINGS[0]}
+        if "points_obstacles" in topics and asking.settings.ignored_classes:
             tasks.add("semantic")
         questions = self._questions(tasks, asking)
-        if not questions and None not in tasks:
+        if not questions and "depth/camera_info" not in topics:
             return "unanswerable"
         looks, intrinsics = answer_rectified(camera, asking.perceiver, image, questions)
         # A picture without things to count may read as nothing but stray colours: that is background, not a lost frame.
@@ -280,6 +305,14 @@ class Stream:
             metric = self.depth(answer, intrinsics, frame.stamp_ns, asking) if "depth" in tasks & asking.questions.keys() else None
             if metric is not None:
                 answers["depth"] = [metric]
+        floor = None
+        if answers.get("depth") and intrinsics is not None and (of_things or "points_obstacles" in topics):
+            floor = self._floor(frame, answers["depth"][0].depth_m, intrinsics, asking)
+        things = []
+        if of_things:
+            prompts = asking.prompts
+            found = detections(answers, prompts.instances, prompts.expressions, intrinsics, floor.up if floor else LEVEL_UP)
+            things = self._tracker(found, frame.stamp_ns)
         return Seen(
             header=frame.message.header,
             image=looks.image,
@@ -289,7 +322,30 @@ class Stream:
             camera=intrinsics,
             obstacles=asking.settings.obstacles,
             ignored=asking.settings.ignored_classes,
+            floor=floor,
+            things=things,
         )
+
+    def _floor(self, frame: Frame, depth_m: np.ndarray, intrinsics: Intrinsics, asking: Asking) -> Floor | None:
+        """The plane of `base_frame` by tf2, else the ground that depth itself shows; None where neither is there."""
+        base, above = asking.settings.base_frame, f"{asking.settings.obstacles.min_height:.2f} m"
+        if not base:
+            self._floor_told = "with the floor, because base_frame is empty"
+            return None
+        try:
+            x, y, z, height = self._transforms.matrix(base, frame.message.header.frame_id, frame.stamp_ns)[2]
+            self._floor_told = f"what is higher than {above} above {base}, by tf2"
+            return Floor((float(x), float(y), float(z)), float(height))
+        except InputError as error:
+            without = str(error)
+        plane, _, reason = depth_scale.ground(depth_m, intrinsics)
+        if plane is None:
+            self._floor_told = f"with the floor: {without}, and in depth {reason}"
+            return None
+        height = float(1 / np.linalg.norm(plane))
+        x, y, z = (float(part) for part in -plane * height)
+        self._floor_told = f"what is higher than {above} above the ground that depth shows ({without})"
+        return Floor((x, y, z), height)
 
     def _questions(self, tasks: Collection[str | None], asking: Asking) -> list[Question]:
         questions: list[Question] = []

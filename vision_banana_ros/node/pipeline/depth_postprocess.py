@@ -92,7 +92,8 @@ class DepthChain:
         The meaning of relative depth, and the state of the scale correction.
         """
         if not self._kind:
-            return {"scale checked by": self._checked_by, **self._correction.report()} if self._checked_by else {}
+            placed = {"ranges placed by": self._ranges.placed_by} if self._ranges.placed_by else {}
+            return {"scale checked by": self._checked_by, **placed, **self._correction.report()} if self._checked_by else {}
         figures = {"depth_relative": MEANINGS[self._kind]}
         figures |= {"frames with metres": str(self._fitted[True]), "frames without metres": str(self._fitted[False])}
         if (fit := self._fit) is not None and self._ranges.topic:

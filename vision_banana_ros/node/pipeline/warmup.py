@@ -16,7 +16,7 @@ from vision_banana_ros.generators import default_bundle
 from vision_banana_ros.generators.bundle import open_bundle
 from vision_banana_ros.node.pipeline.inference_config import Asking
 from vision_banana_ros.node.prompts import Prompts
-from vision_banana_ros.node.topics.messages import TASKS, Composer, Seen
+from vision_banana_ros.node.topics.messages import OUTPUTS, TASKS, Composer, Seen
 from vision_banana_ros.perception import Intrinsics, Perceiver, Question
 from vision_banana_ros.perception.obstacles import ObstacleFilter
 from vision_banana_ros.tasks.answer_format import AnswerFormat
@@ -39,7 +39,7 @@ class _Grey:
 
 def warm_up(asking: Asking) -> None:
     """On the worker's thread, with the generator that will be used."""
-    _compose(asking.generator, asking.prompts.legend, asking.settings.obstacles, sorted(asking.questions), list(TASKS))
+    _compose(asking.generator, asking.prompts.legend, asking.settings.obstacles, sorted(asking.questions), list(OUTPUTS))
     if "depth" in asking.generator.tasks:
         asking.perceiver.look(np.zeros(FRAME, np.uint8), [Question.depth()])
 
@@ -67,11 +67,10 @@ def _compile(number: int, count: int) -> None:
     """All outputs, one by one, beginning with the one at number / count of them."""
     bundle = open_bundle(default_bundle())
     generator = SimpleNamespace(size=bundle.manifest.size, manifest=bundle.manifest)
-    topics = list(TASKS)
+    topics = list(OUTPUTS)
     first = len(topics) * number // count
     for topic in topics[first:] + topics[:first]:
-        task = TASKS[topic]
-        tasks = [task] if task in bundle.manifest.tasks else []
+        tasks = [task for task in TASKS[topic] if task in bundle.manifest.tasks]
         _compose(generator, bundle.manifest.legend, ObstacleFilter(), tasks, [topic])
 
 

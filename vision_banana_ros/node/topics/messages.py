@@ -8,7 +8,7 @@ frame costs more in page faults than filling it.
 
 import math
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +20,15 @@ from vision_banana_ros.node.topics import message_buffers
 from vision_banana_ros.node.topics.camera_info import message_of
 from vision_banana_ros.perception.camera import Calibration
 from vision_banana_ros.perception.geometry import Intrinsics
-from vision_banana_ros.perception.obstacles import ObstacleFilter
+from vision_banana_ros.perception.obstacles import Floor, ObstacleFilter
+from vision_banana_ros.perception.tracking import Tracked
 from vision_banana_ros.tasks import TASKS as KNOWN
 from vision_banana_ros.tasks.colors import Rgb
+
+try:
+    from vision_banana_ros.node.topics.detection_messages import MAKERS as _THINGS
+except ImportError:  # a ROS without vision_msgs: the node works, only detections have no topic
+    _THINGS = {}
 
 # Encoding -> (numpy's type, channels)
 _LAYOUTS: dict[str, tuple[Any, int]] = {
@@ -37,28 +43,40 @@ RELATIVE = "depth_relative/image_rect"
 """The depth of a bundle whose depth has no unit. It never goes where others expect metres."""
 
 _PUBLISHED = {output.topic: (task.name, output) for task in KNOWN.values() for output in task.publishes}
-_MADE_OF_DEPTH = {"depth/camera_info": None, "points": "depth", "points_obstacles": "depth", RELATIVE: "depth_relative"}
-TASKS: dict[str, str | None] = {**{topic: task for topic, (task, _) in _PUBLISHED.items()}, **_MADE_OF_DEPTH}
-"""The outputs of a frame, and the task whose answers each is made of."""
+_OTHERS: dict[str, tuple[str, ...]] = {
+    "depth/camera_info": (),
+    "points": ("depth",),
+    "points_obstacles": ("depth",),
+    RELATIVE: ("depth_relative",),
+    "detections": (),
+    "detections_3d": ("depth",),
+    "tracks": (),
+}
+TASKS: dict[str, tuple[str, ...]] = {**{topic: (task,) for topic, (task, _) in _PUBLISHED.items()}, **_OTHERS}
+"""The outputs of a frame, and the tasks whose answers each is made of."""
+OF_THINGS = frozenset({"detections", "detections_3d", "tracks"})
+"""The outputs that are made of `THINGS` as well: of as many of these tasks as are asked."""
+THINGS = ("instances", "referring")
 
 _NOT_IMAGES = {"depth/camera_info": CameraInfo, "points": PointCloud2, "points_obstacles": PointCloud2}
-OUTPUTS: dict[str, type] = {topic: _NOT_IMAGES.get(topic, Image) for topic in TASKS}
+_NOT_IMAGES |= {topic: kind for topic, (kind, _) in _THINGS.items()}
+OUTPUTS: dict[str, type] = {topic: _NOT_IMAGES.get(topic, Image) for topic in TASKS if topic not in OF_THINGS or topic in _THINGS}
 TYPES = {topic: kind for topic, kind in OUTPUTS.items() if topic != RELATIVE}
 """The outputs that a bundle with metric depth can fill."""
 
 
 def group_of(topic: str) -> str:
     """The group whose rate and priority an output has; relative depth goes with depth."""
-    return topic.split("/", 1)[0].removesuffix("_relative")
+    return "detections" if topic in OF_THINGS else topic.split("/", 1)[0].removesuffix("_relative")
 
 
 GROUPS = tuple(dict.fromkeys(group_of(topic) for topic in TASKS))
-_NEED_CAMERA = frozenset({"points", "points_obstacles", "depth/camera_info"})
+_NEED_CAMERA = frozenset({"points", "points_obstacles", "depth/camera_info", "detections_3d"})
 
 
 def needs_camera(topic: str, depth_needs_lens: bool) -> bool:
     """Whether there is an output only with a CameraInfo. depth_needs_lens: as `Perceiver.needs_lens`."""
-    return topic in _NEED_CAMERA or (depth_needs_lens and TASKS[topic] == "depth")
+    return topic in _NEED_CAMERA or (depth_needs_lens and "depth" in TASKS[topic])
 
 
 @dataclass(frozen=True)
@@ -68,6 +86,8 @@ class Seen:
     image: (H, W, 3) uint8. answers: by task, in the order of its questions. legend: colours by class, in the
     order of ids. depth_range: metres, for pictures. camera: on that grid; None where CameraInfo is missing or
     of no use. obstacles: what becomes of depth in points_obstacles. ignored: classes that are left out of it.
+    floor: what is left out of it too; None where it is not known. things: the frame's detections with their
+    tracks.
     """
 
     header: Header
@@ -78,6 +98,8 @@ class Seen:
     camera: Intrinsics | None
     obstacles: ObstacleFilter
     ignored: tuple[str, ...] = ()
+    floor: Floor | None = None
+    things: Sequence[Tracked] = ()
 
 
 def image_message(header: Header, encoding: str, height: int, width: int) -> tuple[Image, np.ndarray]:
@@ -111,9 +133,11 @@ class Composer:
 
     def compose(self, topic: str, seen: Seen) -> Any:
         """The topic's message with the frame's own header, or None where the frame has no answer for it."""
-        task = TASKS[topic]
-        if task is not None and not seen.answers.get(task):
+        if not all(seen.answers.get(task) for task in TASKS[topic]):
             return None
+        if topic in OF_THINGS:
+            answered = any(seen.answers.get(task) for task in THINGS)
+            return _THINGS[topic][1](seen.header, seen.things) if answered and (seen.camera or topic != "detections_3d") else None
         maker = self._makers.get(topic)
         return maker(seen) if maker else self._plain(topic, seen)
 
@@ -185,7 +209,7 @@ class Composer:
             ignored = np.zeros(256, bool)
             ignored[[i for i, name in enumerate(seen.legend) if name in seen.ignored]] = True
             confidence = np.where(ignored[seen.answers["semantic"][0].labels], np.float32(0), confidence)
-        points = seen.obstacles(depth.depth_m, confidence, seen.camera)
+        points = seen.obstacles(depth.depth_m, confidence, seen.camera, seen.floor)
         message = _cloud_message(1, len(points), "xyz", array("B", points.tobytes()), dense=True)
         message.header = seen.header
         return message

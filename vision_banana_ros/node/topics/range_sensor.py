@@ -14,6 +14,7 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.node.topics.point_cloud import read_points
 from vision_banana_ros.node.topics.qos import asked, overridable, own_group
 from vision_banana_ros.node.topics.stamps import nanoseconds
+from vision_banana_ros.node.topics.transforms import Transforms
 from vision_banana_ros.perception.depth_scale import moved, scan_points
 
 TYPES: dict[str, type] = {"scan": LaserScan, "cloud": PointCloud2}
@@ -26,11 +27,20 @@ _OPTICAL_FROM_BODY = np.array([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0
 
 
 class Ranges:
-    """One camera's subscription to a range sensor. topic: that it listens to, empty for none."""
+    """One camera's subscription to a range sensor.
 
-    def __init__(self, node: Node, prefix: str):
+    Attributes:
+        topic: The one that it listens to, empty for none.
+        camera_frame: frame_id of the camera's images, to look up where the sensor is.
+        placed_by: How that became known, for diagnostics.
+    """
+
+    def __init__(self, node: Node, prefix: str, transforms: Transforms):
         self._node = node
         self._prefix = prefix
+        self._transforms = transforms
+        self.camera_frame = ""
+        self.placed_by = ""
         self.topic = ""
         self._subscription: Subscription | None = None
         self._newest: Any = None
@@ -56,7 +66,8 @@ class Ranges:
     def points(self, stamp_ns: int, pose: tuple[float, ...]) -> np.ndarray:
         """(N, 3) metres in the optical frame, of about the moment of a frame. InputError where there are none.
 
-        pose: of the sensor as seen from the camera, in axes x forward, y left, z up: x, y, z, roll, pitch, yaw.
+        The sensor is where tf2 says, else where `pose` says: x, y, z, roll, pitch, yaw of the sensor as seen from the camera, in
+        axes x forward, y left, z up.
         """
         message = self._newest
         if message is None or abs(nanoseconds(message.header.stamp) - stamp_ns) > MAX_APART_S * 1e9:
@@ -71,9 +82,14 @@ class Ranges:
             )
         else:
             points = read_points(message).reshape(-1, 3).astype(np.float64)
-        return moved(
-            points, _OPTICAL_FROM_BODY @ body_from_sensor(pose) @ _SENSOR_AXES[message.header.frame_id.endswith("optical_frame")]
-        )
+        frame = message.header.frame_id
+        try:
+            optical_from_sensor = self._transforms.matrix(self.camera_frame, frame, nanoseconds(message.header.stamp))
+            self.placed_by = f"tf2, {frame} to {self.camera_frame}"
+        except InputError as without:
+            optical_from_sensor = _OPTICAL_FROM_BODY @ body_from_sensor(pose) @ _SENSOR_AXES[frame.endswith("optical_frame")]
+            self.placed_by = f"range_pose, because {without}"
+        return moved(points, optical_from_sensor)
 
     def _on_message(self, message: Any) -> None:
         self._newest = message

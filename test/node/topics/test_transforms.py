@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where frames are, by tf2; and the floor and the range sensors that follow from it.
+
+The wheels of ROS have no tf2, so a buffer with its interface stands in: `lookup_transform(target, source, time)`, which raises
+`TransformException`.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import TransformStamped
+from rclpy.time import Time
+from sensor_msgs.msg import LaserScan
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.node.topics import transforms
+from vision_banana_ros.node.topics.range_sensor import Ranges
+from vision_banana_ros.node.topics.transforms import Transforms
+from vision_banana_ros.perception.obstacles import Floor
+
+SECOND = 1_000_000_000
+
+
+class Buffer:
+    """Knows one transform, of one moment or, with 0, of all."""
+
+    def __init__(self, node=None):
+        self.at_ns = 0
+        self.transform = TransformStamped()
+        # base_link from an optical frame that looks level along x, 1.2 m above the floor
+        q, t = self.transform.transform.rotation, self.transform.transform.translation
+        q.x, q.y, q.z, q.w = -0.5, 0.5, -0.5, 0.5
+        t.x, t.z = 0.3, 1.2
+
+    def lookup_transform(self, target, source, time):
+        if (target, source) != ("base_link", "camera"):
+            raise tf2.TransformException(f'"{source}" passed to lookupTransform argument source_frame does not exist')
+        asked = time.nanoseconds
+        if self.at_ns and asked and asked != self.at_ns:
+            raise tf2.TransformException("Lookup would require extrapolation into the future")
+        self.transform.header.stamp = Time(nanoseconds=self.at_ns).to_msg()
+        return self.transform
+
+
+tf2 = SimpleNamespace(
+    TransformException=type("TransformException", (Exception,), {}),
+    Buffer=Buffer,
+    TransformListener=lambda buffer, node, spin_thread: SimpleNamespace(unregister=lambda: None),
+)
+
+
+@pytest.fixture
+def known(monkeypatch):
+    monkeypatch.setattr(transforms, "tf2_ros", tf2)
+    found = Transforms(None)
+    found.listen(True)
+    return found
+
+
+def test_a_point_ahead_of_the_camera_is_ahead_of_the_robot(known):
+    matrix = known.matrix("base_link", "camera", 5 * SECOND)
+    assert matrix @ [0.5, 0.2, 2.0, 1] == pytest.approx([2.3, -0.5, 1.0, 1])
+    floor = Floor(tuple(matrix[2, :3]), matrix[2, 3])
+    assert floor.heights(np.array([[0, 1.2, 3], [0, 0, 3]])) == pytest.approx([0, 1.2])
+
+
+def test_the_newest_transform_is_taken_unless_it_is_of_another_time(known):
+    known._buffer.at_ns = 10 * SECOND
+    known.matrix("base_link", "camera", int(10.2 * SECOND))
+    with pytest.raises(InputError, match="2.0 s away from the frame"):
+        known.matrix("base_link", "camera", 12 * SECOND)
+
+
+def test_what_is_missing_is_said(known, monkeypatch):
+    with pytest.raises(InputError, match="no transform from elsewhere to base_link: .*does not exist"):
+        known.matrix("base_link", "elsewhere", 0)
+    with pytest.raises(InputError, match="no frame_id"):
+        known.matrix("base_link", "", 0)
+    known.listen(False)
+    with pytest.raises(InputError, match="not listened to"):
+        known.matrix("base_link", "camera", 0)
+    monkeypatch.setattr(transforms, "tf2_ros", None)
+    known.listen(True)
+    with pytest.raises(InputError, match="not installed"):
+        known.matrix("base_link", "camera", 0)
+
+
+def test_a_range_sensor_is_where_tf2_says_and_else_where_the_parameter_says(known):
+    node = SimpleNamespace(resolve_topic_name=lambda name: name)
+    ranges = Ranges(node, "", known)
+    ranges.camera_frame = "base_link"  # the buffer's target
+    scan = LaserScan(angle_min=0.0, angle_increment=0.1, range_min=0.1, range_max=10.0, ranges=[2.0])
+    scan.header.frame_id = "camera"
+    ranges._on_message(scan)
+    # 2 m along the sensor's x, which is the robot's right
+    assert ranges.points(0, (0.0,) * 6) == pytest.approx(np.array([[0.3, -2.0, 1.2]]))
+    assert ranges.placed_by.startswith("tf2")
+    scan.header.frame_id = "laser"
+    assert ranges.points(0, (0.1, 0, 0, 0, 0, 0)) == pytest.approx(np.array([[0, 0, 2.1]]))
+    assert ranges.placed_by.startswith("range_pose, because tf2 has no transform")

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where frames are, by tf2."""
+
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.time import Time
+
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.node.topics.stamps import nanoseconds
+
+try:
+    import tf2_ros
+except ImportError:  # the wheels of ROS have no tf2: the node works without it
+    tf2_ros = None  # type: ignore[assignment,unused-ignore]
+
+OLDEST_S = 0.5
+"""A transform whose stamp is farther from the frame's does not tell where the camera was; a static one always does."""
+
+
+class Transforms:
+    """A node's tf2 buffer. It listens to /tf only while that is asked for."""
+
+    def __init__(self, node: Node):
+        self._node = node
+        self._buffer: Any = None
+        self._listener: Any = None
+
+    def listen(self, wanted: bool) -> None:
+        """Subscribes to /tf and /tf_static, or unsubscribes. Nothing happens where tf2 is not installed."""
+        if wanted and self._listener is None and tf2_ros is not None:
+            self._buffer = tf2_ros.Buffer(node=self._node)
+            self._listener = tf2_ros.TransformListener(self._buffer, self._node, spin_thread=False)
+        elif not wanted and self._listener is not None:
+            self._listener.unregister()
+            self._buffer = self._listener = None
+
+    def matrix(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
+        """Where `source` is as seen from `target`, at the moment of a frame. May be used from the worker's thread.
+
+        Transforms of moving parts often arrive after the image: the newest one is taken if it is at most `OLDEST_S` away.
+
+        Returns:
+            4x4, points of `source` -> points of `target`, in metres.
+
+        Raises:
+            InputError: There is no such transform; the sentence says why.
+        """
+        buffer = self._buffer
+        if buffer is None:
+            raise InputError("tf2 is not installed" if tf2_ros is None else "tf2 is not listened to")
+        if not target or not source:
+            raise InputError("the messages have no frame_id")
+        try:
+            return _matrix(buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns)).transform)
+        except tf2_ros.TransformException:
+            pass  # of this moment there is none
+        try:
+            newest = buffer.lookup_transform(target, source, Time())
+        except tf2_ros.TransformException as error:
+            raise InputError(f"tf2 has no transform from {source} to {target}: {error}") from error
+        apart_s = abs(nanoseconds(newest.header.stamp) - stamp_ns) / 1e9
+        if nanoseconds(newest.header.stamp) and apart_s > OLDEST_S:
+            raise InputError(f"the transform from {source} to {target} is {apart_s:.1f} s away from the frame")
+        return _matrix(newest.transform)
+
+
+def _matrix(transform: Any) -> np.ndarray:
+    t, q = transform.translation, transform.rotation
+    x, y, z, w = np.array([q.x, q.y, q.z, q.w]) / np.sqrt(q.x**2 + q.y**2 + q.z**2 + q.w**2)
+    return np.array([
+        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w), t.x],
+        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w), t.y],
+        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y), t.z],
+        [0, 0, 0, 1],
+    ])  # fmt: skip
