@@ -25,7 +25,7 @@ from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.perception import Perceiver
 from vision_banana_ros.training.own.loop import train
 from vision_banana_ros.training.own.recipe import Part, Recipe, read_recipe
-from vision_banana_ros.training.own.sample_sheets import WALK
+from vision_banana_ros.training.own.sample_sheets import SAMPLING_STEPS
 from vision_banana_ros.training.own.sampler import Painter, open_painter
 
 #: Fields of the recipe, or of all its parts.
@@ -89,7 +89,7 @@ def measured(run: Path, judge: Perceiver, cases: int) -> dict[str, Any]:
     perceiver = Perceiver(painter)
     report = {key: value for key, value in evaluate(perceiver, open_split("procedural", cases)).items() if key != "worst"}
     report["legends"] = measure_legends(perceiver, open_split("procedural", min(cases, 20)))
-    report["generation"] = measure_retention(Painter(painter.network, painter.size, WALK), judge, views=min(cases, 60))
+    report["generation"] = measure_retention(Painter(painter.network, painter.size, SAMPLING_STEPS), judge, views=min(cases, 60))
     return tidy(report)
 
 

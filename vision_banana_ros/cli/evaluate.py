@@ -161,11 +161,11 @@ def _opened(path: Path, args: argparse.Namespace, splits: list[Split]) -> tuple[
 def _before_and_after(path: Path, args: argparse.Namespace) -> tuple[Painter, Painter]:
     """The networks of --base and of what is measured, painting pictures of the latter's size in many steps."""
     needs_torch()
-    from vision_banana_ros.training.own.sample_sheets import WALK
+    from vision_banana_ros.training.own.sample_sheets import SAMPLING_STEPS
     from vision_banana_ros.training.own.sampler import Painter
 
     (before, _), (after, size) = (_network(each) for each in (args.base, path))
-    return Painter(before, size, WALK), Painter(after, size, WALK)
+    return Painter(before, size, SAMPLING_STEPS), Painter(after, size, SAMPLING_STEPS)
 
 
 def _network(path: Path) -> tuple[VisionBananaUNet, tuple[int, int]]:

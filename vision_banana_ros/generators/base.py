@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every generator is, whatever runs it: a bundle that takes frames of some sizes, and instructions encoded once."""
+"""Base class of all generators: a bundle, its supported sizes, and a cache of encoded prompts."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -14,11 +14,13 @@ Encoded = TypeVar("Encoded")
 
 
 class BundleGenerator(Generic[Encoded]):
-    """A bundle with something that runs it. Not thread-safe: one worker owns it.
+    """A bundle with an executor. Not thread-safe: only one thread may use it.
 
-    why: a sentence on the choice of what runs it. faults: sentences on executors that answered wrongly or were lost; it may grow
-    while the generator serves. prompts_kept: encoded instructions kept in memory; the least recently used
-    one goes first.
+    Args:
+        bundle: The bundle.
+        why: A sentence on why this executor was chosen, for the log.
+        prompts_kept: Capacity of the cache of encoded prompts (least recently used).
+        faults: Sentences on executors that failed or answered wrongly; may grow during operation.
     """
 
     def __init__(self, bundle: Bundle, why: str, prompts_kept: int, faults: list[str] | None = None) -> None:
@@ -45,12 +47,12 @@ class BundleGenerator(Generic[Encoded]):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the frames it takes and the pictures it paints."""
+        """Default height and width of frames and answers in pixels."""
         return self.manifest.size
 
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:
-        """All sizes (height, width) of frames that it takes; `size` is the first."""
+        """All supported sizes (height, width) of frames; `size` is the first."""
         return (self.size,)
 
     @property
@@ -59,7 +61,7 @@ class BundleGenerator(Generic[Encoded]):
         return self.manifest.tasks
 
     def _check(self, image: np.ndarray, instructions: Sequence[str]) -> None:
-        """InputError for what cannot be painted from."""
+        """Raises InputError for a frame of the wrong type or size, and if there are no prompts."""
         if image.dtype != np.uint8 or image.shape[2:] != (3,) or image.shape[:2] not in self.sizes:
             shapes = " or ".join(str((*size, 3)) for size in self.sizes)
             raise InputError(f"The generator takes uint8 frames of shape {shapes}, not {image.dtype} of {image.shape}.")
@@ -67,12 +69,13 @@ class BundleGenerator(Generic[Encoded]):
             raise InputError("There is nothing to paint: give at least one instruction.")
 
     def _known(self, instruction: str) -> Encoded | None:
-        """The instruction as it was encoded, if it still is kept."""
+        """The encoded prompt, if it is in the cache."""
         if instruction in self._prompts:
             self._prompts.move_to_end(instruction)
         return self._prompts.get(instruction)
 
     def _keep(self, instruction: str, encoded: Encoded) -> Encoded:
+        """Adds an encoded prompt to the cache."""
         self._prompts[instruction] = encoded
         if len(self._prompts) > self._kept:
             self._prompts.popitem(last=False)

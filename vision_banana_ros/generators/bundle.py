@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A generator on disk: a folder with a manifest, graphs and metrics, each file checked against its SHA-256.
+"""A bundle: the folder of a generator with manifest, graphs and metrics, verified by SHA-256.
 
-Nothing in a bundle is executed by Python: graphs are ONNX, everything else JSON or Markdown. No pickles.
+Loading a bundle runs no code in it: graphs are ONNX, everything else is JSON or Markdown. There are no
+pickles.
 """
 
 import hashlib
@@ -18,53 +19,83 @@ from vision_banana_ros.tasks.colors import parse_legend
 from vision_banana_ros.tasks.referring import MAX_EXPRESSIONS
 
 FORMAT = 1
-MAX_FILE_BYTES = 4_000_000_000  # of one that is read whole
+MAX_FILE_BYTES = 4_000_000_000  # of a file that is read into memory
 MANIFEST = "manifest.json"
 METRICS = "metrics.json"
 GRAPHS = ("image.onnx", "text.onnx", "answer.onnx")
-INT8_GRAPHS = {"image.onnx": "image.int8.onnx", "answer.onnx": "answer.int8.onnx"}  # a bundle need not have them
-OPTIONAL = ("encoder", "prompts")  # folders whose files carry their own checksums: a robot need not have them
-TAUS = {"background_tau", "region_tau", "merge_tau"}  # of `instances.decode`
-REFERENCE = "reference.png"  # a frame and the answers to it, see `generators.reference`; bundles made before 0.2 have none
-PRECISION = "precision.json"  # what the int8 graphs' answers lose
+INT8_GRAPHS = {"image.onnx": "image.int8.onnx", "answer.onnx": "answer.int8.onnx"}  # optional
+OPTIONAL = ("encoder", "prompts")  # optional folders whose files have their own checksums
+TAUS = {"background_tau", "region_tau", "merge_tau"}  # arguments of `instances.decode`
+REFERENCE = "reference.png"  # reference frame and answers, see `generators.reference`; missing in bundles before 0.2
+PRECISION = "precision.json"  # accuracy check of the int8 graphs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest(AnswerFormat):
-    """What a bundle says of itself (manifest.json)."""
+    """The content of manifest.json.
+
+    Attributes:
+        name: Name of the bundle.
+        description: One sentence.
+        licence: SPDX identifier.
+        size: Default height and width of frame and answer in pixels.
+        steps: Number of sampling steps.
+        text_length: Maximum number of tokens of a prompt.
+        text_buckets: Size of the hashed vocabulary.
+        network: Arguments of `VisionBananaUNet`, for the torch executor.
+        files: SHA-256 by name of the file.
+        made: How the weights were made: commands, commit, counts.
+        canvases: Further supported sizes (height, width); executors with a fixed size only use `size`.
+        backbone: Description of an imported editor, which has other graphs than GRAPHS; else empty.
+        reference: The prompts whose answers are in REFERENCE.
+    """
 
     name: str
     description: str
     licence: str
-    size: tuple[int, int]  # height, width of frame and answer
+    size: tuple[int, int]
     steps: int
     text_length: int
     text_buckets: int
-    network: dict[str, Any]  # the network's configuration, for the torch executor
-    files: dict[str, str]  # name -> SHA-256
-    made: dict[str, Any]  # how the weights came to be: commands, commit, counts
-    canvases: tuple[tuple[int, int], ...]  # further sizes, for frames of other shapes; executors of one size use `size`
-    backbone: dict[str, Any]  # of an imported editor, which has other graphs than GRAPHS
-    reference: tuple[str, ...] = ()  # the instructions whose answers are in REFERENCE
+    network: dict[str, Any]
+    files: dict[str, str]
+    made: dict[str, Any]
+    canvases: tuple[tuple[int, int], ...]
+    backbone: dict[str, Any]
+    reference: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A folder whose files are all there and unaltered."""
+    """A verified bundle.
+
+    Attributes:
+        path: Its folder.
+        manifest: Its manifest.
+    """
 
     path: Path
     manifest: Manifest
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """Measured errors by split (metrics.json); empty where none were measured."""
+        """Metrics by split (metrics.json); empty if none were measured."""
         return _read_json(self.path / METRICS) if METRICS in self.manifest.files else {}
 
     def read(self, name: str) -> bytes:
-        """The verified content of a file.
+        """Reads a file and verifies its checksum.
 
-        The checksum is computed from the bytes that were read, so that the file cannot be exchanged in between. InputError if
-        it differs from that in the manifest.
+        The checksum is computed from the bytes that were read, so that the file cannot be exchanged in
+        between.
+
+        Args:
+            name: Name of the file in the manifest.
+
+        Returns:
+            The content.
+
+        Raises:
+            InputError: The file is missing, not listed, or its checksum differs.
         """
         expected = self.manifest.files.get(name)
         if expected is None:
@@ -79,9 +110,13 @@ class Bundle:
 
 
 def open_bundle(path: str | Path) -> Bundle:
-    """Read a bundle's manifest and verify every file it names.
+    """Opens a bundle and verifies all files in its manifest.
 
-    Raises InputError where the folder, the manifest or a file is missing, cut off or altered.
+    Args:
+        path: Folder of the bundle.
+
+    Raises:
+        InputError: The folder, the manifest or a file is missing, truncated or modified.
     """
     path = Path(path).expanduser()
     if not path.is_dir():
@@ -106,27 +141,50 @@ def _altered(path: Path, name: str) -> InputError:
 
 
 def write_manifest(path: Path, fields: dict[str, Any]) -> Manifest:
-    """Write manifest.json for the files that lie in the folder, with their checksums; returns it as read back."""
+    """Writes manifest.json with the checksums of all files in the folder.
+
+    Args:
+        path: Folder of the bundle.
+        fields: All other fields of the manifest.
+
+    Returns:
+        The manifest as read back.
+    """
     files = {name: sha256_of(path / name) for name in _listed(path)}
     (path / MANIFEST).write_text(json.dumps({"format": FORMAT, **fields, "files": files}, indent=2) + "\n")
     return _manifest(path)
 
 
 def add_metrics(path: Path, split: str, measured: dict[str, Any]) -> None:
-    """Put the figures of one split into a bundle's metrics.json and renew its manifest."""
+    """Adds the metrics of a split to metrics.json, and updates the manifest.
+
+    Args:
+        path: Folder of the bundle.
+        split: Name of the split.
+        measured: The metrics.
+    """
     bundle = open_bundle(path)
     (path / METRICS).write_text(json.dumps({**bundle.metrics, split: measured}, indent=2) + "\n")
     renew_manifest(path)
 
 
 def renew_manifest(path: Path, **changed: Any) -> None:
-    """List the files that lie in a bundle's folder now, and nothing else anew but the fields `changed`."""
+    """Updates the checksums in the manifest, and the fields `changed`.
+
+    Args:
+        path: Folder of the bundle.
+        **changed: New values of fields.
+    """
     fields = _read_json(path / MANIFEST) | changed
     write_manifest(path, {name: value for name, value in fields.items() if name not in ("format", "files")})
 
 
 def default_bundle() -> Path:
-    """The bundle that is installed with the package (or lies in the checkout)."""
+    """The folder of the bundle that is installed with the package, or is in the checkout.
+
+    Raises:
+        InputError: There is none.
+    """
     for parent in Path(__file__).resolve().parents:
         for folder in (parent / "models", parent / "share" / "vision_banana_ros" / "models"):
             found = sorted(folder.glob(f"*/{MANIFEST}"))
@@ -136,7 +194,7 @@ def default_bundle() -> Path:
 
 
 def _listed(path: Path) -> list[str]:
-    """The files of a bundle that its manifest answers for, relative to its folder."""
+    """The files that the manifest lists, relative to the folder of the bundle."""
     files = (file.relative_to(path) for file in path.rglob("*") if file.is_file())
     return sorted(file.as_posix() for file in files if file.as_posix() != MANIFEST and file.parts[0] not in OPTIONAL)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The generator: a frame and instructions in, painted pictures out."""
+"""The generator of a bundle with this package's own network, and loading of any generator."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ PROMPTS_KEPT = 256  # encoded instructions kept in memory
 
 
 class Asked(Protocol):
-    """What a Generator looks at in a question (`perception.Question`)."""
+    """The attributes of a question that a generator uses (`perception.Question`)."""
 
     @property
     def task(self) -> str:
@@ -40,7 +40,13 @@ class Asked(Protocol):
 
 
 class Generator(BundleGenerator[tuple[np.ndarray, np.ndarray]]):
-    """A bundle of this project's own network with an executor that runs its graphs."""
+    """A bundle with this package's own network, and an executor for its graphs.
+
+    Args:
+        bundle: The bundle.
+        executor: The executor.
+        why: A sentence on why this executor was chosen, for the log.
+    """
 
     def __init__(self, bundle: Bundle, executor: Executor, why: str = "", faults: list[str] | None = None) -> None:
         super().__init__(bundle, why, PROMPTS_KEPT, faults)
@@ -53,33 +59,50 @@ class Generator(BundleGenerator[tuple[np.ndarray, np.ndarray]]):
 
     @property
     def executor(self) -> str:
-        """What runs the networks, for people."""
+        """Name of the executor."""
         return self._executor.name
 
     def asked(self, question: Asked) -> Asked:
-        """The question in the words that the generator wants: here as it is, for an imported editor in those of its profile."""
+        """The question with the prompt that the generator expects; only imported editors change it."""
         return question
 
     def prepare(self, instruction: str) -> None:
-        """Encode an instruction ahead of the frame that needs it. Raises InputError where it cannot be used."""
+        """Encodes a prompt ahead of the first frame that needs it.
+
+        Args:
+            instruction: The prompt.
+
+        Raises:
+            InputError: The prompt is empty or too long.
+        """
         self._encoded(instruction)
 
     def paint(self, image: np.ndarray, instructions: Sequence[str]) -> np.ndarray:
-        """Paint one picture an instruction; the frame is encoded once.
+        """Paints one answer per prompt; the frame is encoded once.
 
-        image: (H, W, 3) uint8 RGB of one of `sizes`. Returns (N, H, W, 3) float32 in 0..1.
+        Args:
+            image: (H, W, 3) uint8 RGB of one of `sizes`.
+            instructions: N prompts.
+
+        Returns:
+            (N, H, W, 3) float32 in 0..1, NaN for pixels that are no colours.
         """
         return trusted(self._executor.answer(*self._given(image, instructions)), len(instructions), image.shape[:2])
 
     def answer(self, image: np.ndarray, questions: Sequence[Asked]) -> list[Any]:
-        """As `paint`, but answers that the executor decodes on its device are returned as the task's `Answer`.
+        """Answers questions; answers are decoded on the device if the executor can.
 
-        The others are returned as pictures (H, W, 3) to be decoded.
+        Args:
+            image: (H, W, 3) uint8 RGB of one of `sizes`.
+            questions: The questions.
+
+        Returns:
+            For each question the task's `Answer`, or an image (H, W, 3) float32 in 0..1 to be decoded.
         """
         given = self._given(image, [question.instruction for question in questions])
         if not getattr(self._executor, "decodes", ()):
             return list(trusted(self._executor.answer(*given), len(questions), image.shape[:2]))
-        # Several expressions in one picture have no graph that reads them; a task without a name stays a picture.
+        # No graph decodes several expressions in one image; for a task without a name the image is returned.
         tasks = ["" if q.task == "referring" and q.color is None else q.task for q in questions]
         asked = [(task, decode_inputs(task, q.legend, q.color)) for task, q in zip(tasks, questions, strict=True)]
         outputs = self._executor.read(*given, asked)  # type: ignore[attr-defined]
@@ -95,7 +118,7 @@ class Generator(BundleGenerator[tuple[np.ndarray, np.ndarray]]):
         return as_answer(task, outputs)
 
     def _given(self, image: np.ndarray, instructions: Sequence[str]) -> tuple[Features, np.ndarray, np.ndarray]:
-        """What an executor answers from: features, encoded instructions and their mask."""
+        """The inputs of the executor: features, encoded prompts and their mask."""
         self._check(image, instructions)
         encoded = [self._encoded(instruction) for instruction in instructions]
         features = self._executor.encode_image(np.ascontiguousarray(image))
@@ -112,10 +135,15 @@ class Generator(BundleGenerator[tuple[np.ndarray, np.ndarray]]):
 
 
 def load_generator(bundle_dir: str | Path, executor: str = "auto", encode_prompts: bool = False) -> Generator:
-    """Open a bundle, verify it and load it into an executor: "auto", a name, or several in order of preference.
+    """Opens a bundle, verifies it and loads it into an executor.
 
-    encode_prompts: whether an imported editor may encode new instructions in a process of its own.
-    Raises InputError where the bundle is incomplete or altered, or the executor is not to be had.
+    Args:
+        bundle_dir: Folder of the bundle.
+        executor: "auto", a name, or several names separated by commas in order of preference.
+        encode_prompts: Whether an imported editor may encode new prompts in a separate process.
+
+    Raises:
+        InputError: The bundle is incomplete or modified, or no executor is available.
     """
     bundle = open_bundle(bundle_dir)
     if bundle.manifest.backbone:

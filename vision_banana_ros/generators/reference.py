@@ -20,12 +20,15 @@ from vision_banana_ros.generators.own.tokenizer import tokenize
 from vision_banana_ros.tasks import depth, normals
 
 QUESTIONS = (depth.instruction, normals.instruction)
-"""What is asked of the stored frame."""
+"""The prompts for the reference frame."""
 TOLERANCES = {"fp32": 1.0, "fp16": 2.0, "bf16": 6.0, "int8": 6.0}
-"""Mean difference of colours, of 255, by the precision in the executor's name. ONNX Runtime's int8 graphs on a CPU that has the
-instructions for them differ by 1.0 from its fp32 ones; the answers to a frame mirrored by 18, with two channels swapped by 11."""
+"""Maximum mean difference of colours (0-255) by the precision in the executor's name.
+
+Measured for comparison: ONNX Runtime's int8 graphs on a CPU with the instructions for them 1.0; a mirrored
+frame 18; a frame with two channels swapped 11.
+"""
 OUTSIDE = 0.25
-"""So far beyond 0..1 a generator may overshoot: what lies further is no colour."""
+"""Tolerated overshoot of painted values beyond 0..1; pixels beyond it are invalid."""
 
 
 class Answering(Protocol):
@@ -33,7 +36,7 @@ class Answering(Protocol):
 
     @property
     def name(self) -> str:
-        """The name of the executor."""
+        """Name of the executor."""
 
     def encode_image(self, image: np.ndarray) -> Any:
         """Encodes a frame, (H, W, 3) uint8 RGB, to features."""
@@ -121,7 +124,7 @@ def trusted(painted: np.ndarray, count: int, size: tuple[int, int]) -> np.ndarra
 
 
 def _stored(bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
-    """The frame, (H, W, 3) uint8, and the answers, (N, H, W, 3), 0-255."""
+    """The reference frame, (H, W, 3) uint8, and its answers, (N, H, W, 3), 0-255."""
     picture = cv2.imdecode(np.frombuffer(bundle.read(REFERENCE), np.uint8), cv2.IMREAD_COLOR)
     height, width = bundle.manifest.size
     if picture is None or picture.shape != ((1 + len(bundle.manifest.reference)) * height, width, 3):

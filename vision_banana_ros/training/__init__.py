@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a generator is made: questions about rendered scenes, the training loop, the export of a bundle. Needs torch."""
+"""Training of generators: data, training loop, export as a bundle, fine-tuning of editors. Needs torch."""

@@ -77,5 +77,5 @@ def test_referring_for_any_colour(colors, color):
 
 def test_a_palette_with_too_few_rows_is_refused():
     legend = {f"class {i}": color for i, color in enumerate(far_apart(8))}
-    with pytest.raises(InputError, match="8 classes; this engine reads 7"):
+    with pytest.raises(InputError, match="8 classes; this engine supports 7"):
         decode_inputs("semantic", legend=legend, rows=8)

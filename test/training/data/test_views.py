@@ -15,10 +15,10 @@ from vision_banana_ros.scenes import CLASSES, make_world, render, sample_camera
 from vision_banana_ros.tasks import depth, normals, referring, semantic
 from vision_banana_ros.tasks.vocabulary import LEGEND
 from vision_banana_ros.training.data import questions
-from vision_banana_ros.training.data.augment import LONGEST, UNLABELLED, augmented, nothing, photographed, zoomed
+from vision_banana_ros.training.data.augment import MAX_ZOOM, UNLABELLED, augment, photometric_augmentation, without_truth, zoom_in
 from vision_banana_ros.training.data.captions_and_edits import draw_pictures
-from vision_banana_ros.training.data.pool import VIEWS_A_WORLD, Canvas, Pool, rendering
-from vision_banana_ros.training.data.questions import FOCAL_PX, QUESTIONS_A_VIEW, draw_samples, place_color
+from vision_banana_ros.training.data.pool import VIEWS_PER_WORLD, Canvas, Pool, rendering
+from vision_banana_ros.training.data.questions import FOCAL_PX, QUESTIONS_PER_VIEW, draw_samples, position_color
 from vision_banana_ros.training.data.records import Record, read_record, record_of, write_record
 from vision_banana_ros.training.data.sources import FIRST_TRAINING_SEED, SOURCES, Shot
 from vision_banana_ros.training.own.answers import OWN_ANSWERS
@@ -76,7 +76,7 @@ def test_a_record_comes_back_from_its_file(records, tmp_path):
 def test_what_cannot_be_seen_and_the_farthest_are_kept(records, tmp_path):
     depth_m = records[0].depth_m.copy()
     depth_m[0, :4] = np.nan, np.inf, 0.05, 900.0
-    bare = nothing(replace(records[0], referred=(), edit=None))
+    bare = without_truth(replace(records[0], referred=(), edit=None))
     write_record(replace(bare, depth_m=depth_m), tmp_path / "a.npz")
     again = read_record(tmp_path / "a.npz")
     np.testing.assert_allclose(again.depth_m[0, :4], [np.nan, np.inf, 0.05, 900.0], rtol=2e-4)
@@ -129,7 +129,7 @@ def test_a_smaller_record_shows_the_same_through_a_lens_that_fits(records):
 # ---- pool
 
 
-def pool_at(folder, views=3 * VIEWS_A_WORLD):
+def pool_at(folder, views=3 * VIEWS_PER_WORLD):
     return Pool(folder, views, {"procedural": 1.0}, (Canvas((32, 48), 1.0), Canvas((32, 64), 0.7)), seed=6)
 
 
@@ -161,15 +161,15 @@ def test_a_part_of_a_record_is_a_view_through_a_longer_lens(records):
 
 def test_half_of_the_views_are_seen_through_a_longer_lens(records):
     rng = np.random.default_rng(0)
-    shares = np.array([zoomed(records[0], rng).labels.size / records[0].labels.size for _ in range(200)])
+    shares = np.array([zoom_in(records[0], rng).labels.size / records[0].labels.size for _ in range(200)])
     assert 0.35 < (shares < 1).mean() < 0.65
-    assert shares.min() > 0.9 / LONGEST**2 and np.ptp(shares[shares < 1]) > 0.4
+    assert shares.min() > 0.9 / MAX_ZOOM**2 and np.ptp(shares[shares < 1]) > 0.4
 
 
 def test_a_pool_holds_the_same_views_however_many_processes_fill_it(filled, tmp_path):
     other = pool_at(tmp_path)
     assert [list(other.fill(part, 2)) for part in (1, 0)] == [[1], [0, 2]]
-    assert contents(other) == contents(filled) and len(contents(filled)) == 3 * VIEWS_A_WORLD
+    assert contents(other) == contents(filled) and len(contents(filled)) == 3 * VIEWS_PER_WORLD
     records = filled.records()
     assert len(records) == 2
     assert {path for paths in records.values() for path in paths} == set(filled.folder.rglob("*.npz"))
@@ -204,7 +204,7 @@ def test_a_larger_pool_begins_with_the_views_of_a_smaller_one_and_another_seed_h
 def test_processes_fill_a_pool(filled, tmp_path):
     pool = pool_at(tmp_path)
     with rendering(pool, 1):
-        assert len(contents(pool)) == 3 * VIEWS_A_WORLD  # as many worlds as there are, being few
+        assert len(contents(pool)) == 3 * VIEWS_PER_WORLD  # as many worlds as there are, being few
     assert contents(pool) == contents(filled)
 
 
@@ -226,7 +226,7 @@ def test_an_unknown_source_ends_in_a_sentence(tmp_path):
 def test_another_camera_changes_the_picture_and_never_the_truth(records):
     changed = 0
     for seed, record in enumerate(records * 5):
-        other = augmented(record, np.random.default_rng(seed), junk=0.0, bars=0.0)
+        other = augment(record, np.random.default_rng(seed), junk=0.0, bars=0.0)
         plain = record if np.array_equal(other.labels, record.labels) else record.flipped()
         assert other.image.dtype == np.uint8 and other.image.shape == record.image.shape
         changed += not np.array_equal(other.image, plain.image)
@@ -240,7 +240,7 @@ def test_another_camera_changes_the_picture_and_never_the_truth(records):
 def test_bars_hide_the_truth_and_leave_the_rest_alone(records):
     kinds = set()
     for seed, record in enumerate(records * 5):
-        other = augmented(record, np.random.default_rng(seed), junk=0.0, bars=1.0)
+        other = augment(record, np.random.default_rng(seed), junk=0.0, bars=1.0)
         plain = next(r for r in (record, record.flipped()) if np.all((other.labels == r.labels) | (other.labels == UNLABELLED)))
         # the bars: whole rows or whole columns without depth, at both ends
         blank = np.isnan(other.depth_m) & ~np.isnan(plain.depth_m) | (other.labels == UNLABELLED) & (plain.labels != UNLABELLED)
@@ -259,7 +259,7 @@ def test_bars_hide_the_truth_and_leave_the_rest_alone(records):
 def test_from_junk_nothing_can_be_read(records):
     pictures = []
     for seed in range(60):
-        junk = augmented(records[seed % 4], np.random.default_rng(seed), junk=1.0)
+        junk = augment(records[seed % 4], np.random.default_rng(seed), junk=1.0)
         assert junk.image.dtype == np.uint8 and junk.image.shape == (*SIZE, 3)
         assert np.isnan(junk.depth_m).all() and np.isnan(junk.normals).all() and not junk.instances.any()
         assert (junk.labels == UNLABELLED).all() and not any(said.mask.any() for said in junk.referred)
@@ -284,7 +284,7 @@ def assert_unreadable(sample):
 
 
 def test_the_same_dice_give_the_same_picture(records):
-    one, other = (photographed(records[0].image, np.random.default_rng(3)) for _ in range(2))
+    one, other = (photometric_augmentation(records[0].image, np.random.default_rng(3)) for _ in range(2))
     np.testing.assert_array_equal(one, other)
 
 
@@ -301,12 +301,12 @@ def test_a_view_is_asked_several_tasks_each_once(records):
     rng = np.random.default_rng(1)
     for _ in range(60):
         samples = draw_samples(records[0], rng)
-        assert len(samples) == len({sample.task for sample in samples}) == QUESTIONS_A_VIEW
+        assert len(samples) == len({sample.task for sample in samples}) == QUESTIONS_PER_VIEW
         seen += [sample.task for sample in samples]
         for sample in samples:
             assert sample.target.shape == (*SIZE, 3) and sample.target.min() >= 0
             assert sample.target.max() <= (255 if sample.target.dtype == np.uint8 else 1)
-    counts = {task: seen.count(task) for task in questions.OFTEN}
+    counts = {task: seen.count(task) for task in questions.TASK_WEIGHTS}
     assert set(counts) == set(seen) and counts["depth"] > counts["instances"] > 10
 
 
@@ -363,9 +363,9 @@ def test_things_take_the_colours_of_their_palette(records):
 
 
 def test_places_far_apart_have_colours_that_can_be_told_apart():
-    left, right = (np.array(place_color(x, 0.5)) for x in (0.3, 0.4))
+    left, right = (np.array(position_color(x, 0.5)) for x in (0.3, 0.4))
     assert np.linalg.norm(left - right) > 2 * 14
-    assert np.linalg.norm(place_color(0, 0)) > 100
+    assert np.linalg.norm(position_color(0, 0)) > 100
 
 
 def test_captions_start_from_no_frame_and_edits_from_theirs(records):

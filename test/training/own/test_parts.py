@@ -18,18 +18,26 @@ from tiny_network import CHANNELS, tiny_network  # noqa: E402
 
 from vision_banana_ros.errors import InputError  # noqa: E402
 from vision_banana_ros.generators.own import network as own  # noqa: E402
-from vision_banana_ros.generators.own.network import COLOR, KEY, NAMED, PATCH, UNSURE, Meant, VisionBananaUNet  # noqa: E402
+from vision_banana_ros.generators.own.network import (
+    COLOR_CHANNELS,
+    KEY_CHANNELS,
+    MAX_PROMPT_COLORS,
+    PATCH,
+    UNCERTAIN_DISTANCE,
+    PaintPlan,
+    VisionBananaUNet,
+)  # noqa: E402
 from vision_banana_ros.generators.own.tokenizer import tokenize  # noqa: E402
 from vision_banana_ros.tasks import depth, normals  # noqa: E402
 from vision_banana_ros.tasks.colors import far_apart  # noqa: E402
-from vision_banana_ros.training.data.batches import NO_COLOR, Feeding, Stream, pixels  # noqa: E402
+from vision_banana_ros.training.data.batches import PADDING_COLOR, BatchConfig, BatchStream, pixels  # noqa: E402
 from vision_banana_ros.training.data.pool import Canvas, Pool  # noqa: E402
-from vision_banana_ros.training.data.questions import QUESTIONS_A_VIEW  # noqa: E402
-from vision_banana_ros.training.own import losses as learnt  # noqa: E402
+from vision_banana_ros.training.data.questions import QUESTIONS_PER_VIEW  # noqa: E402
+from vision_banana_ros.training.own import losses as loss_terms  # noqa: E402
 from vision_banana_ros.training.own import rectified_flow  # noqa: E402
 from vision_banana_ros.training.own.checkpoint import Learner, State, join_parts, resume, save, save_parts  # noqa: E402
 from vision_banana_ros.training.own.loop import _optimizers  # noqa: E402
-from vision_banana_ros.training.own.losses import Painting, Rows, losses, rarity  # noqa: E402
+from vision_banana_ros.training.own.losses import BatchForward, OutputRows, class_weights, losses  # noqa: E402
 from vision_banana_ros.training.own.recipe import read_recipe  # noqa: E402
 from vision_banana_ros.training.own.sampler import Painter, batch_of  # noqa: E402
 
@@ -50,7 +58,7 @@ def pool(tmp_path_factory):
 
 
 def batches_of(pool, count, **more):
-    return list(islice(Stream(Feeding(pool, {SIZE: SIZE}, frames=3, **more)), count))
+    return list(islice(BatchStream(BatchConfig(pool, {SIZE: SIZE}, frames=3, **more)), count))
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +114,7 @@ def test_the_loss_is_that_of_the_velocity():
     torch.manual_seed(0)
     picture, noise, guess = (torch.randn(6, 3, 16, 16) for _ in range(3))
     time = torch.linspace(0.2, 1, 6)
-    x = rectified_flow.between(picture, noise, time)
+    x = rectified_flow.interpolate(picture, noise, time)
     shaped = time[:, None, None, None]
     expected = ((x - guess) / shaped - (noise - picture)).square().mean((1, 2, 3))
     torch.testing.assert_close(rectified_flow.loss(guess, picture, time), expected)
@@ -123,7 +131,7 @@ def test_times_lie_where_answers_are_decided():
 
 
 def test_a_batch_of_questions_asks_each_frame_several_tasks(asked):
-    assert asked.asks and len(asked.image) == 3 and asked.of.tolist() == [i for i in range(3) for _ in range(QUESTIONS_A_VIEW)]
+    assert asked.asks and len(asked.image) == 3 and asked.of.tolist() == [i for i in range(3) for _ in range(QUESTIONS_PER_VIEW)]
     assert asked.image.dtype == asked.target.dtype == torch.uint8 and asked.image.shape == (3, 3, *SIZE)
     assert asked.pieces.shape[1] == int(asked.mask.sum(1).max()) < 128  # trimmed to the longest
     assert asked.log_m.shape == (len(asked.ramps), *SIZE) and all(asked.tasks[i] == "depth" for i in asked.ramps)
@@ -142,10 +150,10 @@ def test_a_batch_of_pictures_has_captions_of_no_frame_and_edits_of_a_frame(drawn
 def test_batches_are_mixed_by_share_and_come_from_the_canvases_that_are_asked_for(pool):
     kinds = [batch.asks for batch in batches_of(pool, 30, pictures=0.3)]
     assert 12 <= sum(kinds) < 30
-    both = Stream(Feeding(pool, {SIZE: (32, 48), (32, 80): (32, 80)}, frames=1, pictures=0.0))
+    both = BatchStream(BatchConfig(pool, {SIZE: (32, 48), (32, 80): (32, 80)}, frames=1, pictures=0.0))
     assert {tuple(batch.image.shape[2:]) for batch in islice(both, 20)} == {(32, 48), (32, 80)}
     with pytest.raises(InputError, match="no views"):
-        next(iter(Stream(Feeding(pool, {(64, 64): (64, 64)}))))
+        next(iter(BatchStream(BatchConfig(pool, {(64, 64): (64, 64)}))))
 
 
 def test_the_same_seed_gives_the_same_batches(pool):
@@ -165,7 +173,7 @@ def painted_ramp(log_m, unsure, knots=CUBE):
     """(n,) logs of metres and uncertainties -> (1, n, 3) in 0..1."""
     colors = torch.cat([knots, torch.ones(len(knots), 1)], 1)[None]
     log_m, unsure = (torch.as_tensor(x, dtype=torch.float32).reshape(1, 1, -1) for x in (log_m, unsure))
-    return own._ramp(log_m, unsure, colors)[0].permute(1, 2, 0).numpy()
+    return own._ramp_colors(log_m, unsure, colors)[0].permute(1, 2, 0).numpy()
 
 
 @settings(deadline=None, max_examples=300)
@@ -198,8 +206,8 @@ def test_a_ramp_runs_through_whatever_colours_are_named():
 def test_the_way_aside_is_square_to_the_ramp_and_leads_to_grey():
     named = CUBE[None]
     along = named[:, 1:] - named[:, :-1]
-    aside = own._aside(named, along)[0].unflatten(0, (7, 2))
-    torch.testing.assert_close(aside.norm(dim=2), torch.full((7, 2), UNSURE))
+    aside = own._off_ramp_vectors(named, along)[0].unflatten(0, (7, 2))
+    torch.testing.assert_close(aside.norm(dim=2), torch.full((7, 2), UNCERTAIN_DISTANCE))
     for edge in range(7):
         for half in (0, 1):
             way, beside = aside[edge, half], edge + (1 if half else -1)
@@ -212,12 +220,12 @@ def test_the_way_aside_is_square_to_the_ramp_and_leads_to_grey():
 
 def test_gradients_of_the_ramp_are_those_of_the_picture_and_finite_at_its_ends():
     colors = torch.cat([CUBE, torch.ones(8, 1)], 1)[None]
-    log_m = torch.tensor([own.NEAR, 0.0, 1.0, math.log(0.8015), own.FAR]).reshape(1, 1, -1).requires_grad_()
+    log_m = torch.tensor([own.MIN_LOG_DEPTH, 0.0, 1.0, math.log(0.8015), own.MAX_LOG_DEPTH]).reshape(1, 1, -1).requires_grad_()
     unsure = torch.full_like(log_m, 0.1).requires_grad_()
-    painted = own._ramp(log_m, unsure, colors)
+    painted = own._ramp_colors(log_m, unsure, colors)
     slopes = torch.autograd.grad(painted.square().sum(), (log_m, unsure))
     assert all(torch.isfinite(slope).all() for slope in slopes) and slopes[0].abs().min() > 0
-    ahead = own._ramp(log_m + 1e-3, unsure, colors)
+    ahead = own._ramp_colors(log_m + 1e-3, unsure, colors)
     assert (ahead - painted).abs().sum(1).min() > 0
 
 
@@ -228,14 +236,14 @@ def test_one_call_paints_what_the_parts_paint(network, asked):
     everything = torch.arange(len(asked.of))
     ramps = torch.tensor(asked.ramps, dtype=torch.long)
     with torch.no_grad():
-        meant, painted, log_m, unsure = Painting(network)(asked, Rows(everything, ramps))
+        meant, painted, log_m, unsure = BatchForward(network)(asked, OutputRows(everything, ramps))
         image = pixels(asked.image)
         features = network.add_sample(network.encode_image(image), image)
-        features = tuple(level.repeat_interleave(QUESTIONS_A_VIEW, 0) for level in features)
+        features = tuple(level.repeat_interleave(QUESTIONS_PER_VIEW, 0) for level in features)
         text = network.encode_text(asked.pieces, asked.colors, asked.mask)
         expected = network.answer(features, torch.ones(len(text)), text, asked.mask)
     torch.testing.assert_close(painted, expected, atol=1e-4, rtol=1e-3)
-    named = min(NAMED, asked.pieces.shape[1] - 1)
+    named = min(MAX_PROMPT_COLORS, asked.pieces.shape[1] - 1)
     assert meant.scores.shape == (len(asked.tasks), 2 + named, SIZE[0] // PATCH, SIZE[1] // PATCH)
     assert log_m.shape == unsure.shape == asked.log_m.shape
 
@@ -250,7 +258,7 @@ def prompt_of(network, text):
 def meant_of(network, asked, text):
     image = pixels(asked.image[:1])
     features = network.add_sample(network.encode_image(image), image)
-    return network.mean(features, torch.ones(1), *prompt_of(network, text)), network.edges(features)
+    return network.plan(features, torch.ones(1), *prompt_of(network, text)), network.upsampling_weights(features)
 
 
 def painted_with(network, meant, edges, *ways):
@@ -320,7 +328,7 @@ def test_the_question_decides_and_padding_does_not(network):
     text = network.encode_text(pieces, colors, mask)
     words = int(mask.sum())
     pieces[:, 60:] = 7  # behind the mask: must not matter
-    width = network.config.text_width + KEY + COLOR
+    width = network.config.text_width + KEY_CHANNELS + COLOR_CHANNELS
     assert text.shape == (1, 128, width)
     np.testing.assert_allclose(network.encode_text(pieces, colors, mask), text, atol=1e-5)
     np.testing.assert_allclose(network.encode_text(pieces[:, :9], colors[:, :9], mask[:, :9]), text[:, :9], atol=1e-5)
@@ -341,7 +349,7 @@ def test_the_shipped_sizes_are_small():
 def test_a_finer_position_is_made_of_the_shares_of_the_nine_around_its_coarse_one():
     torch.manual_seed(0)
     x, shares = torch.randn(1, 2, 3, 4), torch.rand(1, 9 * 4, 3, 4)
-    finer = own._finer(x, shares, 2)
+    finer = own._upsample(x, shares, 2)
     assert finer.shape == (1, 2, 6, 8)
     for row, column, channel in ((0, 0, 0), (3, 7, 1), (5, 2, 0)):
         expected = 0.0
@@ -392,7 +400,7 @@ class Answers(torch.nn.Module):
         scores[batch.ramps, 1] = self.sure
         known = ~torch.isnan(self.log_m)
         unsure = torch.where(known, -self.sure, self.sure)
-        return Meant(coarse, scores, colors), self.pictures[rows.painted], self.log_m.nan_to_num(0, 4.7, 0), unsure
+        return PaintPlan(coarse, scores, colors), self.pictures[rows.painted], self.log_m.nan_to_num(0, 4.7, 0), unsure
 
 
 @pytest.fixture(scope="module")
@@ -418,7 +426,7 @@ def test_the_truth_is_without_loss_and_another_view_s_truth_is_not(several):
 def test_the_loss_grows_with_what_is_wrong(several):
     batch = several[0]
     truth = pixels(batch.target)
-    free = [i for i, task in enumerate(batch.tasks) if task not in learnt.FLAT and i not in batch.ramps]
+    free = [i for i, task in enumerate(batch.tasks) if task not in loss_terms.PALETTE_TASKS and i not in batch.ramps]
     torch.manual_seed(0)
     noise = torch.randn_like(truth)
     levels = [losses(Answers(truth + share * noise, batch.log_m + share), batch) for share in (0.0, 0.1, 0.3, 0.9)]
@@ -431,25 +439,27 @@ def test_depth_counts_in_ratios_whatever_the_distance_and_not_beyond_what_can_be
     true = torch.log(torch.tensor([0.5, 5.0, 50.0]))[:, None, None].expand(3, 8, 8).clone()
     tenth = math.log(1.1)
     sure = torch.full_like(true, -60.0)
-    errors = learnt.depth_error(true + tenth, sure, true)
+    errors = loss_terms.depth_loss(true + tenth, sure, true)
     assert errors.tolist() == pytest.approx([float(errors[0])] * 3, rel=1e-4)
-    certain = learnt.UNSURE * 60 * learnt.UNSURE_MOST * (1 - math.exp(-tenth / learnt.UNSURE_AT))  # who is sure and wrong pays
+    certain = (
+        loss_terms.UNCERTAINTY_WEIGHT * 60 * loss_terms.MAX_UNCERTAINTY * (1 - math.exp(-tenth / loss_terms.UNCERTAINTY_SCALE))
+    )  # who is sure and wrong pays
     assert float(errors[0]) == pytest.approx(tenth + certain, rel=1e-3)
     sky = torch.full_like(true, math.inf)
-    far = torch.full_like(true, learnt.FARTHEST)
-    assert learnt.depth_error(far + 1, sure, sky).max() < 1e-3 < learnt.depth_error(far - 1, sure, sky).min()
+    far = torch.full_like(true, loss_terms.MAX_LOG_DEPTH)
+    assert loss_terms.depth_loss(far + 1, sure, sky).max() < 1e-3 < loss_terms.depth_loss(far - 1, sure, sky).min()
 
 
 def test_uncertainty_is_learnt_from_the_error_and_where_nothing_is_known():
     true = torch.zeros(1, 4, 4)
-    for error, told in ((0.0, 0.0), (0.3, learnt.UNSURE_MOST * (1 - math.exp(-1))), (9.0, learnt.UNSURE_MOST)):
+    for error, told in ((0.0, 0.0), (0.3, loss_terms.MAX_UNCERTAINTY * (1 - math.exp(-1))), (9.0, loss_terms.MAX_UNCERTAINTY)):
         unsure = torch.zeros(1, 4, 4, requires_grad=True)
         for _ in range(300):  # the best answer is what is told
-            (slope,) = torch.autograd.grad(learnt.depth_error(true + error, unsure, true).sum(), unsure)
+            (slope,) = torch.autograd.grad(loss_terms.depth_loss(true + error, unsure, true).sum(), unsure)
             unsure = (unsure - 100 * slope).detach().requires_grad_()
         assert float(unsure.sigmoid().mean()) == pytest.approx(told, abs=0.02) and told < 0.5
     unknown = torch.full((1, 4, 4), math.nan)
-    costs = [float(learnt.depth_error(true, torch.full((1, 4, 4), logit), unknown)) for logit in (-3.0, 0.0, 3.0)]
+    costs = [float(loss_terms.depth_loss(true, torch.full((1, 4, 4), logit), unknown)) for logit in (-3.0, 0.0, 3.0)]
     assert costs[0] > costs[1] > costs[2] and all(map(math.isfinite, costs))
 
 
@@ -460,17 +470,17 @@ def test_an_edge_in_the_wrong_place_costs_more_than_a_slope():
     even = (blurred - true).abs().mean()
     shifted = true + even  # the same mean error, but the edge is where it belongs
     sure = torch.full_like(true, 0.0)
-    assert learnt.depth_error(shifted, sure, true) < learnt.depth_error(blurred, sure, true)
+    assert loss_terms.depth_loss(shifted, sure, true) < loss_terms.depth_loss(blurred, sure, true)
 
 
 def test_a_right_angle_is_half_of_the_worst_and_what_is_no_surface_does_not_count():
     up, left = np.zeros((8, 8, 3), np.float32), np.zeros((8, 8, 3), np.float32)
     up[..., 1] = left[..., 0] = 1
     up, left = (torch.from_numpy(normals.encode(x)).permute(2, 0, 1)[None] * 2 - 1 for x in (up, left))
-    assert float(learnt.angle_error(up, left)) == pytest.approx(1, abs=0.01)
-    assert float(learnt.angle_error(-left, left)) == pytest.approx(2, abs=0.01)
+    assert float(loss_terms.cosine_loss(up, left)) == pytest.approx(1, abs=0.01)
+    assert float(loss_terms.cosine_loss(-left, left)) == pytest.approx(2, abs=0.01)
     nowhere = torch.from_numpy(normals.encode(np.full((8, 8, 3), np.nan, np.float32))).permute(2, 0, 1)[None] * 2 - 1
-    assert float(learnt.angle_error(up, nowhere)) == 0
+    assert float(loss_terms.cosine_loss(up, nowhere)) == 0
 
 
 def chosen(scores, truth, times=(1.0, 1.0), on_ramp=False):
@@ -478,7 +488,7 @@ def chosen(scores, truth, times=(1.0, 1.0), on_ramp=False):
     colors = torch.tensor([[(1, 0, 0, 1), (0, 0, 1, 1), (0, 0, 1, 1), (0, 0, 0, 0)]]).float()
     pictures = torch.tensor(truth).T[None, :, None].float() / 127.5 - 1
     scores = torch.tensor(scores).float().T[None, :, None]
-    return float(learnt.chosen_wrongly(scores, pictures, colors, torch.tensor(times)[None, None], torch.tensor([on_ramp])))
+    return float(loss_terms.choice_cross_entropy(scores, pictures, colors, torch.tensor(times)[None, None], torch.tensor([on_ramp])))
 
 
 def test_a_colour_is_copied_from_any_word_that_has_it_and_another_one_is_painted_freely():
@@ -497,7 +507,7 @@ def test_a_colour_that_is_never_chosen_still_leads_to_itself():
     colors = torch.tensor([[(1, 0, 0, 1), (0, 0, 1, 1)]]).float()
     scores = torch.tensor([0.0, -9, 9, -9])[None, :, None, None].requires_grad_()
     blue = torch.tensor([-1.0, -1, 1])[None, :, None, None]
-    wrong = learnt.chosen_wrongly(scores, blue, colors, torch.ones(1, 1, 1), torch.tensor([False])).sum()
+    wrong = loss_terms.choice_cross_entropy(scores, blue, colors, torch.ones(1, 1, 1), torch.tensor([False])).sum()
     np.testing.assert_allclose(torch.autograd.grad(wrong, scores)[0].flatten(), [0, 0, 1, -1], atol=1e-3)
 
 
@@ -506,11 +516,11 @@ def test_a_rare_class_counts_more_by_the_root_of_how_rare_it_is():
     truth[:, :] = (0, 0, 1)
     truth[:3, :4] = (1, 0, 0)  # 12 pixels beside 387
     truth[19, 19] = (0, 1, 0)
-    palette = torch.full((1, 5, 3), NO_COLOR)
+    palette = torch.full((1, 5, 3), PADDING_COLOR)
     palette[0, :4] = torch.tensor([(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)])
-    times = rarity(torch.from_numpy(truth).permute(2, 0, 1)[None] * 2 - 1, palette)[0]
+    times = class_weights(torch.from_numpy(truth).permute(2, 0, 1)[None] * 2 - 1, palette)[0]
     assert times[10, 10] == 1 and times[0, 0] == pytest.approx((387 / 12) ** 0.5)
-    assert times[19, 19] == learnt.RAREST
+    assert times[19, 19] == loss_terms.MAX_CLASS_WEIGHT
 
 
 def test_a_small_mask_counts_three_times_and_a_large_one_as_the_rest(asked):
@@ -518,15 +528,15 @@ def test_a_small_mask_counts_three_times_and_a_large_one_as_the_rest(asked):
     one = replace(asked, tasks=["referring"], palette=asked.palette[index : index + 1])
     truth = torch.full((1, 3, 40, 40), -1.0)
     truth[:, 0, :4, :4] = 1
-    times = learnt._times(truth, one)[0]
-    assert times[0, 0] == learnt.MOST_LIT and times[20, 20] == 1
+    times = loss_terms._pixel_weights(truth, one)[0]
+    assert times[0, 0] == loss_terms.MAX_MASK_WEIGHT and times[20, 20] == 1
     truth[:, 0, :, :30] = 1
-    assert (learnt._times(truth, one) == 1).all()
+    assert (loss_terms._pixel_weights(truth, one) == 1).all()
 
 
 def test_junk_and_sky_have_finite_losses_and_slopes(network, pool):
     own_network = tiny_network().train()
-    painting = Painting(own_network)
+    painting = BatchForward(own_network)
     junk = batches_of(pool, 2, pictures=0.0, junk=1.0, seed=1)
     sky = [replace(batch, log_m=torch.full_like(batch.log_m, math.inf)) for batch in batches_of(pool, 2, pictures=0.0, seed=2)]
     pictures = batches_of(pool, 1, pictures=1.0, seed=3)
@@ -546,7 +556,7 @@ def test_a_batch_that_lacks_a_way_of_painting_is_learnt_from_too(pool, left):
     made = tiny_network().train()
     batch = next(part for each in batches_of(pool, 6, pictures=0.0, junk=0.0, seed=8) if (part := those(each, left)).tasks)
     assert bool(batch.ramps) == (left == ("depth",))
-    each = losses(Painting(made), batch)
+    each = losses(BatchForward(made), batch)
     assert each.shape == (len(batch.tasks),) and torch.isfinite(each).all() and each.min() > 0
     each.mean().backward()
     slopes = [value.grad for value in made.parameters() if value.grad is not None]
@@ -596,22 +606,22 @@ def test_a_recipe_says_all_and_is_known_by_its_hash(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("encoder: efficientnet_lite0", "encoder: resnet", "no encoder 'resnet'; there are efficientnet_lite0"),
-        ("sizes: {48x64: 48x64}", "sizes: {64x64: 64x64}", "canvas 64x64, which its pool does not have"),
+        ("encoder: efficientnet_lite0", "encoder: resnet", "no encoder 'resnet'; the encoders are efficientnet_lite0"),
+        ("sizes: {48x64: 48x64}", "sizes: {64x64: 64x64}", "canvas 64x64, which is not in 'canvases'"),
         ("32x80: 32x80", "32x80: 30x80", "'30x80' is no size"),
-        ("pool_views: 20\n", "", "lacks the field 'pool_views'"),
+        ("pool_views: 20\n", "", "field 'pool_views' is missing"),
         ("frozen: 3", "frosen: 3", "frosen"),
         ("name: one", "name: one\nspeed: 3", "speed"),
-        (RECIPE, "- 1\n- 2\n", "must be fields and values"),
-        ("{procedural: 1.0}", "{procedural: 1.0", "is no YAML"),
+        (RECIPE, "- 1\n- 2\n", "must be a mapping"),
+        ("{procedural: 1.0}", "{procedural: 1.0", "is not valid YAML"),
         ("parts:", "pieces:", "no field 'pieces'"),
         ("views: 16", "views: many", "'views' must be a number"),
         ("channels: [16, 32, 64]", "channels: [20, 32, 64]", "three multiples of 16"),
         ("views: 16", "views: 0", "1 or more"),
         ("name: one", "name: one\npretrained: 1", "'pretrained' must be true or false"),
-        ("views: 16", "views: 16.5", "a whole number"),
+        ("views: 16", "views: 16.5", "an integer"),
         ("channels: [16, 32, 64]", "channels: 16", "'channels' must be a list"),
-        ("sources: {procedural: 1.0}", "sources: procedural", "'sources' must be fields"),
+        ("sources: {procedural: 1.0}", "sources: procedural", "'sources' must be a mapping"),
         ("{procedural: 1.0}", "{attic: 1.0}", "no source of scenes called 'attic'"),
         ("canvases: {48x64: 1.0, 32x80: 0.5}", "canvases: {48x64: much, 32x80: 0.5}", "'canvases' must be a number"),
     ],
@@ -708,7 +718,7 @@ def test_of_a_small_budget_the_average_is_kept_and_the_rest_made_anew(learner, t
         torch.testing.assert_close(again.network.state_dict()[name], value, rtol=1e-3, atol=1e-3)
     with pytest.raises(InputError, match="half precision"):
         save_parts(learner, tmp_path / "none", FACTS, budget=1 << 20)
-    with pytest.raises(InputError, match="holds no parts"):
+    with pytest.raises(InputError, match="contains no parts"):
         join_parts(tmp_path / "run" / "nowhere", tmp_path / "other")
 
 
@@ -725,7 +735,7 @@ def test_however_unsure_the_nearest_colour_is_the_likeliest(seed, count):
     colors[0, places, :3], colors[0, places, 3] = torch.from_numpy(named), 1
     chances = torch.zeros(1, count + 3, 1, 50)
     chances[0, places, 0] = torch.from_numpy(rng.dirichlet(np.full(count, 0.7), 50).T.astype(np.float32))
-    painted = own._copied(chances, colors)[0, :, 0].T.numpy() / 2 + 0.5
+    painted = own._copied_colors(chances, colors)[0, :, 0].T.numpy() / 2 + 0.5
     palette = np.vstack([named, np.zeros(3)])
     distances = np.linalg.norm(painted[:, None] - palette[None], axis=2)
     told = chances[0, places, 0].T.numpy()
@@ -736,4 +746,4 @@ def test_however_unsure_the_nearest_colour_is_the_likeliest(seed, count):
 def test_between_two_colours_the_mean_is_painted():
     colors = torch.tensor([[[0.0, 0, 0, 1], [1, 0, 0, 1]]])
     chances = torch.tensor([0.3, 0.7])[None, :, None, None] * 0.5  # the other half is painted otherwise
-    torch.testing.assert_close(own._copied(chances, colors)[0, :, 0, 0], torch.tensor([0.7 * 2 - 1, -1, -1]) * 0.5)
+    torch.testing.assert_close(own._copied_colors(chances, colors)[0, :, 0, 0], torch.tensor([0.7 * 2 - 1, -1, -1]) * 0.5)

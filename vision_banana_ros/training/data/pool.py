@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pool of rendered views on disk: rendered once, looked at many times.
+"""A pool of rendered views on disk, rendered once and used many times.
 
-World number w of a pool always has the same seed, source, canvas and cameras, however many processes fill it and
-wherever they stopped, so a pool that was lost is made again by the same recipe.
+World w of a pool always has the same seed, source, canvas and cameras, regardless of the number of processes
+and interruptions, so the same recipe renders the same pool again.
 """
 
 import multiprocessing
@@ -21,14 +21,19 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.training.data.records import record_of, write_record
 from vision_banana_ros.training.data.sources import FIRST_TRAINING_SEED, SOURCES, Shot, Source, check
 
-VIEWS_A_WORLD = 10
-A_FOLDER = 1000  # worlds
-FIRST_WORLDS = 8  # that must be there before anything is learnt
+VIEWS_PER_WORLD = 10
+WORLDS_PER_FOLDER = 1000
+MIN_WORLDS = 8  # to be rendered before training starts
 
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """A picture's size (height, width) and how often a world is looked at in it."""
+    """A resolution of rendered views.
+
+    Attributes:
+        size: Height and width in pixels.
+        share: Relative frequency of worlds with this resolution.
+    """
 
     size: tuple[int, int]
     share: float = 1.0
@@ -36,7 +41,15 @@ class Canvas:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Where views are kept and what they are made of."""
+    """A pool of views.
+
+    Attributes:
+        folder: Folder of the views.
+        views: Number of views, rounded up to whole worlds.
+        sources: Relative frequency of worlds by source.
+        canvases: Resolutions with their frequencies.
+        seed: Random seed.
+    """
 
     folder: Path
     views: int
@@ -47,17 +60,26 @@ class Pool:
 
     @property
     def worlds(self) -> int:
-        return -(-self.views // VIEWS_A_WORLD)
+        """Number of worlds."""
+        return -(-self.views // VIEWS_PER_WORLD)
 
     def fill(self, part: int = 0, parts: int = 1) -> Iterator[int]:
-        """Render what is missing of every `parts`-th world; yields each world that is there."""
+        """Renders missing worlds.
+
+        Args:
+            part: Index of this process.
+            parts: Number of processes; each renders every `parts`-th world.
+
+        Yields:
+            The number of each world that is complete.
+        """
         for number in range(part, self.worlds, parts):
-            if not self._path(number, VIEWS_A_WORLD - 1, self._canvas(number)).is_file():
+            if not self._path(number, VIEWS_PER_WORLD - 1, self._canvas(number)).is_file():
                 self._render(number)
             yield number
 
     def records(self) -> dict[tuple[int, int], list[Path]]:
-        """The files that are there, by canvas size."""
+        """The files of the rendered views by resolution (height, width)."""
         found: dict[tuple[int, int], list[Path]] = defaultdict(list)
         for path in sorted(self.folder.glob("*/*.npz")):
             height, width = path.stem.rsplit("_", 1)[1].split("x")
@@ -72,7 +94,7 @@ class Pool:
         return random.Random(f"{self.seed} {number}").choices(self.canvases, shares)[0].size
 
     def _path(self, number: int, view: int, size: tuple[int, int]) -> Path:
-        return self.folder / f"{number // A_FOLDER:03d}" / f"{number:06d}_{view:02d}_{size[0]}x{size[1]}.npz"
+        return self.folder / f"{number // WORLDS_PER_FOLDER:03d}" / f"{number:06d}_{view:02d}_{size[0]}x{size[1]}.npz"
 
     def _render(self, number: int) -> None:
         rng = self._rng(number)
@@ -85,7 +107,7 @@ class Pool:
         world = source.make_world(int(rng.integers(FIRST_TRAINING_SEED, 2**31)))
         height, width = size = self._canvas(number)
         self._path(number, 0, size).parent.mkdir(parents=True, exist_ok=True)
-        for view in range(VIEWS_A_WORLD):
+        for view in range(VIEWS_PER_WORLD):
             seed = int(rng.integers(2**31))
             seen = source.render(world, source.sample_camera(world, rng, width, height), seed)
             write_record(record_of(Shot(seen, source, seed), rng), self._path(number, view, size))
@@ -93,10 +115,16 @@ class Pool:
 
 @contextmanager
 def rendering(pool: Pool, processes: int) -> Iterator[None]:
-    """Fill the pool by processes of low priority meanwhile; begins once the first worlds are there.
+    """Renders the pool in processes of low priority while the context is open.
+
+    The context is entered when the first worlds are complete.
+
+    Args:
+        pool: The pool.
+        processes: Number of processes; 0 to use existing views only.
 
     Raises:
-        InputError: A source is unknown or lacks its models, or the renderers died.
+        InputError: A source is unknown or its models are missing, or all processes ended early.
     """
     check(pool.sources)
     started = [
@@ -106,8 +134,8 @@ def rendering(pool: Pool, processes: int) -> Iterator[None]:
     for process in started:
         process.start()
     try:
-        while started and _worlds(pool) < min(FIRST_WORLDS, pool.worlds):
-            if not any(process.is_alive() for process in started) and _worlds(pool) < min(FIRST_WORLDS, pool.worlds):
+        while started and _worlds(pool) < min(MIN_WORLDS, pool.worlds):
+            if not any(process.is_alive() for process in started) and _worlds(pool) < min(MIN_WORLDS, pool.worlds):
                 raise InputError("The views could not be rendered: see the messages above.")
             time.sleep(0.5)
         yield
@@ -117,7 +145,7 @@ def rendering(pool: Pool, processes: int) -> Iterator[None]:
 
 
 def _worlds(pool: Pool) -> int:
-    return sum(len(paths) for paths in pool.records().values()) // VIEWS_A_WORLD
+    return sum(len(paths) for paths in pool.records().values()) // VIEWS_PER_WORLD
 
 
 def _render(pool: Pool, part: int, parts: int) -> None:

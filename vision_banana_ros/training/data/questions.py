@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Questions about a rendered view, and the pictures that answer them truly. Legends, colours and wording are drawn anew."""
+"""Prompts about rendered views with their target images; legends, colours and phrasings are random."""
 
 from dataclasses import dataclass
 
@@ -10,28 +10,36 @@ from vision_banana_ros.tasks.colors import BLACK, MIN_DISTANCE, Legend, Rgb, far
 from vision_banana_ros.tasks.vocabulary import CLASSES, LEGEND
 from vision_banana_ros.training.data.records import Record, Referred
 
-#: The focal length, in pixels of the painted picture, that depth is painted for. Through a lens of twice the focal length a thing
-#: twice as far away looks the same: a picture tells depth over focal length, and metres are for who knows the lens (the label
-#: transform of Metric3D, arXiv 2307.10984, section 3.2). In pixels, so that what is learnt at a small size holds at a larger
-#: one; of pictures 320 wide it is a lens of 70 degrees, in the middle of those that views are taken with.
+#: The focal length in pixels for which depth is painted. Depth is only determined up to the ratio of distance
+#: and focal length, so true depth is scaled to a canonical camera (label transform of Metric3D, arXiv
+#: 2307.10984, section 3.2). The value in pixels is the same for all resolutions; for an image 320 pixels wide
+#: it is a field of view of 70 degrees, about the mean of the training views.
 FOCAL_PX = 228.5
-QUESTIONS_A_VIEW = 3
-#: How often each task is asked: another view teaches more than another question about the same one.
-OFTEN = {"depth": 1.4, "normals": 0.7, "semantic": 1.2, "referring": 1.0, "instances": 0.6}
-RANDOM_LEGENDS = 0.6  # else the own one: it is what a robot asks most
-ALL_CLASSES = 0.4  # share of random legends that name every class: a robot's legend is long, and mostly of what is not there
-CUBE_WALK: tuple[Rgb, ...] = tuple(tuple(round(255 * float(c)) for c in knot) for knot in depth.COLORMAPS["cube"])  # type: ignore[misc]
-CUBE = 0.92  # share of depth questions along the cube, which is what the node asks
-SEVERAL = 0.5  # share of referring questions with more than one expression
+QUESTIONS_PER_VIEW = 3
+#: Relative frequency of the tasks. A view is used for few tasks at a time, because more views teach more than
+#: more prompts per view.
+TASK_WEIGHTS = {"depth": 1.4, "normals": 0.7, "semantic": 1.2, "referring": 1.0, "instances": 0.6}
+RANDOM_LEGENDS = 0.6  # fraction of semantic prompts with a random legend instead of the default one
+ALL_CLASSES_FRACTION = 0.4  # fraction of random legends with all classes, most of which are not in the view
+#: The corners of the colour ramp of depth, 0-255.
+CUBE_COLORS: tuple[Rgb, ...] = tuple(tuple(round(255 * float(c)) for c in knot) for knot in depth.COLORMAPS["cube"])  # type: ignore[misc]
+CUBE_FRACTION = 0.92  # fraction of depth prompts with the cube colour map, which the node uses
+MULTIPLE_EXPRESSIONS_FRACTION = 0.5  # fraction of referring prompts with more than one expression
 _COLOR_STYLES = ("hex", "rgb", "name")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """An instruction and the picture that it asks for, (H, W, 3) float32 in 0..1 or uint8.
+    """A prompt with its target image.
 
-    palette: the flat colours that the answer is made of; for depth along the cube, the corners of its walk.
-    log_m: for depth along the cube, (H, W) float32, log of the painted metres; NaN unknown, inf beyond everything.
+    Attributes:
+        task: Name of the task.
+        instruction: The prompt.
+        target: (H, W, 3) float32 in 0..1 or uint8, RGB.
+        palette: The discrete colours (0-255) of the target; for depth along the cube, the corners of the
+            ramp.
+        log_m: For depth along the cube, (H, W) float32 natural logarithm of the painted metres; NaN unknown,
+            inf beyond range.
     """
 
     task: str
@@ -44,20 +52,24 @@ class Sample:
 def draw_samples(
     view: Record, rng: np.random.Generator, random_legends: float = RANDOM_LEGENDS, tasks: tuple[str, ...] | None = None
 ) -> list[Sample]:
-    """QUESTIONS_A_VIEW questions about one view, each of another task: the frame's encoding serves them all.
+    """Draws prompts about a view, each of another task; they share the encoding of the frame.
 
-    random_legends: share of semantic questions whose classes and colours are drawn anew. tasks: ask these instead.
+    Args:
+        view: The view.
+        rng: Random generator.
+        random_legends: Fraction of semantic prompts with randomly drawn classes and colours, in 0..1.
+        tasks: The tasks; by default QUESTIONS_PER_VIEW are drawn by TASK_WEIGHTS.
     """
-    chances = np.array(list(OFTEN.values()))
-    chosen = tasks or rng.choice(list(OFTEN), QUESTIONS_A_VIEW, replace=False, p=chances / chances.sum())
+    chances = np.array(list(TASK_WEIGHTS.values()))
+    chosen = tasks or rng.choice(list(TASK_WEIGHTS), QUESTIONS_PER_VIEW, replace=False, p=chances / chances.sum())
     makers = {"depth": _depth, "normals": _normals, "referring": _referring, "instances": _instances}
     return [_semantic(view, rng, random_legends) if task == "semantic" else makers[task](view, rng) for task in chosen]
 
 
 def _depth(view: Record, rng: np.random.Generator) -> Sample:
-    colormap = "cube" if rng.random() < CUBE else str(rng.choice([name for name in depth.COLORMAPS if name != "cube"]))
+    colormap = "cube" if rng.random() < CUBE_FRACTION else str(rng.choice([name for name in depth.COLORMAPS if name != "cube"]))
     text = depth.instruction(colormap, phrasing=_phrasing(depth.PHRASINGS, rng))
-    knots = CUBE_WALK if colormap == "cube" else ()
+    knots = CUBE_COLORS if colormap == "cube" else ()
     painted = view.depth_m * np.float32(FOCAL_PX / view.focal_px)
     log_m = np.log(painted) if colormap == "cube" else None
     return Sample("depth", text, depth.encode(painted, colormap), knots, log_m)
@@ -76,8 +88,8 @@ def _semantic(view: Record, rng: np.random.Generator, random_legends: float) -> 
 
 
 def _random_legend(view: Record, rng: np.random.Generator) -> tuple[Legend, np.ndarray]:
-    """All classes, or some that are there and some that are not, in any order and colours; the rest is unlabelled."""
-    if rng.random() < ALL_CLASSES:
+    """A random legend with all classes, or some present and some absent ones; and labels by its order."""
+    if rng.random() < ALL_CLASSES_FRACTION:
         return _in_colors([int(i) for i in rng.permutation(len(CLASSES))], view.labels, rng)
     present = [int(i) for i in np.unique(view.labels) if i < len(CLASSES)]
     absent = [i for i in range(len(CLASSES)) if i not in present]
@@ -87,7 +99,7 @@ def _random_legend(view: Record, rng: np.random.Generator) -> tuple[Legend, np.n
 
 
 def _in_colors(chosen: list[int], labels: np.ndarray, rng: np.random.Generator) -> tuple[Legend, np.ndarray]:
-    """A legend of these classes in random colours, and labels in its order."""
+    """A legend of the chosen classes in random colours, and labels by its order."""
     colors = _random_colors(len(chosen), rng)
     table = np.full(256, semantic.UNLABELLED, np.uint8)
     table[chosen] = range(len(chosen))
@@ -95,7 +107,7 @@ def _in_colors(chosen: list[int], labels: np.ndarray, rng: np.random.Generator) 
 
 
 def _random_colors(n: int, rng: np.random.Generator) -> list[Rgb]:
-    """Colours that can be told apart from one another and from black, as readable as the dice allow."""
+    """Random colours with a large distance from each other and from black (rejection sampling)."""
     colors = np.zeros((1, 3))
     for wanted in np.repeat([160.0, 110.0, 80.0, MIN_DISTANCE + 5], 200):
         candidate = rng.integers(0, 256, 3)
@@ -108,10 +120,10 @@ def _random_colors(n: int, rng: np.random.Generator) -> list[Rgb]:
 
 
 def _referring(view: Record, rng: np.random.Generator) -> Sample:
-    """One expression, or several whose masks are apart; the floor where a view has nothing to refer to."""
+    """A prompt with one expression, or several whose masks do not overlap."""
     style = str(rng.choice(_COLOR_STYLES))
     first = draw_expression(view, rng)
-    if rng.random() >= SEVERAL:
+    if rng.random() >= MULTIPLE_EXPRESSIONS_FRACTION:
         color = _random_colors(1, rng)[0]
         text = referring.instruction(first.text, color, phrasing=_phrasing(referring.PHRASINGS, rng), style=style)
         return Sample("referring", text, referring.encode(first.mask, color), (BLACK, color))
@@ -128,14 +140,14 @@ def _referring(view: Record, rng: np.random.Generator) -> Sample:
 
 
 def draw_expression(view: Record, rng: np.random.Generator) -> Referred:
-    """One of the view's expressions; the floor where it has nothing to refer to."""
+    """Draws one of the referring expressions of a view; "the floor" if it has none."""
     if view.referred:
         return view.referred[int(rng.integers(len(view.referred)))]
     return Referred("the floor", view.labels == CLASSES.index("floor"))
 
 
 def _instances(view: Record, rng: np.random.Generator) -> Sample:
-    """All things of one class, mostly one that is there; a thing's colour says where it is, which can be learnt."""
+    """All instances of a class, usually a present one. Colours encode positions, which are learnable."""
     present = [int(i) for i in np.unique(view.labels[view.instances > 0]) if i < len(CLASSES)]
     wanted = int(rng.choice(present)) if present and rng.random() < 0.85 else int(rng.integers(len(CLASSES)))
     labels = np.where(view.labels == wanted, view.instances, 0)
@@ -144,18 +156,23 @@ def _instances(view: Record, rng: np.random.Generator) -> Sample:
     target = np.zeros((*labels.shape, 3), np.uint8)
     for label in np.unique(labels[labels > 0]):
         rows, columns = np.nonzero(labels == label)
-        colors.append(place_color(columns.mean() / width, rows.mean() / height))
+        colors.append(position_color(columns.mean() / width, rows.mean() / height))
         target[rows, columns] = colors[-1]
     text = instances.instruction(CLASSES[wanted], phrasing=_phrasing(instances.PHRASINGS, rng))
-    # What is not there could have been anywhere; the middle's colour stands for that.
-    return Sample("instances", text, target, (BLACK, *(colors or [place_color(0.5, 0.5)])))
+    # The palette needs a colour for an absent class, too: that of the centre of the image.
+    return Sample("instances", text, target, (BLACK, *(colors or [position_color(0.5, 0.5)])))
 
 
-def place_color(x: float, y: float) -> Rgb:
-    """The colour, 0-255, of a thing whose visible part is centred at x, y (0..1 of the picture): never near black."""
+def position_color(x: float, y: float) -> Rgb:
+    """The colour (0-255) of an instance by the centre of its visible part, never near black.
+
+    Args:
+        x: Horizontal position, 0 (left) to 1.
+        y: Vertical position, 0 (top) to 1.
+    """
     return round(51 + 204 * x), round(51 + 204 * y), round(255 - 204 * x)
 
 
 def _phrasing(phrasings: tuple[str, ...], rng: np.random.Generator) -> int:
-    """The canonical wording a third of the time: it is what the node asks."""
+    """Index of a phrasing; a third of them the first one, which the node uses."""
     return 0 if rng.random() < 1 / 3 else int(rng.integers(len(phrasings)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where rendered views come from. A source knows how to make a world, look at it, and edit it."""
+"""Sources of rendered views: each generates worlds, samples cameras, renders and edits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,14 +11,21 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.scenes import View, make_world, render, sample_camera
 from vision_banana_ros.scenes.language.edits import Edit, draw_edit
 
-FIRST_TRAINING_SEED = 1_000_000  # worlds below are for tests, demos and evaluation: never trained on
-FIRST_HELD_OUT_SEED = 900_000  # on these, training compares itself; test splits start at 0
+FIRST_TRAINING_SEED = 1_000_000  # lower seeds are for tests, demos and evaluation only
+FIRST_HELD_OUT_SEED = 900_000  # for validation during training; test splits start at 0
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """make_world(seed) -> world; sample_camera(world, rng, width, height) -> camera; render(world, camera, seed) -> View,
-    the same seed giving the same lens and sensor; draw_edit(view, rng) -> Edit, or None where nothing can be edited."""
+    """A source of rendered views.
+
+    Attributes:
+        make_world: Generates a world from a seed.
+        sample_camera: Draws a camera: (world, rng, width, height) to camera; sizes in pixels.
+        render: Renders a view: (world, camera, seed) to View; the seed determines the effects of lens and
+            sensor.
+        draw_edit: Draws an edit of a view: (view, rng) to Edit, or None if nothing can be edited.
+    """
 
     make_world: Callable[[int], Any]
     sample_camera: Callable[[Any, np.random.Generator, int, int], Any]
@@ -28,14 +35,20 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A view, and all that is needed to render it again after an edit."""
+    """A view with everything needed to render it again after an edit.
+
+    Attributes:
+        view: The view.
+        source: Its source.
+        seed: Seed of the effects of lens and sensor.
+    """
 
     view: View
     source: Source
     seed: int
 
     def again(self, world: Any) -> np.ndarray:
-        """The picture of another world by the same camera, lens and sensor."""
+        """Renders another world with the same camera, lens and sensor, (H, W, 3) uint8."""
         return self.source.render(world, self.view.camera, self.seed).image
 
 
@@ -44,23 +57,30 @@ def _procedural() -> Source:
 
 
 def _furnished() -> Source:
-    from vision_banana_ros.scenes.furnished import make_furnished_world  # which needs a renderer of triangles
+    from vision_banana_ros.scenes.furnished import make_furnished_world  # needs the mesh renderer
 
     return Source(make_furnished_world, sample_camera, render, draw_edit)
 
 
 def _street() -> Source:
-    from vision_banana_ros.scenes.street import make_street_world, sample_street_camera  # which needs it, too
+    from vision_banana_ros.scenes.street import make_street_world, sample_street_camera  # needs the mesh renderer
 
     return Source(make_street_world, sample_street_camera, render, draw_edit)
 
 
-#: Sources by name; each is made in the process that renders, when it is first needed.
+#: Factories of the sources by name; called in the rendering process on first use.
 SOURCES: dict[str, Callable[[], Source]] = {"procedural": _procedural, "furnished": _furnished, "street": _street}
 
 
 def check(shares: dict[str, float]) -> None:
-    """Raise InputError for a source that there is none of."""
+    """Checks the names of sources.
+
+    Args:
+        shares: Relative frequencies by name of the source.
+
+    Raises:
+        InputError: A source is unknown.
+    """
     for name in shares:
         if name not in SOURCES:
-            raise InputError(f"There is no source of scenes called '{name}'; there are {', '.join(SOURCES)}.")
+            raise InputError(f"There is no source of scenes called '{name}'; the sources are {', '.join(SOURCES)}.")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a trained network to a bundle: ONNX graphs, pixels in and numbers out, and a manifest. docs/graphs.md describes them.
+"""Exports a trained network as a bundle: ONNX graphs and a manifest (docs/explanation/generator.md).
 
-Weights are stored in half precision and widened when the graph is loaded: computing stays in single precision. They keep the
-names of the network's parameters, so that the network itself can be made of the graphs again.
+Weights are stored in half precision and converted to single precision on loading. They keep the parameter
+names of the network, so that the network can be rebuilt from the graphs.
 """
 
 import json
@@ -29,22 +29,24 @@ from vision_banana_ros.training.export.reference_answers import add_reference
 from vision_banana_ros.training.own.answers import OWN_ANSWERS
 
 OPSET = 20
-LEVELS = ("fine", "middle", "coarse")  # of the features
+LEVELS = ("fine", "middle", "coarse")  # names of the features at 1/4, 1/8 and 1/16
 
 
 class _Image(nn.Module):
-    """(H, W, 3) uint8 frame -> features with the frame in them as the sample of the one step."""
+    """Maps an (H, W, 3) uint8 frame to features, with the frame as the sample of one-step inference."""
 
     def __init__(self, network: VisionBananaUNet) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x = image.float().permute(2, 0, 1)[None] / 127.5 - 1  # widened first: TensorRT does nothing else with uint8
+        x = image.float().permute(2, 0, 1)[None] / 127.5 - 1  # TensorRT supports only casts of uint8
         return self.network.add_sample(self.network.encode_image(x), x)
 
 
 class _Text(nn.Module):
+    """Encodes tokenised prompts."""
+
     def __init__(self, network: VisionBananaUNet) -> None:
         super().__init__()
         self.network = network
@@ -54,7 +56,7 @@ class _Text(nn.Module):
 
 
 class _Answer(nn.Module):
-    """Features and N instructions -> (N, H, W, 3) float32 in 0..1."""
+    """Maps features and N encoded prompts to (N, H, W, 3) float32 in 0..1."""
 
     def __init__(self, network: VisionBananaUNet) -> None:
         super().__init__()
@@ -67,7 +69,16 @@ class _Answer(nn.Module):
 
 
 def export(weights: Path, out: Path, sizes: Sequence[tuple[int, int]], name: str, description: str, made: dict[str, Any]) -> None:
-    """Write the bundle `out` from the network in `weights` (diffusers' format); sizes are (height, width), the usual one first."""
+    """Exports a network as a bundle.
+
+    Args:
+        weights: Folder of the network in diffusers' format.
+        out: Folder of the bundle; stale graphs in it are deleted.
+        sizes: Resolutions (height, width) in pixels, the default first.
+        name: Name of the bundle.
+        description: Description for the manifest.
+        made: How the weights were made, for the manifest.
+    """
     out.mkdir(parents=True, exist_ok=True)
     for stale in (*out.glob("*.onnx"), *out.glob(PRECISION), *out.glob(REFERENCE)):
         stale.unlink()
@@ -96,12 +107,21 @@ def export(weights: Path, out: Path, sizes: Sequence[tuple[int, int]], name: str
 
 
 def export_random(like: Path, out: Path, size: tuple[int, int]) -> Path:
-    """A bundle of the same network as the bundle `like`, of another size and with random weights: to measure time by."""
+    """Exports a bundle with random weights, to measure speed.
+
+    Args:
+        like: Bundle with the configuration of the network.
+        out: Folder of the new bundle.
+        size: Height and width in pixels.
+
+    Returns:
+        `out`.
+    """
     bundle = generators.open_bundle(like)
     torch.manual_seed(0)
     network = VisionBananaUNet(**bundle.manifest.network)
     with torch.no_grad():
-        for parameter in network.parameters():  # many start as equal zeros, which a graph would hold only once
+        for parameter in network.parameters():  # equal zero initialisations would be merged in the graph
             parameter += 0.02 * torch.randn_like(parameter)
     with tempfile.TemporaryDirectory() as folder:
         network.save_pretrained(folder)
@@ -110,9 +130,12 @@ def export_random(like: Path, out: Path, size: tuple[int, int]) -> Path:
 
 
 def write_graphs(network: VisionBananaUNet, size: tuple[int, int], out: Path) -> None:
-    """Write the network's three graphs and the decoders into the folder `out`.
+    """Exports the three graphs of the network, and the decoders.
 
-    They are traced with frames of `size` (height, width); their size stays open but for being multiples of 16.
+    Args:
+        network: The network, in evaluation mode.
+        size: Height and width in pixels for tracing; the exported resolution is dynamic, in multiples of 16.
+        out: Folder for the graphs.
     """
     config = network.config
     text = (
@@ -136,8 +159,9 @@ def write_graphs(network: VisionBananaUNet, size: tuple[int, int], out: Path) ->
         {"pieces": each, "colors": each, "mask": each},
         out / "text.onnx",
     )
-    # Two questions of fifty words, more than there are colours: numbers that the exporter does not take for constants.
-    asked = {"text": torch.zeros(2, 50, network.word), "mask": torch.ones(2, 50)}
+    # Two prompts of 50 tokens, more than MAX_PROMPT_COLORS: sizes that the exporter does not specialise as
+    # constants.
+    asked = {"text": torch.zeros(2, 50, network.token_channels), "mask": torch.ones(2, 50)}
     write_graph(
         _Answer(network),
         dict(zip(LEVELS, features, strict=True)) | asked,
@@ -166,7 +190,16 @@ def write_graph(
     path: Path,
     notes: dict[str, str] | None = None,
 ) -> None:
-    """Write `module` as a graph of these inputs' shapes. dynamic: input -> dimensions that stay open; notes: its metadata."""
+    """Exports a module as an ONNX graph with half-precision weights.
+
+    Args:
+        module: The module.
+        inputs: Example inputs by name.
+        outputs: Names of the outputs.
+        dynamic: Dynamic dimensions of the inputs by name.
+        path: The file to write.
+        notes: Metadata of the graph.
+    """
     program = torch.onnx.export(
         module.eval(),
         tuple(inputs.values()),
@@ -177,12 +210,12 @@ def write_graph(
         dynamo=True,
         verbose=False,
     )
-    assert program is not None  # only None with the legacy exporter
+    assert program is not None  # is None only with the legacy exporter
     model = program.model_proto
     _name_weights(model.graph, module)
     _name_dimensions(model.graph)
     halve(model.graph)
-    for node in model.graph.node:  # the exporter's notes name folders of this machine
+    for node in model.graph.node:  # the exporter's metadata contains local paths
         del node.metadata_props[:]
         node.doc_string = ""
     onnx.helper.set_model_props(model, notes or {})
@@ -190,7 +223,7 @@ def write_graph(
 
 
 def _name_dimensions(graph: onnx.GraphProto) -> None:
-    """Give the features' open dimensions the names that `frame_dimensions` knows; the exporter numbers them in outputs."""
+    """Renames the dynamic dimensions of the features as in `frame_dimensions`; the exporter numbers them."""
     for value in graph.output:
         if value.name in LEVELS:
             share = 4 // 2 ** LEVELS.index(value.name)
@@ -199,7 +232,7 @@ def _name_dimensions(graph: onnx.GraphProto) -> None:
 
 
 def _name_weights(graph: onnx.GraphProto, module: nn.Module) -> None:
-    """Give weights that the exporter transposed or reshaped the name of their parameter again."""
+    """Renames weights that the exporter transposed or reshaped to their parameter name."""
     parameters = {name: value.detach().numpy() for name, value in module.named_parameters()}
     missing = {name: value for name, value in parameters.items() if name not in {tensor.name for tensor in graph.initializer}}
     renamed: dict[str, str] = {}
@@ -217,7 +250,7 @@ def _name_weights(graph: onnx.GraphProto, module: nn.Module) -> None:
 
 
 def _parameter(values: np.ndarray, among: dict[str, np.ndarray]) -> str | None:
-    """The name of the parameter that has these values, marked where they are transposed."""
+    """The name of the parameter with these values, with a suffix if they are transposed."""
     for name, parameter in among.items():
         if parameter.size != values.size:
             continue

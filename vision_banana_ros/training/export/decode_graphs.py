@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tasks`' decoders as torch modules, to be exported: an accelerator then hands out numbers instead of pictures.
+"""The decoders of `tasks` as torch modules for export, so that answers can be decoded on the accelerator.
 
-Each takes a painted answer (H, W, 3) float32 and repeats the arithmetic of `vision_banana_ros.tasks` step by step, in single
-precision, so that both give the same numbers but for the last digit. Instances are not among them: telling regions apart is no
-work for a graph.
+Each takes a painted answer, (H, W, 3) float32, and repeats the arithmetic of `vision_banana_ros.tasks` in
+single precision, with equal results up to rounding. There is none for instances, because segmentation into
+regions does not fit a graph.
 """
 
 import torch
@@ -14,13 +14,21 @@ from vision_banana_ros.tasks._palette import DIAGONAL, UNLABELLED
 
 
 class DecodeDepth(nn.Module):
-    """The cube's seven edges. Returns depth (H, W) in metres, +inf beyond range, NaN unreadable; and confidence."""
+    """Decodes depth along the seven edges of the colour ramp on the RGB cube."""
 
     def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
+        """Decodes an answer.
+
+        Args:
+            rgb: (H, W, 3) in 0..1.
+
+        Returns:
+            Depth (H, W) in metres, +inf beyond range, NaN invalid; and confidence (H, W) in 0..1.
+        """
         colors, readable = _clean(rgb)
         r, g, b = colors.unbind(-1)
         not_r, not_g, not_b = 1 - r, 1 - g, 1 - b
-        edges = (  # the two channels that stand still on an edge, the way walked before it, the channel that moves
+        edges = (  # per edge: the distances of the two constant channels, and the position along the ramp
             (not_r, b, 1 + g),
             (not_g, b, 2 + not_r),
             (r, not_g, 3 + b),
@@ -38,7 +46,7 @@ class DecodeDepth(nn.Module):
         walked = torch.where(near, 6 + g, walked)
         sure = 1 - best.sqrt() / depth.MAX_DISTANCE
         readable = readable & (sure > 0)
-        # At white nothing is left of the walk. The division is kept from zero, for runtimes that do not promise infinity.
+        # White is infinite depth; division by zero is avoided, because not all runtimes return infinity.
         beyond = left == 0
         metres = 10 * walked / torch.where(beyond, 1.0, left + ((walked + left) * left).sqrt())
         metres = torch.where(beyond, torch.inf, metres)
@@ -46,9 +54,18 @@ class DecodeDepth(nn.Module):
 
 
 class DecodeNormals(nn.Module):
-    """Returns unit vectors (H, W, 3) in the paper's frame, NaN unreadable; and confidence (H, W)."""
+    """Decodes surface normals."""
 
     def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
+        """Decodes an answer.
+
+        Args:
+            rgb: (H, W, 3) in 0..1.
+
+        Returns:
+            Unit vectors (H, W, 3), +x right, +y up, +z to the viewer, NaN invalid; and confidence (H, W) in
+            0..1.
+        """
         colors, readable = _clean(rgb)
         r, g, b = colors.unbind(-1)
         x, y, z = 1 - 2 * r, 2 * g - 1, 2 * b - 1
@@ -60,13 +77,19 @@ class DecodeNormals(nn.Module):
 
 
 class DecodeSemantic(nn.Module):
-    """Returns labels (H, W) uint8, 255 unlabelled; and confidence (H, W).
-
-    palette: (colors, 3) float32, 0-255: the legend in class order, and last the colour of what belongs to no class. Rows between
-    them, and the last one where there is no such colour, are padding: `generators.own.device_decode` writes it.
-    """
+    """Decodes semantic segmentation."""
 
     def forward(self, rgb: Tensor, palette: Tensor) -> tuple[Tensor, Tensor]:
+        """Decodes an answer.
+
+        Args:
+            rgb: (H, W, 3) in 0..1.
+            palette: (colors, 3) float32, 0-255: the legend in class order, then padding, and in the last row
+                the colour of unlabelled pixels, or padding (see `generators.own.device_decode`).
+
+        Returns:
+            Labels (H, W) uint8, 255 unlabelled; and confidence (H, W) in 0..1.
+        """
         index, sure = _nearest(rgb, palette, DIAGONAL)
         readable = sure >= semantic.MIN_CONFIDENCE
         labelled = readable & (index < palette.shape[0] - 1)
@@ -75,22 +98,31 @@ class DecodeSemantic(nn.Module):
 
 
 class DecodeReferring(nn.Module):
-    """palette: (2, 3) float32, 0-255: background and colour. Returns the mask (H, W) bool; and confidence (H, W)."""
+    """Decodes the mask of a referring expression."""
 
     def forward(self, rgb: Tensor, palette: Tensor) -> tuple[Tensor, Tensor]:
+        """Decodes an answer.
+
+        Args:
+            rgb: (H, W, 3) in 0..1.
+            palette: (2, 3) float32, 0-255: the colours of background and mask.
+
+        Returns:
+            Mask (H, W) bool; and confidence (H, W) in 0..1.
+        """
         index, sure = _nearest(rgb, palette, referring.MAX_DISTANCE)
         sure = torch.where(sure >= 0, sure, 0.0)
         return (index == 1) & (sure > 0), sure
 
 
 def _clean(rgb: Tensor) -> tuple[Tensor, Tensor]:
-    """Colours within 0..1, and where all three channels are numbers."""
+    """Colours clipped to 0..1, and whether all three channels are numbers."""
     missing = rgb.isnan()
     return torch.where(missing, 0.0, rgb).clamp(0, 1), ~missing.any(-1)
 
 
 def _nearest(rgb: Tensor, palette: Tensor, max_distance: float) -> tuple[Tensor, Tensor]:
-    """Index of the nearest colour and the confidence, -1 where a colour is NaN."""
+    """Index of the nearest colour, and confidence, -1 for NaN."""
     colors, readable = _clean(rgb)
     offset = (255 * colors)[:, :, None] - palette
     x, y, z = offset.unbind(-1)

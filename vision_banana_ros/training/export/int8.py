@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""8-bit graphs for CPUs, by ONNX Runtime's quantiser: kept only where the answers stay as good.
+"""Quantises the graphs of a bundle to int8 for CPUs, and keeps them only if the accuracy is preserved.
 
-Ranges are measured on rendered scenes. Convolutions and linear layers count in 8 bits (activations with one scale a tensor,
-weights with one a channel), all but those that paint; the rest stays in single precision.
+Static quantisation by ONNX Runtime: ranges are calibrated on rendered scenes; activations are quantised per
+tensor and weights per channel. Convolutions and linear layers are quantised, except for the output heads;
+everything else remains in single precision.
 """
 
 import json
@@ -27,27 +28,34 @@ from vision_banana_ros.scenes import make_world, render, sample_camera
 from vision_banana_ros.training.export.half_precision import halve, widen
 
 CALIBRATION_VIEWS = 16
-VIEWS = 100  # of the procedural split, to judge by
-FIRST_SEED = 900_000  # of worlds that are neither trained on nor measured on
-MOST_GROWTH = 0.02
-#: The figures that decide, and whether more of them is better.
+VIEWS = 100  # of the procedural split, for the accuracy check
+FIRST_CALIBRATION_SEED = 900_000  # of worlds that are used neither for training nor for evaluation
+MAX_ERROR_GROWTH = 0.02  # relative to fp32
+#: The metrics of the accuracy check: task, and whether higher is better.
 FIGURES = {"absrel": ("depth", False), "mean_deg": ("normals", False), "miou": ("semantic", True)}
-#: Parts of the names of weights that stay in single precision: they paint, choose colours, and say where edges lie.
-EXACT = ("answer_out", "answer_coarse", "answer_distance", "answer_ways", "image_neck.shares")
-LAYERS = ("Conv", "MatMul", "Gemm")
+#: Weights whose name contains one of these remain in single precision: output heads and upsampling weights.
+FP32_WEIGHTS = ("answer_out", "answer_coarse", "answer_distance", "answer_ways", "image_neck.shares")
+QUANTIZED_OPERATORS = ("Conv", "MatMul", "Gemm")
 
 
 def add_int8(path: Path, views: int = VIEWS, progress: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
-    """Give a bundle int8 graphs, measure both precisions on `views` of the procedural split, keep the graphs if they pass.
+    """Adds int8 graphs to a bundle, and deletes them again if they fail the accuracy check.
 
-    Returns what goes into the bundle's precision.json: the figures of both, how much the errors grew, what was refused.
+    Args:
+        path: Folder of the bundle.
+        views: Number of views of the procedural split for the check.
+        progress: Called with the number of evaluated views.
+
+    Returns:
+        The content of precision.json: metrics of both precisions, relative growth of the errors, and reasons
+        for rejection.
     """
     write_int8(path)
     renew_manifest(path)
     report: dict[str, Any]
     try:
         generators = {precision: load_generator(path, f"onnxruntime:cpu-{precision}") for precision in ("fp32", "int8")}
-    except InputError as error:  # its answers are too far from the stored ones, so nothing need be measured
+    except InputError as error:  # its answers differ too much from the reference answers
         report = {"refused": [str(error)]}
     else:
         figures = {}
@@ -55,7 +63,13 @@ def add_int8(path: Path, views: int = VIEWS, progress: Callable[[int], None] = l
             measured = evaluate(Perceiver(generator), procedural(views), progress)
             figures[precision] = {name: measured[task][name] for name, (task, _) in FIGURES.items()}
         before, after = figures["fp32"], figures["int8"]
-        report = {"views": views, **figures, "growth": growth(before, after), "most": MOST_GROWTH, "refused": gate(before, after)}
+        report = {
+            "views": views,
+            **figures,
+            "growth": growth(before, after),
+            "most": MAX_ERROR_GROWTH,
+            "refused": gate(before, after),
+        }
     (path / PRECISION).write_text(json.dumps({"int8": report}, indent=2) + "\n")
     if report["refused"]:
         for quantized in INT8_GRAPHS.values():
@@ -65,16 +79,25 @@ def add_int8(path: Path, views: int = VIEWS, progress: Callable[[int], None] = l
 
 
 def gate(before: Mapping[str, float], after: Mapping[str, float]) -> list[str]:
-    """Why a cheaper precision is refused, a sentence a figure: an error that is unknown, or more than MOST_GROWTH worse."""
+    """Checks the accuracy of a lower precision.
+
+    Args:
+        before: Value of each metric in fp32.
+        after: Value of each metric in the lower precision.
+
+    Returns:
+        A sentence for each metric that is NaN, or worse by MAX_ERROR_GROWTH or more.
+    """
     return [
-        f"{name} goes from {before[name]:.4g} to {after[name]:.4g}, {100 * worse:.1f} % worse; {100 * MOST_GROWTH:g} % is allowed."
+        f"{name} goes from {before[name]:.4g} to {after[name]:.4g}, {100 * worse:.1f} % worse; "
+        f"{100 * MAX_ERROR_GROWTH:g} % is allowed."
         for name, worse in growth(before, after).items()
-        if not worse < MOST_GROWTH  # so that NaN is refused
+        if not worse < MAX_ERROR_GROWTH  # so that NaN is refused
     ]
 
 
 def growth(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
-    """How much worse each of FIGURES became, relative to before: 0.01 is one percent."""
+    """Relative deterioration of each of FIGURES; 0.01 is one percent. Arguments as for `gate`."""
     return {
         name: (before[name] - after[name] if more_is_better else after[name] - before[name]) / before[name]
         for name, (_, more_is_better) in FIGURES.items()
@@ -82,11 +105,11 @@ def growth(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str,
 
 
 def write_int8(path: Path) -> None:
-    """Write the int8 graphs of the bundle in `path` beside the others."""
+    """Quantises the image and answer graphs of the bundle in the folder `path`."""
     generator = load_generator(path, "onnxruntime:cpu-fp32")
     manifest = generator.manifest
     executor = OnnxRuntimeExecutor(generator.bundle, "cpu", "fp32")
-    frames = [_frame(seed, manifest.size) for seed in range(FIRST_SEED, FIRST_SEED + CALIBRATION_VIEWS)]
+    frames = [_frame(seed, manifest.size) for seed in range(FIRST_CALIBRATION_SEED, FIRST_CALIBRATION_SEED + CALIBRATION_VIEWS)]
     questions = [Question.depth(), Question.normals(), Question.semantic(manifest.legend), Question.referring("the chair", "yellow")]
 
     def answers() -> Iterator[dict[str, np.ndarray]]:
@@ -102,7 +125,7 @@ def write_int8(path: Path) -> None:
     _quantize(path, "answer.onnx", answers())
 
 
-class _Given(CalibrationDataReader):  # type: ignore[misc]
+class _CalibrationInputs(CalibrationDataReader):  # type: ignore[misc]
     def __init__(self, inputs: Iterator[dict[str, np.ndarray]]) -> None:
         self._inputs = inputs
 
@@ -117,7 +140,8 @@ def _quantize(path: Path, graph: str, inputs: Iterator[dict[str, np.ndarray]]) -
     exact = [
         node.name
         for node in model.graph.node
-        if node.op_type in LAYERS and (not weights & set(node.input) or any(part in name for name in node.input for part in EXACT))
+        if node.op_type in QUANTIZED_OPERATORS
+        and (not weights & set(node.input) or any(part in name for name in node.input for part in FP32_WEIGHTS))
     ]
     with tempfile.TemporaryDirectory() as folder:
         wide, narrow = Path(folder) / "wide.onnx", Path(folder) / "narrow.onnx"
@@ -125,9 +149,9 @@ def _quantize(path: Path, graph: str, inputs: Iterator[dict[str, np.ndarray]]) -
         quantize_static(
             wide,
             narrow,
-            _Given(inputs),
+            _CalibrationInputs(inputs),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(LAYERS),
+            op_types_to_quantize=list(QUANTIZED_OPERATORS),
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,

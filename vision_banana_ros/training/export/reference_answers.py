@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The frame and answers in a bundle that every executor is checked by when it is loaded (`generators.reference`)."""
+"""Stores the frame and answers that verify executors when they are loaded (`generators.reference`)."""
 
 from pathlib import Path
 
@@ -11,12 +11,17 @@ from vision_banana_ros.generators.reference import write_reference
 from vision_banana_ros.scenes import make_world, render, sample_camera
 
 SEED = 7
-"""A room with a person, a table and things on the floor, near and far."""
+"""The seed of a room with a person, a table and objects on the floor at various distances."""
 
 
 def add_reference(path: Path) -> None:
-    """Store a rendered frame and what the graphs in the folder `path` answer, in fp32 on the CPU. To be called once all graphs lie
-    there, and again whenever they change."""
+    """Stores a rendered frame and the answers of the fp32 graphs on the CPU in a bundle.
+
+    Must be called again whenever a graph changes.
+
+    Args:
+        path: Folder of the bundle, with all graphs.
+    """
     bundle = open_bundle(path)
     height, width = bundle.manifest.size
     world, rng = make_world(SEED), np.random.default_rng(SEED)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a run stands: a checkpoint in its folder, and the same in small parts that can be carried elsewhere.
+"""Checkpoints of a training run, and small files with the same content for transfer to other machines.
 
-A folder holds checkpoint.safetensors (network, its average over time, the optimisers' moments), network/ (the average, in
-diffusers' format) and state.json. Parts hold as much of that as a budget allows, in half precision: the average always,
-then the network, then the moments. What is missing is made anew: the average stands in for the network, moments start
-from zero while the learning rate warms up.
+The folder of a run contains checkpoint.safetensors (weights, their exponential moving average, optimiser
+state), network/ (the average in diffusers' format) and state.json. The small files (parts) contain as much of
+that as a size limit allows, in half precision: first the average, then the weights, then the optimiser state.
+When training resumes without the rest, weights are initialised from the average, and the optimiser state from
+zero, with a new warm-up.
 """
 
 import json
@@ -28,18 +29,33 @@ PARTS_BYTES = 56 << 20
 
 @dataclass(slots=True)
 class State:
-    """Where a run stands."""
+    """Progress of a training run.
+
+    Attributes:
+        step: Number of optimiser steps.
+        frames: Number of views trained on.
+        answers: Number of samples trained on.
+        seconds: Training time in seconds.
+        warm_from: The step at which the optimiser state was last empty, where the warm-up starts.
+    """
 
     step: int = 0
     frames: int = 0
     answers: int = 0
     seconds: float = 0.0
-    warm_from: int = 0  # the step at which the optimisers' moments were last empty
+    warm_from: int = 0
 
 
 @dataclass(slots=True)
 class Learner:
-    """A network while it learns."""
+    """A network with its training state.
+
+    Attributes:
+        network: The network.
+        optimizers: Optimisers of disjoint groups of its parameters.
+        average: Exponential moving average of its state dict.
+        state: Progress of the run.
+    """
 
     network: VisionBananaUNet
     optimizers: list[torch.optim.Optimizer]
@@ -47,7 +63,7 @@ class Learner:
     state: State = field(default_factory=State)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that has to be kept, by name, the most important first."""
+        """All tensors of a checkpoint by name, the most important first."""
         kept = {f"average.{name}": value for name, value in self.average.items()}
         kept |= {f"network.{name}": value for name, value in self.network.state_dict().items()}
         for k, optimizer in enumerate(self.optimizers):
@@ -56,33 +72,47 @@ class Learner:
         return kept
 
     def averaged(self) -> VisionBananaUNet:
-        """A network of the average, beside the one that learns."""
+        """A new network with the averaged weights, in evaluation mode."""
         network = VisionBananaUNet(**self.network.config)
         network.load_state_dict(self.average)
         return network.eval().to(self.network.device)
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Raises RuntimeError for tensors of another network."""
-        average = _under(tensors, "average.")
-        self.network.load_state_dict(_under(tensors, "network.") or average)
+        """Loads the tensors of a checkpoint or of its parts.
+
+        Args:
+            tensors: Tensors by name, as from `tensors`; those of the network and of the optimisers may be
+                missing.
+
+        Raises:
+            RuntimeError: The tensors are of another network.
+        """
+        average = _with_prefix(tensors, "average.")
+        self.network.load_state_dict(_with_prefix(tensors, "network.") or average)
         if average.keys() != self.average.keys():
             raise RuntimeError("the average is of another network")
         for name, value in average.items():
             self.average[name].copy_(value)
         for k, optimizer in enumerate(self.optimizers):
             moments: dict[int, dict[str, Tensor]] = {}
-            for name, value in _under(tensors, f"optimizer{k}.").items():
+            for name, value in _with_prefix(tensors, f"optimizer{k}.").items():
                 index, moment = name.split(".")
                 moments.setdefault(int(index), {})[moment] = value
             if moments:
                 optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-                _lay_out(optimizer)
+                _restore_memory_format(optimizer)
             else:
                 self.state.warm_from = self.state.step
 
 
 def save(learner: Learner, out: Path, facts: dict[str, Any]) -> None:
-    """Each file is replaced in one move, so a run that dies while saving keeps the checkpoint before."""
+    """Writes a checkpoint. Each file is replaced atomically, so an interruption preserves the previous one.
+
+    Args:
+        learner: Network and training state.
+        out: Folder of the run.
+        facts: Further entries of state.json.
+    """
     tensors = {name: value.contiguous() for name, value in learner.tensors().items()}
     _replace(out / CHECKPOINT, lambda file: save_file(tensors, file))
     learner.averaged().save_pretrained(out / NETWORK)
@@ -91,7 +121,15 @@ def save(learner: Learner, out: Path, facts: dict[str, Any]) -> None:
 
 
 def resume(learner: Learner, out: Path) -> None:
-    """Take up the checkpoint of `out`; where there is none, nothing happens."""
+    """Loads the checkpoint of a run, if there is one.
+
+    Args:
+        learner: Network and training state, modified in place.
+        out: Folder of the run.
+
+    Raises:
+        InputError: The checkpoint is of another network.
+    """
     if not (out / STATE).is_file():
         return
     learner.state = State(**json.loads((out / STATE).read_text())["state"])
@@ -102,9 +140,17 @@ def resume(learner: Learner, out: Path) -> None:
 
 
 def save_parts(learner: Learner, out: Path, facts: dict[str, Any], budget: int = PARTS_BYTES, part: int = PART_BYTES) -> None:
-    """Write state.json and part_0_average.safetensors … into `out`: no part above `part` bytes, all together within `budget`.
+    """Writes state.json and a checkpoint in small files, part_0_average.safetensors and so on.
 
-    Raises InputError where not even the average fits.
+    Args:
+        learner: Network and training state.
+        out: Folder for the files; previous parts in it are deleted.
+        facts: Further entries of state.json.
+        budget: Maximum size of all parts in bytes.
+        part: Maximum size of a part in bytes.
+
+    Raises:
+        InputError: The average alone exceeds the maximum size.
     """
     out.mkdir(parents=True, exist_ok=True)
     for old in out.glob("part_*.safetensors"):
@@ -129,10 +175,18 @@ def save_parts(learner: Learner, out: Path, facts: dict[str, Any], budget: int =
 
 
 def join_parts(parts: Path, out: Path) -> None:
-    """Make a run's folder of parts; a run that is already there stays. The parts of the average are enough."""
+    """Creates the folder of a run from parts, unless it already contains one.
+
+    Args:
+        parts: Folder written by `save_parts`; the parts of the average are sufficient.
+        out: Folder of the run.
+
+    Raises:
+        InputError: The folder contains no parts.
+    """
     files = sorted(parts.glob("part_*.safetensors"))
     if not files or not (parts / STATE).is_file():
-        raise InputError(f"'{parts}' holds no parts of a checkpoint: give the folder of `--parts`.")
+        raise InputError(f"'{parts}' contains no parts of a checkpoint: give the folder of `--parts`.")
     if (out / STATE).is_file():
         return
     tensors: dict[str, Tensor] = {}
@@ -143,8 +197,8 @@ def join_parts(parts: Path, out: Path) -> None:
     (out / STATE).write_text((parts / STATE).read_text())
 
 
-def _lay_out(optimizer: torch.optim.Optimizer) -> None:
-    """Moments in the memory order of their weights, as the optimisers made them; files keep the plain order."""
+def _restore_memory_format(optimizer: torch.optim.Optimizer) -> None:
+    """Restores the memory format of the optimiser state to that of the weights; files are contiguous."""
     for weight, moments in optimizer.state.items():
         for name, value in moments.items():
             if isinstance(value, Tensor) and value.shape == weight.shape:
@@ -152,6 +206,7 @@ def _lay_out(optimizer: torch.optim.Optimizer) -> None:
 
 
 def _split(tensors: dict[str, Tensor], limit: int) -> Iterator[dict[str, Tensor]]:
+    """Splits tensors into groups of at most `limit` bytes."""
     part: dict[str, Tensor] = {}
     for name, value in tensors.items():
         if part and _bytes(part) + _bytes({name: value}) > limit:
@@ -162,14 +217,16 @@ def _split(tensors: dict[str, Tensor], limit: int) -> Iterator[dict[str, Tensor]
 
 
 def _bytes(tensors: dict[str, Tensor]) -> int:
-    return sum(value.numel() * value.element_size() + 128 for value in tensors.values())  # and a line in the header
+    return sum(value.numel() * value.element_size() + 128 for value in tensors.values())  # 128 for the header
 
 
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose name has a prefix, by name without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _replace(path: Path, write: Any) -> None:
+    """Writes a file atomically, by calling `write` with a temporary path."""
     new = path.with_suffix(".new")
     write(new)
     os.replace(new, path)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is learnt from: how wrong the answers of one step are, and the flow of pictures from captions and edits.
+"""Losses: decoded-value losses of answers in one step, and rectified flow for image generation and editing.
 
-The picture's own error treats all channels alike; what it is read as does not. So depth is compared in log of metres,
-normals by angle, and flat colours (classes, masks) by the choice among those that the instruction names.
+An RGB loss does not reflect the decoded values. Therefore depth is compared as the logarithm of metres,
+normals by their angle, and classes and masks by the cross entropy over the colours in the prompt.
 """
 
 import math
@@ -12,46 +12,59 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vision_banana_ros.generators.own.network import PATCH, Meant, VisionBananaUNet
+from vision_banana_ros.generators.own.network import PATCH, SAME_COLOR, PaintPlan, VisionBananaUNet
 from vision_banana_ros.training.data.batches import Batch, pixels
 from vision_banana_ros.training.own import rectified_flow as flow
 
-RAREST = 8.0  # times that a pixel of a rare class counts at most as much as one of the commonest
-MOST_LIT = 3.0  # times that a pixel of a mask counts at most as much as one of the background
-SAME = 1e-4  # squared distance, 0..3, of colours that are one: 2.5 of 255
-FARTHEST = math.log(100.0)  # log of metres beyond which distances are not told apart
-EDGES = 0.5  # weight of the gradient of depth's error beside the error
-EDGE_SCALES = 3
-UNSURE_AT = 0.3  # error of log depth at which uncertainty has risen to 63 % of its most
-UNSURE_MOST = 0.35  # uncertainty of what can be read, however wrong; from 0.5 on a decoder reads nothing
-UNSURE = 0.3  # weight of the uncertainty's cross entropy
-ANGLE = 1.0  # weight of 1 - cosine beside the picture's error of normals
-CHOICE = 0.5  # weight of the choice among ways of painting
-FLAT = ("semantic", "referring")  # tasks that are answered in colours of the instruction alone
+MAX_CLASS_WEIGHT = 8.0  # maximum weight of a pixel of a rare class; the most frequent class has 1
+MAX_MASK_WEIGHT = 3.0  # maximum weight of a pixel of a mask; the background has 1
+MAX_LOG_DEPTH = math.log(100.0)  # larger targets are only a lower bound
+GRADIENT_WEIGHT = 0.5  # weight of the gradient loss relative to the loss of log depth
+GRADIENT_SCALES = 3  # resolutions of the gradient loss, each half of the one before
+UNCERTAINTY_SCALE = 0.3  # error of log depth whose target uncertainty is 63 % of MAX_UNCERTAINTY
+MAX_UNCERTAINTY = 0.35  # maximum target where the depth is known; the decoder rejects 0.5 and more
+UNCERTAINTY_WEIGHT = 0.3  # weight of the binary cross entropy of the uncertainty
+COSINE_WEIGHT = 1.0  # weight of 1 - cosine of normals relative to the RGB loss
+CHOICE_WEIGHT = 0.5  # weight of the cross entropy over the output heads
+PALETTE_TASKS = ("semantic", "referring")  # tasks whose answers only contain colours of the prompt
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """Which samples of a batch are painted in full, and which are depth along the ramp."""
+class OutputRows:
+    """Indices of the samples for which outputs are computed at full resolution.
+
+    Attributes:
+        painted: (P,) int64, samples to be rendered as images.
+        ramps: (D,) int64, samples of depth along the colour ramp.
+    """
 
     painted: Tensor
     ramps: Tensor
 
 
-class Painting(nn.Module):
-    """The whole network as one call, as several processes need it."""
+class BatchForward(nn.Module):
+    """The forward pass of a batch as one module call, as distributed training requires."""
 
     def __init__(self, network: VisionBananaUNet) -> None:
         super().__init__()
         self.network = network
 
     def forward(
-        self, batch: Batch, rows: Rows, sample: Tensor | None = None, time: Tensor | None = None
-    ) -> tuple[Meant, Tensor, Tensor, Tensor]:
-        """What is meant for all samples; pictures of the rows painted; log of metres and uncertainty of the ramps.
+        self, batch: Batch, rows: OutputRows, sample: Tensor | None = None, time: Tensor | None = None
+    ) -> tuple[PaintPlan, Tensor, Tensor, Tensor]:
+        """Computes the outputs that the losses need.
 
-        Without a sample: in one step from the frame. Classes and masks are learnt from what is meant, so most pictures need
-        not be painted.
+        Classes and masks are trained on the scores of the plan, so most images need not be rendered.
+
+        Args:
+            batch: F frames with N samples.
+            rows: Samples for which outputs are computed at full resolution.
+            sample: (N, 3, H, W) noisy images in -1..1; None for one step from the frame.
+            time: (N,) diffusion time in 0..1; None for 1.
+
+        Returns:
+            The plan of all N samples; images (P, 3, H, W); and for depth along the ramp natural logarithm of
+            metres and logit of the uncertainty, both (D, H, W).
         """
         network, image = self.network, pixels(batch.image).contiguous(memory_format=torch.channels_last)
         # On a CPU the backward pass of depthwise convolutions is a hundred times slower in bfloat16.
@@ -60,137 +73,179 @@ class Painting(nn.Module):
         features = network.image_neck(levels)
         if sample is None:
             features = network.add_sample(features, image)
-        edges = network.edges(features)
+        weights = network.upsampling_weights(features)
         fine, middle, coarse = (level[batch.of] for level in features)
         if sample is not None:
             fine, middle, coarse = network.add_sample((fine, middle, coarse), sample)
         if time is None:
             time = torch.ones(len(batch.of), device=image.device)
         text = network.encode_text(batch.pieces, batch.colors, batch.mask)
-        meant = network.mean((fine, middle, coarse), time, text, batch.mask)
-        painted, ramps = _one_or_more(rows.painted), _one_or_more(rows.ramps)
-        picture = network.paint(Meant(*(part[painted] for part in meant)), edges[batch.of[painted]])
-        log_m, unsure = network.distance(meant.features[ramps], edges[batch.of[ramps]])
-        return meant, picture[: len(rows.painted)], log_m[: len(rows.ramps)], unsure[: len(rows.ramps)]
+        plan = network.plan((fine, middle, coarse), time, text, batch.mask)
+        painted, ramps = _at_least_one(rows.painted), _at_least_one(rows.ramps)
+        picture = network.paint(PaintPlan(*(part[painted] for part in plan)), weights[batch.of[painted]])
+        log_m, unsure = network.distance(plan.features[ramps], weights[batch.of[ramps]])
+        return plan, picture[: len(rows.painted)], log_m[: len(rows.ramps)], unsure[: len(rows.ramps)]
 
 
-def _one_or_more(rows: Tensor) -> Tensor:
-    """Rows, or the first of all where there are none: shuffling the pixels of no picture has no gradient."""
+def _at_least_one(rows: Tensor) -> Tensor:
+    """The rows, or row 0 if there are none: pixel shuffle of an empty batch has no gradient."""
     return rows if len(rows) else rows.new_zeros(1)
 
 
-def losses(painting: nn.Module, batch: Batch) -> Tensor:
-    """(N,) the losses of a batch's samples."""
+def losses(forward: nn.Module, batch: Batch) -> Tensor:
+    """Computes the losses of a batch.
+
+    Args:
+        forward: A `BatchForward`, possibly wrapped for distributed training.
+        batch: Prompts with answers, or captions and edits.
+
+    Returns:
+        (N,) one loss per sample.
+    """
     target = pixels(batch.target)
     if batch.asks:
-        return answered(painting, target, batch)
+        return answer_losses(forward, target, batch)
     time = flow.draw_times(len(target), target.device)
     everything = torch.arange(len(target), device=target.device)
-    sample = flow.between(target, torch.randn_like(target), time)
-    _, picture, _, _ = painting(batch, Rows(everything, everything[:0]), sample, time)
+    sample = flow.interpolate(target, torch.randn_like(target), time)
+    _, picture, _, _ = forward(batch, OutputRows(everything, everything[:0]), sample, time)
     return flow.loss(picture.float(), target, time)
 
 
-def answered(painting: nn.Module, target: Tensor, batch: Batch) -> Tensor:
-    """(N,) the losses of answers in one step."""
-    free = [i for i, task in enumerate(batch.tasks) if task not in FLAT and i not in batch.ramps]
-    rows = Rows(
-        torch.tensor(free, device=target.device, dtype=torch.long), torch.tensor(batch.ramps, device=target.device, dtype=torch.long)
-    )
-    meant, picture, log_m, unsure = painting(batch, rows)
-    times = _times(target, batch)
-    on_ramp = torch.zeros(len(target), dtype=torch.bool, device=target.device).index_fill(0, rows.ramps, True)
-    row, column = torch.randint(PATCH, (2,)).tolist()
-    thin = (..., slice(row, None, PATCH), slice(column, None, PATCH))
-    loss = CHOICE * chosen_wrongly(meant.scores, target[thin], meant.colors, times[thin], on_ramp)
-    loss = loss.index_add(0, rows.ramps, depth_error(log_m, unsure, batch.log_m))
-    wrong = ((picture - target[rows.painted]).abs().mean(1) * times[rows.painted]).mean((1, 2))
-    directions = torch.tensor([batch.tasks[i] == "normals" for i in free], device=target.device)
-    wrong = wrong + ANGLE * angle_error(picture, target[rows.painted]) * directions
-    return loss.index_add(0, rows.painted, wrong)
-
-
-def depth_error(log_m: Tensor, unsure: Tensor, true: Tensor) -> Tensor:
-    """(D,) error of the log of metres, of its gradient, and of the uncertainty that was given for it.
+def answer_losses(forward: nn.Module, target: Tensor, batch: Batch) -> Tensor:
+    """Computes the losses of answers in one step from the frame.
 
     Args:
-        log_m: (D, H, W) log of metres, as painted.
-        unsure: (D, H, W) logit of the uncertainty.
-        true: (D, H, W) NaN where unknown, inf on the sky.
+        forward: As for `losses`.
+        target: (N, 3, H, W) images in -1..1.
+        batch: Prompts with answers.
+
+    Returns:
+        (N,) one loss per sample.
+    """
+    free = [i for i, task in enumerate(batch.tasks) if task not in PALETTE_TASKS and i not in batch.ramps]
+    rows = OutputRows(
+        torch.tensor(free, device=target.device, dtype=torch.long), torch.tensor(batch.ramps, device=target.device, dtype=torch.long)
+    )
+    plan, picture, log_m, unsure = forward(batch, rows)
+    weights = _pixel_weights(target, batch)
+    on_ramp = torch.zeros(len(target), dtype=torch.bool, device=target.device).index_fill(0, rows.ramps, True)
+    row, column = torch.randint(PATCH, (2,)).tolist()
+    subsample = (..., slice(row, None, PATCH), slice(column, None, PATCH))
+    loss = CHOICE_WEIGHT * choice_cross_entropy(plan.scores, target[subsample], plan.colors, weights[subsample], on_ramp)
+    loss = loss.index_add(0, rows.ramps, depth_loss(log_m, unsure, batch.log_m))
+    free_loss = ((picture - target[rows.painted]).abs().mean(1) * weights[rows.painted]).mean((1, 2))
+    is_normals = torch.tensor([batch.tasks[i] == "normals" for i in free], device=target.device)
+    free_loss = free_loss + COSINE_WEIGHT * cosine_loss(picture, target[rows.painted]) * is_normals
+    return loss.index_add(0, rows.painted, free_loss)
+
+
+def depth_loss(log_m: Tensor, unsure: Tensor, true: Tensor) -> Tensor:
+    """Loss of depth: L1 of log depth and of its gradient, and binary cross entropy of the uncertainty.
+
+    The gradient loss is the multi-scale gradient matching of MegaDepth (arXiv 1804.00607) on log depth.
+
+    Args:
+        log_m: (D, H, W) predicted natural logarithm of metres.
+        unsure: (D, H, W) predicted logit of the uncertainty.
+        true: (D, H, W) true natural logarithm of metres, NaN where unknown, inf on the sky.
+
+    Returns:
+        (D,) losses.
     """
     known = ~torch.isnan(true)
-    far = true.nan_to_num(nan=0.0, posinf=FARTHEST).clamp(max=FARTHEST)
-    # Beyond the farthest, any distance from there on is right.
-    error = torch.where(far >= FARTHEST, (log_m - far).clamp(max=0), log_m - far) * known
+    target = true.nan_to_num(nan=0.0, posinf=MAX_LOG_DEPTH).clamp(max=MAX_LOG_DEPTH)
+    # Beyond the maximum, every larger prediction is correct.
+    error = torch.where(target >= MAX_LOG_DEPTH, (log_m - target).clamp(max=0), log_m - target) * known
     counted = known.float().sum((1, 2)).clamp(min=1)
     loss = error.abs().sum((1, 2)) / counted
-    each, there = error, known
-    for scale in range(EDGE_SCALES):
+    level_error, level_known = error, known
+    for scale in range(GRADIENT_SCALES):
         if scale:
-            each, there = each[:, ::2, ::2], there[:, ::2, ::2]
-        across = (each[:, :, 1:] - each[:, :, :-1]).abs() * (there[:, :, 1:] & there[:, :, :-1])
-        down = (each[:, 1:] - each[:, :-1]).abs() * (there[:, 1:] & there[:, :-1])
-        pairs = there.float().sum((1, 2)).clamp(min=1)
-        loss = loss + EDGES * (across.sum((1, 2)) + down.sum((1, 2))) / pairs
-    wrong = UNSURE_MOST * (1 - torch.exp(-error.detach().abs() / UNSURE_AT))
-    told = torch.where(known, wrong, torch.ones_like(wrong))
-    return loss + UNSURE * F.binary_cross_entropy_with_logits(unsure, told, reduction="none").mean((1, 2))
+            level_error, level_known = level_error[:, ::2, ::2], level_known[:, ::2, ::2]
+        across = (level_error[:, :, 1:] - level_error[:, :, :-1]).abs() * (level_known[:, :, 1:] & level_known[:, :, :-1])
+        down = (level_error[:, 1:] - level_error[:, :-1]).abs() * (level_known[:, 1:] & level_known[:, :-1])
+        pairs = level_known.float().sum((1, 2)).clamp(min=1)
+        loss = loss + GRADIENT_WEIGHT * (across.sum((1, 2)) + down.sum((1, 2))) / pairs
+    readable = MAX_UNCERTAINTY * (1 - torch.exp(-error.detach().abs() / UNCERTAINTY_SCALE))
+    uncertainty = torch.where(known, readable, torch.ones_like(readable))
+    entropy = F.binary_cross_entropy_with_logits(unsure, uncertainty, reduction="none")
+    return loss + UNCERTAINTY_WEIGHT * entropy.mean((1, 2))
 
 
-def angle_error(answer: Tensor, target: Tensor) -> Tensor:
-    """(N,) 1 - cosine where there is a surface; pictures (N, 3, H, W) in -1..1."""
+def cosine_loss(answer: Tensor, target: Tensor) -> Tensor:
+    """Mean of 1 - cosine of normals over pixels with a surface.
+
+    Args:
+        answer: (N, 3, H, W) predicted image in -1..1.
+        target: (N, 3, H, W) true image in -1..1.
+
+    Returns:
+        (N,) losses.
+    """
     surface = target.square().sum(1) > 0.25
     cosine = F.cosine_similarity(answer, target, dim=1)
     return ((1 - cosine) * surface).sum((1, 2)) / surface.sum((1, 2)).clamp(min=1)
 
 
-def chosen_wrongly(scores: Tensor, target: Tensor, colors: Tensor, times: Tensor, on_ramp: Tensor) -> Tensor:
-    """(N,) cross entropy of the choice among ways of painting.
+def choice_cross_entropy(scores: Tensor, target: Tensor, colors: Tensor, weights: Tensor, on_ramp: Tensor) -> Tensor:
+    """Weighted cross entropy over the output heads.
 
-    A colour's error alone starves what is rare: between many colours it is painted in their mean, where nothing that tells
-    it from its like makes the picture better. Choosing among the colours themselves does.
+    A regression loss on RGB neglects rare classes: their prediction is a mean of many colours, where the
+    gradient does not separate them. If several heads give the true colour, their probabilities are added.
 
     Args:
-        scores: (N, 2 + K, h, w) of painting freely, on the ramp, and in each colour.
-        target: (N, 3, h, w), -1..1.
-        colors: (N, K, 4), 0..1 and whether it is one.
-        times: (N, h, w), how much a pixel counts.
-        on_ramp: (N,) whether the picture is on the ramp all over.
+        scores: (N, 2 + K, h, w) logits of free regression, the ramp, and each colour of the prompt.
+        target: (N, 3, h, w) image in -1..1.
+        colors: (N, K, 4) RGB in 0..1, and 1 for a colour or 0 for padding.
+        weights: (N, h, w) weights of the pixels.
+        on_ramp: (N,) whether the whole target is on the ramp.
+
+    Returns:
+        (N,) losses.
     """
     named = colors[:, :, 3] > 0
-    same = (_distances(target, colors[:, :, :3]) < SAME) & named[:, :, None, None] & ~on_ramp[:, None, None, None]
+    same = (_squared_distances(target, colors[:, :, :3]) < SAME_COLOR) & named[:, :, None, None] & ~on_ramp[:, None, None, None]
     ramp = on_ramp[:, None, None].expand(-1, *target.shape[2:])
     true = torch.cat([(~same.any(1) & ~ramp)[:, None], ramp[:, None], same], 1)
-    surprise = scores.logsumexp(1) - scores.masked_fill(~true, -math.inf).logsumexp(1)
-    return (surprise * times).sum((1, 2)) / times.sum((1, 2))
+    entropy = scores.logsumexp(1) - scores.masked_fill(~true, -math.inf).logsumexp(1)
+    return (entropy * weights).sum((1, 2)) / weights.sum((1, 2))
 
 
-def _times(target: Tensor, batch: Batch) -> Tensor:
-    """(N, H, W) how much each pixel counts: what is rare or small would be lost among walls, floors and background."""
-    times = target.new_ones(len(target), *target.shape[2:])
+def _pixel_weights(target: Tensor, batch: Batch) -> Tensor:
+    """Weights of the pixels, (N, H, W), that balance rare classes and small masks with the background."""
+    weights = target.new_ones(len(target), *target.shape[2:])
     if rows := [i for i, task in enumerate(batch.tasks) if task in ("referring", "instances")]:
         index = torch.tensor(rows, device=target.device)
         lit = target[index].amax(1) > -1
         share = lit.float().mean((1, 2), keepdim=True)
-        more = (1 / share.clamp(min=0.01) - 2).clamp(0, MOST_LIT - 1)
-        times = times.index_copy(0, index, 1 + more * lit)
+        more = (1 / share.clamp(min=0.01) - 2).clamp(0, MAX_MASK_WEIGHT - 1)
+        weights = weights.index_copy(0, index, 1 + more * lit)
     if rows := [i for i, task in enumerate(batch.tasks) if task == "semantic"]:
         index = torch.tensor(rows, device=target.device)
-        rare = rarity(target[index], batch.palette[index])
-        times = times.index_copy(0, index, rare / rare.mean((1, 2), keepdim=True))
-    return times
+        rare = class_weights(target[index], batch.palette[index])
+        weights = weights.index_copy(0, index, rare / rare.mean((1, 2), keepdim=True))
+    return weights
 
 
-def rarity(target: Tensor, palette: Tensor) -> Tensor:
-    """(N, H, W) how much a pixel counts: 1 for the commonest colour of its picture, more for rarer ones by the root of how rare."""
-    true = _distances(target, palette).argmin(1).flatten(1)
+def class_weights(target: Tensor, palette: Tensor) -> Tensor:
+    """Weights by class frequency: the square root of the inverse frequency, 1 for the most frequent class.
+
+    Args:
+        target: (N, 3, H, W) images in -1..1.
+        palette: (N, K, 3) colours of the classes, RGB in 0..1.
+
+    Returns:
+        (N, H, W) weights in 1..MAX_CLASS_WEIGHT.
+    """
+    true = _squared_distances(target, palette).argmin(1).flatten(1)
     counts = target.new_zeros(palette.shape[:2]).scatter_add_(1, true, torch.ones_like(true, dtype=target.dtype))
-    times = (counts.amax(1, keepdim=True) / counts.clamp(min=1)).sqrt().clamp(max=RAREST)
-    return times.gather(1, true).view(target.shape[0], *target.shape[2:])
+    weights = (counts.amax(1, keepdim=True) / counts.clamp(min=1)).sqrt().clamp(max=MAX_CLASS_WEIGHT)
+    return weights.gather(1, true).view(target.shape[0], *target.shape[2:])
 
 
-def _distances(picture: Tensor, palette: Tensor) -> Tensor:
-    """(N, K, H, W) squared RGB distances, 0..3, of the pixels to K colours."""
+def _squared_distances(picture: Tensor, palette: Tensor) -> Tensor:
+    """Squared RGB distances (0..3) of pixels to K colours, (N, K, H, W)."""
     color = picture / 2 + 0.5
     product = torch.einsum("nchw,nkc->nkhw", color, palette)
     return color.square().sum(1, keepdim=True) - 2 * product + palette.square().sum(2)[:, :, None, None]

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Muon: momentum whose matrices are made orthogonal before they are applied.
+"""The Muon optimiser: momentum with orthogonalised updates.
 
-After Jordan et al., https://kellerjordan.github.io/posts/muon, with the step sizes of Moonlight (arXiv 2502.16982, eq. 4), so
-that Adam's learning rate and weight decay fit. torch.optim.Muon takes neither convolutions nor many matrices at once.
+By Jordan et al., https://kellerjordan.github.io/posts/muon, with the update scale of Moonlight (arXiv
+2502.16982, eq. 4), so that learning rates and weight decay for Adam can be used. torch.optim.Muon supports no
+convolutions and processes matrices one by one.
 """
 
 from collections import defaultdict
@@ -17,9 +18,15 @@ _ITERATIONS = 5
 
 
 class Muon(torch.optim.Optimizer):
-    """For weights of two or more dimensions, as matrices of their first dimension by all others.
+    """Muon for weights of two or more dimensions, flattened to matrices (first dimension by all others).
 
-    The momentum of each weight is kept under the name "momentum", in the weight's own shape and memory order.
+    The state of a weight is "momentum", with the shape and memory format of the weight.
+
+    Args:
+        weights: The parameters.
+        lr: Learning rate.
+        momentum: Coefficient of the Nesterov momentum.
+        weight_decay: Coefficient of decoupled weight decay.
     """
 
     def __init__(self, weights: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.01) -> None:
@@ -27,7 +34,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """One update of all weights that have a gradient."""
+        """Updates all weights that have a gradient."""
         for group in self.param_groups:
             shapes: dict[tuple[int, int], list[Tensor]] = defaultdict(list)
             for weight in group["params"]:
@@ -37,7 +44,7 @@ class Muon(torch.optim.Optimizer):
                 gradients = [_matrix(weight.grad) for weight in weights if weight.grad is not None]
                 momenta = [_matrix(self.state[weight].setdefault("momentum", torch.zeros_like(weight))) for weight in weights]
                 torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
-                ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])  # Nesterov's look ahead
+                ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])  # Nesterov momentum
                 updates = orthogonal(torch.stack(ahead)).to(weights[0].dtype).unbind()
                 matrices = [_matrix(weight) for weight in weights]
                 torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
@@ -45,7 +52,14 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """(N, R, C) -> bfloat16 matrices with the same singular vectors and singular values near 1 (0.7 to 1.2)."""
+    """Orthogonalises matrices by Newton-Schulz iteration.
+
+    Args:
+        matrices: (N, R, C).
+
+    Returns:
+        (N, R, C) bfloat16 with the same singular vectors and singular values of about 1 (0.7 to 1.2).
+    """
     a, b, c = _NEWTON_SCHULZ
     x = matrices.bfloat16()
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
@@ -59,7 +73,7 @@ def orthogonal(matrices: Tensor) -> Tensor:
 
 
 def _matrix(weight: Tensor) -> Tensor:
-    """A view, (R, C); the order of columns does not matter, so convolutions stay as they lie in memory."""
+    """A view (R, C) of a weight; columns are in memory order, which does not affect the result."""
     if weight.ndim == 4 and weight.is_contiguous(memory_format=torch.channels_last):
         weight = weight.permute(0, 2, 3, 1)
     return weight.view(weight.shape[0], -1)

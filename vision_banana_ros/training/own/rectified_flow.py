@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rectified flow: a straight way from noise (time 1) to the picture (time 0), and how to walk it.
+"""Rectified flow (arXiv 2209.03003) between noise (time 1) and image (time 0): loss and sampling.
 
-The network predicts the clean picture, not the velocity: that is what it predicts in one step too, so nothing about its
-output changes between the stages, and a picture lies on a far thinner manifold than noise does, which a network without
-spare channels needs ("Back to Basics", arXiv 2511.13720, finds the same for pixels). The loss is that of the velocity
-(x_t - picture) / t, so late steps, where only detail is left, count as much as early ones.
+The network predicts the clean image x instead of the velocity v, as it does in one-step inference, and as is
+advisable in pixel space (arXiv 2511.13720). The loss is that of the velocity (x_t - x) / t, so late steps,
+which add detail, have sufficient weight.
 """
 
 from collections.abc import Iterator
@@ -15,25 +14,34 @@ from torch import Tensor
 from vision_banana_ros.generators.own.network import VisionBananaUNet
 from vision_banana_ros.training.data.batches import Batch, pixels
 
-MEAN, SPREAD = 0.8, 0.8  # of the logit of time: what decides an answer is decided while there is much noise
-ALL_NOISE = 0.05  # share of samples at time 1, where every walk starts
-MIN_TIME = 0.1  # below it, the velocity's loss would be all weight and no information
+LOGIT_MEAN, LOGIT_STD = 0.8, 0.8  # of the logit of the training times, biased to high noise
+PURE_NOISE_FRACTION = 0.05  # fraction of samples at time 1, where sampling starts
+MIN_TIME = 0.1  # lower bound of the time in the loss, which limits its weight 1 / t^2
 
 
 def draw_times(count: int, device: torch.device) -> Tensor:
-    """Times in 0..1, logit-normal."""
-    times = torch.sigmoid(MEAN + SPREAD * torch.randn(count, device=device))
-    return torch.where(torch.rand(count, device=device) < ALL_NOISE, torch.ones_like(times), times)
+    """Draws (count,) training times in 0..1 from a logit-normal distribution (arXiv 2403.03206)."""
+    times = torch.sigmoid(LOGIT_MEAN + LOGIT_STD * torch.randn(count, device=device))
+    return torch.where(torch.rand(count, device=device) < PURE_NOISE_FRACTION, torch.ones_like(times), times)
 
 
-def between(picture: Tensor, noise: Tensor, time: Tensor) -> Tensor:
-    """The sample at a time on the straight way."""
+def interpolate(picture: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+    """The noisy sample x_t = (1 - t) picture + t noise; images (N, C, H, W), time (N,) in 0..1."""
     time = time[:, None, None, None]
     return (1 - time) * picture + time * noise
 
 
 def loss(predicted: Tensor, picture: Tensor, time: Tensor) -> Tensor:
-    """(N,) squared error of the velocity that follows from the predicted picture."""
+    """Squared error of the velocity that corresponds to the predicted image.
+
+    Args:
+        predicted: (N, C, H, W) predicted clean image.
+        picture: (N, C, H, W) true clean image.
+        time: (N,) diffusion times in 0..1.
+
+    Returns:
+        (N,) losses.
+    """
     return (predicted - picture).square().mean((1, 2, 3)) / time.clamp(min=MIN_TIME).square()
 
 
@@ -45,46 +53,57 @@ def sample(
     *,
     from_frame: bool = False,
     guidance: float = 1.0,
-    plain: tuple[Tensor, Tensor, Tensor] | None = None,
+    unconditional: tuple[Tensor, Tensor, Tensor] | None = None,
     seed: int = 0,
 ) -> Tensor:
-    """The pictures that a batch asks for, (N, 3, H, W) in -1..1, in so many steps.
+    """Samples the images that a batch asks for.
 
-    from_frame: the first step starts at the frame instead of noise, as a network of one step does; each further step
-    puts less new noise on the answer and paints again.
-    guidance: above 1, lead away from what the network paints for the prompt `plain` (pieces, colors, mask of one prompt).
+    Args:
+        network: The network.
+        batch: Frames and prompts.
+        steps: Number of steps.
+        from_frame: Whether the first step starts from the frame, as in one-step inference, instead of noise.
+            Each further step adds new noise, less each time, to the prediction and predicts again.
+        guidance: Scale of classifier-free guidance; 1 for none.
+        unconditional: Tokenised prompt (pieces, colors, mask, each (1, T, ...)) for guidance.
+        seed: Seed of the noise.
+
+    Returns:
+        (N, 3, H, W), nominally in -1..1.
     """
     image = pixels(batch.image)
     features = network.encode_image(image)
     text, mask = network.encode_text(batch.pieces, batch.colors, batch.mask), batch.mask
     count = len(batch.of)
-    other = network.encode_text(*plain).expand(count, -1, -1) if plain is not None and guidance != 1 else None
+    other = network.encode_text(*unconditional).expand(count, -1, -1) if unconditional is not None and guidance != 1 else None
     generator = torch.Generator(image.device).manual_seed(seed)
 
     def noise() -> Tensor:
         return torch.randn((count, *image.shape[1:]), generator=generator, device=image.device)
 
     def clean(x: Tensor, time: float) -> Tensor:
-        each = network.add_sample(_of(features, batch.of), x)
+        each = network.add_sample(_repeat_for_samples(features, batch.of), x)
         times = torch.full((count,), time, device=image.device)
         painted = network.answer(each, times, text, mask).float()
-        if other is None or plain is None:
+        if other is None or unconditional is None:
             return painted
-        away = network.answer(each, times, other, plain[2].expand(count, -1)).float()
+        away = network.answer(each, times, other, unconditional[2].expand(count, -1)).float()
         return away + guidance * (painted - away)
 
     x = image[batch.of] if from_frame else noise()
-    for time, then in _times(steps):
+    for time, then in _time_steps(steps):
         painted = clean(x, time)
-        x = between(painted, noise(), painted.new_full((count,), then)) if from_frame else painted + then / time * (x - painted)
+        x = interpolate(painted, noise(), painted.new_full((count,), then)) if from_frame else painted + then / time * (x - painted)
     return x
 
 
-def _of(features: tuple[Tensor, ...], of: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _repeat_for_samples(features: tuple[Tensor, ...], of: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The features of each sample's frame."""
     a, b, c = (level[of] for level in features)
     return a, b, c
 
 
-def _times(steps: int) -> Iterator[tuple[float, float]]:
+def _time_steps(steps: int) -> Iterator[tuple[float, float]]:
+    """Equally spaced pairs of times, from and to, from 1 to 0."""
     for i in range(steps):
         yield 1 - i / steps, 1 - (i + 1) / steps

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network in torch, asked like a generator: one picture and sentences in, pictures out, in as many steps as wanted."""
+"""Runs a network in torch with the interface of a generator, with any number of sampling steps."""
 
 import json
 from collections.abc import Sequence
@@ -20,13 +20,21 @@ from vision_banana_ros.training.data.captions_and_edits import ANY_PICTURE
 from vision_banana_ros.training.own import rectified_flow
 from vision_banana_ros.training.own.answers import OWN_ANSWERS
 from vision_banana_ros.training.own.checkpoint import NETWORK, STATE
-from vision_banana_ros.training.own.device import Machine
+from vision_banana_ros.training.own.device import TrainingDevice
 
 
 @dataclass(frozen=True, slots=True)
 class Painter:
-    """size: (height, width). steps and from_frame as in `rectified_flow.sample`: one step from the frame is how a distilled network
-    answers. guidance above 1 makes pictures from captions follow their words more closely."""
+    """A network with the interface of a generator.
+
+    Attributes:
+        network: The network.
+        size: Height and width of frame and answer in pixels.
+        steps: Number of sampling steps.
+        from_frame: Whether sampling starts from the frame; with one step, as in a bundle.
+        guidance: Scale of classifier-free guidance; 1 for none.
+        tasks: Names of the supported tasks.
+    """
 
     network: VisionBananaUNet
     size: tuple[int, int]
@@ -37,28 +45,45 @@ class Painter:
 
     @property
     def manifest(self) -> AnswerFormat:
-        """How it paints: as the bundle that is made of the network will."""
+        """The answer format, equal to that of a bundle made from the network."""
         return replace(OWN_ANSWERS, tasks=self.tasks)
 
     def paint(self, image: np.ndarray, instructions: Sequence[str]) -> np.ndarray:
-        """(H, W, 3) uint8 of `size` and N sentences -> (N, H, W, 3) float32 in 0..1. A grey frame (128) is no frame."""
+        """Paints one answer per prompt.
+
+        Args:
+            image: (H, W, 3) uint8 RGB frame of `size`; uniform grey (128) for generation without a frame.
+            instructions: N prompts.
+
+        Returns:
+            (N, H, W, 3) float32 in 0..1.
+        """
         painted = self.paint_batch(batch_of(self.network, [image], [(0, text) for text in instructions]))
         return np.ascontiguousarray(painted.permute(0, 2, 3, 1).cpu().numpy() / 2 + 0.5).clip(0, 1)
 
     def paint_batch(self, batch: Batch) -> Tensor:
-        """(N, 3, H, W) in -1..1."""
-        plain = self._plain() if self.guidance != 1 else None
-        with Machine(self.network.device).computing():
+        """Paints the answers to a batch, (N, 3, H, W), nominally in -1..1."""
+        unconditional = self._unconditional() if self.guidance != 1 else None
+        with TrainingDevice(self.network.device).mixed_precision():
             return rectified_flow.sample(
-                self.network, batch, self.steps, from_frame=self.from_frame, guidance=self.guidance, plain=plain
+                self.network, batch, self.steps, from_frame=self.from_frame, guidance=self.guidance, unconditional=unconditional
             ).float()
 
-    def _plain(self) -> tuple[Tensor, Tensor, Tensor]:
+    def _unconditional(self) -> tuple[Tensor, Tensor, Tensor]:
         return _prompts(self.network, [ANY_PICTURE])
 
 
 def batch_of(network: VisionBananaUNet, images: list[np.ndarray], asked: Sequence[tuple[int, str]]) -> Batch:
-    """Frames, and sentences with the number of their frame, as a batch without truth."""
+    """Builds a batch without targets.
+
+    Args:
+        network: The network that the batch is for.
+        images: Frames, (H, W, 3) uint8 RGB of the same size.
+        asked: N prompts, each with the index of its frame.
+
+    Returns:
+        The batch, on the device of the network.
+    """
     pieces, colors, mask = _prompts(network, [text for _, text in asked])
     frames = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(network.device)
     of = torch.tensor([frame for frame, _ in asked], device=network.device)
@@ -78,19 +103,26 @@ def _prompts(network: VisionBananaUNet, texts: Sequence[str]) -> tuple[Tensor, T
 
 
 def run_folder(path: Path) -> Path:
-    """The folder of a run, given that or its network/. Raises InputError where it holds no weights."""
+    """The folder of a training run.
+
+    Args:
+        path: The folder, or its subfolder network/.
+
+    Raises:
+        InputError: The folder has no trained weights.
+    """
     folder = path.parent if path.name == NETWORK else path
     if not (folder / NETWORK).is_dir() or not (folder / STATE).is_file():
-        raise InputError(f"'{path}' holds no trained weights: give the folder of `vision-banana train --out`.")
+        raise InputError(f"'{path}' contains no trained weights: give the folder of `vision-banana train --out`.")
     return folder
 
 
 def load_network(run: Path) -> VisionBananaUNet:
-    """The averaged weights of a run, ready to paint."""
+    """Loads the averaged weights of a training run, in evaluation mode."""
     return VisionBananaUNet.from_pretrained(run_folder(run) / NETWORK).eval()
 
 
 def open_painter(run: Path) -> Painter:
-    """A run as it answers, in one step from the frame, at the size that it was last taught at."""
+    """Opens a training run as a one-step generator at the resolution of its last stage."""
     height, width = json.loads((run_folder(run) / STATE).read_text())["size"]
     return Painter(load_network(run), (height, width), 1, from_frame=True)
