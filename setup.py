@@ -24,7 +24,8 @@ def shared(*folders: str) -> list[tuple[str, list[str]]]:
 
 
 class InstallScripts(install_scripts):
-    """Has scripts run in the Python that installs them. Recent setuptools writes `#!python`, which pip alone fills in."""
+    """Has scripts run in the Python that installs them. Recent setuptools writes `#!python`, which pip
+    alone fills in."""
 
     def run(self) -> None:
         super().run()
@@ -39,7 +40,8 @@ class InstallScripts(install_scripts):
 setup(
     name=NAME,
     version=re.search(r'__version__ = "(.+?)"', (HERE / NAME / "__init__.py").read_text()).group(1),
-    description="One image generator answers metric depth, surface normals, segmentation and referring masks.",
+    description="One image generator answers metric depth, surface normals, segmentation and referring"
+    " masks.",
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
@@ -49,7 +51,12 @@ setup(
         *shared("launch", "config", "rviz", "foxglove", "models", "docs/photographs"),
     ],
     install_requires=["numpy", "numba", "opencv-python-headless", "onnxruntime"],
-    extras_require={"bags": ["rosbags"], "gpu": ["cuda-bindings"], "view": ["open3d"], "test": ["pytest", "hypothesis"]},
+    extras_require={
+        "bags": ["rosbags"],
+        "gpu": ["cuda-bindings"],
+        "view": ["open3d"],
+        "test": ["pytest", "hypothesis"],
+    },
     zip_safe=False,
     scripts=["scripts/vision_banana_node", "scripts/vision-banana"],
     cmdclass={"install_scripts": InstallScripts},

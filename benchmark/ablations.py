@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each choice of a recipe is worth: one field changed at a time, everything else, the views too, the same.
+"""What each choice of a recipe is worth: one field changed at a time, everything else, the views too, the
+same.
 
-`python benchmark/ablations.py config/training/tiny.yaml` trains the variants into runs/ablations (stopped, it goes on there),
-measures each on the procedural split and writes ablations.json next to itself; `--write FILE` makes a table of that, between
-the lines `<!-- ablations -->` and `<!-- /ablations -->` of the file. After few views all figures are low: read rows against one
-another, and not as what a generator reaches.
+`python benchmark/ablations.py config/training/tiny.yaml` trains the variants into runs/ablations (stopped, it
+goes on there), measures each on the procedural split and writes ablations.json next to itself; `--write FILE`
+makes a table of that, between the lines `<!-- ablations -->` and `<!-- /ablations -->` of the file. After few
+views all figures are low: read rows against one another, and not as what a generator reaches.
 """
 
 import argparse
@@ -55,30 +56,40 @@ COLUMNS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", type=Path, nargs="?", default=Path("config/training/tiny.yaml"))
-    parser.add_argument("--cases", type=int, default=60, help="views of the procedural split that are measured (default 60)")
+    parser.add_argument(
+        "--cases", type=int, default=60, help="views of the procedural split that are measured (default 60)"
+    )
     parser.add_argument("--work", type=Path, default=Path("runs/ablations"))
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
-    parser.add_argument("--write", type=Path, metavar="FILE", help="train nothing: put the table of --out into this file")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="train nothing: put the table of --out into this file"
+    )
     args = parser.parse_args()
     if args.write is not None:
         runs = json.loads(args.out.read_text())["runs"]
         args.write.write_text(replaced(args.write.read_text(), table(runs), "ablations"))
         return
     recipe = read_recipe(args.recipe)
-    judge = Perceiver(load_generator(default_bundle()))  # sees what is in a picture that was painted from words
+    # sees what is in a picture that was painted from words
+    judge = Perceiver(load_generator(default_bundle()))
     reports = {}
     for name, changes in VARIANTS.items():
         print(f"== {name}", flush=True)
         run = args.work / name.replace(" ", "-")
         train(changed(recipe, changes), run, pool=args.work / "pool")
         reports[name] = measured(run, judge, args.cases)
-    args.out.write_text(json.dumps({"recipe": recipe.facts, "cases": args.cases, "runs": reports}, indent=2, allow_nan=False) + "\n")
+    args.out.write_text(
+        json.dumps({"recipe": recipe.facts, "cases": args.cases, "runs": reports}, indent=2, allow_nan=False)
+        + "\n"
+    )
     print(table(reports))
 
 
 def changed(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
     """The recipe with other values of its own fields, and of fields of all its parts."""
-    of_parts = {name: value for name, value in changes.items() if name in {field.name for field in fields(Part)}}
+    of_parts = {
+        name: value for name, value in changes.items() if name in {field.name for field in fields(Part)}
+    }
     own = {name: value for name, value in changes.items() if name not in of_parts}
     return replace(recipe, **own, parts=tuple(replace(part, **of_parts) for part in recipe.parts))
 
@@ -87,9 +98,15 @@ def measured(run: Path, judge: Perceiver, cases: int) -> dict[str, Any]:
     """What a run answers on the procedural split, with other legends too, and how well it paints pictures."""
     painter = open_painter(run)
     perceiver = Perceiver(painter)
-    report = {key: value for key, value in evaluate(perceiver, open_split("procedural", cases)).items() if key != "worst"}
+    report = {
+        key: value
+        for key, value in evaluate(perceiver, open_split("procedural", cases)).items()
+        if key != "worst"
+    }
     report["legends"] = measure_legends(perceiver, open_split("procedural", min(cases, 20)))
-    report["generation"] = measure_retention(Painter(painter.network, painter.size, SAMPLING_STEPS), judge, views=min(cases, 60))
+    report["generation"] = measure_retention(
+        Painter(painter.network, painter.size, SAMPLING_STEPS), judge, views=min(cases, 60)
+    )
     return tidy(report)
 
 

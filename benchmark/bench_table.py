@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables of speed, made of the figures in benchmark/bench_*.json.
 
-`python benchmark/bench_table.py` prints all of them; with `--write FILE` a short one, of bench_questions.json, replaces what
-stands in that file between the lines `<!-- bench -->` and `<!-- /bench -->`.
+`python benchmark/bench_table.py` prints all of them; with `--write FILE` a short one, of
+bench_questions.json, replaces what stands in that file between the lines `<!-- bench -->` and `<!-- /bench
+-->`.
 """
 
 import argparse
@@ -20,7 +21,11 @@ def tables(folder: Path) -> str:
     for file in sorted(folder.glob("bench_*.json")):
         report = json.loads(file.read_text())
         machine = report["machine"]
-        versions = ", ".join(f"{name} {version}" for name, version in machine.items() if name not in ("cpu", "cores", "load_average"))
+        versions = ", ".join(
+            f"{name} {version}"
+            for name, version in machine.items()
+            if name not in ("cpu", "cores", "load_average")
+        )
         where = f"{machine['cores']} × {machine['cpu']}, load average {machine['load_average']} ({versions})"
         parts.append(f"`{report['command']}` on {where}:\n\n{table(report['rows'])}")
     return "\n\n".join(parts)
@@ -31,7 +36,8 @@ def short_table(file: Path) -> str:
     report = json.loads(file.read_text())
     machine = report["machine"]
     lines = [
-        f"Frames of 640×480 read and answered by `vision-banana bench` on {machine['cores']} × {machine['cpu']}"
+        f"Frames of 640×480 read and answered by `vision-banana bench` on {machine['cores']} ×"
+        f" {machine['cpu']}"
         f" (benchmark/{file.name}):",
         "",
         "| questions a frame | executor | p50 / p99 | frames/s | memory | × plain torch |",
@@ -48,7 +54,8 @@ def short_table(file: Path) -> str:
 
 
 def replaced(text: str, new: str, name: str = "bench") -> str:
-    """`text` with what stands between the lines `<!-- name -->` and `<!-- /name -->` replaced. ValueError where they are not."""
+    """`text` with what stands between the lines `<!-- name -->` and `<!-- /name -->` replaced. ValueError
+    where they are not."""
     before, start, rest = text.partition(f"<!-- {name} -->")
     _, end, after = rest.partition(f"<!-- /{name} -->")
     if not (start and end):

@@ -3,8 +3,9 @@
 
     PYTHONPATH=.:test/support python benchmark/cameras.py
 
-The raw picture holds the place of each of its pixels, so that a pixel's published ray can be compared with the ray that OpenCV gives
-the place where it came from. "before": the same image taken as a pinhole's, by the matrix that version 0.1 took.
+The raw picture holds the place of each of its pixels, so that a pixel's published ray can be compared with
+the ray that OpenCV gives the place where it came from. "before": the same image taken as a pinhole's, by the
+matrix that version 0.1 took.
 """
 
 import json
@@ -31,7 +32,8 @@ def square(focal: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def cases() -> dict[str, tuple[Calibration, tuple[int, int], Intrinsics | None]]:
-    """By name: what CameraInfo says, the size of the image, and the pinhole that version 0.1 made of it; None: it refused."""
+    """By name: what CameraInfo says, the size of the image, and the pinhole that version 0.1 made of it;
+    None: it refused."""
     k400, p400 = square(400.0)
     k290, p290 = square(290.0)
     k240, _ = square(240.0)
@@ -52,9 +54,27 @@ def cases() -> dict[str, tuple[Calibration, tuple[int, int], Intrinsics | None]]
             SIZE,
             Intrinsics(640, 480, 330.0, 330.0, 319.5, 239.5),
         ),
-        "rational_polynomial, P all zero": (replace(bent, model="rational_polynomial", d=rational, p=(0.0,) * 12), SIZE, full),
+        "rational_polynomial, P all zero": (
+            replace(bent, model="rational_polynomial", d=rational, p=(0.0,) * 12),
+            SIZE,
+            full,
+        ),
         "a stereo R of 2 degrees": (
-            replace(bent, d=(), r=(math.cos(0.035), 0.0, math.sin(0.035), 0.0, 1.0, 0.0, -math.sin(0.035), 0.0, math.cos(0.035))),
+            replace(
+                bent,
+                d=(),
+                r=(
+                    math.cos(0.035),
+                    0.0,
+                    math.sin(0.035),
+                    0.0,
+                    1.0,
+                    0.0,
+                    -math.sin(0.035),
+                    0.0,
+                    math.cos(0.035),
+                ),
+            ),
             SIZE,
             full,
         ),
@@ -99,13 +119,21 @@ def largest_angle(told: Calibration, camera: Camera) -> float:
 
 
 def rectify_ms() -> dict[str, float]:
-    """Milliseconds of processor time, the median of 50, by size. "rectified already": the image itself comes back."""
+    """Milliseconds of processor time, the median of 50, by size. "rectified already": the image itself
+    comes back."""
     out = {}
     for height, width in ((480, 640), (720, 1280), (1080, 1920)):
         k = (0.6 * width, 0.0, width / 2, 0.0, 0.6 * width, height / 2, 0.0, 0.0, 1.0)
         bent = Calibration(width, height, "plumb_bob", (-0.3, 0.1, 0.0, 0.0, 0.0), k, EYE, (0.0,) * 12)
-        for name, told in ((f"{width}x{height}", bent), (f"{width}x{height}, rectified already", replace(bent, d=()))):
-            camera, image, took = camera_for(told, (height, width)), np.zeros((height, width, 3), np.uint8), []
+        for name, told in (
+            (f"{width}x{height}", bent),
+            (f"{width}x{height}, rectified already", replace(bent, d=())),
+        ):
+            camera, image, took = (
+                camera_for(told, (height, width)),
+                np.zeros((height, width, 3), np.uint8),
+                [],
+            )
             for _ in range(50):
                 started = time.process_time()
                 camera.rectify(image)
@@ -126,7 +154,11 @@ def main() -> None:
         }
         rays.append(row)
         print(row)
-    report = {"command": "PYTHONPATH=.:test/support python benchmark/cameras.py", "rays": rays, "rectify_ms": rectify_ms()}
+    report = {
+        "command": "PYTHONPATH=.:test/support python benchmark/cameras.py",
+        "rays": rays,
+        "rectify_ms": rectify_ms(),
+    }
     (Path(__file__).parent / "cameras.json").write_text(json.dumps(report, indent=2) + "\n")
 
 

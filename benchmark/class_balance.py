@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How often training sees each class: the share of views in which it covers at least half a percent of the pixels.
+"""How often training sees each class: the share of views in which it covers at least half a percent of the
+pixels.
 
     python benchmark/class_balance.py [WORLDS]        writes class_balance.json
 
-Furnished worlds of the training split, looked at as training does, of edition 1 (what 0.1 was trained on) and of today.
+Furnished worlds of the training split, looked at as training does, of edition 1 (what 0.1 was trained on) and
+of today.
 """
 
 import json
@@ -47,7 +49,8 @@ def measure(edition: int, worlds: int) -> dict[str, object]:
         "views_with_class": {name: round(seen[name] / views, 3) for name in CLASSES},
         "pixels_of_no_class": round(unlabelled / views, 3),
         "pixels_by_depth_m": {
-            f"{a}-{b}": round(float(share / views), 3) for a, b, share in zip(edges, edges[1:], depths, strict=False)
+            f"{a}-{b}": round(float(share / views), 3)
+            for a, b, share in zip(edges, edges[1:], depths, strict=False)
         },
         "field_of_view_degrees": [round(float(v), 1) for v in np.percentile(fields, (1, 10, 50, 90, 99))],
         "camera_height_m": [round(float(v), 2) for v in np.percentile(heights, (1, 10, 50, 90, 99))],

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does confidence tell frames that can be used from those that cannot, and sure pixels from unsure ones? Writes confidence.json.
+"""Does confidence tell frames that can be used from those that cannot, and sure pixels from unsure ones?
+Writes confidence.json.
 
-`python benchmark/confidence.py [BUNDLE] --real tum_robot kitti_street ...`: usable are rendered views and
-the real frames (folders as in docs/how_to/real_frames.md), also at a tenth of their brightness; unusable are the same
-frames upside down, with shuffled pixels and at a three thousandth of their brightness, and blank and noise frames. A
-frame's score is the mean confidence of its depth over all pixels, with 0 for unreadable ones. AUROC is the probability
-that a usable frame scores higher than an unusable one (ties count half), once for the generator alone and once with the
-node's input check, whose dropped frames score 0. Takes two minutes.
+`python benchmark/confidence.py [BUNDLE] --real tum_robot kitti_street ...`: usable are rendered views and the
+real frames (folders as in docs/how_to/real_frames.md), also at a tenth of their brightness; unusable are the
+same frames upside down, with shuffled pixels and at a three thousandth of their brightness, and blank and
+noise frames. A frame's score is the mean confidence of its depth over all pixels, with 0 for unreadable ones.
+AUROC is the probability that a usable frame scores higher than an unusable one (ties count half), once for
+the generator alone and once with the node's input check, whose dropped frames score 0. Takes two minutes.
 """
 
 import argparse
@@ -49,7 +50,11 @@ def real(folder: Path, most: int) -> Iterator[tuple[np.ndarray, np.ndarray | Non
 
 def darker(image: np.ndarray, light: float, rng: np.random.Generator) -> np.ndarray:
     linear = (image / 255.0) ** 2.2 * light
-    return np.clip(255 * linear ** (1 / 2.2) + rng.normal(0, NOISE, image.shape), 0, 255).round().astype(np.uint8)
+    return (
+        np.clip(255 * linear ** (1 / 2.2) + rng.normal(0, NOISE, image.shape), 0, 255)
+        .round()
+        .astype(np.uint8)
+    )
 
 
 def auroc(usable: list[float], others: list[float]) -> float:
@@ -58,7 +63,8 @@ def auroc(usable: list[float], others: list[float]) -> float:
 
 
 def surest_half(answer: Any, truth: np.ndarray) -> tuple[float, float]:
-    """Relative error of the surest half of the pixels, and of all; depth aligned by the ratio of the medians."""
+    """Relative error of the surest half of the pixels, and of all; depth aligned by the ratio of the
+    medians."""
     known = np.isfinite(truth) & (truth > 0) & np.isfinite(answer.depth_m) & (answer.confidence > 0)
     predicted, true, confidence = answer.depth_m[known], truth[known], answer.confidence[known]
     error = np.abs(predicted * (np.median(true) / np.median(predicted)) - true) / true
@@ -67,7 +73,9 @@ def surest_half(answer: Any, truth: np.ndarray) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("bundle", type=Path, nargs="?", default=default_bundle())
     parser.add_argument("--real", type=Path, nargs="*", default=[], metavar="DIR")
     parser.add_argument("--most", type=int, default=8, help="frames of each folder (default 8)")
@@ -82,7 +90,10 @@ def main() -> None:
         scores.setdefault(kind, []).append((float(answer.confidence.mean()), nothing_to_see(image)))
         return answer
 
-    for name, frames in {"rendered": rendered(), **{folder.resolve().name: real(folder, args.most) for folder in args.real}}.items():
+    for name, frames in {
+        "rendered": rendered(),
+        **{folder.resolve().name: real(folder, args.most) for folder in args.real},
+    }.items():
         for image, truth in frames:
             answer = look(USABLE[0], image)
             if truth is not None and hasattr(answer, "depth_m"):
@@ -105,10 +116,15 @@ def main() -> None:
     others = [entry for kind, found in scores.items() if kind not in USABLE for entry in found]
     areas = {
         "generator": auroc([score for score, _ in usable], [score for score, _ in others]),
-        "with the input check": auroc([0 if why else s for s, why in usable], [0 if why else s for s, why in others]),
+        "with the input check": auroc(
+            [0 if why else s for s, why in usable], [0 if why else s for s, why in others]
+        ),
     }
     table = {
-        name: {"surest half": float(np.mean([half for half, _ in found])), "all": float(np.mean([whole for _, whole in found]))}
+        name: {
+            "surest half": float(np.mean([half for half, _ in found])),
+            "all": float(np.mean([whole for _, whole in found])),
+        }
         for name, found in halves.items()
     }
     report = {
@@ -117,7 +133,9 @@ def main() -> None:
         **origin(),
         "sets": ["rendered", *(folder.resolve().name for folder in args.real)],
         "auroc": {name: round(area, 4) for name, area in areas.items()},
-        "relative error, aligned": {name: {k: round(v, 4) for k, v in row.items()} for name, row in table.items()},
+        "relative error, aligned": {
+            name: {k: round(v, 4) for k, v in row.items()} for name, row in table.items()
+        },
         "kinds": kinds,
     }
     args.out.write_text(json.dumps(report, indent=2) + "\n")

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the start of the node's process to its first depth message: the installed bundle, on a CPU, a camera already running.
+"""From the start of the node's process to its first depth message: the installed bundle, on a CPU, a camera
+already running.
 
-The process is started the way `ros2 launch` starts it, with the launch file's parameters and a domain of its own. A camera of
-640x480 publishes at 10 Hz in this process and listens to `depth/image_rect` and to the states of the node. What Python and Numba
-keep from an earlier start is there, as on any robot that was started once: the first start is not counted.
+The process is started the way `ros2 launch` starts it, with the launch file's parameters and a domain of its
+own. A camera of 640x480 publishes at 10 Hz in this process and listens to `depth/image_rect` and to the
+states of the node. What Python and Numba keep from an earlier start is there, as on any robot that was
+started once: the first start is not counted.
 
-`python benchmark/first_answer.py` writes first_answer.json next to itself: the median and all starts, seconds by the clock, the CPU
-seconds of the node's process, and seconds to each state of its life.
+`python benchmark/first_answer.py` writes first_answer.json next to itself: the median and all starts, seconds
+by the clock, the CPU seconds of the node's process, and seconds to each state of its life.
 """
 
 import argparse
@@ -62,15 +64,20 @@ class Watcher:
         self.seen: dict[str, float] = {}
 
     def wait(self, child: subprocess.Popen) -> dict[str, float]:
-        """Until depth came: the clock at each event. RuntimeError where the node ends before, or it takes PATIENCE_S."""
+        """Until depth came: the clock at each event. RuntimeError where the node ends before, or it takes
+        PATIENCE_S."""
         self.seen = {}
         end = time.perf_counter() + PATIENCE_S
         while "first depth" not in self.seen:
             self._executor.spin_once(timeout_sec=0.05)
             if child.poll() is not None:
-                raise RuntimeError(f"The node ended with status {child.returncode}: start it by hand to see why.")
+                raise RuntimeError(
+                    f"The node ended with status {child.returncode}: start it by hand to see why."
+                )
             if time.perf_counter() > end:
-                raise RuntimeError(f"There was no depth within {PATIENCE_S:.0f} s: is the package built and sourced?")
+                raise RuntimeError(
+                    f"There was no depth within {PATIENCE_S:.0f} s: is the package built and sourced?"
+                )
         return self.seen
 
     def _publish(self) -> None:
@@ -87,12 +94,23 @@ class Watcher:
 
 
 def start(watcher: Watcher) -> dict[str, float]:
-    """One start: seconds to the first depth, to each state on the way, and CPU seconds of the process until then."""
+    """One start: seconds to the first depth, to each state on the way, and CPU seconds of the process
+    until then."""
     executable = Path(get_package_prefix(PACKAGE)) / "lib" / PACKAGE / "vision_banana_node"
     params = Path(get_package_share_directory(PACKAGE)) / "config" / "vision_banana.yaml"
-    arguments = ["--ros-args", "-r", "__node:=vision_banana", "--params-file", str(params), "-p", "autostart:=true"]
+    arguments = [
+        "--ros-args",
+        "-r",
+        "__node:=vision_banana",
+        "--params-file",
+        str(params),
+        "-p",
+        "autostart:=true",
+    ]
     started = time.perf_counter()
-    child = subprocess.Popen([str(executable), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        [str(executable), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         seen = watcher.wait(child)
         fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flicker: how much the depth of still things trembles while a camera moves slowly, without and with the steady filter.
+"""Flicker: how much the depth of still things trembles while a camera moves slowly, without and with the
+steady filter.
 
-Points on the surfaces of rendered worlds are fixed in the first frame. In every frame of the moving camera each one that is
-still seen is looked up, and its depth is divided by the true one. Flicker is the standard deviation of that over time; what
-changes from one frame to the next, apart from slow drift, is given beside it. The error of the mean over time says whether the
-filter pays with a bias. The medians over all points count.
+Points on the surfaces of rendered worlds are fixed in the first frame. In every frame of the moving camera
+each one that is still seen is looked up, and its depth is divided by the true one. Flicker is the standard
+deviation of that over time; what changes from one frame to the next, apart from slow drift, is given beside
+it. The error of the mean over time says whether the filter pays with a bias. The medians over all points
+count.
 
-"standing" is the same camera without its motion, so that only the sensor's noise changes. `truth with noise` has 2 % of
-noise, independent in each frame: what the filter can do at best.
+"standing" is the same camera without its motion, so that only the sensor's noise changes. `truth with noise`
+has 2 % of noise, independent in each frame: what the filter can do at best.
 
 `python benchmark/flicker.py` prints a table and writes flicker.json next to itself. A minute of one core.
 """
@@ -32,7 +34,8 @@ from vision_banana_ros.scenes import KINDS, SimulatedCamera, View
 
 HEIGHT, WIDTH = 240, 320
 RATE_HZ = {"moving": 10.0, "standing": 1e6}
-"""Frames a second of the world's time. In 40 microseconds nothing moves, but each frame has noise of its own."""
+"""Frames a second of the world's time. In 40 microseconds nothing moves, but each frame has noise of its
+own."""
 POINTS = 2000
 VISIBLE = 0.02
 """A point is seen where the true depth of its pixel is its own within this part."""
@@ -76,12 +79,15 @@ def run(kind: str, seed: int, frames: int, perceiver: Perceiver, rate_hz: float)
             ("truth with noise", noisy, np.ones_like(noisy)),
         ):
             ratios.setdefault(name, []).append(look_up(depth_m, view, where))
-            ratios.setdefault(f"{name}, steady", []).append(look_up(filters[name](depth_m, confidence), view, where))
+            ratios.setdefault(f"{name}, steady", []).append(
+                look_up(filters[name](depth_m, confidence), view, where)
+            )
     return {name: np.stack(rows) for name, rows in ratios.items()}
 
 
 def figures(ratios: np.ndarray) -> np.ndarray:
-    """(3, N) for the points seen in half of the frames: deviation over time, from frame to frame, and error of the mean."""
+    """(3, N) for the points seen in half of the frames: deviation over time, from frame to frame, and
+    error of the mean."""
     kept = ratios[:, np.isfinite(ratios).mean(axis=0) >= 0.5]
     mean = np.nanmean(kept, axis=0)
     # Of independent noise, differences have twice the variance.
@@ -91,12 +97,20 @@ def figures(ratios: np.ndarray) -> np.ndarray:
 
 def summary(values: np.ndarray) -> dict[str, float]:
     names = ("deviation over time", "deviation from frame to frame", "error of the mean")
-    medians = {f"{name}, median": round(float(np.median(row)), 5) for name, row in zip(names, values, strict=True)}
-    return {"points": values.shape[1], **medians, "deviation over time, p90": round(float(np.percentile(values[0], 90)), 5)}
+    medians = {
+        f"{name}, median": round(float(np.median(row)), 5) for name, row in zip(names, values, strict=True)
+    }
+    return {
+        "points": values.shape[1],
+        **medians,
+        "deviation over time, p90": round(float(np.percentile(values[0], 90)), 5),
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--frames", type=int, default=40)
     parser.add_argument("--worlds", type=int, default=2, help="of each kind")
     parser.add_argument("--bundle", type=Path, default=None)
@@ -113,8 +127,16 @@ def main() -> None:
                     found.setdefault(f"{way}: {name}", []).append(figures(ratios))
     result = {
         "command": "python benchmark/flicker.py",
-        "machine": {"cores used": 1, "python": platform.python_version(), "numpy": np.__version__, "numba": version("numba")},
-        "bundle": {"name": generator.name, "answer.onnx": generator.manifest.files.get("answer.onnx", "")[:12]},
+        "machine": {
+            "cores used": 1,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "numba": version("numba"),
+        },
+        "bundle": {
+            "name": generator.name,
+            "answer.onnx": generator.manifest.files.get("answer.onnx", "")[:12],
+        },
         "size": [HEIGHT, WIDTH],
         "rate_hz": RATE_HZ["moving"],
         "frames": args.frames,

@@ -3,9 +3,10 @@
 
     PYTHONPATH=. python benchmark/floor.py
 
-One view each of simulated cameras in rooms, with true depth and with the depth of the installed bundle (a pinhole camera of known
-focal length, no scale check). A point is of the floor if the pixel that it falls on is. "obstacles kept": of the points that are
-not of the floor and more than min_height above it, the share that is left.
+One view each of simulated cameras in rooms, with true depth and with the depth of the installed bundle (a
+pinhole camera of known focal length, no scale check). A point is of the floor if the pixel that it falls on
+is. "obstacles kept": of the points that are not of the floor and more than min_height above it, the share
+that is left.
 """
 
 import json
@@ -70,11 +71,17 @@ def main() -> None:
         points, floors, obstacles = np.sum(counts, axis=0)
         unfiltered = np.sum(clouds[name, "none"], axis=0)
         rows.append({
-            "depth": name, "floor removed by": how, "points": int(points), "of the floor": round(float(floors / points), 4),
+            "depth": name, "floor removed by": how, "points": int(points),
+            "of the floor": round(float(floors / points), 4),
             "obstacles kept": round(float(obstacles / unfiltered[2]), 4),
         })  # fmt: skip
         print(rows[-1])
-    report = {"command": "PYTHONPATH=. python benchmark/floor.py", "views": len(SEEDS), "ground found in": found, "rows": rows}
+    report = {
+        "command": "PYTHONPATH=. python benchmark/floor.py",
+        "views": len(SEEDS),
+        "ground found in": found,
+        "rows": rows,
+    }
     (Path(__file__).parent / "floor.json").write_text(json.dumps(report, indent=2) + "\n")
 
 

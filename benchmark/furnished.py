@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast furnished views are drawn, and how far OpenGL agrees with Embree. Writes furnished.json beside this file.
+"""How fast furnished views are drawn, and how far OpenGL agrees with Embree. Writes furnished.json beside
+this file.
 
-Needs the models: `vision-banana scenes fetch`. Rates are of processes as training has them, one thread each; process time
-tells what a core of one's own would do, wall time what this machine did beside its other work.
+Needs the models: `vision-banana scenes fetch`. Rates are of processes as training has them, one thread each;
+process time tells what a core of one's own would do, wall time what this machine did beside its other work.
 """
 
 import json
@@ -51,7 +52,11 @@ def draw(first: int, views: int, worlds: int = WORLDS) -> dict[str, float]:
             render(world, camera, rng)
             spent["camera"] += t[1] - t[0]
             spent["view"] += time.process_time() - t[1]
-    return {**spent, "triangles": triangles / worlds, "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {
+        **spent,
+        "triangles": triangles / worlds,
+        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
 def agreement(seed: int, kind: str) -> dict[str, float] | None:
@@ -111,7 +116,9 @@ def main() -> None:
         "models": len(library.items),
         "held_out": sum(item.held_out for item in library.items),
         "training_views": {"size": [SIZE[1], SIZE[0]], "processes": PROCESSES, "by_views_a_world": rates},
-        "opengl_agrees_with_embree": {k: round(min(f[k] for f in same), 5) for k in same[0]} if same else None,
+        "opengl_agrees_with_embree": {k: round(min(f[k] for f in same), 5) for k in same[0]}
+        if same
+        else None,
     }
     print(json.dumps(result, indent=2))
     Path(__file__).with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")

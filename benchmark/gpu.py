@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every executor that this machine's NVIDIA GPU can run: does it answer as the CPU does, how fast, how near to the roofline.
+"""Every executor that this machine's NVIDIA GPU can run: does it answer as the CPU does, how fast, how near
+to the roofline.
 
-`python benchmark/gpu.py` prints a table and writes gpu.json next to itself. It needs torch, and uses what else there is:
-onnxruntime-gpu, TensorRT, TensorRT-RTX (their engines are built first, which takes minutes). What cannot run is listed with the
-reason. Where onnxruntime is missing, the answers to compare with come from a file that `--reference FILE` writes on a machine
-that has it, and reads on this one. It ends within `--minutes`.
+`python benchmark/gpu.py` prints a table and writes gpu.json next to itself. It needs torch, and uses what
+else there is: onnxruntime-gpu, TensorRT, TensorRT-RTX (their engines are built first, which takes minutes).
+What cannot run is listed with the reason. Where onnxruntime is missing, the answers to compare with come from
+a file that `--reference FILE` writes on a machine that has it, and reads on this one. It ends within
+`--minutes`.
 
-Roofline: convolutions, matrix products and attention are counted as torch runs them. Each takes at least as long as its
-arithmetic at the measured peak of its precision, and as its operands need to cross the memory once at the measured bandwidth;
-everything between is taken as free. That sum over the operations is the least time on device; copies to it are not in it.
+Roofline: convolutions, matrix products and attention are counted as torch runs them. Each takes at least as
+long as its arithmetic at the measured peak of its precision, and as its operands need to cross the memory
+once at the measured bandwidth; everything between is taken as free. That sum over the operations is the least
+time on device; copies to it are not in it.
 """
 
 import argparse
@@ -55,7 +58,16 @@ COUNTS = (1, 3)
 FRAMES = 3
 WARM_UP, RUNS, ROUNDS = 20, 100, 5
 LEFT_FOR_THE_REST_S = 20.0
-PACKAGES = ("torch", "onnx", "onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt_rtx_cu13", "cuda-bindings", "numpy")
+PACKAGES = (
+    "torch",
+    "onnx",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "tensorrt",
+    "tensorrt_rtx_cu13",
+    "cuda-bindings",
+    "numpy",
+)
 
 
 def main() -> int:
@@ -65,7 +77,8 @@ def main() -> int:
     report: dict[str, Any] = {"machine": _machine(), "left_out": {}, "executors": {}}
 
     def attempt(what: str, job: Callable[[], Any]) -> Any:
-        """The job's result, or None, with the reason in the report: nothing that is missing may end the run."""
+        """The job's result, or None, with the reason in the report: nothing that is missing may end the
+        run."""
         if deadline - time.monotonic() < LEFT_FOR_THE_REST_S:
             report["left_out"][what] = "no time was left"
             return None
@@ -81,17 +94,27 @@ def main() -> int:
 
     bundle = open_bundle(args.bundle or default_bundle())
     frames = _frames(*bundle.manifest.size)
-    report["bundle"] = {"name": bundle.manifest.name, "size": bundle.manifest.size, "files": bundle.manifest.files}
+    report["bundle"] = {
+        "name": bundle.manifest.name,
+        "size": bundle.manifest.size,
+        "files": bundle.manifest.files,
+    }
     reference = attempt("reference", lambda: _reference(bundle, frames, args.reference))
     report["peaks"] = attempt("peaks", _peaks)
-    counted = {count: attempt(f"operations of {count}", partial(_operations, bundle, frames[0], count)) for count in COUNTS}
-    report["counted"] = {str(n): {k: v for k, v in c.items() if k != "operations"} for n, c in counted.items() if c}
+    counted = {
+        count: attempt(f"operations of {count}", partial(_operations, bundle, frames[0], count))
+        for count in COUNTS
+    }
+    report["counted"] = {
+        str(n): {k: v for k, v in c.items() if k != "operations"} for n, c in counted.items() if c
+    }
     for spec in args.executors or SPECS:
         print(f"{spec} ...", file=sys.stderr, flush=True)
         measured = attempt(spec, partial(_measure, bundle, spec, frames, reference, deadline))
         if measured:
             report["executors"][spec] = measured
-        args.out.write_text(json.dumps(report, indent=2) + "\n")  # what is known so far outlives whatever comes next
+        # what is known so far outlives whatever comes next
+        args.out.write_text(json.dumps(report, indent=2) + "\n")
     _compare(report, counted)
     args.out.write_text(json.dumps(report, indent=2) + "\n")
     print(table(report))
@@ -101,7 +124,8 @@ def main() -> int:
 def table(report: dict[str, Any]) -> str:
     """The report as Markdown."""
     lines = [
-        "| executor | questions | p50 ms | p99 ms | times torch eager | times the roofline | largest difference |",
+        "| executor | questions | p50 ms | p99 ms | times torch eager | times the roofline | largest"
+        " difference |",
         "|-|-|-|-|-|-|-|",
     ]
     for spec, measured in report["executors"].items():
@@ -109,16 +133,22 @@ def table(report: dict[str, Any]) -> str:
             cells = [f"{m['p50_ms']:.2f}", f"{m['p99_ms']:.2f}"]
             cells += [f"{m[k]:.1f}" if k in m else "" for k in ("times_faster", "times_roofline")]
             parity = measured.get("parity", {}).get("max_abs")
-            lines.append(f"| {spec} | {count} | {' | '.join(cells)} | {'' if parity is None else f'{parity:.1e}'} |")
+            lines.append(
+                f"| {spec} | {count} | {' | '.join(cells)} | {'' if parity is None else f'{parity:.1e}'} |"
+            )
     lines += [f"- {what}: {' '.join(why.split())}" for what, why in report["left_out"].items()]
     return "\n".join(lines)
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--bundle", type=Path, help="default: the one in models/")
     parser.add_argument("--executors", nargs="*", metavar="SPEC", help=f"default: {' '.join(SPECS)}")
-    parser.add_argument("--reference", type=Path, help="an .npz of the CPU's answers; written where onnxruntime is installed")
+    parser.add_argument(
+        "--reference", type=Path, help="an .npz of the CPU's answers; written where onnxruntime is installed"
+    )
     parser.add_argument("--minutes", type=float, default=9.0, help="all in all (default 9)")
     parser.add_argument("--out", type=Path, default=HERE / "gpu.json")
     parser.add_argument("--verbose", action="store_true", help="with tracebacks")
@@ -126,7 +156,8 @@ def _arguments() -> argparse.Namespace:
 
 
 def _do_without_numba() -> None:
-    """The bundle's reader imports the decoders, which numba compiles. Nothing here decodes, so they may stay uncompiled."""
+    """The bundle's reader imports the decoders, which numba compiles. Nothing here decodes, so they may
+    stay uncompiled."""
     try:
         import numba  # noqa: F401
     except ImportError:
@@ -140,9 +171,19 @@ def _machine() -> dict[str, Any]:
     query = "name,driver_version,compute_cap,memory.total,clocks.max.sm,power.limit"
     try:
         said = subprocess.run(
-            ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"], capture_output=True, text=True, timeout=30, check=True
+            ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
         )
-        gpu = dict(zip(query.split(","), (part.strip() for part in said.stdout.splitlines()[0].split(",")), strict=True))
+        gpu = dict(
+            zip(
+                query.split(","),
+                (part.strip() for part in said.stdout.splitlines()[0].split(",")),
+                strict=True,
+            )
+        )
     except (OSError, subprocess.SubprocessError, IndexError, ValueError) as error:
         gpu = {"unknown": str(error)}
     versions = {}
@@ -186,7 +227,9 @@ def _reference(bundle: Any, frames: np.ndarray, file: Path | None) -> np.ndarray
     return painted
 
 
-def _measure(bundle: Any, spec: str, frames: np.ndarray, reference: np.ndarray | None, deadline: float) -> dict[str, Any]:
+def _measure(
+    bundle: Any, spec: str, frames: np.ndarray, reference: np.ndarray | None, deadline: float
+) -> dict[str, Any]:
     from vision_banana_ros.generators import load_generator
 
     kind, _, precision = spec.partition(":")
@@ -196,7 +239,8 @@ def _measure(bundle: Any, spec: str, frames: np.ndarray, reference: np.ndarray |
     started = time.perf_counter()
     generator = load_generator(bundle.path, spec)
     painted = np.stack([generator.paint(frame, QUESTIONS) for frame in frames])
-    result["start_s"] = round(time.perf_counter() - started, 3)  # to the first answers: loading, compiling, capturing
+    # to the first answers: loading, compiling, capturing
+    result["start_s"] = round(time.perf_counter() - started, 3)
     result["name"] = generator.executor
     if reference is not None:
         off = np.abs(painted - reference)
@@ -205,7 +249,9 @@ def _measure(bundle: Any, spec: str, frames: np.ndarray, reference: np.ndarray |
             "mean_abs": float(off.mean()),
             "over_1_of_255": float((off > 1 / 255).mean()),
         }
-    result["latency"] = {str(count): _latency(generator, frames, QUESTIONS[:count], deadline) for count in COUNTS}
+    result["latency"] = {
+        str(count): _latency(generator, frames, QUESTIONS[:count], deadline) for count in COUNTS
+    }
     executor: Any = generator._executor
     if hasattr(executor, "submit"):
         result["captured"] = executor.captured(COUNTS[-1])
@@ -297,7 +343,8 @@ def _peaks() -> dict[str, float]:
 
 
 def _operations(bundle: Any, frame: np.ndarray, count: int) -> dict[str, Any]:
-    """What encoding a frame and answering `count` questions takes: (FLOPs, bytes at 4 a number) of each heavy operation."""
+    """What encoding a frame and answering `count` questions takes: (FLOPs, bytes at 4 a number) of each
+    heavy operation."""
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils.flop_counter import flop_registry
@@ -311,7 +358,9 @@ def _operations(bundle: Any, frame: np.ndarray, count: int) -> dict[str, Any]:
             kwargs = kwargs or {}
             formula = flop_registry.get(func._overloadpacket)
             if formula is None:
-                with self:  # without gradients, torch hands over whole convolutions and products: the parts are what is counted
+                # without gradients, torch hands over whole convolutions and products: the parts are what is
+                # counted
+                with self:
                     parts = func.decompose(*args, **kwargs)
                 if parts is not NotImplemented:
                     return parts
@@ -346,7 +395,9 @@ def _compare(report: dict[str, Any], counted: dict[int, Any]) -> None:
     base = report["executors"].get(BASE, {}).get("latency", {})
     for spec, measured in report["executors"].items():
         # ONNX Runtime's CUDA provider takes TF32 where it is not told otherwise.
-        precision = next((p for p in ("fp16", "bf16", "tf32") if p in spec), "tf32" if "onnxruntime" in spec else "fp32")
+        precision = next(
+            (p for p in ("fp16", "bf16", "tf32") if p in spec), "tf32" if "onnxruntime" in spec else "fp32"
+        )
         for count, m in measured["latency"].items():
             if count in base:
                 m["times_faster"] = base[count]["p50_ms"] / m["p50_ms"]
@@ -354,7 +405,9 @@ def _compare(report: dict[str, Any], counted: dict[int, Any]) -> None:
             if peaks and operations:
                 size = 0.5 if precision in ("fp16", "bf16") else 1.0
                 flops, width = 1e12 * peaks[f"{precision}_tflops"], 1e12 * peaks["memory_tb_s"]
-                m["roofline_ms"] = 1e3 * sum(max(f / flops, size * b / width) for f, b in operations["operations"])
+                m["roofline_ms"] = 1e3 * sum(
+                    max(f / flops, size * b / width) for f, b in operations["operations"]
+                )
                 m["times_roofline"] = m["p50_ms"] / m["roofline_ms"]
 
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many JPEGs with one flipped bit are refused, and how many whole ones are.
 
-Rendered views and the pictures of --folder (real ones) are encoded, and one bit of the coded picture is flipped. Visible: more than
-1 % of the pixels differ by more than 8 of 255.
+Rendered views and the pictures of --folder (real ones) are encoded, and one bit of the coded picture is
+flipped. Visible: more than 1 % of the pixels differ by more than 8 of 255.
 
-`python benchmark/jpeg_damage.py [--folder DIR]` prints a table and writes jpeg_damage.json next to itself. A minute of one core.
+`python benchmark/jpeg_damage.py [--folder DIR]` prints a table and writes jpeg_damage.json next to itself. A
+minute of one core.
 """
 
 import argparse
@@ -46,14 +47,18 @@ def decoded(data: np.ndarray) -> np.ndarray | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--folder", type=Path, help="real pictures, PNG")
     parser.add_argument("--flips", type=int, default=300)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     args = parser.parse_args()
     rng = np.random.default_rng(0)
     real = [cv2.imread(str(path)) for path in sorted(args.folder.rglob("*.png"))] if args.folder else []
-    images = [image for image in real if image is not None and min(image.shape[:2]) >= 100] + [rendered(seed) for seed in range(12)]
+    images = [image for image in real if image is not None and min(image.shape[:2]) >= 100] + [
+        rendered(seed) for seed in range(12)
+    ]
     counts: Counter[str] = Counter()
     for k in range(args.flips):
         image, quality = images[k % len(images)], int(rng.choice(QUALITIES))

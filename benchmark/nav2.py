@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Nav2's costmaps would hold, by the layers' own rules, of what the node answers: floor taken for obstacles, false and missing
-obstacles by min_obstacle_height and obstacle_max_range, and people and obstacles that the semantic layer loses.
+"""What Nav2's costmaps would hold, by the layers' own rules, of what the node answers: floor taken for
+obstacles, false and missing obstacles by min_obstacle_height and obstacle_max_range, and people and obstacles
+that the semantic layer loses.
 
-Views of the simulated camera and of random worlds (seeds below training's), 640x480, with exact poses. Presets: config/nav2.
+Views of the simulated camera and of random worlds (seeds below training's), 640x480, with exact poses.
+Presets: config/nav2.
 
-* floor points: of the points of points_obstacles that would mark a cell, those whose pixel is floor or ground in truth.
-* false cells: of the lethal cells, those farther than 0.3 m from all true surfaces that are not floor, ground or ceiling.
-* found: of the cells that hold such a surface within the preset's ranges, those with a lethal cell within 0.3 m.
-* lost tiles: of the semantic layer's tiles over which the answer has a pixel of "blocked" (of a person), those that another,
-  cheaper class was chosen for.
+* floor points: of the points of points_obstacles that would mark a cell, those whose pixel is floor or ground
+  in truth.
+* false cells: of the lethal cells, those farther than 0.3 m from all true surfaces that are not floor, ground
+  or ceiling.
+* found: of the cells that hold such a surface within the preset's ranges, those with a lethal cell within 0.3
+  m.
+* lost tiles: of the semantic layer's tiles over which the answer has a pixel of "blocked" (of a person),
+  those that another, cheaper class was chosen for.
 
 `python benchmark/nav2.py` prints a table and writes nav2.json next to itself. A few minutes of one core.
 """
@@ -44,7 +49,9 @@ NO_OBSTACLE = (*GROUND, "ceiling", "sky")
 
 def preset(name: str) -> dict[str, Any]:
     """The camera's parameters in a preset."""
-    return yaml.safe_load((PRESETS / f"{name}.yaml").read_text())["local_costmap"]["local_costmap"]["ros__parameters"][name]["camera"]
+    return yaml.safe_load((PRESETS / f"{name}.yaml").read_text())["local_costmap"]["local_costmap"][
+        "ros__parameters"
+    ][name]["camera"]
 
 
 def views(count: int) -> dict[str, list[View]]:
@@ -63,7 +70,9 @@ def placed(cloud: np.ndarray, view: View) -> np.ndarray:
     return cloud @ pose[:3, :3].T + pose[:3, 3]
 
 
-def obstacles(view: View, answers: dict[str, Any], source: dict[str, Any], without_floor: bool) -> dict[str, float]:
+def obstacles(
+    view: View, answers: dict[str, Any], source: dict[str, Any], without_floor: bool
+) -> dict[str, float]:
     """The figures of the voxel layer for one view."""
     camera = Intrinsics.of(view.camera)
     origin = view.camera.pose[:3, 3]
@@ -79,10 +88,13 @@ def obstacles(view: View, answers: dict[str, Any], source: dict[str, Any], witho
     lethal = np.unique(cells_of(world[marks], RESOLUTION), axis=0)
 
     truth = placed(points(view.depth_m, camera), view).reshape(-1, 3)
-    solid = ~np.isin(view.labels.ravel(), [CLASSES.index(name) for name in NO_OBSTACLE]) & np.isfinite(truth).all(axis=1)
+    solid = ~np.isin(view.labels.ravel(), [CLASSES.index(name) for name in NO_OBSTACLE]) & np.isfinite(
+        truth
+    ).all(axis=1)
     surfaces = np.unique(cells_of(truth[solid], RESOLUTION), axis=0)
     wanted = truth[solid]
-    wanted = wanted[marked(wanted, origin, {**source, "min_obstacle_height": 0.3})]  # what any of the heights compared keeps
+    # what any of the heights compared keeps
+    wanted = wanted[marked(wanted, origin, {**source, "min_obstacle_height": 0.3})]
     return {
         "points": float(marks.sum()),
         "floor points": float((marks & floor).sum()),
@@ -105,19 +117,28 @@ def far_from(cells: np.ndarray, others: np.ndarray) -> np.ndarray:
     return away[tuple((cells - low).T)] > NEAR_M / RESOLUTION
 
 
-def semantics(view: View, answers: dict[str, Any], source: dict[str, Any], names: dict[int, str]) -> dict[str, float]:
-    """Tiles of the semantic layer that have a pixel of a class, and those of them that went to a cheaper one."""
+def semantics(
+    view: View, answers: dict[str, Any], source: dict[str, Any], names: dict[int, str]
+) -> dict[str, float]:
+    """Tiles of the semantic layer that have a pixel of a class, and those of them that went to a cheaper
+    one."""
     cloud = placed(points(answers["depth"].depth_m, Intrinsics.of(view.camera)), view)
     labels = answers["semantic"].labels
     confidence = np.rint(255 * answers["semantic"].confidence).astype(np.uint8)
     origin = view.camera.pose[:3, 3]
     chosen = SemanticTiles(source, RESOLUTION).add(cloud, origin, labels, confidence, names, 0.0)
-    cost = {name: source[kind]["max_cost"] for kind in source["class_types"] for name in source[kind]["classes"]}
+    cost = {
+        name: source[kind]["max_cost"] for kind in source["class_types"] for name in source[kind]["classes"]
+    }
     figures = {}
     for kind in ("blocked", "alive"):
         distance = np.linalg.norm(cloud - origin, axis=2)
         ids = [i for i, name in names.items() if name in source[kind]["classes"]]
-        seen = np.isin(labels, ids) & (distance > source["min_obstacle_distance"]) & (distance < source["max_obstacle_distance"])
+        seen = (
+            np.isin(labels, ids)
+            & (distance > source["min_obstacle_distance"])
+            & (distance < source["max_obstacle_distance"])
+        )
         tiles = {(int(x), int(y)) for x, y in cells_of(cloud[seen], RESOLUTION)}
         lost = [tile for tile in tiles if cost.get(names.get(chosen[tile], ""), 0) < source[kind]["max_cost"]]
         figures |= {f"{kind} tiles": float(len(tiles)), f"lost {kind} tiles": float(len(lost))}
@@ -133,7 +154,9 @@ def ratio(part: float, whole: float) -> float | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--views", type=int, default=20, help="of each kind; default: %(default)s")
     parser.add_argument("--bundle", type=Path, default=None)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
@@ -145,7 +168,10 @@ def main() -> None:
     voxel, semantic = preset("voxel_layer"), preset("semantic_layer")
     result: dict[str, Any] = {
         "command": "python benchmark/" + " ".join([Path(__file__).name, *sys.argv[1:]]),
-        "bundle": {"name": generator.name, "answer.onnx": generator.manifest.files.get("answer.onnx", "")[:12]},
+        "bundle": {
+            "name": generator.name,
+            "answer.onnx": generator.manifest.files.get("answer.onnx", "")[:12],
+        },
         "views": args.views,
         "resolution_m": RESOLUTION,
         "near_m": NEAR_M,
@@ -153,20 +179,28 @@ def main() -> None:
     for kind, seen in views(args.views).items():
         rows: dict[str, list[dict[str, float]]] = defaultdict(list)
         for view in seen:
-            depth, labels = perceiver.look(view.image, [Question.depth(), Question.semantic(legend)], Intrinsics.of(view.camera))
+            depth, labels = perceiver.look(
+                view.image, [Question.depth(), Question.semantic(legend)], Intrinsics.of(view.camera)
+            )
             floor = np.isin(labels.labels, [i for i, name in names.items() if name in GROUND])
             answers = {"depth": depth, "semantic": labels, "floor": floor}
             for height in HEIGHTS:
                 source = {**voxel, "min_obstacle_height": height}
                 rows[f"from {height} m"].append(obstacles(view, answers, source, without_floor=False))
-                rows[f"from {height} m, floor class left out"].append(obstacles(view, answers, source, without_floor=True))
+                rows[f"from {height} m, floor class left out"].append(
+                    obstacles(view, answers, source, without_floor=True)
+                )
             for reach in RANGES:
                 source = {**voxel, "obstacle_max_range": reach}
                 rows[f"up to {reach} m away"].append(obstacles(view, answers, source, without_floor=False))
-                rows[f"up to {reach} m away, floor class left out"].append(obstacles(view, answers, source, without_floor=True))
+                rows[f"up to {reach} m away, floor class left out"].append(
+                    obstacles(view, answers, source, without_floor=True)
+                )
             for by_cost in (False, True):
                 source = {**semantic, "use_cost_selection": by_cost}
-                rows[f"use_cost_selection: {str(by_cost).lower()}"].append(semantics(view, answers, source, names))
+                rows[f"use_cost_selection: {str(by_cost).lower()}"].append(
+                    semantics(view, answers, source, names)
+                )
         result[kind] = {}
         print(f"\n{kind}")
         for name, found in rows.items():
@@ -178,7 +212,10 @@ def main() -> None:
                     "found": ratio(total["true cells"] - total["missing cells"], total["true cells"]),
                 }
             else:
-                figures = {f"lost {k} tiles": ratio(total[f"lost {k} tiles"], total[f"{k} tiles"]) for k in ("blocked", "alive")}
+                figures = {
+                    f"lost {k} tiles": ratio(total[f"lost {k} tiles"], total[f"{k} tiles"])
+                    for k in ("blocked", "alive")
+                }
             result[kind][name] = {**figures, "counts": total}
             print(f"  {name:40}" + "  ".join(f"{key} {value}" for key, value in figures.items()))
     args.out.write_text(json.dumps(result, indent=1) + "\n")

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node's own share of a 640x480 frame: everything but painting, on one core, all outputs subscribed over DDS.
+"""The node's own share of a 640x480 frame: everything but painting, on one core, all outputs subscribed over
+DDS.
 
-The node runs in this process, pinned to one core; a second process is the camera and all the subscribers. The generator paints
-the truth of a simulated room from memory, and the time in `paint` is taken out. Two figures: the CPU time of the whole process
-for a frame (receiving, decoding, resizing, filling messages, handing them to the middleware, the middleware's own threads), and
-the time between taking a frame from the mailbox and the end of its last publish.
+The node runs in this process, pinned to one core; a second process is the camera and all the subscribers. The
+generator paints the truth of a simulated room from memory, and the time in `paint` is taken out. Two figures:
+the CPU time of the whole process for a frame (receiving, decoding, resizing, filling messages, handing them
+to the middleware, the middleware's own threads), and the time between taking a frame from the mailbox and the
+end of its last publish.
 
-Beside it, for the same answers: messages filled here, against plain NumPy with `tobytes`, and a cloud made the way that
-create_cloud makes it. "checked" is rclpy with its field checks on, as older releases always are.
+Beside it, for the same answers: messages filled here, against plain NumPy with `tobytes`, and a cloud made
+the way that create_cloud makes it. "checked" is rclpy with its field checks on, as older releases always are.
 
 `python benchmark/node_share.py` prints a table and writes node_share.json next to itself.
 """
@@ -48,7 +50,8 @@ from vision_banana_ros.tasks import depth, instances, normals, referring, semant
 from vision_banana_ros.tasks.answer_format import AnswerFormat
 from vision_banana_ros.tasks.colors import far_apart
 
-# points_obstacles is left out: it is made for costmaps, at a rate of its own, and is measured by obstacles.py.
+# points_obstacles is left out: it is made for costmaps, at a rate of its own, and is measured by
+# obstacles.py.
 OUTPUTS = {topic: kind for topic, kind in TYPES.items() if topic not in {"points_obstacles", *OF_THINGS}}
 HEIGHT, WIDTH = 480, 640
 PAINTED = 192, 256
@@ -85,7 +88,10 @@ class Painter:
             "referring": referring.encode(view.instances == thing, far_apart(1, avoid=["black"])[0]),
         }
         rng = np.random.default_rng(0)
-        noisy = {task: (rgb + rng.normal(0, 2 / 255, rgb.shape)).astype(np.float32) for task, rgb in answers.items()}
+        noisy = {
+            task: (rgb + rng.normal(0, 2 / 255, rgb.shape)).astype(np.float32)
+            for task, rgb in answers.items()
+        }
         questions = [
             Question.depth(),
             Question.normals(),
@@ -112,7 +118,10 @@ class Painter:
 
 def publish_frames(node: Node) -> None:
     """One frame of a simulated room again and again, RATE_HZ times a second, with its CameraInfo."""
-    images, infos = node.create_publisher(Image, "image", 1), node.create_publisher(CameraInfo, "camera_info", 1)
+    images, infos = (
+        node.create_publisher(Image, "image", 1),
+        node.create_publisher(CameraInfo, "camera_info", 1),
+    )
     view = SimulatedCamera(SEED, WIDTH, HEIGHT, RATE_HZ).view(0.0)
     message = Image(height=HEIGHT, width=WIDTH, encoding="rgb8", step=3 * WIDTH)
     message.data = array("B", view.image.tobytes())
@@ -127,7 +136,8 @@ def publish_frames(node: Node) -> None:
 
 
 def client(domain: int, frames: int) -> None:
-    """The camera and the subscribers, in a process of their own: publishes until every output came `frames` times."""
+    """The camera and the subscribers, in a process of their own: publishes until every output came
+    `frames` times."""
     os.sched_setaffinity(0, map(int, os.environ["OTHER_CORES"].split(",")))
     carry_large_images()
     rclpy.init(domain_id=domain, args=[])
@@ -154,7 +164,8 @@ def measure(frames: int) -> tuple[dict, Seen]:
     domain = 10 + os.getpid() % 90
     rclpy.init(domain_id=domain, args=[])
     painter = Painter()
-    given = [Parameter("expressions", value=["the box"]), Parameter("frozen_after", value=0.0)]  # one frame again and again
+    # one frame again and again
+    given = [Parameter("expressions", value=["the box"]), Parameter("frozen_after", value=0.0)]
     node = VisionBananaNode(lambda bundle, executor: painter, parameter_overrides=given)
     stream = node.streams[0]
     kept, spans = [], []
@@ -177,7 +188,8 @@ def measure(frames: int) -> tuple[dict, Seen]:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     child = subprocess.Popen(
-        [sys.executable, __file__, "--client", str(domain), "--frames", str(frames + 10)], stdout=subprocess.PIPE
+        [sys.executable, __file__, "--client", str(domain), "--frames", str(frames + 10)],
+        stdout=subprocess.PIPE,
     )
     while len(spans) < 10:  # everybody is connected, everything is warm
         executor.spin_once(timeout_sec=1.0)
@@ -224,7 +236,8 @@ def plain_messages(seen: Seen, checked: bool) -> list:
     cloud.header, cloud.height, cloud.width = seen.header, HEIGHT, WIDTH
     cloud.point_step, cloud.row_step, cloud.is_dense = 16, 16 * WIDTH, False
     cloud.fields = [
-        PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, name in enumerate(("x", "y", "z", "rgb"))
+        PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
+        for i, name in enumerate(("x", "y", "z", "rgb"))
     ]
     cloud.data = structured.tobytes()
     return [
@@ -251,7 +264,9 @@ def median_ms(call: object, repeats: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--client", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
@@ -275,7 +290,8 @@ def main() -> None:
             "numpy": version("numpy"),
             "numba": version("numba"),
         },
-        "frame": f"{WIDTH}x{HEIGHT} rgb8, answers painted at {PAINTED[1]}x{PAINTED[0]}, {len(OUTPUTS)} outputs subscribed",
+        "frame": f"{WIDTH}x{HEIGHT} rgb8, answers painted at {PAINTED[1]}x{PAINTED[0]}, {len(OUTPUTS)}"
+        " outputs subscribed",
         "node_share": figures,
         "filling_messages": {
             "ms": median_ms(lambda: [composer.compose(topic, seen) for topic in OUTPUTS], 20),

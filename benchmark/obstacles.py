@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""False obstacles: points of a depth camera where nothing is, without the obstacle filter and with each of its steps.
+"""False obstacles: points of a depth camera where nothing is, without the obstacle filter and with each of
+its steps.
 
-Rendered worlds (seeds below training's) seen at 640x480, with truth as the reference. A point is false where no true surface
-lies within 0.1 m (or 0.3 m); recall is the part of the true surface's cells that have a point within the same distance. Two
-kinds of depth: the bundle's, and truth with speckle (0.5 % of the pixels anywhere in range, and every second pixel at a depth edge
-between its two sides, with the confidence of a sure one), which shows what the filter can do where depth is right as a whole.
+Rendered worlds (seeds below training's) seen at 640x480, with truth as the reference. A point is false where
+no true surface lies within 0.1 m (or 0.3 m); recall is the part of the true surface's cells that have a point
+within the same distance. Two kinds of depth: the bundle's, and truth with speckle (0.5 % of the pixels
+anywhere in range, and every second pixel at a depth edge between its two sides, with the confidence of a sure
+one), which shows what the filter can do where depth is right as a whole.
 
-Beside it, the time of voxel grid and outlier removal on one core, and with --open3d that of Open3D on the same points.
+Beside it, the time of voxel grid and outlier removal on one core, and with --open3d that of Open3D on the
+same points.
 
-`python benchmark/obstacles.py` prints a table and writes obstacles.json next to itself. Half a minute of one core.
+`python benchmark/obstacles.py` prints a table and writes obstacles.json next to itself. Half a minute of one
+core.
 """
 
 import os
@@ -39,13 +43,15 @@ HEIGHT, WIDTH = 480, 640
 WITHIN_M = (0.1, 0.3)
 FILTER = ObstacleFilter()
 SAMPLE = 4000
-"""Of a cloud, so many points are looked at and the counts scaled up: false parts are good to a percent or two."""
+"""Of a cloud, so many points are looked at and the counts scaled up: false parts are good to a percent or
+two."""
 STEPS = ("none", "range", "confidence", "voxels", "outliers")
 
 
 @njit(cache=True, nogil=True)
 def near_any(cloud, reference, within):  # type: ignore[no-untyped-def]
-    """For each point whether one of `reference` lies within this distance: cells of that edge, and the 27 around."""
+    """For each point whether one of `reference` lies within this distance: cells of that edge, and the 27
+    around."""
     size = 1 << 20
     first = np.full(size, -1, np.int64)
     following = np.full(len(reference), -1, np.int64)
@@ -61,7 +67,11 @@ def near_any(cloud, reference, within):  # type: ignore[no-untyped-def]
     for i in range(len(cloud)):
         c = np.floor(cloud[i] / within)
         for around in range(27):
-            x, y, z = np.int64(c[0]) + around // 9 - 1, np.int64(c[1]) + around // 3 % 3 - 1, np.int64(c[2]) + around % 3 - 1
+            x, y, z = (
+                np.int64(c[0]) + around // 9 - 1,
+                np.int64(c[1]) + around // 3 % 3 - 1,
+                np.int64(c[2]) + around % 3 - 1,
+            )
             j = first[place(x, y, z)]
             while j >= 0 and not found[i]:
                 d = cloud[i] - reference[j]
@@ -80,7 +90,8 @@ def scene(seed: int) -> tuple[View, Intrinsics]:
 
 
 def speckled(depth_m: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Truth as a poor sensor would give it: stray pixels, and edges that hang in the air between their two sides."""
+    """Truth as a poor sensor would give it: stray pixels, and edges that hang in the air between their two
+    sides."""
     out = depth_m.copy()
     stray = rng.random(out.shape) < 0.005
     out[stray] = rng.uniform(FILTER.min_range, FILTER.max_range, int(stray.sum()))
@@ -107,8 +118,11 @@ def clouds(depth_m: np.ndarray, confidence: np.ndarray, camera: Intrinsics) -> d
     }
 
 
-def measure(depth_m: np.ndarray, confidence: np.ndarray, view: View, camera: Intrinsics) -> dict[str, dict[str, float]]:
-    """For each step: points, false points, cells of the filter's grid that they are in, false cells, and recall."""
+def measure(
+    depth_m: np.ndarray, confidence: np.ndarray, view: View, camera: Intrinsics
+) -> dict[str, dict[str, float]]:
+    """For each step: points, false points, cells of the filter's grid that they are in, false cells, and
+    recall."""
     everything = points(view.depth_m, camera).reshape(-1, 3)
     everything = everything[np.isfinite(everything).all(axis=1)]
     wanted = sample(voxels(everything[np.linalg.norm(everything, axis=1) <= FILTER.max_range], FILTER.voxel))
@@ -127,7 +141,11 @@ def measure(depth_m: np.ndarray, confidence: np.ndarray, view: View, camera: Int
 
 def sample(cloud: np.ndarray) -> np.ndarray:
     """At most `SAMPLE` of the points, the same every time."""
-    return cloud if len(cloud) <= SAMPLE else cloud[np.random.default_rng(0).choice(len(cloud), SAMPLE, replace=False)]
+    return (
+        cloud
+        if len(cloud) <= SAMPLE
+        else cloud[np.random.default_rng(0).choice(len(cloud), SAMPLE, replace=False)]
+    )
 
 
 def part(these: np.ndarray) -> float:
@@ -164,18 +182,33 @@ def median_ms(call: Any) -> float:
 
 
 def mean(rows: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
-    return {step: {key: round(float(np.nanmean([row[step][key] for row in rows])), 4) for key in rows[0][step]} for step in STEPS}
+    return {
+        step: {key: round(float(np.nanmean([row[step][key] for row in rows])), 4) for key in rows[0][step]}
+        for step in STEPS
+    }
 
 
 def table(title: str, figures: dict[str, dict[str, float]]) -> None:
-    keys = ["points", "false points, 0.1 m", "false cells, 0.1 m", "recall, 0.1 m", "false cells, 0.3 m", "recall, 0.3 m"]
+    keys = [
+        "points",
+        "false points, 0.1 m",
+        "false cells, 0.1 m",
+        "recall, 0.1 m",
+        "false cells, 0.3 m",
+        "recall, 0.3 m",
+    ]
     print(f"\n{title}, a frame\n{'after step':12}" + "".join(f"{key:>22}" for key in keys))
     for step, row in figures.items():
-        print(f"{step:12}" + "".join(f"{row[key]:22.3f}" if "recall" in key else f"{row[key]:22.0f}" for key in keys))
+        print(
+            f"{step:12}"
+            + "".join(f"{row[key]:22.3f}" if "recall" in key else f"{row[key]:22.0f}" for key in keys)
+        )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--views", type=int, default=24)
     parser.add_argument("--bundle", type=Path, default=None)
     parser.add_argument("--open3d", action="store_true", help="also time Open3D, which must be installed")
@@ -195,8 +228,16 @@ def main() -> None:
             times.append(timing(clouds(view.depth_m, np.ones_like(noisy), camera)["range"], args.open3d))
     result = {
         "command": "python benchmark/" + " ".join([Path(__file__).name, *sys.argv[1:]]),
-        "machine": {"cores used": 1, "python": platform.python_version(), "numpy": np.__version__, "numba": version("numba")},
-        "bundle": {"name": generator.name, "answer.onnx": generator.manifest.files.get("answer.onnx", "")[:12]},
+        "machine": {
+            "cores used": 1,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "numba": version("numba"),
+        },
+        "bundle": {
+            "name": generator.name,
+            "answer.onnx": generator.manifest.files.get("answer.onnx", "")[:12],
+        },
         "views": args.views,
         "size": [HEIGHT, WIDTH],
         "filter": FILTER.__dict__,

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asking more than once: what N passes cost and gain beside one, on the procedural views with their exact truth.
+"""Asking more than once: what N passes cost and gain beside one, on the procedural views with their exact
+truth.
 
-Cost is process time of a whole look (painting, reading, voting) on one core by ONNX Runtime, as a ratio to one pass in the same
-run. Confidence "gain" is how much of the error that a perfect confidence would remove the real one does (see evaluation).
+Cost is process time of a whole look (painting, reading, voting) on one core by ONNX Runtime, as a ratio to
+one pass in the same run. Confidence "gain" is how much of the error that a perfect confidence would remove
+the real one does (see evaluation).
 
-`python benchmark/passes.py` prints a table and writes passes.json next to itself. Two minutes of one core; another bundle by
-`--bundle`, more views by `--views`, other passes by `--passes 1 2 8`.
+`python benchmark/passes.py` prints a table and writes passes.json next to itself. Two minutes of one core;
+another bundle by `--bundle`, more views by `--views`, other passes by `--passes 1 2 8`.
 """
 
 import os
@@ -74,7 +76,9 @@ def measure(generator: Any, cases: list[Case], passes: int) -> tuple[dict[str, A
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--bundle", type=Path, default=default_bundle())
     parser.add_argument("--views", type=int, default=40)
     parser.add_argument("--passes", type=int, nargs="+", default=[1, 2, 4])
@@ -85,9 +89,13 @@ def main() -> None:
     cases = list(procedural(args.views))
     measured = {passes: measure(generator, cases, passes) for passes in args.passes}
     base = measured[args.passes[0]][1]
-    rows = {f"passes {n}": {"cost": round(spent / base, 2), **tidy(figures)} for n, (figures, spent) in measured.items()}
+    rows = {
+        f"passes {n}": {"cost": round(spent / base, 2), **tidy(figures)}
+        for n, (figures, spent) in measured.items()
+    }
     result = {
-        "command": f"python benchmark/passes.py --views {args.views} --passes {' '.join(map(str, args.passes))}",
+        "command": f"python benchmark/passes.py --views {args.views} --passes"
+        f" {' '.join(map(str, args.passes))}",
         "bundle": generator.name,
         "made": generator.manifest.made.get("state", {}),
         "views": f"procedural 0-{args.views - 1}",
@@ -103,7 +111,11 @@ def main() -> None:
     print("| passes | cost | " + " | ".join(f"{task} {name}" for task, name in names) + " |")
     print("|-" * (len(names) + 2) + "|")
     for label, row in rows.items():
-        print(f"| {label} | {row['cost']} | " + " | ".join(f"{row[task][name]:.4g}" for task, name in names) + " |")
+        print(
+            f"| {label} | {row['cost']} | "
+            + " | ".join(f"{row[task][name]:.4g}" for task, name in names)
+            + " |"
+        )
 
 
 if __name__ == "__main__":

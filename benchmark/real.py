@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compares bundles on real frames, the older one first, with a constant map as baseline. Writes real.json beside this file.
+"""Compares bundles on real frames, the older one first, with a constant map as baseline. Writes real.json
+beside this file.
 
-`python benchmark/real.py OLD NEW --real tum_robot kitti_street camvid_street --mapping config/real/camvid.yaml`;
-docs/how_to/real_frames.md describes the folder layout. An older bundle is in the git history:
-`git worktree add ../old COMMIT` puts it into ../old/models. fp32 everywhere unless --executor says otherwise, so that
-figures from different machines can be compared. Takes about 15 s per bundle.
+`python benchmark/real.py OLD NEW --real tum_robot kitti_street camvid_street --mapping
+config/real/camvid.yaml`; docs/how_to/real_frames.md describes the folder layout. An older bundle is in the
+git history: `git worktree add ../old COMMIT` puts it into ../old/models. fp32 everywhere unless --executor
+says otherwise, so that figures from different machines can be compared. Takes about 15 s per bundle.
 """
 
 import argparse
@@ -52,7 +53,9 @@ def measured(path: Path, executor: str, splits: list[Split]) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("bundles", type=Path, nargs="+", metavar="BUNDLE")
     parser.add_argument("--real", type=Path, nargs="+", required=True, metavar="DIR")
     parser.add_argument("--mapping", type=Path, metavar="FILE")
@@ -81,7 +84,10 @@ def main() -> None:
     columns = {f"{number}. {bundle['name']}": bundle for number, bundle in enumerate(bundles, start=1)}
     for split in splits:
         reports = {name: bundle["sets"][split.name] for name, bundle in columns.items()}
-        print("\n\n".join(filter(None, (report_table(reports, split.name), class_table(reports, split.name)))), end="\n\n")
+        print(
+            "\n\n".join(filter(None, (report_table(reports, split.name), class_table(reports, split.name)))),
+            end="\n\n",
+        )
     for name, bundle in columns.items():
         print(f"{name}\n{junk_table(bundle['junk'])}\n")
 

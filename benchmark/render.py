@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast rendered scenes are made: training views of 120 x 160, the simulated camera at 640 x 480, the first compile.
+"""How fast rendered scenes are made: training views of 120 x 160, the simulated camera at 640 x 480, the
+first compile.
 
 `python benchmark/render.py` prints a table and writes render.json next to itself. About a minute.
 """
@@ -84,7 +85,9 @@ def first_view() -> float:
     """Seconds that a newcomer's first view takes, most of them to compile; nothing cached."""
     with tempfile.TemporaryDirectory() as cache:
         fresh = os.environ | {"NUMBA_CACHE_DIR": cache}
-        done = subprocess.run([sys.executable, "-c", FIRST], env=fresh, check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", FIRST], env=fresh, check=True, capture_output=True, text=True
+        )
     return round(float(done.stdout), 1)
 
 

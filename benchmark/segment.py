@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long ~/segment takes on a 640x480 frame, over DDS, beside the generator's own time.
 
-The generator paints truth from memory and then waits, so that a frame's inference takes exactly `--inference` seconds. The
-caller is a process of its own. "idle": nobody subscribes to an output. "streaming": depth and masks of a 5 Hz camera are
-subscribed to, so a request may come while a frame is being answered, and waits for it.
+The generator paints truth from memory and then waits, so that a frame's inference takes exactly `--inference`
+seconds. The caller is a process of its own. "idle": nobody subscribes to an output. "streaming": depth and
+masks of a 5 Hz camera are subscribed to, so a request may come while a frame is being answered, and waits for
+it.
 
 `python benchmark/segment.py` prints a table and writes segment.json next to itself.
 """
@@ -88,7 +89,15 @@ def measure(calls: int, inference_s: float, streaming: bool) -> dict[str, float]
     node.trigger_activate()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    command = [sys.executable, __file__, "--caller", str(domain), "--calls", str(calls), *(["--streaming"] if streaming else [])]
+    command = [
+        sys.executable,
+        __file__,
+        "--caller",
+        str(domain),
+        "--calls",
+        str(calls),
+        *(["--streaming"] if streaming else []),
+    ]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     while child.poll() is None:
         executor.spin_once(timeout_sec=0.5)
@@ -104,7 +113,9 @@ def measure(calls: int, inference_s: float, streaming: bool) -> dict[str, float]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--calls", type=int, default=40)
     parser.add_argument("--inference", type=float, default=0.05, help="seconds")
     parser.add_argument("--caller", type=int, help=argparse.SUPPRESS)

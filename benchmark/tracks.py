@@ -3,9 +3,10 @@
 
     PYTHONPATH=. python benchmark/tracks.py
 
-A switch is a frame in which a thing has another id than when it was last seen; a thing out of sight for longer than a track is kept
-is a new one. The things of every kind of a world are tracked by their true masks: as they are, with one box in five missing at
-random, and by the answers of the installed bundle about the kind that is seen most (a box is a thing's where it overlaps by half).
+A switch is a frame in which a thing has another id than when it was last seen; a thing out of sight for
+longer than a track is kept is a new one. The things of every kind of a world are tracked by their true masks:
+as they are, with one box in five missing at random, and by the answers of the installed bundle about the kind
+that is seen most (a box is a thing's where it overlaps by half).
 """
 
 import json

@@ -17,10 +17,24 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 apidoc_modules = [
-    {"path": "../vision_banana_ros", "destination": "reference/api", "separate_modules": True, "max_depth": 2},
+    {
+        "path": "../vision_banana_ros",
+        "destination": "reference/api",
+        "separate_modules": True,
+        "max_depth": 2,
+    },
 ]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "undoc-members": False}
 # Needed only to train, or on a GPU
-autodoc_mock_imports = ["accelerate", "cuda", "diffusers", "moderngl", "peft", "tensorrt", "torch", "transformers"]
+autodoc_mock_imports = [
+    "accelerate",
+    "cuda",
+    "diffusers",
+    "moderngl",
+    "peft",
+    "tensorrt",
+    "torch",
+    "transformers",
+]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the tables of the reference that come from the code: parameters.md and command_line.md, beside reference/.
+"""Writes the tables of the reference that come from the code: parameters.md and command_line.md.
 
 `make docs` calls it; `test/test_docs.py` checks that the files are current.
 """
@@ -22,10 +22,14 @@ def parameters() -> str:
         "# Parameters",
         "",
         _NOTE.format("vision_banana_ros/node/parameters.py"),
-        "All parameters of the node `/vision_banana`, with their defaults. The column *change* says when a new value is used:",
-        "*run time*: `ros2 param set` takes effect from the next frame on; *configure*: clean up the node first, then set it",
-        "and configure again; *start*: only on the command line, in the parameter file or in the launch file.",
-        '`[""]` is an empty list. `config/vision_banana.yaml` contains all defaults as a parameter file to start from.',
+        "All parameters of the node `/vision_banana`, with their defaults. The column *change* says when a"
+        " new value is used:",
+        "*run time*: `ros2 param set` takes effect from the next frame on; *configure*: clean up the node"
+        " first, then set it",
+        "and configure again; *start*: only on the command line, in the parameter file or in the launch"
+        " file.",
+        '`[""]` is an empty list. `config/vision_banana.yaml` contains all defaults as a parameter file to'
+        " start from.",
         "",
         "| parameter | type | default | range or constraint | change | description |",
         "|-|-|-|-|-|-|",
@@ -33,7 +37,8 @@ def parameters() -> str:
     lines += [_row(f"`{name}`", *_columns(parameter)) for name, parameter in PARAMETERS.items()]
     lines += [
         "",
-        "rclpy adds `use_sim_time`, and `qos_overrides./TOPIC.publisher.…` and `…subscription.…` (reliability, durability,",
+        "rclpy adds `use_sim_time`, and `qos_overrides./TOPIC.publisher.…` and `…subscription.…`"
+        " (reliability, durability,",
         "history, depth) for every topic but the latched ones; both are set at start.",
     ]
     return "\n".join(lines) + "\n"
@@ -45,8 +50,16 @@ def _columns(parameter: Declaration) -> tuple[str, ...]:
         low, high = parameter.range
         limits.insert(0, f"{low:g} to {high:g}")
     change = "start" if parameter.read_only else "configure" if parameter.at_configure else "run time"
-    default = str(parameter.default).lower() if isinstance(parameter.default, bool) else str(parameter.default)
-    return _type(parameter.default), f"`{default or repr('')}`", "; ".join(limits), change, parameter.description
+    default = (
+        str(parameter.default).lower() if isinstance(parameter.default, bool) else str(parameter.default)
+    )
+    return (
+        _type(parameter.default),
+        f"`{default or repr('')}`",
+        "; ".join(limits),
+        change,
+        parameter.description,
+    )
 
 
 def _type(value: Any) -> str:
@@ -61,7 +74,8 @@ def command_line() -> str:
         "# Command line",
         "",
         _NOTE.format("vision_banana_ros/cli"),
-        "`vision-banana VERB …`; `vision-banana VERB --help` prints the same. The exit status is 0 for success, 1 for a failure,",
+        "`vision-banana VERB …`; `vision-banana VERB --help` prints the same. The exit status is 0 for"
+        " success, 1 for a failure,",
         "2 for invalid input, which is described in one line on stderr, and 130 after Ctrl-C.",
     ]
     for verb in command.VERBS:
@@ -79,7 +93,10 @@ def _verb(name: str, parser: argparse.ArgumentParser, level: int) -> Iterator[st
     ]
     if actions:
         yield from ("", "| argument | |", "|-|-|")
-        yield from (_row(_argument(action), " ".join((action.help or "").split()) % vars(action)) for action in actions)
+        yield from (
+            _row(_argument(action), " ".join((action.help or "").split()) % vars(action))
+            for action in actions
+        )
     for sub in _subparsers(parser):
         for choice, description in zip(sub.choices, sub._choices_actions, strict=True):
             sub.choices[choice].description = sub.choices[choice].description or description.help

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ros2 launch vision_banana_ros vision_banana.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info"""
+"""ros2 launch vision_banana_ros vision_banana.launch.py image:=/camera/image_raw
+camera_info:=/camera/camera_info"""
 
 from pathlib import Path
 
@@ -22,7 +23,10 @@ ARGUMENTS = {
     "namespace": ("", "Namespace of the node and its topics."),
     "autostart": ("true", "Configure and activate at once; false: a lifecycle manager will."),
     "build_only": ("false", "Compile the decoders and build the engine that executor asks for, then end."),
-    "use_sim_time": ("", "true: take the time from /clock, for simulators and bags; empty: as params_file says."),
+    "use_sim_time": (
+        "",
+        "true: take the time from /clock, for simulators and bags; empty: as params_file says.",
+    ),
     "log_level": ("info", "Of this node: debug, info, warn, error or fatal."),
     "respawn": ("false", "Start the node again, 2 s after it has ended by itself."),
     "params_file": (str(DEFAULTS), "All other parameters."),
@@ -45,10 +49,15 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     params_file = Path(given["params_file"]).expanduser()
     if not params_file.is_file():
-        raise FileNotFoundError(f"There is no params_file '{params_file}', and the node would run on its defaults.")
+        raise FileNotFoundError(
+            f"There is no params_file '{params_file}', and the node would run on its defaults."
+        )
     python = Path(given["venv"]).expanduser() / "bin" / "python3"
     if given["venv"] and not python.exists():
-        raise FileNotFoundError(f"There is no virtual environment at '{given['venv']}': docs/how_to/install.md says how to make it.")
+        raise FileNotFoundError(
+            f"There is no virtual environment at '{given['venv']}':"
+            " docs/how_to/install.md says how to make it."
+        )
     return [
         LifecycleNode(
             package=PACKAGE,
@@ -62,7 +71,11 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
             parameters=[
                 str(params_file),
                 {name: ParameterValue(given[name], value_type=str) for name in ("bundle", "executor")},
-                {name: given[name].lower() == "true" for name in CHOICES if given[name] and name != "respawn"},
+                {
+                    name: given[name].lower() == "true"
+                    for name in CHOICES
+                    if given[name] and name != "respawn"
+                },
             ],
             remappings=[
                 ("image", given["image"]),

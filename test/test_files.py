@@ -26,7 +26,19 @@ def test_a_sparse_file_is_refused_by_its_size(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["[" * 100_000, '{"a":' * 50_000, '["\\ud800"]', "[NaN]", "[Infinity]", "[-Infinity]", "\x00", "{", b"\xff\xfe", ""]
+    "text",
+    [
+        "[" * 100_000,
+        '{"a":' * 50_000,
+        '["\\ud800"]',
+        "[NaN]",
+        "[Infinity]",
+        "[-Infinity]",
+        "\x00",
+        "{",
+        b"\xff\xfe",
+        "",
+    ],
 )
 def test_json_that_is_none_is_a_sentence(tmp_path, text):
     path = tmp_path / "a.json"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which room may import which, and that no modules import one another in a circle. Imports inside functions count too."""
+"""Which room may import which, and that no modules import one another in a circle. Imports inside
+functions count too."""
 
 import ast
 from collections.abc import Iterator
@@ -46,12 +47,17 @@ def imported(name: str) -> Iterator[str]:
 
 
 def executed(name: str) -> set[str]:
-    """Those, and the packages that Python runs first: `import a.b.c` runs a and a.b. Not those that the module is in."""
+    """Those, and the packages that Python runs first: `import a.b.c` runs a and a.b. Not those that the
+    module is in."""
     found = set()
     for target in imported(name):
         parts = target.split(".")
         found |= {".".join(parts[:n]) for n in range(1, len(parts) + 1)}
-    return {target for target in found if target in MODULES and target != name and not name.startswith(f"{target}.")}
+    return {
+        target
+        for target in found
+        if target in MODULES and target != name and not name.startswith(f"{target}.")
+    }
 
 
 def room_of(name: str) -> str:
@@ -85,7 +91,15 @@ def test_no_modules_import_one_another_in_a_circle():
 
 
 def test_only_the_node_imports_ros():
-    ros = ("rclpy", "sensor_msgs", "std_msgs", "diagnostic_msgs", "geometry_msgs", "vision_banana_interfaces", "rcl_interfaces")
+    ros = (
+        "rclpy",
+        "sensor_msgs",
+        "std_msgs",
+        "diagnostic_msgs",
+        "geometry_msgs",
+        "vision_banana_interfaces",
+        "rcl_interfaces",
+    )
     for name, file in MODULES.items():
         if room_of(name) in ("node", "cli"):
             continue

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Launch file, parameter file and rviz file name only what the node has. launch and launch_ros stand in as recorders."""
+"""Launch file, parameter file and rviz file name only what the node has. launch and launch_ros stand in as
+recorders."""
 
 import json
 import os
@@ -47,7 +48,9 @@ def launch_file(monkeypatch):
             setattr(module, name, type(name, (Recorder,), {}))
         monkeypatch.setitem(sys.modules, place, module)
     sys.modules["ament_index_python.packages"].get_package_share_directory = lambda package: str(ROOT)
-    sys.modules["launch.substitutions"].LaunchConfiguration = lambda name: SimpleNamespace(perform=lambda context: context[name])
+    sys.modules["launch.substitutions"].LaunchConfiguration = lambda name: SimpleNamespace(
+        perform=lambda context: context[name]
+    )
     script = runpy.run_path(str(ROOT / "launch" / "vision_banana.launch.py"))
     *declared, made_later = script["generate_launch_description"]().args[0]
     defaults = {a.args[0]: a.default_value for a in declared}
@@ -70,7 +73,9 @@ def test_the_launch_file_starts_the_installed_executable_under_the_nodes_name(la
 
 def test_the_node_is_started_again_where_that_is_asked_for_and_not_only_built(launch_file):
     launch = launch_file[1]
-    assert not launch().respawn and launch(respawn="true").respawn and launch(respawn="true").respawn_delay > 0
+    assert (
+        not launch().respawn and launch(respawn="true").respawn and launch(respawn="true").respawn_delay > 0
+    )
     assert not launch(respawn="True", build_only="true").respawn
 
 
@@ -80,10 +85,15 @@ def test_the_launch_files_parameters_and_remaps_exist_and_its_arguments_are_desc
     file, texts, switches = node.parameters
     assert Path(file) == ROOT / "config/vision_banana.yaml"
     assert {*texts, *switches} == BY_LAUNCH | {"use_sim_time"} and set(PARAMETERS) >= BY_LAUNCH
-    assert all(value.value_type is str and type(PARAMETERS[name].default) is str for name, value in texts.items())
+    assert all(
+        value.value_type is str and type(PARAMETERS[name].default) is str for name, value in texts.items()
+    )
     assert switches == {"autostart": True, "build_only": False, "use_sim_time": True}
     remaps = dict(node.remappings)
-    assert set(remaps) == {*INPUTS, "camera_info"} and remaps["image/compressed"] == "/front/image_raw/compressed"
+    assert (
+        set(remaps) == {*INPUTS, "camera_info"}
+        and remaps["image/compressed"] == "/front/image_raw/compressed"
+    )
     assert all(argument.description for argument in declared.values())
     assert all(a.choices is None or a.default_value in a.choices for a in declared.values())
 
@@ -166,4 +176,6 @@ def test_what_the_package_declares_is_what_its_files_import():
             if words[:1] == ["from"] and words[1].endswith((".msg", ".srv")):
                 needed.add(words[1].rsplit(".", 1)[0])
     assert needed <= declared
-    assert not [name for name in declared if name.endswith("-pip")], "pip would change the distribution's own packages"
+    assert not [name for name in declared if name.endswith("-pip")], (
+        "pip would change the distribution's own packages"
+    )

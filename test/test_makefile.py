@@ -16,8 +16,17 @@ NOBODY = "65534"
 
 def make(folder, *arguments, **environment):
     """Runs make as a shell would start it, without what the test's own make left in the environment."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
-    return subprocess.run(["make", *arguments], cwd=folder, env={**clean, **environment}, capture_output=True, text=True, timeout=120)
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"
+    }
+    return subprocess.run(
+        ["make", *arguments],
+        cwd=folder,
+        env={**clean, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 @pytest.fixture
@@ -36,7 +45,9 @@ def test_clean_removes_what_make_made_and_nothing_beside_it(checkout):
         (folder / "inside").mkdir(parents=True)
     result = make(checkout, "clean")
     assert result.returncode == 0, result.stderr
-    assert not any(folder.exists() for folder in made) and all((folder / "inside").exists() for folder in beside)
+    assert not any(folder.exists() for folder in made) and all(
+        (folder / "inside").exists() for folder in beside
+    )
 
 
 def tools(folder, *missing):
@@ -56,8 +67,12 @@ def tools(folder, *missing):
         (["PYTHON=python9"], (), "there is no python9"),
     ],
 )
-def test_what_a_machine_lacks_is_one_sentence_before_anything_is_made(checkout, tmp_path, arguments, missing, words):
-    result = make(checkout, f"PYTHON={sys.executable}", *arguments, ".venv/.run", PATH=tools(tmp_path / "bin", *missing))
+def test_what_a_machine_lacks_is_one_sentence_before_anything_is_made(
+    checkout, tmp_path, arguments, missing, words
+):
+    result = make(
+        checkout, f"PYTHON={sys.executable}", *arguments, ".venv/.run", PATH=tools(tmp_path / "bin", *missing)
+    )
     assert result.returncode != 0 and not (checkout / ".venv").exists()
     said = [line for line in result.stderr.splitlines() if "***" not in line]
     assert len(said) == 1 and words in said[0], result.stderr
@@ -68,7 +83,11 @@ def test_a_path_that_ros_cannot_build_under_is_refused_and_can_be_cleaned(checko
     """rosidl's CMake reads file names as ASCII, and colons separate the folders of AMENT_PREFIX_PATH."""
     folder = checkout.rename(checkout.with_name(name))
     result = make(folder, f"PYTHON={sys.executable}", ".venv/.run")
-    assert result.returncode != 0 and "cannot be built under this path" in result.stderr and not (folder / ".venv").exists()
+    assert (
+        result.returncode != 0
+        and "cannot be built under this path" in result.stderr
+        and not (folder / ".venv").exists()
+    )
     (folder / "build" / "inside").mkdir(parents=True)
     assert make(folder, "clean").returncode == 0 and not (folder / "build").exists()
 

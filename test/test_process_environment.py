@@ -19,7 +19,11 @@ ANSWERS = "import sys; from vision_banana_ros.cli.main import main; sys.exit(mai
 
 def _environment(**values: str) -> dict[str, str]:
     """As on a user's machine: without what would keep a library quiet anyway."""
-    kept = {name: value for name, value in os.environ.items() if name not in (*QUIET_ELSEWHERE, "XDG_CACHE_HOME", "ROS_HOME")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in (*QUIET_ELSEWHERE, "XDG_CACHE_HOME", "ROS_HOME")
+    }
     return {**kept, "PYTHONPATH": str(ROOT), **values}
 
 
@@ -29,7 +33,8 @@ def test_onnxruntime_stores_no_device_id_and_opens_no_connection(tmp_path):
     trace = tmp_path / "trace"
     program = (
         "import sys, time; from vision_banana_ros.generators import load_generator; import numpy as np\n"
-        "g = load_generator(sys.argv[1]); g.paint(np.zeros((*g.size, 3), np.uint8), ['anything']); time.sleep(1)"
+        "g = load_generator(sys.argv[1]); g.paint(np.zeros((*g.size, 3), np.uint8), ['anything']);"
+        " time.sleep(1)"
     )
     traced = ["strace", "-f", "-qq", "-e", "trace=socket,connect,sendto,sendmsg,sendmmsg", "-o", str(trace)]
     command = [sys.executable, "-c", program, str(default_bundle())]
@@ -42,12 +47,17 @@ def test_onnxruntime_stores_no_device_id_and_opens_no_connection(tmp_path):
     assert [path for path in stored if "icrosoft" in path or "deviceid" in path] == []
     if not shutil.which("strace"):
         pytest.skip("what was stored is checked; for the network this needs strace")
-    asked = [line for line in trace.read_text().splitlines() if "AF_INET" in line or "sin_port" in line or "resolve" in line]
+    asked = [
+        line
+        for line in trace.read_text().splitlines()
+        if "AF_INET" in line or "sin_port" in line or "resolve" in line
+    ]
     assert asked == []
 
 
 def test_it_is_the_variable_that_keeps_onnxruntime_quiet(tmp_path):
-    """What the test above would see: without the variable a device id is stored (ONNX Runtime 1.29 and later)."""
+    """What the test above would see: without the variable a device id is stored (ONNX Runtime 1.29 and
+    later)."""
     import onnxruntime
 
     if tuple(int(part) for part in onnxruntime.__version__.split(".")[:2]) < (1, 29):
@@ -55,16 +65,24 @@ def test_it_is_the_variable_that_keeps_onnxruntime_quiet(tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     done = subprocess.run(
-        [sys.executable, "-c", "import onnxruntime"], env=_environment(HOME=str(home)), cwd=tmp_path, capture_output=True, timeout=300
+        [sys.executable, "-c", "import onnxruntime"], env=_environment(HOME=str(home)), cwd=tmp_path,
+        capture_output=True, timeout=300
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert any("deviceid" in path.name for path in home.rglob("*"))
 
 
-@pytest.mark.skipif(os.getuid() == 0 and not shutil.which("setpriv"), reason="root may write everywhere; without that needs setpriv")
+@pytest.mark.skipif(
+    os.getuid() == 0 and not shutil.which("setpriv"),
+    reason="root may write everywhere; without that needs setpriv",
+)
 def test_a_read_only_installation_answers_for_a_user_without_a_home(tmp_path):
     installed = tmp_path / "installed"
-    shutil.copytree(ROOT / "vision_banana_ros", installed / "vision_banana_ros", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "vision_banana_ros",
+        installed / "vision_banana_ros",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
     picture, out, temporary = tmp_path / "in.png", tmp_path / "out", tmp_path / "temporary"
     temporary.mkdir()
     out.mkdir()

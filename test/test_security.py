@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What docs/how_to/security.md promises: the policy is the node's own list, nothing is unpickled or run, input is bounded."""
+"""What docs/how_to/security.md promises: the policy is the node's own list, nothing is unpickled or run,
+input is bounded."""
 
 import ast
 import json
@@ -28,9 +29,12 @@ from vision_banana_ros.tasks.legend_text import MAX_CHARACTERS, clean_text
 ROOT = Path(__file__).resolve().parent.parent
 SROS2 = ROOT / "config" / "sros2"
 MAKER = runpy.run_path(str(SROS2 / "make_policy.py"))
-SOURCES = sorted(path for folder in ("vision_banana_ros", "launch", "config") for path in (ROOT / folder).rglob("*.py"))
+SOURCES = sorted(
+    path for folder in ("vision_banana_ros", "launch", "config") for path in (ROOT / folder).rglob("*.py")
+)
 PLAIN_PICKLE = ROOT / "vision_banana_ros" / "evaluation" / "benchmarks" / "plain_pickle.py"
-"""Reads RefCOCO's pickle, with an unpickler that knows no classes and no functions: test_benchmark_runs.py tries to get past it."""
+"""Reads RefCOCO's pickle, with an unpickler that knows no classes and no functions: test_benchmark_runs.py
+tries to get past it."""
 UNPICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 
 
@@ -47,9 +51,18 @@ def test_the_policy_allows_exactly_what_a_running_node_has():
         assert client.transition(Transition.TRANSITION_CONFIGURE)
         used = client.spin_until(lambda: _graph(client), "the node's interfaces")
     for rule, names in used.items():
-        assert names <= allowed[rule], f"{rule}: the policy forbids what the node does; run config/sros2/make_policy.py"
+        assert names <= allowed[rule], (
+            f"{rule}: the policy forbids what the node does; run config/sros2/make_policy.py"
+        )
     # Simulated time, the range sensors and compressed images are subscribed to only when they are asked for.
-    sometimes = {"/clock", "/parameter_events", "/scan", "/cloud", "/image/compressed", "/vision_banana/get_type_description"}
+    sometimes = {
+        "/clock",
+        "/parameter_events",
+        "/scan",
+        "/cloud",
+        "/image/compressed",
+        "/vision_banana/get_type_description",
+    }
     sometimes |= {"/vision_banana/get_transition_graph", "/rosout"}
     sometimes |= {"/tf", "/tf_static"}  # only where tf2 is installed
     unused = {rule: allowed[rule] - names - sometimes for rule, names in used.items()}
@@ -57,7 +70,13 @@ def test_the_policy_allows_exactly_what_a_running_node_has():
 
 
 def _full(name):
-    return "/vision_banana/" + name[2:] if name.startswith("~/") else name if name.startswith("/") else f"/{name}"
+    return (
+        "/vision_banana/" + name[2:]
+        if name.startswith("~/")
+        else name
+        if name.startswith("/")
+        else f"/{name}"
+    )
 
 
 def _graph(client):
@@ -67,7 +86,9 @@ def _graph(client):
         ("services", "reply"): client.get_service_names_and_types_by_node,
     }
     used = {rule: {name for name, _ in ask("vision_banana", "/")} for rule, ask in asked.items()}
-    return used if "/points" in used["topics", "publish"] and "/image" in used["topics", "subscribe"] else None
+    return (
+        used if "/points" in used["topics", "publish"] and "/image" in used["topics", "subscribe"] else None
+    )
 
 
 def test_the_policy_is_of_the_form_that_sros2_reads():
@@ -92,7 +113,9 @@ def test_the_policy_follows_remaps_cameras_and_the_namespace():
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in SOURCES if path != PLAIN_PICKLE], ids=lambda path: path.relative_to(ROOT).as_posix()
+    "path",
+    [path for path in SOURCES if path != PLAIN_PICKLE],
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
 )
 def test_nothing_is_unpickled_and_no_text_is_run(path):
     for node in ast.walk(ast.parse(path.read_text())):
@@ -112,11 +135,25 @@ def _check_call(call):
         assert flag not in given or ast.unparse(given[flag]) == "False", f"{where} with {flag}"
     if name == "torch.load":
         assert "weights_only" in given and ast.unparse(given["weights_only"]) == "True", where
-    assert name not in ("eval", "exec", "os.system", "os.popen", "torch.jit.load", "yaml.load", "np.fromregex"), where
+    assert name not in (
+        "eval",
+        "exec",
+        "os.system",
+        "os.popen",
+        "torch.jit.load",
+        "yaml.load",
+        "np.fromregex",
+    ), where
 
 
 def test_the_search_finds_what_it_looks_for(tmp_path):
-    for line in ("import pickle", "from joblib import load", "np.load(f, allow_pickle=True)", "torch.load(f)", "eval('1')"):
+    for line in (
+        "import pickle",
+        "from joblib import load",
+        "np.load(f, allow_pickle=True)",
+        "torch.load(f)",
+        "eval('1')",
+    ):
         bad = tmp_path / "bad.py"
         bad.write_text(line)
         with pytest.raises(AssertionError):
@@ -158,7 +195,15 @@ def test_a_bundle_whose_file_was_changed_is_refused(bundle):
 
 def test_no_bundle_that_is_shipped_holds_a_pickle_or_code():
     for file in default_bundle().parent.rglob("*"):
-        assert file.is_dir() or file.suffix in {".onnx", ".json", ".md", ".safetensors", ".txt", ".jpg", ".png"}, file
+        assert file.is_dir() or file.suffix in {
+            ".onnx",
+            ".json",
+            ".md",
+            ".safetensors",
+            ".txt",
+            ".jpg",
+            ".png",
+        }, file
 
 
 # What is accepted is bounded

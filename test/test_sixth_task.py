@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A task that the package does not have, made in one file of the tests, is asked by `vision-banana run` and by the node."""
+"""A task that the package does not have, made in one file of the tests, is asked by `vision-banana run`
+and by the node."""
 
 import os
 import subprocess
@@ -15,7 +16,10 @@ SUPPORT = Path(__file__).parent / "support"
 
 def ask(*argv: str) -> str:
     """In a process of its own: a task is registered once, before anything else is imported."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SUPPORT.parents[1]), os.environ.get("PYTHONPATH", "")])}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(SUPPORT.parents[1]), os.environ.get("PYTHONPATH", "")]),
+    }
     command = [sys.executable, str(SUPPORT / "sixth_task.py"), *argv]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
@@ -31,7 +35,8 @@ def test_run_writes_the_answer_of_a_sixth_task(tmp_path):
     sure = cv2.imread(str(values.with_name("brightness_confidence.png")), cv2.IMREAD_UNCHANGED)
     assert (sure == 255).all()
     sheet = cv2.imread(str(values.with_name("sheet.png")))
-    assert np.isin(sheet, np.unique(grey)).all(axis=2).sum() > 2 * 60 * 80 * 0.9  # the image and the answer, as its code has it
+    # the image and the answer, as its code has it
+    assert np.isin(sheet, np.unique(grey)).all(axis=2).sum() > 2 * 60 * 80 * 0.9
 
 
 def test_the_node_publishes_the_answer_of_a_sixth_task():

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A workspace as robots have it: the repository cloned into src, its interfaces linked beside, colcon build, sourced, run."""
+"""A workspace as robots have it: the repository cloned into src, its interfaces linked beside, colcon
+build, sourced, run."""
 
 import os
 import shutil
@@ -22,12 +23,16 @@ def workspace(tmp_path_factory):
     """ws/ with src/ as the README says, in a folder with a space; vision_msgs stands in for ROS's own."""
     folder = tmp_path_factory.mktemp("my robot") / "ws"
     (folder / "src").mkdir(parents=True)
-    sources = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    sources = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     for name in filter(None, sources.split("\0")):
         if (ROOT / name).is_file():
             target = folder / "src" / "vision_banana_ros" / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.link(ROOT / name, target) if os.stat(ROOT).st_dev == os.stat(folder).st_dev else shutil.copy2(ROOT / name, target)
+            os.link(ROOT / name, target) if os.stat(ROOT).st_dev == os.stat(folder).st_dev else shutil.copy2(
+                ROOT / name, target
+            )
     (folder / "src" / "vision_banana_interfaces").symlink_to("vision_banana_ros/vision_banana_interfaces")
     (folder / "src" / "vision_msgs").symlink_to("vision_banana_ros/test/vision_msgs")
     return folder
@@ -42,20 +47,29 @@ def environment():
 
 
 def run(workspace, *command):
-    return subprocess.run(command, cwd=workspace, env=environment(), capture_output=True, text=True, timeout=3000)
+    return subprocess.run(
+        command, cwd=workspace, env=environment(), capture_output=True, text=True, timeout=3000
+    )
 
 
 def test_colcon_finds_the_interfaces_by_the_link_alone(workspace):
     listed = run(workspace, "colcon", "list", "--names-only")
     assert set(listed.stdout.split()) == PACKAGES, listed.stderr
     alone = run(workspace, "colcon", "list", "--names-only", "--base-paths", "src/vision_banana_ros")
-    assert alone.stdout.split() == ["vision_banana_ros"], "without it they are not found: then the README need not speak of it"
+    assert alone.stdout.split() == ["vision_banana_ros"], (
+        "without it they are not found: then the README need not speak of it"
+    )
 
 
 def test_what_colcon_builds_runs(workspace):
-    built = run(workspace, "colcon", "--log-level", "error", "build", "--event-handlers", "desktop_notification-")
+    built = run(
+        workspace, "colcon", "--log-level", "error", "build", "--event-handlers", "desktop_notification-"
+    )
     assert built.returncode == 0, built.stdout + built.stderr
-    places = "import vision_banana_ros, vision_banana_interfaces.srv as i; print(vision_banana_ros.__file__, i.__file__, sep='\\n')"
+    places = (
+        "import vision_banana_ros, vision_banana_interfaces.srv as i;"
+        " print(vision_banana_ros.__file__, i.__file__, sep='\\n')"
+    )
     programs = "install/vision_banana_ros/lib/vision_banana_ros"
     script = f""". install/local_setup.sh && "$0" -c "$1" && {programs}/vision-banana --version &&
         exec {programs}/vision_banana_node --ros-args -p max_age:=-3.0"""
@@ -70,4 +84,8 @@ def test_unsourced_the_executables_say_so_in_one_sentence(workspace):
     folder = workspace / "install" / "vision_banana_ros" / "lib" / "vision_banana_ros"
     for name in ("vision_banana_node", "vision-banana"):
         said = run(workspace, sys.executable, "-I", "-S", str(folder / name))
-        assert said.returncode == 1 and said.stderr.count("\n") == 1 and "source install/setup.bash" in said.stderr, said.stderr
+        assert (
+            said.returncode == 1
+            and said.stderr.count("\n") == 1
+            and "source install/setup.bash" in said.stderr
+        ), said.stderr

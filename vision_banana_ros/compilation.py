@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells that Numba compiles, which takes a minute on a new machine and nothing once its cache is filled; other processes help."""
+"""Tells that Numba compiles, which takes a minute on a new machine and nothing once its cache is filled.
+
+Other processes help.
+"""
 
 import os
 import subprocess
@@ -30,7 +33,10 @@ class _Progress(event.Listener):
     def on_start(self, event: event.Event) -> None:
         if self._told is None:
             self.started = self._told = time.monotonic()
-            self._say("Code is compiled for this machine's processor, once: a minute or so of one core, less with several.")
+            self._say(
+                "Code is compiled for this machine's processor, once: a minute or so of one core,"
+                " less with several."
+            )
             self._begin()
 
     def on_end(self, event: event.Event) -> None:
@@ -43,12 +49,15 @@ class _Progress(event.Listener):
 
 @contextmanager
 def compilation_told(say: Callable[[str], object], helper: str = "") -> Iterator[None]:
-    """Says within it that code is compiled, how far that is, and when it is done; nothing where all comes from the cache.
+    """Says within it that code is compiled, how far that is, and when it is done.
+
+    Nothing where all comes from the cache.
 
     Args:
         say: Takes each sentence, on the thread that compiles.
-        helper: A module that compiles the same in another order when it is run as a program with two arguments, its number (from
-            1) and how many compile. Where cores are idle, it is run on them: what others have put in the cache is read from it.
+        helper: A module that compiles the same in another order when it is run as a program with two
+            arguments, its number (from 1) and how many compile. Where cores are idle, it is run on them: what
+            others have put in the cache is read from it.
     """
     helpers: list[subprocess.Popen[bytes]] = []
 

@@ -38,7 +38,8 @@ def open_regular(path: Path) -> Iterator[BufferedReader]:
         InputError: For anything else.
         OSError: If it cannot be opened.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # or a pipe is waited for here already
+    # or a pipe is waited for here already
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise InputError(f"'{path}' is no ordinary file; give one, not a pipe, a device or a folder.")
@@ -50,7 +51,9 @@ def read_bounded(path: Path, most_bytes: int) -> bytes:
     with open_regular(path) as file:
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
-        raise InputError(f"'{path}' has more than {most_bytes:,} bytes, which is too large for what it should be.")
+        raise InputError(
+            f"'{path}' has more than {most_bytes:,} bytes, which is too large for what it should be."
+        )
     return content
 
 

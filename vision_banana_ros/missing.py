@@ -7,7 +7,8 @@ ROS = (
 )
 INTERFACES = (
     "vision_banana_interfaces is not built or not sourced: in a workspace's src,"
-    " `ln -s vision_banana_ros/vision_banana_interfaces .`, then `colcon build`, then source install/setup.bash"
+    " `ln -s vision_banana_ros/vision_banana_interfaces .`, then `colcon build`, then source"
+    " install/setup.bash"
 )
 APT = {"numpy": "python3-numpy", "numba": "python3-numba", "cv2": "python3-opencv"}
 PIP_ONLY = ("onnxruntime", "torch")
@@ -31,7 +32,8 @@ def cure(error: ImportError) -> str:
         return f"{module} is not installed: `apt install {APT[module]}`."
     if module in PIP_ONLY:
         return (
-            f"{module} is not installed: make the virtual environment of docs/how_to/install.md (`python3 -m venv"
+            f"{module} is not installed: make the virtual environment of docs/how_to/install.md (`python3"
+            " -m venv"
             f" --system-site-packages`, then `pip install {module}` in it) and start the node from it."
         )
     return f"{error}."

@@ -15,8 +15,8 @@ TELEMETRY_OFF = {
 
 
 MAX_DECODED_PIXELS = 25_000_000
-"""OpenCV's own bound, which holds whatever a header declares: the same as `image_encodings.MAX_PIXELS`, where more is refused in
-words first."""
+"""OpenCV's own bound, which holds whatever a header declares: the same as `image_encodings.MAX_PIXELS`,
+where more is refused in words first."""
 
 
 def prepare() -> None:
@@ -28,7 +28,11 @@ def prepare() -> None:
     os.environ.update(TELEMETRY_OFF)
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_DECODED_PIXELS))
     package = Path(__file__).resolve().parent
-    home = Path.home() if os.environ.get("HOME") or os.path.exists(os.path.expanduser("~")) else Path("/nonexistent")
+    home = (
+        Path.home()
+        if os.environ.get("HOME") or os.path.exists(os.path.expanduser("~"))
+        else Path("/nonexistent")
+    )
     compiled = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
     if "NUMBA_CACHE_DIR" not in os.environ and not (_writable(package) or _writable(compiled)):
         os.environ["NUMBA_CACHE_DIR"] = str(_private_folder() / "numba")
@@ -48,7 +52,10 @@ def _private_folder() -> Path:
 
     It is the same one at every start, unless somebody else has taken the name.
     """
-    place = next((place for place in (tempfile.gettempdir(), "/dev/shm") if os.access(place, os.W_OK)), tempfile.gettempdir())
+    place = next(
+        (place for place in (tempfile.gettempdir(), "/dev/shm") if os.access(place, os.W_OK)),
+        tempfile.gettempdir(),
+    )
     folder = Path(place) / f"vision_banana_{os.getuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The SROS 2 policy of the node, from its own list of interfaces: what it may publish, subscribe to and answer, nothing else.
+"""The SROS 2 policy of the node, from its own list of interfaces: what it may publish, subscribe to and
+answer, nothing else.
 
-`python config/sros2/make_policy.py` writes policy.xml next to itself, for one camera without a name in the root namespace.
-With remapped topics, another namespace or several cameras, make your own:
+`python config/sros2/make_policy.py` writes policy.xml next to itself, for one camera without a name in the
+root namespace. With remapped topics, another namespace or several cameras, make your own:
 
-    python make_policy.py --namespace /robot --cameras front rear --remap image:=/camera/image_raw > policy.xml
+    python make_policy.py --namespace /robot --cameras front rear --remap image:=/camera/image_raw >
+    policy.xml
 """
 
 import argparse
@@ -19,7 +21,13 @@ from vision_banana_ros.node.topics.range_sensor import TYPES as RANGES
 
 NODE = "vision_banana"
 SERVICES = ("~/segment", "~/set_prompts", "~/generate")
-LIFECYCLE = ("change_state", "get_state", "get_available_states", "get_available_transitions", "get_transition_graph")
+LIFECYCLE = (
+    "change_state",
+    "get_state",
+    "get_available_states",
+    "get_available_transitions",
+    "get_transition_graph",
+)
 PARAMETERS = (
     *("describe_parameters", "get_parameter_types", "get_parameters", "list_parameters", "set_parameters"),
     "set_parameters_atomically",
@@ -36,7 +44,9 @@ def of_each_camera(names: Iterable[str], cameras: Sequence[str], remaps: Mapping
     return [remaps.get(name, name) for name in full]
 
 
-def rules(cameras: Sequence[str] = (), remaps: Mapping[str, str] | None = None) -> dict[tuple[str, str], list[str]]:
+def rules(
+    cameras: Sequence[str] = (), remaps: Mapping[str, str] | None = None
+) -> dict[tuple[str, str], list[str]]:
     """Names by (element, attribute) of the policy."""
     known = remaps or {}
     return {
@@ -47,9 +57,14 @@ def rules(cameras: Sequence[str] = (), remaps: Mapping[str, str] | None = None) 
             ]
         ),
         ("topics", "subscribe"): sorted(
-            [*of_each_camera([*IMAGES, "camera_info", *RANGES], cameras, known), "/clock", "/parameter_events", "/tf", "/tf_static"]
+            [
+                *of_each_camera([*IMAGES, "camera_info", *RANGES], cameras, known),
+                "/clock",
+                "/parameter_events",
+                "/tf",
+                "/tf_static",
+            ]
         ),
-        ("services", "reply"): sorted([*SERVICES, *(f"~/{name}" for name in (*LIFECYCLE, *PARAMETERS, "get_type_description"))]),
     }
 
 
@@ -72,7 +87,9 @@ def policy(namespace: str = "/", cameras: Sequence[str] = (), remaps: Mapping[st
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--namespace", default="/")
     parser.add_argument("--cameras", nargs="*", default=[])
     parser.add_argument("--remap", nargs="*", default=[], metavar="FROM:=TO")

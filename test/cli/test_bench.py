@@ -19,7 +19,18 @@ def test_it_measures_what_can_run_and_says_what_cannot(tmp_path, capsys, monkeyp
 
     monkeypatch.setattr(bench, "_executors", lambda asked, bundle: asked)  # without the torch run
     out = tmp_path / "bench_here.json"
-    asked = ["bench", "--executors", "onnxruntime:cpu-fp32", "onnxruntime:tpu", "--questions", "1", "--cameras", "2", "--runs", "3"]
+    asked = [
+        "bench",
+        "--executors",
+        "onnxruntime:cpu-fp32",
+        "onnxruntime:tpu",
+        "--questions",
+        "1",
+        "--cameras",
+        "2",
+        "--runs",
+        "3",
+    ]
     assert main([*asked, "--frame", "96x128", "--out", str(out)]) == 0
     measured, refused = json.loads(out.read_text())["rows"]
     assert measured["executor"] == "onnxruntime cpu fp32" and measured["size"] == "320x240"
@@ -50,9 +61,18 @@ def test_the_plain_run_paints_what_the_shared_one_paints_and_others_are_compared
         plain.paint(image, [])
 
     def row(executor, frame, paint, cpu):
-        return {"executor": executor, "frame_ms": {"p50": frame}, "paint_ms": {"p50": paint}, "frame_cpu_ms": cpu}
+        return {
+            "executor": executor,
+            "frame_ms": {"p50": frame},
+            "paint_ms": {"p50": paint},
+            "frame_cpu_ms": cpu,
+        }
 
-    rows = [row(plain.executor, 90, 80, 200), row("torch eager cpu bf16", 40, 30, 80), row("onnxruntime cpu int8", 30, 20, 40)]
+    rows = [
+        row(plain.executor, 90, 80, 200),
+        row("torch eager cpu bf16", 40, 30, 80),
+        row("onnxruntime cpu int8", 30, 20, 40),
+    ]
     _compare(rows)
     assert rows[2]["times_plain_torch"] == {"frame": 3.0, "paint": 4.0, "cpu": 5.0}
     assert "times_torch_eager" not in rows[2]  # in fp32 it was not measured

@@ -56,7 +56,9 @@ def listen(
         deadline = time.monotonic() + 180
         while len(images) < wanted and process.poll() is None and time.monotonic() < deadline:
             executor.spin_once(timeout_sec=0.1)
-        assert len(images) >= wanted, f"heard {len(images)} images only, and the camera's status is {process.poll()}"
+        assert len(images) >= wanted, (
+            f"heard {len(images)} images only, and the camera's status is {process.poll()}"
+        )
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=20)
         assert process.returncode == 130 and "Traceback" not in said
@@ -92,7 +94,9 @@ def test_a_simulated_camera_publishes_its_world_at_its_rate():
     assert all(pixels(m).tobytes() in known for m in images)
     k = infos[0].k
     assert (infos[0].width, infos[0].height) == (96, 64) and list(infos[0].d) == [0.0] * 5
-    assert (k[0], k[4], k[2], k[5]) == pytest.approx((views[0].camera.fx, views[0].camera.fy, views[0].camera.cx, views[0].camera.cy))
+    assert (k[0], k[4], k[2], k[5]) == pytest.approx(
+        (views[0].camera.fx, views[0].camera.fy, views[0].camera.cx, views[0].camera.cy)
+    )
 
 
 def test_a_folder_starts_again_and_takes_remaps(tmp_path):
@@ -121,7 +125,16 @@ def test_a_bag_brings_its_own_camera(tmp_path, plugin):
 def test_it_ends_after_the_last_picture_or_in_time(tmp_path, limit, frames):
     for k in range(3):
         cv2.imwrite(str(tmp_path / f"{k}.png"), np.full((24, 32, 3), 60 * k, np.uint8))
-    command = [sys.executable, "-m", "vision_banana_ros.cli.main", "camera", str(tmp_path), "--rate", "20", *limit]
+    command = [
+        sys.executable,
+        "-m",
+        "vision_banana_ros.cli.main",
+        "camera",
+        str(tmp_path),
+        "--rate",
+        "20",
+        *limit,
+    ]
     done = subprocess.run(command, env=ENV, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     published = int(done.stderr.splitlines()[-1].split()[0])

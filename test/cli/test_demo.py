@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`vision-banana demo`: the truth that it compares with, its scores and faults, and that every failure ends in time."""
+"""`vision-banana demo`: the truth that it compares with, its scores and faults, and that every failure
+ends in time."""
 
 import importlib
 import json
@@ -50,7 +51,9 @@ class Listener:
         target = view.instances == scene.target.instance
         return {
             "depth/image_rect": view.depth_m,
-            "depth/camera_info": np.array([camera.width, camera.height, camera.fx, 0, camera.cx, 0, camera.fy, camera.cy, 0, 0, 1]),
+            "depth/camera_info": np.array(
+                [camera.width, camera.height, camera.fx, 0, camera.cx, 0, camera.fy, camera.cy, 0, 0, 1]
+            ),
             "normals/image": view.normals * np.array((1, -1, -1), np.float32),
             "segmentation/mask": view.labels,
             "segmentation/confidence": np.full(view.labels.shape, 255, np.uint8),
@@ -159,8 +162,17 @@ def bundle(tmp_path):
     for name in ("image.onnx", "text.onnx", "answer.onnx"):
         (folder / name).write_bytes(b"graph")
     (folder / "metrics.json").write_text(json.dumps({}))
-    fields = dict(name="tiny", description="", licence="Apache-2.0", tasks=["depth"], codec="vision_banana", size=[48, 64])
-    more = dict(steps=1, depth_range_m=[0.1, 20], legend={"floor": "red"}, text_length=64, text_buckets=256, made={})
+    fields = dict(
+        name="tiny",
+        description="",
+        licence="Apache-2.0",
+        tasks=["depth"],
+        codec="vision_banana",
+        size=[48, 64],
+    )
+    more = dict(
+        steps=1, depth_range_m=[0.1, 20], legend={"floor": "red"}, text_length=64, text_buckets=256, made={}
+    )
     write_manifest(folder, {**fields, **more})
     return folder
 

@@ -29,7 +29,9 @@ MANIFEST = {
     "text_buckets": 256,
     "made": {"command": "vision-banana train --seed 1"},
 }
-METRICS = {"procedural": {"depth": {"delta1": 0.81234, "absrel": 0.12}, "semantic": {"miou": 0.5}, "frames": 100}}
+METRICS = {
+    "procedural": {"depth": {"delta1": 0.81234, "absrel": 0.12}, "semantic": {"miou": 0.5}, "frames": 100}
+}
 
 
 @pytest.fixture
@@ -47,10 +49,13 @@ def test_help_names_every_verb_at_once_and_loads_nothing_heavy():
     code = (
         "import sys; from vision_banana_ros.cli.main import main; main([]);"
         "heavy = {'numpy', 'numba', 'cv2', 'onnxruntime', 'rclpy', 'torch', 'rosbags'} & set(sys.modules);"
-        "verbs = {name for name in sys.modules if name.startswith('vision_banana_ros.cli.')} - {'vision_banana_ros.cli.main'};"
+        "verbs = {name for name in sys.modules if name.startswith('vision_banana_ros.cli.')} -"
+        " {'vision_banana_ros.cli.main'};"
         "sys.exit(f'loaded {heavy | verbs}' if heavy | verbs else 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     for verb in command.VERBS:
         assert re.search(rf"\n    {verb}\s", done.stdout), verb
@@ -67,7 +72,10 @@ def test_each_verb_has_help_of_its_own(verb, capsys):
         main([verb, "--help"])
     assert stopped.value.code == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert said.startswith(f"usage: vision-banana {verb}") and " ".join(command.module_of(verb).__doc__.split()[:5]) in said
+    assert (
+        said.startswith(f"usage: vision-banana {verb}")
+        and " ".join(command.module_of(verb).__doc__.split()[:5]) in said
+    )
     assert command.VERBS[verb] and not command.VERBS[verb].endswith(".")
 
 
@@ -81,7 +89,14 @@ def test_an_unknown_verb_is_status_2(capsys):
 def test_info_says_what_a_bundle_is(bundle, capsys):
     assert main(["info", str(bundle)]) == 0
     said = capsys.readouterr().out
-    for word in ("tiny", "Apache-2.0", "64x48, 1 step", "0.1 to 20 m", "floor #c81e1e", "vision-banana train --seed 1"):
+    for word in (
+        "tiny",
+        "Apache-2.0",
+        "64x48, 1 step",
+        "0.1 to 20 m",
+        "floor #c81e1e",
+        "vision-banana train --seed 1",
+    ):
         assert word in said
     assert "answer.onnx" in said and "1,100 bytes" in said
     assert "delta1 0.8123  absrel 0.12" in said and "miou 0.5" in said and "measured on procedural" in said

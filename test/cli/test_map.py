@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`vision-banana map`: poses out of bags and files, and a mesh of a rendered trajectory whose truth is known."""
+"""`vision-banana map`: poses out of bags and files, and a mesh of a rendered trajectory whose truth is
+known."""
 
 import json
 from pathlib import Path
@@ -32,7 +33,8 @@ def transform(parent, child, ns, position, quaternion=(0.0, 0, 0, 1)):
     types = STORE.types
     head = types["std_msgs/msg/Header"](types["builtin_interfaces/msg/Time"](7, ns), parent)
     moved = types["geometry_msgs/msg/Transform"](
-        types["geometry_msgs/msg/Vector3"](*map(float, position)), types["geometry_msgs/msg/Quaternion"](*map(float, quaternion))
+        types["geometry_msgs/msg/Vector3"](*map(float, position)),
+        types["geometry_msgs/msg/Quaternion"](*map(float, quaternion)),
     )
     return types["tf2_msgs/msg/TFMessage"]([types["geometry_msgs/msg/TransformStamped"](head, child, moved)])
 
@@ -40,11 +42,15 @@ def transform(parent, child, ns, position, quaternion=(0.0, 0, 0, 1)):
 def odometry(ns, position):
     types = STORE.types
     pose = types["geometry_msgs/msg/Pose"](
-        types["geometry_msgs/msg/Point"](*map(float, position)), types["geometry_msgs/msg/Quaternion"](0.0, 0.0, 0.0, 1.0)
+        types["geometry_msgs/msg/Point"](*map(float, position)),
+        types["geometry_msgs/msg/Quaternion"](0.0, 0.0, 0.0, 1.0),
     )
-    twist = types["geometry_msgs/msg/Twist"](*(types["geometry_msgs/msg/Vector3"](0.0, 0.0, 0.0) for _ in range(2)))
+    twist = types["geometry_msgs/msg/Twist"](
+        *(types["geometry_msgs/msg/Vector3"](0.0, 0.0, 0.0) for _ in range(2))
+    )
     covariances = [
-        types[f"geometry_msgs/msg/{kind}WithCovariance"](v, np.zeros(36)) for kind, v in (("Pose", pose), ("Twist", twist))
+        types[f"geometry_msgs/msg/{kind}WithCovariance"](v, np.zeros(36))
+        for kind, v in (("Pose", pose), ("Twist", twist))
     ]
     head = header(7, ns)
     head.frame_id = "odom"
@@ -53,9 +59,13 @@ def odometry(ns, position):
 
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory):
-    """A robot that drives 1 m along x within 1 s, turning left by 90 degrees, with its camera 0.5 m above it."""
+    """A robot that drives 1 m along x within 1 s, turning left by 90 degrees, with its camera 0.5 m above
+    it."""
     path = tmp_path_factory.mktemp("bags") / "drive"
-    moving = [transform("odom", "base", 0, (0, 0, 0)), transform("odom", "base", 900_000_000, (1, 0, 0), (0, 0, HALF, HALF))]
+    moving = [
+        transform("odom", "base", 0, (0, 0, 0)),
+        transform("odom", "base", 900_000_000, (1, 0, 0), (0, 0, HALF, HALF)),
+    ]
     fixed = [transform("base", "camera", 0, (0, 0, 0.5))]
     driven = [odometry(0, (2, 0, 0)), odometry(900_000_000, (3, 0, 0))]
     topics = {"/image": [raw_image(0, "rgb8")], "/tf": moving, "/tf_static": fixed, "/odom": driven}
@@ -92,7 +102,11 @@ def test_trees_that_cannot_be_are_sentences():
     tree.add("b", "a", None, (0, 0, 0), (0, 0, 0, 1))
     with pytest.raises(InputError, match="circle"):
         tree.pose("b", 0)
-    for position, quaternion in (((0, 0, np.nan), (0, 0, 0, 1)), ((0, 0, 0), (0, 0, 0, 0)), ((0, 0, 0), (np.inf, 0, 0, 1))):
+    for position, quaternion in (
+        ((0, 0, np.nan), (0, 0, 0, 1)),
+        ((0, 0, 0), (0, 0, 0, 0)),
+        ((0, 0, 0), (np.inf, 0, 0, 1)),
+    ):
         with pytest.raises(InputError, match="no pose"):
             tree.add("a", "c", None, position, quaternion)
 
@@ -101,7 +115,9 @@ def test_a_file_of_poses_is_read_and_its_mistakes_are_sentences(tmp_path):
     path = tmp_path / "poses.txt"
     path.write_text("# name x y z qx qy qz qw\n\nframe_1 1 2 3 0 0 0 2\n")
     pose = file_poses(path)
-    np.testing.assert_allclose(pose(Frame("frame_1", IMAGE)), matrix(np.array([1.0, 2, 3]), np.array([0.0, 0, 0, 1])))
+    np.testing.assert_allclose(
+        pose(Frame("frame_1", IMAGE)), matrix(np.array([1.0, 2, 3]), np.array([0.0, 0, 0, 1]))
+    )
     with pytest.raises(InputError, match="no pose of frame_2"):
         pose(Frame("frame_2", IMAGE))
     for line in ("a 1 2 3", "a 1 2 3 0 0 0 0", "a 1 2 nan 0 0 0 1", "a 1 2 3 0 0 0 x", "a 1 2 3 0 0 0 1 9"):
@@ -136,14 +152,24 @@ def test_a_folder_with_poses_becomes_a_mesh_on_the_true_surfaces(tmp_path, monke
     oracle = Oracle((96, 128), truth, [Question.semantic(LEGEND)])
     monkeypatch.setattr("vision_banana_ros.cli.map.load_generator", lambda bundle, executor="auto": oracle)
     fov = np.degrees(2 * np.arctan(64 / views["view_0"].camera.fx))
-    given = ["map", str(tmp_path), "--poses", str(tmp_path / "poses.txt"), "--out", str(tmp_path / "out"), "--fov", str(fov)]
+    given = [
+        "map",
+        str(tmp_path),
+        "--poses",
+        str(tmp_path / "poses.txt"),
+        "--out",
+        str(tmp_path / "out"),
+        "--fov",
+        str(fov),
+    ]
     assert main([*given, "--voxel", "0.06"]) == 1
     said = capsys.readouterr()
     assert "no pose of view_3" in said.err and "3 frames used, 1 not" in said.out and "floor" in said.out
     vertices = read_vertices(tmp_path / "out" / "mesh.ply")
     classes = read_vertices(tmp_path / "out" / "classes.ply")
     seen = [
-        points(v.depth_m, Intrinsics.of(v.camera)).reshape(-1, 3) @ v.camera.pose[:3, :3].T + v.camera.pose[:3, 3]
+        points(v.depth_m, Intrinsics.of(v.camera)).reshape(-1, 3) @ v.camera.pose[:3, :3].T
+        + v.camera.pose[:3, 3]
         for v in views.values()
     ]
     seen = np.concatenate(seen)[np.isfinite(np.concatenate(seen)).all(1)]
@@ -151,7 +177,9 @@ def test_a_folder_with_poses_becomes_a_mesh_on_the_true_surfaces(tmp_path, monke
     away = [np.sqrt(((seen - place) ** 2).sum(1).min()) for place in vertices["xyz"][some]]
     assert np.median(away) < 0.06 and (classes["xyz"] == vertices["xyz"]).all()
     assert {tuple(c) for c in classes["rgb"]} <= {*LEGEND.values(), (128, 128, 128)}
-    assert [c["name"] for c in json.loads((tmp_path / "out" / "legend.json").read_text())["classes"]] == list(LEGEND)
+    assert [c["name"] for c in json.loads((tmp_path / "out" / "legend.json").read_text())["classes"]] == list(
+        LEGEND
+    )
     assert main(given) == 2 and "holds results already" in capsys.readouterr().err
 
 

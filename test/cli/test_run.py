@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`vision-banana run` and `decode`: what they write from pictures, folders and bags, and how they take bad input."""
+"""`vision-banana run` and `decode`: what they write from pictures, folders and bags, and how they take bad
+input."""
 
 import json
 from argparse import Namespace
@@ -27,7 +28,8 @@ STORE = get_typestore(Stores.ROS2_JAZZY)
 
 @pytest.fixture
 def oracle(monkeypatch):
-    """Answers every run with two surfaces: the box 1.5 m away on the left, the floor 4 m away on the right."""
+    """Answers every run with two surfaces: the box 1.5 m away on the left, the floor 4 m away on the
+    right."""
     box = np.zeros(SIZE, bool)
     box[:, : SIZE[1] // 2] = True
     truth = Truth(
@@ -87,7 +89,9 @@ def test_every_answer_of_a_picture_becomes_a_file(oracle, tmp_path, capsys):
     assert sheet.shape[1] > 3 * 480
 
     legend = json.loads((tmp_path / "out" / "legend.json").read_text())
-    assert [c["name"] for c in legend["classes"]] == ["floor", "box"] and legend["classes"][0]["color"] == "#c81e1e"
+    assert [c["name"] for c in legend["classes"]] == ["floor", "box"] and legend["classes"][0][
+        "color"
+    ] == "#c81e1e"
     assert [m["expression"] for m in legend["masks"]] == EXPRESSIONS
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["bundle"] == "oracle" and summary["frames"][0]["points"] == 96 * 128
@@ -130,7 +134,9 @@ def test_a_bag_is_answered_with_its_own_camera(oracle, tmp_path, plugin, kind):
     stamps = [7_000_000_000 + k for k in range(3)]
     assert [f["stamp_ns"] for f in summary["frames"]] == stamps
     frame = tmp_path / "out" / str(stamps[2])
-    cloud = np.frombuffer((frame / "points.ply").read_bytes().partition(b"end_header\n")[2], "<f4, <f4, <f4, 3u1")
+    cloud = np.frombuffer(
+        (frame / "points.ply").read_bytes().partition(b"end_header\n")[2], "<f4, <f4, <f4, 3u1"
+    )
     # The top left pixel, 1.5 m away: x = (0 - cx) / fx z with the camera beside the image.
     assert cloud[0]["f0"] == pytest.approx(-63.5 / 100 * 1.5, rel=1e-3)
     assert cloud[0]["f2"] == pytest.approx(1.5, rel=1e-3)
@@ -145,16 +151,22 @@ def test_the_file_of_a_bag_is_as_good_as_its_folder(oracle, tmp_path, plugin):
 
 
 def cloud_of(frame):
-    return np.frombuffer((frame / "points.ply").read_bytes().partition(b"end_header\n")[2], "<f4, <f4, <f4, 3u1")
+    return np.frombuffer(
+        (frame / "points.ply").read_bytes().partition(b"end_header\n")[2], "<f4, <f4, <f4, 3u1"
+    )
 
 
 @pytest.mark.parametrize("topic", ["/cam/image_rect", "/cam/image_raw"])
-@pytest.mark.parametrize(("option", "said"), [([], "rectified here to P"), (["--rectified"], "rectified, by P")])
+@pytest.mark.parametrize(
+    ("option", "said"), [([], "rectified here to P"), (["--rectified"], "rectified, by P")]
+)
 def test_images_follow_p_and_are_rectified_unless_told_that_they_are_whatever_the_topics_name(
     oracle, tmp_path, capsys, topic, option, said
 ):
     bag = write_bag(
-        tmp_path / "bag", StoragePlugin.SQLITE3, {topic: [raw_image(0, "rgb8")], "/cam/camera_info": [camera_info(100, -0.3)]}
+        tmp_path / "bag",
+        StoragePlugin.SQLITE3,
+        {topic: [raw_image(0, "rgb8")], "/cam/camera_info": [camera_info(100, -0.3)]},
     )
     assert main(["run", str(bag), "--out", str(tmp_path / "out"), *option]) == 0
     assert said in capsys.readouterr().err
@@ -164,7 +176,9 @@ def test_images_follow_p_and_are_rectified_unless_told_that_they_are_whatever_th
         assert leftmost == pytest.approx(-63.5 / 50 * 1.5, rel=1e-3)
     else:  # P shows more than the raw picture does; what it does not show is left out
         seen = cv2.undistortPoints(
-            np.float64([[[0, 47.5]]]), np.diag([100, 100, 1.0]) + [[0, 0, 63.5], [0, 0, 47.5], [0, 0, 0]], (-0.3, 0, 0, 0)
+            np.float64([[[0, 47.5]]]),
+            np.diag([100, 100, 1.0]) + [[0, 0, 63.5], [0, 0, 47.5], [0, 0, 0]],
+            (-0.3, 0, 0, 0),
         )
         assert leftmost == pytest.approx(seen[0, 0, 0] * 1.5, abs=0.04)
 
@@ -173,7 +187,9 @@ def test_every_frame_of_a_bag_has_the_camera_of_its_time(oracle, tmp_path):
     infos = [camera_info(100), camera_info(200)]
     images = [raw_image(0, "rgb8"), raw_image(5, "rgb8"), raw_image(9, "rgb8")]
     infos[0].header, infos[1].header = images[0].header, images[1].header
-    bag = write_bag(tmp_path / "bag", StoragePlugin.SQLITE3, {"/cam/image": images, "/cam/camera_info": infos})
+    bag = write_bag(
+        tmp_path / "bag", StoragePlugin.SQLITE3, {"/cam/image": images, "/cam/camera_info": infos}
+    )
     assert main(["run", str(bag), "--out", str(tmp_path / "out")]) == 0
     for stamp, focal in ((0, 100), (5, 200), (9, 200)):
         cloud = cloud_of(tmp_path / "out" / f"{7_000_000_000 + stamp}")
@@ -232,7 +248,9 @@ def test_a_calibration_file_gives_the_camera_for_any_size_of_image(oracle, tmp_p
     yaml.write_text(text)
     image = save(tmp_path / "a.png", picture())
     assert main(["run", str(image), "--out", str(tmp_path), "--camera-info", str(yaml)]) == 0
-    cloud = np.frombuffer((tmp_path / "a" / "points.ply").read_bytes().partition(b"end_header\n")[2], "<f4, <f4, <f4, 3u1")
+    cloud = np.frombuffer(
+        (tmp_path / "a" / "points.ply").read_bytes().partition(b"end_header\n")[2], "<f4, <f4, <f4, 3u1"
+    )
     assert cloud[0]["f0"] == pytest.approx(-63.5 / 100 * 1.5, rel=1e-3)
 
 
@@ -279,7 +297,10 @@ def test_mistakes_get_one_sentence_and_status_2(oracle, tmp_path, capsys):
 def test_a_camera_that_does_not_fit_leaves_the_frame_unanswered(oracle, tmp_path, capsys):
     image = str(save(tmp_path / "a.png", picture()))
     (tmp_path / "tall.yaml").write_text(ECHO.replace("height: 96", "height: 512"))
-    assert main(["run", image, "--out", str(tmp_path / "out"), "--camera-info", str(tmp_path / "tall.yaml")]) == 1
+    assert (
+        main(["run", image, "--out", str(tmp_path / "out"), "--camera-info", str(tmp_path / "tall.yaml")])
+        == 1
+    )
     assert "no resize explains" in capsys.readouterr().err
 
 
@@ -346,7 +367,14 @@ def test_depth_beyond_16_bits_is_invalid_and_not_near():
 def test_a_question_a_task_is_asked_of_a_generator_of_all_tasks():
     asked = Namespace(legend=["floor", "wall"], expression=["a", "b"], instances="cup")
     questions = questions_for(Oracle.tasks, LEGEND, asked)
-    assert [q.task for q in questions] == ["depth", "normals", "semantic", "instances", "referring", "referring"]
+    assert [q.task for q in questions] == [
+        "depth",
+        "normals",
+        "semantic",
+        "instances",
+        "referring",
+        "referring",
+    ]
     assert list(questions[2].legend) == ["floor", "wall"] and questions[4].color != questions[5].color
     assert all(isinstance(q, Question) for q in questions)
 
@@ -368,9 +396,13 @@ def test_two_pictures_of_one_stem_keep_their_own_results_and_a_rerun_loses_none(
 
 
 def test_frames_of_one_stamp_in_a_bag_keep_their_own_results(oracle, tmp_path):
-    bag = write_bag(tmp_path / "bag", StoragePlugin.SQLITE3, {"/image": [raw_image(0, "rgb8"), raw_image(0, "bgr8")]})
+    bag = write_bag(
+        tmp_path / "bag", StoragePlugin.SQLITE3, {"/image": [raw_image(0, "rgb8"), raw_image(0, "bgr8")]}
+    )
     assert main(["run", str(bag), "--out", str(tmp_path / "out")]) == 0
-    assert (tmp_path / "out" / "7000000000").is_dir() and (tmp_path / "out" / "7000000000-2" / "sheet.png").is_file()
+    assert (tmp_path / "out" / "7000000000").is_dir() and (
+        tmp_path / "out" / "7000000000-2" / "sheet.png"
+    ).is_file()
 
 
 def test_a_video_is_answered_frame_by_frame(oracle, tmp_path, capsys):
@@ -421,7 +453,9 @@ def test_names_lead_nowhere_else_and_no_result_is_lost(oracle, tmp_path, capsys)
     report = json.loads((out / "summary.json").read_text())
     assert report["not_answered"] == 2
     folders = [out / frame["folder"] for frame in report["frames"]]
-    assert len(set(folders)) == len(names) and all((each / "depth.npy").is_file() and each.parent == out for each in folders)
+    assert len(set(folders)) == len(names) and all(
+        (each / "depth.npy").is_file() and each.parent == out for each in folders
+    )
     assert [path.name for path in out.parent.iterdir()] == ["out"]
 
 
@@ -439,7 +473,17 @@ def test_an_earlier_run_is_not_overwritten_unasked(oracle, tmp_path, capsys):
 
 
 def test_a_picture_without_anything_in_it_is_not_answered(oracle, tmp_path, capsys):
-    assert main(["run", str(save(tmp_path / "black.png", np.zeros((60, 80, 3), np.uint8))), "--out", str(tmp_path / "out")]) == 1
+    assert (
+        main(
+            [
+                "run",
+                str(save(tmp_path / "black.png", np.zeros((60, 80, 3), np.uint8))),
+                "--out",
+                str(tmp_path / "out"),
+            ]
+        )
+        == 1
+    )
     assert "there is nothing to see in black. It is dark" in capsys.readouterr().err
 
 

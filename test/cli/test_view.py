@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`vision-banana view`: what it reads of `run`'s results and of a node, and what its keys do; without a window."""
+"""`vision-banana view`: what it reads of `run`'s results and of a node, and what its keys do; without a
+window."""
 
 from types import SimpleNamespace
 
@@ -36,10 +37,16 @@ def results(tmp_path):
 
 def test_a_folder_gives_clouds_with_all_that_they_can_be_painted_with(results):
     first, second = folder_clouds(results)
-    assert list(first.paints) == ["picture", "depth", "normals", "classes", "the box"] and list(second.paints) == ["picture", "depth"]
+    assert list(first.paints) == ["picture", "depth", "normals", "classes", "the box"] and list(
+        second.paints
+    ) == ["picture", "depth"]
     np.testing.assert_array_equal(first.points[:, 2], DEPTH[KNOWN])
-    np.testing.assert_array_equal(first.paints["classes"], [(200, 30, 30), (30, 200, 30), (0, 0, 0), (200, 30, 30)])
-    np.testing.assert_array_equal(first.paints["the box"], [(50, 50, 50), (0, 0, 255), (50, 50, 50), (50, 50, 50)])
+    np.testing.assert_array_equal(
+        first.paints["classes"], [(200, 30, 30), (30, 200, 30), (0, 0, 0), (200, 30, 30)]
+    )
+    np.testing.assert_array_equal(
+        first.paints["the box"], [(50, 50, 50), (0, 0, 255), (50, 50, 50), (50, 50, 50)]
+    )
 
 
 @pytest.mark.parametrize("change", ["no folder", "other depth", "cut", "no numbers"])
@@ -60,7 +67,8 @@ def test_what_are_no_results_is_a_sentence(results, change):
 def test_a_frame_of_a_node_gives_a_cloud():
     points = np.where(KNOWN[..., None], 1.0, np.nan).repeat(3, 2).astype(np.float32)
     pictures = {
-        topic: np.full((2, 3, 3), k, np.uint8) for k, topic in enumerate(("depth/color", "normals/color", "segmentation/overlay"))
+        topic: np.full((2, 3, 3), k, np.uint8)
+        for k, topic in enumerate(("depth/color", "normals/color", "segmentation/overlay"))
     }
     cloud = live_cloud(7, {"points": points, **pictures})
     assert cloud.points.shape == (4, 3) and {name: int(p[0, 0]) for name, p in cloud.paints.items()} == {

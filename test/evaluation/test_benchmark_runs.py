@@ -18,7 +18,16 @@ import pytest
 from vision_banana_ros.cli.main import main
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation import scores
-from vision_banana_ros.evaluation.benchmarks import BENCHMARKS, diode, frame_results, kitti, masks, nuscenes, reading, saco_gold
+from vision_banana_ros.evaluation.benchmarks import (
+    BENCHMARKS,
+    diode,
+    frame_results,
+    kitti,
+    masks,
+    nuscenes,
+    reading,
+    saco_gold,
+)
 from vision_banana_ros.evaluation.benchmarks.benchmark import Benchmark, Entry, Frame
 from vision_banana_ros.evaluation.benchmarks.check import check
 from vision_banana_ros.evaluation.benchmarks.plain_pickle import read_plain_pickle
@@ -44,7 +53,16 @@ def real(tmp_path):
 def measured(folder, out, painter=None, name="real-depth", plan=Plan(), bundle="oracle", options=Options()):  # noqa: B008
     benchmark = BENCHMARKS[name]
     perceiver = Perceiver(painter or sets.Painter(sets.rooms(3, SIZE)), together=False)
-    return run(benchmark, benchmark.open(folder), perceiver, bundle, out, plan, options, {"command": "vision-banana benchmark"})
+    return run(
+        benchmark,
+        benchmark.open(folder),
+        perceiver,
+        bundle,
+        out,
+        plan,
+        options,
+        {"command": "vision-banana benchmark"},
+    )
 
 
 # ---- resuming
@@ -95,9 +113,25 @@ def test_a_frame_that_fails_is_counted_and_named_and_tried_again(real, tmp_path)
     (real / "room1.png").write_bytes(good[: len(good) // 2])
     told = []
     benchmark, perceiver = BENCHMARKS["real-depth"], Perceiver(sets.Painter(sets.rooms(3, SIZE)))
-    report = run(benchmark, benchmark.open(real), perceiver, "oracle", tmp_path / "r.json", Plan(), Options(), {}, told.append)
-    assert report["frames"] == 2 and report["failed"]["count"] == 1 and "room1.png" in report["failed"]["frames"]["real/room1"]
-    assert any("real/room1 failed" in said for said in told) and any("3 of 3" in said and "left" in said for said in told)
+    report = run(
+        benchmark,
+        benchmark.open(real),
+        perceiver,
+        "oracle",
+        tmp_path / "r.json",
+        Plan(),
+        Options(),
+        {},
+        told.append,
+    )
+    assert (
+        report["frames"] == 2
+        and report["failed"]["count"] == 1
+        and "room1.png" in report["failed"]["frames"]["real/room1"]
+    )
+    assert any("real/room1 failed" in said for said in told) and any(
+        "3 of 3" in said and "left" in said for said in told
+    )
     assert "oracle: 1 frames failed and are not counted, such as real/room1; 2 are." in markdown([report])
     (real / "room1.png").write_bytes(good)
     assert "failed" not in measured(real, tmp_path / "r.json")
@@ -105,7 +139,9 @@ def test_a_frame_that_fails_is_counted_and_named_and_tried_again(real, tmp_path)
 
 def test_a_bundle_that_does_not_know_the_task_is_refused(real, tmp_path):
     painter = sets.Painter(sets.rooms(3, SIZE), tasks=("normals",))
-    with pytest.raises(InputError, match="oracle was not taught depth, which real-depth asks for, only normals"):
+    with pytest.raises(
+        InputError, match="oracle was not taught depth, which real-depth asks for, only normals"
+    ):
         measured(real, tmp_path / "r.json", painter)
     assert not list(tmp_path.glob("r.*"))
 
@@ -127,7 +163,10 @@ def test_shards_are_merged_to_the_figures_of_one_run(real, tmp_path):
     for name, plan in {"all": Plan(), "a": Plan(shard=(1, 2)), "b": Plan(shard=(2, 2))}.items():
         painter = sets.Painter(sets.rooms(3, SIZE), labels=(np.arange(3), legend), legend=legend)
         measured(real, tmp_path / f"{name}.json", painter, "real-classes", plan)
-    one, both = (read_reports([tmp_path / f"{name}.json" for name in names])[0]["semantic"] for names in (["all"], ["a", "b"]))
+    one, both = (
+        read_reports([tmp_path / f"{name}.json" for name in names])[0]["semantic"]
+        for names in (["all"], ["a", "b"])
+    )
     assert one == both and one["miou"] == 1
     assert [parse_shard(text) for text in ("3/16", "1/1")] == [(3, 16), (1, 1)]
     for text in ("0/4", "5/4", "3", "a/b"):
@@ -136,8 +175,20 @@ def test_shards_are_merged_to_the_figures_of_one_run(real, tmp_path):
 
 
 def report_of(name, task, figures, bundle="ours", **more):
-    header = {"benchmark": name, "bundle": bundle, "passes": 1, "many": False, "rewritten": False, "limit": 0, "shard": [1, 1]}
-    there = {"set": BENCHMARKS[name].frames, "published": BENCHMARKS[name].frames, "frames": BENCHMARKS[name].frames}
+    header = {
+        "benchmark": name,
+        "bundle": bundle,
+        "passes": 1,
+        "many": False,
+        "rewritten": False,
+        "limit": 0,
+        "shard": [1, 1],
+    }
+    there = {
+        "set": BENCHMARKS[name].frames,
+        "published": BENCHMARKS[name].frames,
+        "frames": BENCHMARKS[name].frames,
+    }
     return {**header, **there, task: figures, **more}
 
 
@@ -162,7 +213,13 @@ def test_the_table_stands_beside_the_paper_with_every_deviation_in_a_footnote(tm
     ):
         assert note in text
     lines = list(csv.DictReader(as_csv(reports).splitlines()))
-    assert {"task": "referring", "benchmark": "refcocog-val", "figure": "ciou", "method": "Vision Banana", "value": "0.738"} in lines
+    assert {
+        "task": "referring",
+        "benchmark": "refcocog-val",
+        "figure": "ciou",
+        "method": "Vision Banana",
+        "value": "0.738",
+    } in lines
     with pytest.raises(InputError, match="Two reports are of ours on nyuv2-depth"):
         markdown([reports[0], reports[0]])
     (tmp_path / "x.json").write_text('{"benchmark": "nothing"}')
@@ -177,11 +234,30 @@ def test_the_command_measures_writes_the_card_and_makes_the_table(real, tmp_path
     bundle = tmp_path / "bundle"
     shutil.copytree(default_bundle(), bundle)
     assert main(["benchmark", "check", "real-depth", "--data", str(real)]) == 0
-    assert main(["benchmark", "real-depth", "--data", str(real), "--bundle", str(bundle), "--limit", "2", "--write"]) == 0
+    assert (
+        main(
+            [
+                "benchmark",
+                "real-depth",
+                "--data",
+                str(real),
+                "--bundle",
+                str(bundle),
+                "--limit",
+                "2",
+                "--write",
+            ]
+        )
+        == 0
+    )
     out = capsys.readouterr().out
     assert "real frames real, δ1" in out and "only the first 2 frames" in out
     report = json.loads((tmp_path / "real-depth.json").read_text())
-    assert report["frames"] == 2 and report["depth"]["pictures"] == 2 and 0 <= report["waited_for_loading_s"] <= report["seconds"]
+    assert (
+        report["frames"] == 2
+        and report["depth"]["pictures"] == 2
+        and 0 <= report["waited_for_loading_s"] <= report["seconds"]
+    )
     assert report["command"] == "vision-banana benchmark real-depth --data DIR --bundle bundle --limit 2"
     text = card(open_bundle(bundle))
     assert "## Published data sets" in text and "real frames real, δ1" in text and report["command"] in text
@@ -234,7 +310,9 @@ def test_a_folder_one_level_off_is_told_which_to_give(real):
 def test_half_a_download_is_told_by_check_and_by_the_frames(tmp_path):
     sets.write_eth3d(tmp_path, sets.rooms(2, (24, 32)))
     benchmark = BENCHMARKS["eth3d-depth"]
-    images, truths = (tmp_path / "office" / folder / "dslr_images" for folder in ("images", "ground_truth_depth"))
+    images, truths = (
+        tmp_path / "office" / folder / "dslr_images" for folder in ("images", "ground_truth_depth")
+    )
     (images / "DSC_0000.JPG").unlink()  # truth without a picture
     (truths / "DSC_0001.JPG").write_bytes(b"")  # a picture without its truth
     entries = benchmark.open(tmp_path)
@@ -289,7 +367,9 @@ def test_labels_of_another_kind_are_refused(tmp_path):
     folder = tmp_path / "gtFine/val/city"
     for stem, ids in (("a", np.full((1024, 2048), 200, np.uint8)), ("b", np.ones((1024, 2048), np.uint8))):
         sets.save(folder / f"{stem}_gtFine_labelIds.png", ids)
-        sets.save(tmp_path / f"leftImg8bit/val/city/{stem}_leftImg8bit.png", np.zeros((1024, 2048, 3), np.uint8))
+        sets.save(
+            tmp_path / f"leftImg8bit/val/city/{stem}_leftImg8bit.png", np.zeros((1024, 2048, 3), np.uint8)
+        )
     colours, void = BENCHMARKS["cityscapes"].open(tmp_path)
     with pytest.raises(InputError, match="give labelIds, not trainIds or colours"):
         colours.load()
@@ -363,9 +443,11 @@ def test_a_pickle_that_could_run_code_is_refused(tmp_path):
 
 
 def test_the_axes_of_normals_on_a_wall_and_a_floor(tmp_path):
-    """DSINE stores a wall in front as (0, 0, 1), a floor as (0, 1, 0); in the paper's frame they look at the viewer, and up.
+    """DSINE stores a wall in front as (0, 0, 1), a floor as (0, 1, 0); in the paper's frame they look at the
+    viewer, and up.
 
-    A wall on the right looks left: DSINE's normal points away from the camera, +x."""
+    A wall on the right looks left: DSINE's normal points away from the camera, +x.
+    """
     from vision_banana_ros.evaluation.benchmarks.dsine import in_paper_frame
 
     stored = np.zeros((1, 4, 3), np.float32)
@@ -381,7 +463,8 @@ def test_the_axes_of_normals_on_a_wall_and_a_floor(tmp_path):
     assert (away[..., 2] == 1).all()
     up = np.broadcast_to(np.float32((0, 1, 0)), (768, 1024, 3))
     turned = diode.facing(up)[..., 1]
-    assert (turned[400:] == 1).all() and (turned[:380] == -1).all()  # below the camera it is a floor, above it a ceiling
+    # below the camera it is a floor, above it a ceiling
+    assert (turned[400:] == 1).all() and (turned[:380] == -1).all()
 
 
 def test_lidar_points_on_one_pixel_give_the_nearest():
@@ -424,7 +507,9 @@ def test_least_squares_against_a_fit_by_numpy():
     grey = np.clip(0.08 * np.nan_to_num(truth, nan=1.0) + rng.normal(0, 0.02, truth.shape), 0, 1)
     known = np.isfinite(truth)
     scale, shift = np.polyfit(grey[known], truth[known].astype(np.float64), 1)
-    np.testing.assert_allclose(least_squares(grey, truth, "affine")[known], scale * grey[known] + shift, rtol=1e-4)
+    np.testing.assert_allclose(
+        least_squares(grey, truth, "affine")[known], scale * grey[known] + shift, rtol=1e-4
+    )
     inverse = np.clip(0.9 / np.nan_to_num(truth, nan=1.0), 0.01, 1)
     np.testing.assert_allclose(least_squares(1 / inverse, truth, "inverse")[known], truth[known], rtol=1e-3)
     assert np.isnan(least_squares(grey, np.full_like(truth, np.nan), "affine")).all()
@@ -443,7 +528,8 @@ def test_relative_depth_is_aligned_before_it_is_scored(real, tmp_path):
 
 
 def test_semantic_figures_against_a_loop_over_pixels():
-    """cityscapesScripts' rule: a pixel whose truth is void counts nowhere; an answer that is no class counts against the truth."""
+    """cityscapesScripts' rule: a pixel whose truth is void counts nowhere; an answer that is no class
+    counts against the truth."""
     rng = np.random.default_rng(2)
     classes = ("a", "b", "c", "d")
     total = np.zeros((4, 5), np.int64)
@@ -478,13 +564,16 @@ def test_normals_figures_against_all_pixels_at_once():
         angles.append(np.degrees(np.arccos(np.clip((answer[2:] * truth[2:]).sum(-1), -1, 1))).ravel())
     every = np.concatenate(angles)
     got = total.figures()
-    assert got["mean_deg"] == pytest.approx(every.mean(), abs=1e-6) and got["median_deg"] == pytest.approx(np.median(every), abs=0.06)
+    assert got["mean_deg"] == pytest.approx(every.mean(), abs=1e-6) and got["median_deg"] == pytest.approx(
+        np.median(every), abs=0.06
+    )
     for key, limit in (("under_11_25", 11.25), ("under_22_5", 22.5), ("under_30", 30)):
         assert got[key] == pytest.approx(np.mean(every < limit), abs=1e-6)
 
 
 def test_concepts_against_the_published_rules():
-    """The evaluator of SAM 3, written down again for masks of one picture: counts by threshold, its guard terms of 1e-4 and all."""
+    """The evaluator of SAM 3, written down again for masks of one picture: counts by threshold, its guard
+    terms of 1e-4 and all."""
     pytest.importorskip("pycocotools")
     optimize = pytest.importorskip("scipy.optimize")
     rng = np.random.default_rng(4)
@@ -508,18 +597,24 @@ def test_concepts_against_the_published_rules():
         presence[int(bool(true)), int(bool(answered))] += 1
         if not true:
             continue
-        iou = np.array([[(a & t).sum() / (a | t).sum() for t in true] for a in answered]).reshape(len(answered), len(true))
+        iou = np.array([[(a & t).sum() / (a | t).sum() for t in true] for a in answered]).reshape(
+            len(answered), len(true)
+        )
         rows, columns = optimize.linear_sum_assignment(-iou)
         hits = (iou[rows, columns][None] >= thresholds[:, None] - 1e-9).sum(1)
         tp, fp, fn = tp + hits, fp + len(answered) - hits, fn + len(true) - hits
     got = saco_gold.ConceptProtocol().figures([{"pairs": pairs}], {})["instances"]
     precision, recall = tp / (tp + fp + 1e-4), tp / (tp + fn + 1e-4)
     (tn, false), (missed, hit) = presence
-    mcc = (hit * tn - false * missed) / (np.sqrt((hit + false) * (hit + missed) * (tn + false) * (tn + missed)) + 1e-6)
+    mcc = (hit * tn - false * missed) / (
+        np.sqrt((hit + false) * (hit + missed) * (tn + false) * (tn + missed)) + 1e-6
+    )
     pmf1 = np.mean(2 * precision * recall / (precision + recall + 1e-4))
     exact = np.mean(2 * tp / (2 * tp + fp + fn))
     assert got["pmf1"] == pytest.approx(exact, abs=1e-6) and got["pmf1"] == pytest.approx(pmf1, abs=2e-4)
-    assert got["il_mcc"] == pytest.approx(mcc, abs=1e-6) and got["cgf1"] == pytest.approx(exact * mcc, abs=1e-6)
+    assert got["il_mcc"] == pytest.approx(mcc, abs=1e-6) and got["cgf1"] == pytest.approx(
+        exact * mcc, abs=1e-6
+    )
     assert 0.2 < got["pmf1"] < 0.95 and 0 < got["il_mcc"] < 1
 
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every data set of the benchmarks, small and in its published layout.
 
-Painted truth scores 1, a constant answer what can be worked out by hand, and what is turned, scaled or numbered otherwise is caught.
+Painted truth scores 1, a constant answer what can be worked out by hand, and what is turned, scaled or
+numbered otherwise is caught.
 """
 
 from dataclasses import replace
@@ -55,7 +56,13 @@ SETS = {
     "reasonseg-val": (sets.write_reasonseg, (60, 80), None, 2, {}),
     "saco-gold-metaclip": (sets.write_saco_gold, (60, 80), None, 2, {}),
 }
-FIRST = {"depth": "delta1", "normals": "under_11_25", "semantic": "miou", "referring": "giou", "instances": "cgf1"}
+FIRST = {
+    "depth": "delta1",
+    "normals": "under_11_25",
+    "semantic": "miou",
+    "referring": "giou",
+    "instances": "cgf1",
+}
 
 
 def made(name):
@@ -88,7 +95,9 @@ def painter_of(name, spoil=lambda view: view, **formats):
 def scored(name, folder, out, painter=None, options=Options(), together=False):  # noqa: B008
     benchmark = BENCHMARKS[name]
     perceiver = Perceiver(painter or painter_of(name), together=together)
-    report = run(benchmark, benchmark.open(folder), perceiver, "oracle", out / f"{name}.json", Plan(), options, {})
+    report = run(
+        benchmark, benchmark.open(folder), perceiver, "oracle", out / f"{name}.json", Plan(), options, {}
+    )
     assert "failed" not in report, report["failed"]
     return report
 
@@ -100,7 +109,12 @@ def test_painted_truth_scores_full_marks(name, written, tmp_path):
     figures = report[task]
     assert figures[FIRST[task]] == pytest.approx(1, abs=1e-9)
     if task == "depth":
-        assert figures["absrel"] < 2e-3 and figures["delta3"] == 1 and figures["readable"] == 1 and figures["silog"] < 0.5
+        assert (
+            figures["absrel"] < 2e-3
+            and figures["delta3"] == 1
+            and figures["readable"] == 1
+            and figures["silog"] < 0.5
+        )
         assert figures["scale"] == pytest.approx(1, abs=2e-3)
     elif task == "normals":
         assert figures["mean_deg"] < 0.5 and figures["median_deg"] < 0.5 and figures["readable"] == 1
@@ -108,20 +122,31 @@ def test_painted_truth_scores_full_marks(name, written, tmp_path):
         assert figures["ciou"] == pytest.approx(1)
         assert figures["expressions"] == (8 if name == "refcocog-val" else 2)
     elif task == "instances":
-        assert figures["pmf1"] == 1 and figures["il_mcc"] == 1 and figures["pairs"] == 4 and figures["negatives"] == 2
+        assert (
+            figures["pmf1"] == 1
+            and figures["il_mcc"] == 1
+            and figures["pairs"] == 4
+            and figures["negatives"] == 2
+        )
     assert report["frames"] == (1 if name == "nuscenes-depth" else SETS[name][3])
 
 
 def _turned(view):
-    return replace(view, **{key: np.ascontiguousarray(getattr(view, key)[:, ::-1]) for key in ("depth_m", "normals", "parts")})
+    return replace(
+        view,
+        **{key: np.ascontiguousarray(getattr(view, key)[:, ::-1]) for key in ("depth_m", "normals", "parts")},
+    )
 
 
 def _wrong(view):
     """Another scale, another sign of an axis, other numbers of the parts."""
-    return replace(view, depth_m=view.depth_m * 2, normals=view.normals * (1, -1, 1), parts=(view.parts + 1) % 3)
+    return replace(
+        view, depth_m=view.depth_m * 2, normals=view.normals * (1, -1, 1), parts=(view.parts + 1) % 3
+    )
 
 
-@pytest.mark.parametrize("name", [name for name in SETS if name != "cityscapes"])  # real-classes is the same, and smaller
+# real-classes is the same, and smaller
+@pytest.mark.parametrize("name", [name for name in SETS if name != "cityscapes"])
 @pytest.mark.parametrize("spoil", [_turned, _wrong])
 def test_answers_that_are_turned_scaled_or_numbered_otherwise_are_caught(name, spoil, written, tmp_path):
     task = BENCHMARKS[name].protocol.task
@@ -151,7 +176,8 @@ def scored_pixels(name, view):
         there[45:471, 41:601] = True
     elif name == "ibims1-depth":
         there[10:, 10:] = True
-    elif name == "kitti-depth":  # Garg's part of the lower 352 rows and middle 1216 columns, where the sensor saw a row of two
+    # Garg's part of the lower 352 rows and middle 1216 columns, where the sensor saw a row of two
+    elif name == "kitti-depth":
         there[23 + 143 : 23 + 349, 13 + 43 : 13 + 1172] = True
         there[1::2] = False
     elif name == "diode-depth":
@@ -180,50 +206,75 @@ def test_constant_depth_scores_what_a_hand_calculation_says(name, written, tmp_p
 
 def test_constant_normals_score_what_a_hand_calculation_says(written, tmp_path):
     """Up is right on the floor and 90 degrees off on wall and box."""
-    got = scored("scannet-normals", written("scannet-normals"), tmp_path, painter_of("scannet-normals", constant(1.0)))["normals"]
+    got = scored(
+        "scannet-normals", written("scannet-normals"), tmp_path, painter_of("scannet-normals", constant(1.0))
+    )["normals"]
     floor = np.mean([view.parts == sets.FLOOR for view in made("scannet-normals")])
-    assert got["under_11_25"] == pytest.approx(floor, abs=1e-4) and got["mean_deg"] == pytest.approx(90 * (1 - floor), abs=0.3)
+    assert got["under_11_25"] == pytest.approx(floor, abs=1e-4) and got["mean_deg"] == pytest.approx(
+        90 * (1 - floor), abs=0.3
+    )
 
 
 def test_a_constant_class_scores_what_a_hand_calculation_says(written, tmp_path):
     """Road everywhere: its own IoU is its share of what is not void, that of the two others 0."""
-    got = scored("cityscapes", written("cityscapes"), tmp_path, painter_of("cityscapes", constant(1.0)))["semantic"]
+    got = scored("cityscapes", written("cityscapes"), tmp_path, painter_of("cityscapes", constant(1.0)))[
+        "semantic"
+    ]
     known = [view.parts[40:] for view in made("cityscapes")]
     road = np.mean([parts == sets.FLOOR for parts in known])
-    assert got["miou"] == pytest.approx(road / 3, rel=1e-3) and got["classes"]["road"] == pytest.approx(road, rel=1e-3)
+    assert got["miou"] == pytest.approx(road / 3, rel=1e-3) and got["classes"]["road"] == pytest.approx(
+        road, rel=1e-3
+    )
 
 
 def test_a_constant_mask_scores_what_a_hand_calculation_says(written, tmp_path):
     """For the two texts about the floor everything is marked, for the others nothing."""
-    got = scored("refcocog-val", written("refcocog-val"), tmp_path, painter_of("refcocog-val", constant(1.0)))["referring"]
+    got = scored(
+        "refcocog-val", written("refcocog-val"), tmp_path, painter_of("refcocog-val", constant(1.0))
+    )["referring"]
     views = made("refcocog-val")
     floors = [np.mean(view.parts == sets.FLOOR) for view in views]
     assert got["giou"] == pytest.approx(np.mean([[0, floor, floor, 0] for floor in floors]), rel=1e-3)
     # Of the box and the wall nothing is marked: their unions are themselves, together all but the floor.
-    assert got["ciou"] == pytest.approx(sum(2 * floor for floor in floors) / sum(2 + (1 - floor) for floor in floors), rel=1e-3)
+    assert got["ciou"] == pytest.approx(
+        sum(2 * floor for floor in floors) / sum(2 + (1 - floor) for floor in floors), rel=1e-3
+    )
 
 
 def test_intrinsics_are_used_beside_and_without(written, tmp_path):
-    """Depth is painted for a lens of half the length: without the camera's own it is half of what it should be."""
+    """Depth is painted for a lens of half the length: without the camera's own it is half of what it
+    should be."""
     focal = made("nyuv2-depth")[0].camera
     halved = painter_of(
-        "nyuv2-depth", lambda view: replace(view, depth_m=view.depth_m / 2), depth_focal_px=float(np.sqrt(focal.fx * focal.fy) / 2)
+        "nyuv2-depth",
+        lambda view: replace(view, depth_m=view.depth_m / 2),
+        depth_focal_px=float(np.sqrt(focal.fx * focal.fy) / 2),
     )
     got = scored("nyuv2-depth", written("nyuv2-depth"), tmp_path, halved)["depth"]
-    assert got["delta1"] == 0 and got["absrel"] == pytest.approx(0.5, abs=1e-3) and got["scale"] == pytest.approx(2, abs=1e-2)
+    assert (
+        got["delta1"] == 0
+        and got["absrel"] == pytest.approx(0.5, abs=1e-3)
+        and got["scale"] == pytest.approx(2, abs=1e-2)
+    )
     assert got["delta1_lens"] == 1 and got["absrel_lens"] < 1e-3 and got["delta1_aligned"] == 1
     assert halved.painted == 2  # once a frame
 
 
 def test_depths_beyond_what_was_taught_are_told(written, tmp_path):
-    got = scored("nyuv2-depth", written("nyuv2-depth"), tmp_path, painter_of("nyuv2-depth", depth_range_m=(0.05, 3.0)))["depth"]
+    got = scored(
+        "nyuv2-depth", written("nyuv2-depth"), tmp_path, painter_of("nyuv2-depth", depth_range_m=(0.05, 3.0))
+    )["depth"]
     beyond = [np.mean(view.depth_m[45:471, 41:601] > 3) for view in made("nyuv2-depth")]
-    assert got["farther_than_taught"] == pytest.approx(np.mean(beyond), rel=1e-3) and got["nearer_than_taught"] == 0
+    assert (
+        got["farther_than_taught"] == pytest.approx(np.mean(beyond), rel=1e-3)
+        and got["nearer_than_taught"] == 0
+    )
     assert got["readable"] == pytest.approx(1 - np.mean(beyond), rel=1e-2)
 
 
 def test_many_expressions_in_one_painting(written, tmp_path):
-    """The two texts of the floor share a painting with the others: they are of one thing, so that the first hides the second."""
+    """The two texts of the floor share a painting with the others: they are of one thing, so that the
+    first hides the second."""
     painter = painter_of("refcocog-val", expressions_together=8)
     got = scored("refcocog-val", written("refcocog-val"), tmp_path, painter, together=True)["referring"]
     assert painter.painted == 2 and got["expressions"] == 8 and got["giou"] == pytest.approx(0.75)
@@ -239,7 +290,9 @@ def test_queries_and_presence_go_to_a_language_model(written, tmp_path):
 
     got = scored("reasonseg-val", written("reasonseg-val"), tmp_path, options=Options(language_model=Model()))
     assert got["rewritten"] and got["referring"]["giou"] == 0  # the wall is not the box
-    got = scored("saco-gold-metaclip", written("saco-gold-metaclip"), tmp_path, options=Options(language_model=Model()))["instances"]
+    got = scored(
+        "saco-gold-metaclip", written("saco-gold-metaclip"), tmp_path, options=Options(language_model=Model())
+    )["instances"]
     assert got["pmf1"] == 0 and got["il_mcc"] == 0
 
 
@@ -253,7 +306,13 @@ def test_a_check_knows_what_is_whole(name, written):
 
 def test_the_list_names_what_is_published_and_its_layouts_are_those_that_are_written(written):
     for name, benchmark in BENCHMARKS.items():
-        assert name == benchmark.name and benchmark.source and benchmark.licence and benchmark.notes and benchmark.layout
+        assert (
+            name == benchmark.name
+            and benchmark.source
+            and benchmark.licence
+            and benchmark.notes
+            and benchmark.layout
+        )
     for name in SETS:
         for line in BENCHMARKS[name].layout.splitlines():
             if "..." in line or "NAME" in line:

@@ -21,7 +21,8 @@ GRAPHS = ("image.onnx", "text.onnx", "answer.onnx", "manifest.json")
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """A copy of the installed bundle, measured by the command on a few views, without figures of its own before."""
+    """A copy of the installed bundle, measured by the command on a few views, without figures of its own
+    before."""
     path = tmp_path_factory.mktemp("bundles") / "mine"
     path.mkdir()
     for name in GRAPHS:
@@ -45,12 +46,18 @@ def bundle(measured, tmp_path):
 def rows(text):
     """The rows of all tables that hold a figure; headers are followed by a rule."""
     lines = text.splitlines()
-    return [a for a, b in zip(lines, [*lines[1:], ""], strict=True) if a.startswith("|") and re.search(r"\d", a) and b[:2] != "|-"]
+    return [
+        a
+        for a, b in zip(lines, [*lines[1:], ""], strict=True)
+        if a.startswith("|") and re.search(r"\d", a) and b[:2] != "|-"
+    ]
 
 
 def test_evaluate_fills_the_bundle(measured):
     report = open_bundle(measured).metrics["procedural"]
-    assert report["views"] == 3 and report["command"] == "vision-banana evaluate mine --split procedural --count 3"
+    assert report["views"] == 3 and report["command"] == (
+        "vision-banana evaluate mine --split procedural --count 3"
+    )
     assert 0 <= report["depth"]["delta1"] <= 1 and report["legends"]["legends"] == 4
     assert report["version"] and report["executor"]
     for name in ("procedural.jpg", "procedural_worst.jpg"):
@@ -171,7 +178,9 @@ def test_a_teacher_beside_its_student(bundle):
     theirs = {"the teacher, 8 steps": {"normals": {"mean_deg": report["normals"]["mean_deg"] * 2}}}
     add_metrics(bundle, "procedural", report | {"against": theirs})
     text = write_card(bundle).read_text()
-    assert re.search(r"## Against the teacher, 8 steps, procedural\n.*\n.*\n\| normals mean .*\+50\.0 % \|", text)
+    assert re.search(
+        r"## Against the teacher, 8 steps, procedural\n.*\n.*\n\| normals mean .*\+50\.0 % \|", text
+    )
 
 
 def test_pictures_that_are_not_ours_are_not_shown(bundle, tmp_path):
@@ -192,6 +201,10 @@ def test_the_origin_is_a_version_and_maybe_a_commit():
 def test_cards_in_the_repository_are_those_of_their_figures():
     for manifest in Path(__file__).parents[2].glob("models/*/manifest.json"):
         bundle = open_bundle(manifest.parent)
-        assert bundle.metrics, f"{bundle.path} has no figures: run vision-banana evaluate {bundle.path} --write"
+        assert bundle.metrics, (
+            f"{bundle.path} has no figures: run vision-banana evaluate {bundle.path} --write"
+        )
         if "README.md" in bundle.manifest.files:
-            assert (bundle.path / "README.md").read_text() == card(bundle), f"run vision-banana card {bundle.path}"
+            assert (bundle.path / "README.md").read_text() == card(bundle), (
+                f"run vision-banana card {bundle.path}"
+            )

@@ -32,7 +32,9 @@ def test_the_preset_keeps_an_obstacle_beside_a_surer_pixel_of_floor_or_of_a_clas
     chosen = tiles.add(*frame((other, 250, 1.01), (1, 140, 1.02), (other, 250, 1.03)), 0.0)
     assert chosen == {(20, 0): 1}
     surest = SemanticTiles({**preset("semantic_layer"), "use_cost_selection": False})
-    assert surest.add(*frame((other, 250, 1.01), (1, 140, 1.02)), 0.0) == {(20, 0): other}, "what the preset guards against"
+    assert surest.add(*frame((other, 250, 1.01), (1, 140, 1.02)), 0.0) == {(20, 0): other}, (
+        "what the preset guards against"
+    )
 
 
 def test_the_cost_grows_with_sightings_and_is_forgotten():
@@ -66,6 +68,21 @@ def test_points_out_of_the_layers_ranges_bring_nothing():
 
 
 def test_marks_are_bound_by_height_and_by_distance_from_the_sensor():
-    source = {"min_obstacle_height": 0.15, "max_obstacle_height": 2.0, "obstacle_max_range": 5.0, "obstacle_min_range": 0.3}
-    cloud = np.array([[1, 0, 0.1], [1, 0, 0.15], [1, 0, 2.0], [1, 0, 2.1], [5, 0, 1.0], [4.9, 0, 1.0], [0.1, 0, 1.0]])
-    assert marked(cloud, np.array([0, 0, 1.0]), source).tolist() == [False, True, True, False, False, True, False]
+    source = {
+        "min_obstacle_height": 0.15,
+        "max_obstacle_height": 2.0,
+        "obstacle_max_range": 5.0,
+        "obstacle_min_range": 0.3,
+    }
+    cloud = np.array(
+        [[1, 0, 0.1], [1, 0, 0.15], [1, 0, 2.0], [1, 0, 2.1], [5, 0, 1.0], [4.9, 0, 1.0], [0.1, 0, 1.0]]
+    )
+    assert marked(cloud, np.array([0, 0, 1.0]), source).tolist() == [
+        False,
+        True,
+        True,
+        False,
+        False,
+        True,
+        False,
+    ]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of real frames: what is read from them, what a generator scores on them, and what is said of broken ones."""
+"""Folders of real frames: what is read from them, what a generator scores on them, and what is said of
+broken ones."""
 
 import json
 import re
@@ -51,13 +52,16 @@ def camera(focal, size=SIZE):
 
 
 class Painter:
-    """Paints the same depth and the same labels, whatever the frame; 25 px is the lens that depth is painted for."""
+    """Paints the same depth and the same labels, whatever the frame; 25 px is the lens that depth is
+    painted for."""
 
     size = SIZE
 
     def __init__(self, depth_m=None, labels=None, tasks=("depth", "semantic")):
         self.depth_m, self.labels = depth_m, labels
-        self.manifest = answer_format(legend=LEGEND, depth_range_m=(0.1, 100.0), depth_focal_px=25.0, tasks=tasks)
+        self.manifest = answer_format(
+            legend=LEGEND, depth_range_m=(0.1, 100.0), depth_focal_px=25.0, tasks=tasks
+        )
 
     def paint(self, image, instructions):
         painted = {
@@ -72,7 +76,8 @@ class Painter:
 
 
 def test_sparse_depth_behind_a_known_lens(tmp_path):
-    """The lens is twice as long as the painted one, so what is painted at 2 m is seen at 4 m. Four pixels in all are known."""
+    """The lens is twice as long as the painted one, so what is painted at 2 m is seen at 4 m. Four pixels
+    in all are known."""
     sparse = np.full(SIZE, np.nan, np.float32)
     sparse[10, 10], sparse[10, 50], sparse[40, 10], sparse[40, 50] = 4.0, 4.4, 8.0, 90.0
     write_frame(tmp_path / "walk", "a", sparse, camera(50))
@@ -86,7 +91,9 @@ def test_sparse_depth_behind_a_known_lens(tmp_path):
     # the true median is 6.2 m: the aligned map and the constant one are alike here
     for name in ("aligned", "constant"):
         assert figures[f"delta1_{name}"] == pytest.approx(0)
-        assert figures[f"absrel_{name}"] == pytest.approx((2.2 / 4 + 1.8 / 4.4 + 1.8 / 8 + 83.8 / 90) / 4, abs=1e-3)
+        assert figures[f"absrel_{name}"] == pytest.approx(
+            (2.2 / 4 + 1.8 / 4.4 + 1.8 / 8 + 83.8 / 90) / 4, abs=1e-3
+        )
     assert figures["scale"] == pytest.approx(6.2 / 4, rel=1e-3)
 
 
@@ -113,7 +120,8 @@ def test_zero_is_unknown_too(tmp_path):
 
 
 def test_somebody_elses_labels(tmp_path):
-    """Eight rows each of sky, pole, road, pavement, house and unknown, answered as sky, sky, ground, wall, ground, sky."""
+    """Eight rows each of sky, pole, road, pavement, house and unknown, answered as sky, sky, ground, wall,
+    ground, sky."""
     labels = np.repeat([0, 1, 2, 3, 4, 255], 8)[:, None].repeat(64, 1).astype(np.uint8)
     write_frame(tmp_path / "street", "a", labels=labels)
     answered = [CLASSES.index(name) for name in ("sky", "sky", "ground", "wall", "ground", "sky")]
@@ -126,7 +134,13 @@ def test_somebody_elses_labels(tmp_path):
     assert figures["classes"] == pytest.approx({"sky": 1, "ground": 1 / 3, "wall": 0}, abs=1e-4)
     assert figures["miou"] == pytest.approx((1 + 1 / 3 + 0) / 3, abs=1e-4)
     assert figures["pixel_accuracy"] == pytest.approx(2 / 4)
-    assert report["classes"] == {"sky": "sky", "pole": None, "road": "ground", "pavement": "ground", "house": "wall"}
+    assert report["classes"] == {
+        "sky": "sky",
+        "pole": None,
+        "road": "ground",
+        "pavement": "ground",
+        "house": "wall",
+    }
 
 
 def test_a_set_may_have_depth_of_some_frames_and_labels_of_others(tmp_path):
@@ -135,7 +149,9 @@ def test_a_set_may_have_depth_of_some_frames_and_labels_of_others(tmp_path):
     write_frame(tmp_path / "set", "c", np.full(SIZE, 4.0), camera(25), np.full(SIZE, 4, np.uint8))
     write_frame(tmp_path / "set", "d")  # without a truth: no view
     split = real_set(tmp_path / "set", MAPPING)
-    assert [case.name for case in split] == ["a", "b", "c"] and len(real_set(tmp_path / "set", MAPPING, count=2)) == 2
+    assert [case.name for case in split] == ["a", "b", "c"] and len(
+        real_set(tmp_path / "set", MAPPING, count=2)
+    ) == 2
     painter = Painter(np.full(SIZE, 2.0), np.full(SIZE, CLASSES.index("ground"), np.uint8))
     report = evaluate(Perceiver(painter), split)
     assert report["depth"]["delta1"] == report["semantic"]["pixel_accuracy"] == pytest.approx(1 / 2)
@@ -155,7 +171,9 @@ def test_labels_in_our_own_words_need_no_mapping(tmp_path):
 
 def test_mappings_are_read_from_yaml_and_json(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(MAPPING))
-    (tmp_path / "a.yaml").write_text("# a remark\n" + "".join(f"{theirs}: {ours}\n" for theirs, ours in MAPPING.items()))
+    (tmp_path / "a.yaml").write_text(
+        "# a remark\n" + "".join(f"{theirs}: {ours}\n" for theirs, ours in MAPPING.items())
+    )
     assert read_mapping(tmp_path / "a.json") == read_mapping(tmp_path / "a.yaml") == MAPPING
     for text, sentence in (
         ("road: lava", "maps 'road' to 'lava', which is no class: take floor, wall,"),
@@ -205,12 +223,20 @@ def broken(folder, file, content):
         ("a_depth.npz", b"PK\x03\x04 cut off", "cannot be read as arrays"),
         ("a_depth.npz", {"depth": np.ones(SIZE)}, "no array 'depth_m'"),
         ("a_depth.npz", {"depth_m": np.ones((48, 63))}, "one depth a pixel"),
-        ("a_depth.npz", {"depth_m": np.full(SIZE, 2000, np.uint16)}, "stores depth as uint16: store floats, in metres"),
+        (
+            "a_depth.npz",
+            {"depth_m": np.full(SIZE, 2000, np.uint16)},
+            "stores depth as uint16: store floats, in metres",
+        ),
         ("a_depth.npz", {"depth_m": np.full(SIZE, np.nan)}, "knows no depth at all"),
         ("a_depth.npz", {"depth_m": np.array([[{}]])}, "cannot be read as arrays"),
         ("a_depth.npz", {"depth_m": np.ones(SIZE), "k": np.ones(4)}, "no 3x3 camera matrix"),
         ("a_depth.npz", {"depth_m": np.ones(SIZE), "k": np.full((3, 3), np.nan)}, "no 3x3 camera matrix"),
-        ("a_depth.npz", {"depth_m": np.ones(SIZE), "k": np.zeros((3, 3))}, "focal lengths 0.0, 0.0 cannot be"),
+        (
+            "a_depth.npz",
+            {"depth_m": np.ones(SIZE), "k": np.zeros((3, 3))},
+            "focal lengths 0.0, 0.0 cannot be",
+        ),
         ("classes.json", None, r"classes\.json is missing"),
         ("classes.json", b"[", "cannot be read as JSON"),
         ("classes.json", b'{"0": "sky"}', "no list"),
@@ -244,7 +270,12 @@ def test_folders_without_a_truth(tmp_path):
 def test_frames_that_show_nothing():
     frames = junk_frames()
     assert all(image.shape == (480, 640, 3) and image.dtype == np.uint8 for image in frames.values())
-    assert [len(np.unique(image.reshape(-1, 3), axis=0)) for image in list(frames.values())[:4]] == [1, 1, 1, 1]
+    assert [len(np.unique(image.reshape(-1, 3), axis=0)) for image in list(frames.values())[:4]] == [
+        1,
+        1,
+        1,
+        1,
+    ]
     assert min(frames[name].std() for name in ("noise", "coarse noise")) > 70
     tall = cv2.resize(frames["coarse noise"], (80, 60), interpolation=cv2.INTER_AREA)
     assert tall.std() > 70  # which noise of single pixels is not, once it is made smaller
@@ -253,11 +284,19 @@ def test_frames_that_show_nothing():
 
 def test_what_a_sure_and_a_silent_generator_make_of_them():
     sure = measure_junk(
-        Perceiver(Painter(np.full(SIZE, 2.0), np.zeros(SIZE, np.uint8), ("depth", "normals", "semantic", "referring")))
+        Perceiver(
+            Painter(
+                np.full(SIZE, 2.0), np.zeros(SIZE, np.uint8), ("depth", "normals", "semantic", "referring")
+            )
+        )
     )
     assert set(sure["frames"]) == set(junk_frames())
     assert all(set(answers) == {"depth", "normals", "semantic"} for answers in sure["frames"].values())
-    assert all(a["readable"] == 1 and a["confidence"] > 0.9 for answers in sure["frames"].values() for a in answers.values())
+    assert all(
+        a["readable"] == 1 and a["confidence"] > 0.9
+        for answers in sure["frames"].values()
+        for a in answers.values()
+    )
 
     class Silent(Painter):
         def paint(self, image, instructions):
@@ -278,7 +317,9 @@ def sets(tmp_path_factory):
     out = tmp_path_factory.mktemp("real")
     for name, metres in (("a", 2.0), ("b", 3.0)):
         write_frame(out / "hall", name, np.full(SIZE, metres, np.float32), camera(50))
-    write_frame(out / "street", "a", labels=np.repeat([0, 1, 2, 4], 12)[:, None].repeat(64, 1).astype(np.uint8))
+    write_frame(
+        out / "street", "a", labels=np.repeat([0, 1, 2, 4], 12)[:, None].repeat(64, 1).astype(np.uint8)
+    )
     (out / "mapping.json").write_text(json.dumps(MAPPING))
     return out
 
@@ -304,13 +345,20 @@ def test_real_sets_have_their_columns_in_the_card(measured):
     metrics = bundle.metrics
     assert set(metrics) == {"real:hall", "real:street", "junk"}
     hall = metrics["real:hall"]
-    assert hall["views"] == 2 and hall["depth"]["delta1_constant"] == 1 and hall["version"] and hall["executor"]
-    assert hall["command"] == "vision-banana evaluate mine --only-real --real hall street --mapping mapping.json"
+    assert (
+        hall["views"] == 2 and hall["depth"]["delta1_constant"] == 1 and hall["version"] and hall["executor"]
+    )
+    assert hall["command"] == (
+        "vision-banana evaluate mine --only-real --real hall street --mapping mapping.json"
+    )
     text = (measured / "README.md").read_text()
     assert text == card(bundle)
     assert re.search(r"\| +\| real:hall \| real:street \|", text)
     assert re.search(r"\| constant map δ1 +\| +100\.0 % \| +– \|", text) and "looks at no picture" in text
-    assert "- **real:street**: 1 views. Its classes as ours: sky: sky; ground: road, pavement; wall: house. Left out: pole." in text
+    assert (
+        "- **real:street**: 1 views. Its classes as ours: sky: sky; ground: road, pavement; wall: house."
+        " Left out: pole."
+    ) in text
     assert "## Frames that show nothing" in text and "| coarse noise" in text
     assert text.count(hall["command"]) == 1
     assert not list(measured.glob("*.jpg")) and "## Pictures" not in text
@@ -326,8 +374,12 @@ def test_real_frames_beside_a_split(measured, sets, capsys):
     assert main([*words[:-1], "--only-real", "--against", str(measured)]) == 0
     out = capsys.readouterr().out
     other = open_bundle(measured).manifest.name
-    assert re.search(rf"\| real:hall +\| +this \| +{other} \|", out) and re.search(rf"\| real:street +\| +this \| +{other} \|", out)
-    assert re.search(r"\| sky +\| +([\d.]+ %) \| +\1 \|", out) and "| black" in out and "procedural" not in out
+    assert re.search(rf"\| real:hall +\| +this \| +{other} \|", out) and re.search(
+        rf"\| real:street +\| +this \| +{other} \|", out
+    )
+    assert (
+        re.search(r"\| sky +\| +([\d.]+ %) \| +\1 \|", out) and "| black" in out and "procedural" not in out
+    )
 
 
 def test_a_real_folder_may_be_the_split(measured, sets, capsys):
@@ -343,7 +395,10 @@ def test_what_cannot_be_measured_is_said_first(measured, sets, tmp_path, capsys)
         (["--only-real"], "give --real DIR"),
         (["--only-real", "--real", str(sets / "hall"), str(tmp_path / "hall")], "both called real:hall"),
         (["--only-real", "--real", str(sets / "street")], "give --mapping"),
-        (["--only-real", "--real", str(sets / "hall"), "--mapping", str(tmp_path / "none.yaml")], "No such file"),
+        (
+            ["--only-real", "--real", str(sets / "hall"), "--mapping", str(tmp_path / "none.yaml")],
+            "No such file",
+        ),
         (["--real", str(sets)], "holds no NAME_depth.npz"),
     ):
         assert main(["evaluate", str(measured), *words]) == 2
@@ -360,9 +415,13 @@ def test_the_shipped_bundle_is_the_newest_of_the_benchmark_and_not_behind_the_ol
     bundles = json.loads((ROOT / "benchmark" / "real.json").read_text())["bundles"]
     oldest, newest = bundles[0], bundles[-1]
     shipped = open_bundle(ROOT / "models" / newest["name"])
-    assert shipped.manifest.files["answer.onnx"].startswith(newest["answer.onnx"]), "run python benchmark/real.py OLD NEW --real ..."
+    assert shipped.manifest.files["answer.onnx"].startswith(newest["answer.onnx"]), (
+        "run python benchmark/real.py OLD NEW --real ..."
+    )
     for task, keys in (("depth", ("delta1", "delta1_aligned")), ("semantic", ("miou", "pixel_accuracy"))):
         names = [name for name, before in oldest["sets"].items() if task in before]
         for key in keys:  # over all sets: no single one decides
-            before, now = (sum(bundle["sets"][name][task][key] for name in names) for bundle in (oldest, newest))
+            before, now = (
+                sum(bundle["sets"][name][task][key] for name in names) for bundle in (oldest, newest)
+            )
             assert now >= before, f"{task} {key}"

@@ -35,7 +35,11 @@ class Truthful:
     def paint(self, image, instructions):
         case = self.cases[image.tobytes()]
         color = far_apart(1, ["black"])[0]
-        painted = [depth.encode(case.depth_m), normals.encode(case.normals), semantic.encode(case.labels, OWN)]
+        painted = [
+            depth.encode(case.depth_m),
+            normals.encode(case.normals),
+            semantic.encode(case.labels, OWN),
+        ]
         painted += [referring.encode(mask, color) for _, mask in case.expressions]
         painted.append(instances.encode(np.where(case.labels == case.thing, case.instances, 0)))
         assert len(painted) == len(instructions)
@@ -55,10 +59,16 @@ def test_painted_truth_scores_full_marks_and_spoilt_truth_does_not(cases):
     assert best["depth"]["absrel"] < 1e-3
     assert best["normals"]["mean_deg"] < 0.1
     assert best["semantic"]["miou"] == pytest.approx(1)
-    assert best["referring"]["ciou"] == pytest.approx(1) and best["referring"]["false_positive"] == pytest.approx(0)
+    assert best["referring"]["ciou"] == pytest.approx(1) and best["referring"][
+        "false_positive"
+    ] == pytest.approx(0)
     assert best["instances"]["pmf1"] > 0.8  # things in two parts, far apart, are two to the paper's decoder
     worse = evaluate(Perceiver(Truthful(cases, spoil=lambda rgb: rgb[:, ::-1])), cases)
-    assert worse["depth"]["absrel"] > 0.1 and worse["semantic"]["miou"] < 0.9 and worse["normals"]["mean_deg"] > 5
+    assert (
+        worse["depth"]["absrel"] > 0.1
+        and worse["semantic"]["miou"] < 0.9
+        and worse["normals"]["mean_deg"] > 5
+    )
 
 
 class Specialist(Truthful):
@@ -83,7 +93,9 @@ def test_the_lens_of_a_case_is_used_and_where_there_is_none_the_report_says_what
     unknown = evaluate(Perceiver(painter), [replace(case, intrinsics=None) for case in cases])["depth"]
     assert known["delta1"] < 0.2 and "focal_px_taken" not in known
     assert unknown["delta1"] == pytest.approx(1) and unknown["focal_px_taken"] == 600.0
-    assert "600 px were taken for all" in depth_note({"depth": unknown}) and depth_note({"depth": known}) == ""
+    assert (
+        "600 px were taken for all" in depth_note({"depth": unknown}) and depth_note({"depth": known}) == ""
+    )
 
 
 def test_the_worst_cases_are_named(cases):
@@ -165,14 +177,17 @@ def test_the_furnished_split_holds_models_kept_from_training_alone(monkeypatch):
     views = list(split)
     assert asked == [(0, "test", 1), *((seed, "test", 1) for seed in range(5))]
     assert [case.name for case in views] == [f"furnished {k}" for k in range(5)]
-    assert any((case.labels == 255).any() for case in views) and all(case.thing < len(CLASSES) for case in views)
+    assert any((case.labels == 255).any() for case in views) and all(
+        case.thing < len(CLASSES) for case in views
+    )
 
 
 # ---- legends
 
 
 class Reader(Truthful):
-    """Paints labels in the legend that it is asked for, or always in its own; on some pixels in another class."""
+    """Paints labels in the legend that it is asked for, or always in its own; on some pixels in another
+    class."""
 
     def __init__(self, cases, learnt_by_heart=False):
         super().__init__(cases)
@@ -193,7 +208,11 @@ def test_a_reader_of_legends_agrees_with_itself_and_one_by_heart_does_not(cases)
     assert (reads["legends"], reads["views"]) == (4, 6)
     heart = measure_legends(Perceiver(Reader(cases, learnt_by_heart=True)), cases)
     assert heart["miou_own"] == pytest.approx(1)
-    assert heart["miou_others"] < 0.2 and heart["miou_worst"] <= heart["miou_others"] and heart["agreement"] < 0.3
+    assert (
+        heart["miou_others"] < 0.2
+        and heart["miou_worst"] <= heart["miou_others"]
+        and heart["agreement"] < 0.3
+    )
     assert heart["miou_change"] == pytest.approx(heart["miou_others"] - heart["miou_own"])
 
 
@@ -245,7 +264,12 @@ def test_captions_by_hand():
     wanted = [{"ball"}, {"box", "chair"}]
     assert retention.score_captions(wanted, wanted) == {"found": 1, "chance": 0, "score": 1, "trials": 2}
     # always a ball and a box: 1 and 1/2 of what was asked, and as much of what was not
-    assert retention.score_captions(wanted, [{"ball", "box"}] * 2) == {"found": 0.75, "chance": 0.75, "score": 0, "trials": 2}
+    assert retention.score_captions(wanted, [{"ball", "box"}] * 2) == {
+        "found": 0.75,
+        "chance": 0.75,
+        "score": 0,
+        "trials": 2,
+    }
 
 
 def test_words_of_a_caption():
@@ -316,7 +340,11 @@ def test_generation_of_one_who_can_and_one_who_does_nothing(monkeypatch, idle):
         assert figures["edits"]["done"] < 0.01 and figures["edits"]["kept"] > 0.9 and figures["score"] < 0.1
     else:
         assert figures["edits"]["score"] == pytest.approx(1)
-        assert figures["captions"]["found"] > 0.95 and figures["captions"]["score"] > 0.9 and figures["score"] > 0.9
+        assert (
+            figures["captions"]["found"] > 0.95
+            and figures["captions"]["score"] > 0.9
+            and figures["score"] > 0.9
+        )
 
 
 # ---- reports
@@ -332,11 +360,20 @@ def test_two_reports_side_by_side():
 
 
 def test_a_table_for_the_terminal():
-    text = report_table({"one": {"depth": {"delta1": 0.5, "rmse_m": 1.25}}, "two": {"normals": {"mean_deg": 12.04}}})
+    text = report_table(
+        {"one": {"depth": {"delta1": 0.5, "rmse_m": 1.25}}, "two": {"normals": {"mean_deg": 12.04}}}
+    )
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
     assert rows[0] == ["", "one", "two"] and len({len(line) for line in text.splitlines()}) == 1
-    assert rows[2:] == [["depth within 1.25 (δ1)", "50.0 %", "–"], ["depth RMSE", "1.25 m", "–"], ["normals mean", "–", "12.0°"]]
+    assert rows[2:] == [
+        ["depth within 1.25 (δ1)", "50.0 %", "–"],
+        ["depth RMSE", "1.25 m", "–"],
+        ["normals mean", "–", "12.0°"],
+    ]
 
 
 def test_figures_for_json():
-    assert tidy({"a": [1 / 3, float("nan"), float("inf"), 3], "b": "c"}) == {"a": [0.33333, None, None, 3], "b": "c"}
+    assert tidy({"a": [1 / 3, float("nan"), float("inf"), 3], "b": "c"}) == {
+        "a": [0.33333, None, None, 3],
+        "b": "c",
+    }

@@ -61,14 +61,18 @@ def test_depth_frame_by_frame_is_depth_of_all_pixels_at_once():
         band = result["bands"][f"{low:g}-{high:g} m"]
         assert band["delta1"] == pytest.approx(np.mean(close))
         assert band["absrel"] == pytest.approx(np.mean(abs(answer[read] / truth[read] - 1)))
-        assert band["rmse_m"] == pytest.approx(np.linalg.norm(answer[read] - truth[read]) / np.sqrt(read.sum()))
+        assert band["rmse_m"] == pytest.approx(
+            np.linalg.norm(answer[read] - truth[read]) / np.sqrt(read.sum())
+        )
 
 
 def test_normals_by_hand():
     score = NormalsScore()
     truth = np.array([[[0, 0, 1], [0, 0, 1], [0, 0, 1], [0, 0, 1], [np.nan] * 3]], float)
     tilt = np.radians(30)
-    answer = np.array([[[0, 0, 1], [0, np.sin(tilt), np.cos(tilt)], [1, 0, 0], [np.nan] * 3, [0, 0, 1]]], float)
+    answer = np.array(
+        [[[0, 0, 1], [0, np.sin(tilt), np.cos(tilt)], [1, 0, 0], [np.nan] * 3, [0, 0, 1]]], float
+    )
     assert score.add(answer, truth) == pytest.approx(40, abs=1e-4)
     result = score.result()
     assert result["mean_deg"] == pytest.approx((0 + 30 + 90) / 3, abs=1e-4)
@@ -95,7 +99,9 @@ def test_normals_against_angles_by_arctangent():
 
 def test_semantic_by_hand():
     score = SemanticScore(("a", "b", "never"))
-    assert score.add(np.array([[0, 0, 1, 255]], np.uint8), np.array([[0, 1, 1, 1]], np.uint8)) == pytest.approx(2 / 4)
+    assert score.add(
+        np.array([[0, 0, 1, 255]], np.uint8), np.array([[0, 1, 1, 1]], np.uint8)
+    ) == pytest.approx(2 / 4)
     result = score.result()
     assert result["classes"] == pytest.approx({"a": 1 / 2, "b": 1 / 3})
     assert result["miou"] == pytest.approx((1 / 2 + 1 / 3) / 2)
@@ -105,12 +111,17 @@ def test_semantic_by_hand():
 def test_semantic_against_one_mask_a_class():
     rng = np.random.default_rng(2)
     truth = rng.choice([0, 1, 2, 3, 255], (4, 30, 30), p=[0.4, 0.3, 0.15, 0.05, 0.1]).astype(np.uint8)
-    answer = np.where(rng.random(truth.shape) < 0.6, truth, rng.choice([0, 1, 2, 4, 255], truth.shape)).astype(np.uint8)
+    answer = np.where(
+        rng.random(truth.shape) < 0.6, truth, rng.choice([0, 1, 2, 4, 255], truth.shape)
+    ).astype(np.uint8)
     score = SemanticScore(("a", "b", "c", "d", "e"))
     for a, t in zip(answer, truth, strict=True):
         score.add(a, t)
     known = truth != 255
-    ious = [((answer == k) & (truth == k)).sum() / (((answer == k) | (truth == k)) & known).sum() for k in range(4)]
+    ious = [
+        ((answer == k) & (truth == k)).sum() / (((answer == k) | (truth == k)) & known).sum()
+        for k in range(4)
+    ]
     assert score.result()["miou"] == pytest.approx(np.mean(ious))
     assert list(score.result()["classes"].values()) == pytest.approx(ious)
 
@@ -164,11 +175,13 @@ def test_one_answer_over_two_halves_is_one_match_at_most():
     for answer, true in ((np.ones_like(truth), truth), (truth, np.ones_like(truth))):
         score = InstancesScore()
         score.add(answer, true)
-        assert score.result()["pmf1"] == pytest.approx((2 / 3) / 10)  # IoU .5 counts at the first threshold alone
+        # IoU .5 counts at the first threshold alone
+        assert score.result()["pmf1"] == pytest.approx((2 / 3) / 10)
 
 
 def test_instances_against_the_best_of_all_assignments():
-    """Micro F1 by trying every assignment, and IL_MCC as the correlation coefficient of two rows of 0 and 1."""
+    """Micro F1 by trying every assignment, and IL_MCC as the correlation coefficient of two rows of 0 and
+    1."""
     rng = np.random.default_rng(4)
     pictures = []
     for _ in range(25):
@@ -195,7 +208,9 @@ def test_instances_against_the_best_of_all_assignments():
             things = [truth == k for k in np.unique(truth[truth > 0])]
             good = [[(a & t).sum() / (a | t).sum() >= threshold - 1e-9 for t in things] for a in answers]
             slots = [*range(len(things)), *[-1] * len(answers)]
-            matched += max(sum(s >= 0 and good[i][s] for i, s in enumerate(p)) for p in permutations(slots, len(answers)))
+            matched += max(
+                sum(s >= 0 and good[i][s] for i, s in enumerate(p)) for p in permutations(slots, len(answers))
+            )
             found, true = found + len(answers), true + len(things)
         f1.append(matched / (matched + 0.5 * (found - matched + true - matched)))
     result = score.result()
@@ -213,11 +228,14 @@ def confidence_of(confidence, error):
 
 
 def test_confidence_by_hand():
-    # right is surer than wrong: nothing is wrong up to half, then 2 (r - 1/2) of all errors at a share r of the pixels
+    # right is surer than wrong: nothing is wrong up to half, then 2 (r - 1/2) of all errors at a share r of
+    # the pixels
     sure = confidence_of([0.95, 0.15], [0, 1])
     assert sure["ausc"] == pytest.approx(1 - np.log(2))
     assert sure["ause"] == pytest.approx(0) and sure["gain"] == pytest.approx(1)
-    assert sure["error_of_most_confident"] == pytest.approx({"1": 0.5, "0.9": 4 / 9, "0.75": 1 / 3, "0.5": 0, "0.25": 0})
+    assert sure["error_of_most_confident"] == pytest.approx(
+        {"1": 0.5, "0.9": 4 / 9, "0.75": 1 / 3, "0.5": 0, "0.25": 0}
+    )
     assert sure["bins"] == {"0.1-0.2": {"share": 0.5, "error": 1.0}, "0.9-1": {"share": 0.5, "error": 0.0}}
     # wrong is surer than right: 2 up to half, then 1 / r
     assert confidence_of([0.1, 0.9], [0, 1])["ausc"] == pytest.approx(1 + np.log(2))
@@ -234,7 +252,8 @@ def test_nothing_wrong_and_nothing_read_give_no_area():
 def test_confidence_against_removing_pixels_one_by_one():
     rng = np.random.default_rng(5)
     error = rng.exponential(0.2, 3000)
-    confidence = np.clip(np.round(0.9 - error + rng.normal(0, 0.2, 3000), 2), 0, 0.99) + 0.005  # with many alike
+    # with many alike
+    confidence = np.clip(np.round(0.9 - error + rng.normal(0, 0.2, 3000), 2), 0, 0.99) + 0.005
 
     def area(order):
         kept = np.cumsum(error[order]) / np.arange(1, 3001)
@@ -247,6 +266,12 @@ def test_confidence_against_removing_pixels_one_by_one():
     assert result["ausc_oracle"] == pytest.approx(area(np.argsort(error)), abs=2e-3)
     assert 0.3 < result["gain"] < 1
     surest = confidence >= 0.8
-    share, mean = (sum(b["share"] for k, b in result["bins"].items() if k[:3] in ("0.8", "0.9")), error[surest].mean())
+    share, mean = (
+        sum(b["share"] for k, b in result["bins"].items() if k[:3] in ("0.8", "0.9")),
+        error[surest].mean(),
+    )
     assert share == pytest.approx(surest.mean())
-    assert result["bins"]["0.9-1"]["error"] == pytest.approx(error[confidence >= 0.9].mean()) and mean < error.mean()
+    assert (
+        result["bins"]["0.9-1"]["error"] == pytest.approx(error[confidence >= 0.9].mean())
+        and mean < error.mean()
+    )

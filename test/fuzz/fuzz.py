@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Coverage-guided fuzzing of everything that is read (`targets`), by atheris: `make fuzz`, ten minutes a target.
+"""Coverage-guided fuzzing of everything that is read (`targets`), by atheris: `make fuzz`, ten minutes a
+target.
 
-`python test/fuzz/fuzz.py [TARGET ...] [--seconds 600]`. Each target runs in a process of its own and fails with a traceback
-that is no InputError, with a hang (20 s for one input), or with 2 GiB of memory. Figures go to benchmark/fuzz.json, inputs that fail
-stay in fuzz_out/. Status 1 where one fails.
+`python test/fuzz/fuzz.py [TARGET ...] [--seconds 600]`. Each target runs in a process of its own and fails
+with a traceback that is no InputError, with a hang (20 s for one input), or with 2 GiB of memory. Figures go
+to benchmark/fuzz.json, inputs that fail stay in fuzz_out/. Status 1 where one fails.
 """
 
 import argparse
@@ -25,7 +26,9 @@ def run_one(name: str, seconds: int) -> None:
     import atheris
 
     sys.path.insert(0, str(ROOT / "test" / "support"))
-    with atheris.instrument_imports(include=["vision_banana_ros", "targets", "yaml", "json", "rosbags", "tarfile", "zipfile"]):
+    with atheris.instrument_imports(
+        include=["vision_banana_ros", "targets", "yaml", "json", "rosbags", "tarfile", "zipfile"]
+    ):
         from targets import TARGETS
 
         from vision_banana_ros.errors import InputError
@@ -41,8 +44,15 @@ def run_one(name: str, seconds: int) -> None:
         except InputError:
             return
 
-    flags = [f"-max_total_time={seconds}", f"-timeout={ONE_INPUT_S}", f"-rss_limit_mb={MEMORY_MIB}", "-max_len=200000"]
-    atheris.Setup([name, str(corpus), *flags, f"-artifact_prefix={OUT / name}/", "-print_final_stats=1"], read)
+    flags = [
+        f"-max_total_time={seconds}",
+        f"-timeout={ONE_INPUT_S}",
+        f"-rss_limit_mb={MEMORY_MIB}",
+        "-max_len=200000",
+    ]
+    atheris.Setup(
+        [name, str(corpus), *flags, f"-artifact_prefix={OUT / name}/", "-print_final_stats=1"], read
+    )
     atheris.Fuzz()
 
 
@@ -72,7 +82,9 @@ def run_all(names: list[str], seconds: int) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("targets", nargs="*", metavar="TARGET")
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is fuzzed: for each kind of input a function that reads bytes, and seeds, among them every case that once went wrong.
+"""What is fuzzed: for each kind of input a function that reads bytes, and seeds, among them every case that
+once went wrong.
 
 A target may raise InputError and nothing else.
 """
@@ -58,8 +59,19 @@ def _manifest(data: bytes) -> None:
 
 def _manifests() -> list[bytes]:
     whole = json.loads((default_bundle() / bundle.MANIFEST).read_text())
-    changes = [{"size": [0, 0]}, {"size": [10**6, 1]}, {"steps": -1}, {"depth_range_m": [5, 1]}, {"files": {"../x": "0"}}]
-    changes += [{"files": {"\0": "0"}}, {"legend": ["wall"]}, {"tasks": 3}, {"instance_taus": {"background_tau": -1}}]
+    changes = [
+        {"size": [0, 0]},
+        {"size": [10**6, 1]},
+        {"steps": -1},
+        {"depth_range_m": [5, 1]},
+        {"files": {"../x": "0"}},
+    ]
+    changes += [
+        {"files": {"\0": "0"}},
+        {"legend": ["wall"]},
+        {"tasks": 3},
+        {"instance_taus": {"background_tau": -1}},
+    ]
     small = {**whole, "files": {}, "made": {}}
     texts = [json.dumps({**small, **change}) for change in ({}, *changes)]
     texts += [
@@ -80,7 +92,11 @@ def _prompts(data: bytes) -> None:
 
 
 def _prompt_seeds() -> list[bytes]:
-    texts = ['{"legend": ["floor=#804080", "wall"], "expressions": ["the red ball"], "instances_class": "box"}', "{}", "[" * 100_000]
+    texts = [
+        '{"legend": ["floor=#804080", "wall"], "expressions": ["the red ball"], "instances_class": "box"}',
+        "{}",
+        "[" * 100_000,
+    ]
     texts += [
         '{"expressions": ["\\ud800"]}',
         '{"legend": ["a=#12"]}',
@@ -97,19 +113,31 @@ def _picture(data: bytes) -> None:
 
 def _pictures() -> list[bytes]:
     image = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
-    found = [cv2.imencode(ending, image)[1].tobytes() for ending in (".jpg", ".png", ".webp", ".bmp", ".ppm", ".tiff")]
+    found = [
+        cv2.imencode(ending, image)[1].tobytes()
+        for ending in (".jpg", ".png", ".webp", ".bmp", ".ppm", ".tiff")
+    ]
     jpeg, png = found[:2]
     # Markers without a length hid a size of 65,500 x 65,500; a PNG may declare what it likes.
     hidden = bytes.fromhex("ffd8 ffd0 ff01 ffd7") + jpeg[2:]
     at = jpeg.index(b"\xff\xc0")
     huge = jpeg[: at + 5] + struct.pack(">HH", 65_500, 65_500) + jpeg[at + 9 :]
-    return [*found, hidden, huge, png[:16] + struct.pack(">II", 8000, 8000) + png[24:], jpeg[: len(jpeg) // 2], png[:40], b""]
+    return [
+        *found,
+        hidden,
+        huge,
+        png[:16] + struct.pack(">II", 8000, 8000) + png[24:],
+        jpeg[: len(jpeg) // 2],
+        png[:40],
+        b"",
+    ]
 
 
 def _padded_by_none(data: bytes) -> bytes:
     """A serialised message whose header says that no padding follows.
 
-    Where it says more than there is, `deserialize_message` crashes; what comes over DDS does not (tried), and nothing else is read.
+    Where it says more than there is, `deserialize_message` crashes; what comes over DDS does not (tried), and
+    nothing else is read.
     """
     return data[:3] + bytes(data[3:4] and [data[3] & 0xFC]) + data[4:]
 
@@ -136,7 +164,11 @@ def _messages() -> list[bytes]:
         message = Image(height=24, width=32, encoding=encoding, step=step)
         message.data = bytes(24 * step)
         found.append(b"\1" + bytes(serialize_message(message)))
-    return [*found, b"\1\0\0\0A", b"\0" + bytes(serialize_message(CompressedImage(format="jpeg", data=_pictures()[0])))]
+    return [
+        *found,
+        b"\1\0\0\0A",
+        b"\0" + bytes(serialize_message(CompressedImage(format="jpeg", data=_pictures()[0]))),
+    ]
 
 
 def _camera(data: bytes) -> None:
@@ -178,7 +210,10 @@ def _camera_info(data: bytes) -> None:
             refused = error
             continue
         k = camera.intrinsics
-        assert all(math.isfinite(value) for value in (k.fx, k.fy, k.cx, k.cy)) and (k.height, k.width) == IMAGE.shape[:2]
+        assert (
+            all(math.isfinite(value) for value in (k.fx, k.fy, k.cx, k.cy))
+            and (k.height, k.width) == IMAGE.shape[:2]
+        )
         assert camera.rectify(IMAGE).shape == IMAGE.shape
     if refused is not None:
         raise refused
@@ -189,14 +224,32 @@ def _camera_infos() -> list[bytes]:
     from sensor_msgs.msg import CameraInfo
 
     k = [30.0, 0.0, 15.5, 0.0, 30.0, 11.5, 0.0, 0.0, 1.0]
-    good = dict(height=24, width=32, k=k, p=[*k[:3], 0.0, *k[3:6], 0.0, *k[6:], 0.0], r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0])
+    good = dict(
+        height=24,
+        width=32,
+        k=k,
+        p=[*k[:3], 0.0, *k[3:6], 0.0, *k[6:], 0.0],
+        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+    )
     changes: list[dict[str, Any]] = [{}]
     changes += [{"k": [value, *k[1:]]} for value in (math.inf, math.nan, 1e300, 1e-9, -30.0, 0.0)]
     changes += [{"k": [*k[:2], value, *k[3:]]} for value in (math.nan, 1e300, -1e6)]
-    changes += [{"distortion_model": model, "d": d} for model in ("plumb_bob", "rational_polynomial", "equidistant", "x" * 999)
-                for d in ([0.0] * 4, [-0.3, 0.1, 0.0, 0.0, 0.0], [1e30] * 5, [math.nan] * 8, [1.0] * 14)]  # fmt: skip
-    changes += [{"binning_x": 2**32 - 1}, {"width": 2**32 - 1, "height": 2**32 - 1}, {"width": 64, "height": 48, "binning_x": 2}]
-    changes += [{"r": [0.0] * 9}, {"r": [math.nan] * 9}, {"r": [5.0] * 9}, {"p": [math.inf] * 12}, {"p": [0.0] * 12}]
+    changes += [{"distortion_model": model, "d": d}
+                for model in ("plumb_bob", "rational_polynomial", "equidistant", "x" * 999)
+                for d in ([0.0] * 4, [-0.3, 0.1, 0.0, 0.0, 0.0], [1e30] * 5, [math.nan] * 8,
+                          [1.0] * 14)]  # fmt: skip
+    changes += [
+        {"binning_x": 2**32 - 1},
+        {"width": 2**32 - 1, "height": 2**32 - 1},
+        {"width": 64, "height": 48, "binning_x": 2},
+    ]
+    changes += [
+        {"r": [0.0] * 9},
+        {"r": [math.nan] * 9},
+        {"r": [5.0] * 9},
+        {"p": [math.inf] * 12},
+        {"p": [0.0] * 12},
+    ]
     found = [CameraInfo(**{**good, **change}) for change in changes]
     found[0].roi.width = found[0].roi.x_offset = 2**32 - 1
     return [bytes(serialize_message(info)) for info in found]
@@ -215,7 +268,12 @@ def _bags() -> list[bytes]:
     folder = Path(tempfile.mkdtemp(dir=WORK))
     write_bag(folder / "bag", StoragePlugin.MCAP, {"/image": [raw_image(k, "rgb8") for k in range(2)]})
     whole = next((folder / "bag").glob("*.mcap")).read_bytes()
-    return [whole, whole[: len(whole) // 2], whole[:-20], whole[: len(whole) // 3] + bytes(50) + whole[len(whole) // 3 + 50 :]]
+    return [
+        whole,
+        whole[: len(whole) // 2],
+        whole[:-20],
+        whole[: len(whole) // 3] + bytes(50) + whole[len(whole) // 3 + 50 :],
+    ]
 
 
 def _package(data: bytes) -> None:
@@ -231,9 +289,21 @@ def _packages() -> list[bytes]:
     content = tar.getvalue()
 
     def deb(size: str) -> bytes:
-        return b"!<arch>\n" + f"{'data.tar.xz':<16}{'0':<12}{'0':<6}{'0':<6}{'100644':<8}{size:<10}`\n".encode() + content
+        return (
+            b"!<arch>\n"
+            + f"{'data.tar.xz':<16}{'0':<12}{'0':<6}{'0':<6}{'100644':<8}{size:<10}`\n".encode()
+            + content
+        )
 
-    return [deb(str(len(content))), deb("-5"), deb("ten"), deb("9999999999"), deb(str(len(content)))[:-9], b"!<arch>\n", b""]
+    return [
+        deb(str(len(content))),
+        deb("-5"),
+        deb("ten"),
+        deb("9999999999"),
+        deb(str(len(content)))[:-9],
+        b"!<arch>\n",
+        b"",
+    ]
 
 
 def _catalogue(data: bytes) -> None:

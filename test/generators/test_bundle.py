@@ -113,7 +113,11 @@ def test_an_unknown_executor_is_refused_with_the_known_ones():
 
 
 def test_it_paints_one_picture_an_instruction_and_the_instruction_decides(generator):
-    asked = [depth.instruction(), semantic.instruction(generator.manifest.legend), referring.instruction("a box", "red")]
+    asked = [
+        depth.instruction(),
+        semantic.instruction(generator.manifest.legend),
+        referring.instruction("a box", "red"),
+    ]
     painted = generator.paint(frame(generator), asked)
     assert painted.shape == (3, *generator.size, 3)
     assert painted.dtype == np.float32
@@ -211,7 +215,8 @@ def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(bundle):
 
 def test_a_graph_that_does_not_end_is_interrupted(bundle, monkeypatch):
     monkeypatch.setitem(on_cpu.LONGEST_RUN_S, "cpu", 1e-4)
-    # While it is loaded it answers the stored frame: where that is interrupted already, the bundle is refused.
+    # While it is loaded it answers the stored frame: where that is interrupted already, the bundle is
+    # refused.
     with pytest.raises((ExecutorLost, InputError), match="did not end within"):
         for seed in range(50):  # a run that ended before it was looked at is none that hangs
             loaded = load_generator(bundle, "onnxruntime:cpu-fp32")

@@ -65,12 +65,17 @@ def test_with_names_left_the_cpu_takes_over_from_an_executor_that_is_lost(bundle
 
         encode_text = answer = encode_image
 
-    monkeypatch.setitem(sys.modules, f"{executors.__name__}.tensorrt", SimpleNamespace(load=lambda bundle, options: Lost()))
+    monkeypatch.setitem(
+        sys.modules, f"{executors.__name__}.tensorrt", SimpleNamespace(load=lambda bundle, options: Lost())
+    )
     image = np.zeros((*open_bundle(bundle).manifest.size, 3), np.uint8)
     generator = load_generator(bundle, "tensorrt,onnxruntime")
     assert generator.executor == "tensorrt fp32" and generator.sizes == (generator.size,)
     assert generator.paint(image, [depth.instruction()]).shape == (1, *image.shape)
-    assert generator.executor.startswith("onnxruntime cpu") and generator.sizes == (generator.size, *generator.manifest.canvases)
+    assert generator.executor.startswith("onnxruntime cpu") and generator.sizes == (
+        generator.size,
+        *generator.manifest.canvases,
+    )
     with pytest.raises(ExecutorLost):
         load_generator(bundle, "tensorrt").paint(image, [depth.instruction()])
 
@@ -104,7 +109,8 @@ def test_what_an_executor_decodes_is_what_is_read_from_its_pictures():
     legend = bundle.manifest.legend
     questions = [Question.depth(), Question.normals(), Question.semantic(legend), Question.instances("box")]
     questions += [Question.referring(name, "red") for name in ("the box", "the wall")]
-    frame = np.random.default_rng(0).integers(0, 256, (90, 200, 3), np.uint8)  # wider than the bundle's size: there are bars
+    # wider than the bundle's size: there are bars
+    frame = np.random.default_rng(0).integers(0, 256, (90, 200, 3), np.uint8)
     expected = Perceiver(Generator(bundle, plain), together=True).look(frame, questions)
     looks = Perceiver(Generator(bundle, Decoding(plain)), together=True).look(frame, questions)
     np.testing.assert_allclose(looks[0].depth_m, expected[0].depth_m, rtol=1e-5)
@@ -126,7 +132,9 @@ def test_names_and_options_that_are_not_known_are_refused_with_those_that_are():
 
 
 def test_missing_libraries_are_named(monkeypatch):
-    monkeypatch.setattr(on_onnxruntime.onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setattr(
+        on_onnxruntime.onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"]
+    )
     with pytest.raises(InputError, match="pip install onnxruntime-gpu"):
         load_generator(default_bundle(), "onnxruntime:cuda")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -152,9 +160,12 @@ def test_padding_changes_nothing():
     image = np.random.default_rng(0).integers(0, 256, (*bundle.manifest.size, 3), np.uint8)
     features = executor.encode_image(image)
     prompts = [
-        tokenize(text, 128, bundle.manifest.text_buckets) for text in (depth.instruction(), semantic.instruction({"a": "red"}))
+        tokenize(text, 128, bundle.manifest.text_buckets)
+        for text in (depth.instruction(), semantic.instruction({"a": "red"}))
     ]
-    text = executor.encode_text(*(np.stack([getattr(p, name) for p in prompts]) for name in ("pieces", "colors", "mask")))
+    text = executor.encode_text(
+        *(np.stack([getattr(p, name) for p in prompts]) for name in ("pieces", "colors", "mask"))
+    )
     mask = np.stack([prompt.mask for prompt in prompts])
     trimmed = executor.answer(features, text, mask)
     executor._one_by_one = False
@@ -162,7 +173,8 @@ def test_padding_changes_nothing():
 
 
 def test_int8_is_taken_where_the_bundle_and_the_cpu_have_it(bundle, monkeypatch):
-    for file in (*INT8_GRAPHS.values(), REFERENCE):  # without stored answers nothing is measured, and the CPU's flags decide
+    # without stored answers nothing is measured, and the CPU's flags decide
+    for file in (*INT8_GRAPHS.values(), REFERENCE):
         (bundle / file).unlink(missing_ok=True)
     renew_manifest(bundle)
     monkeypatch.setattr(executors, "_GPU_DEVICES", ())
@@ -179,7 +191,9 @@ def test_int8_is_taken_where_the_bundle_and_the_cpu_have_it(bundle, monkeypatch)
 
 
 def test_int8_is_for_cpus_alone(monkeypatch):
-    monkeypatch.setattr(on_onnxruntime.onnxruntime, "get_available_providers", lambda: list(on_onnxruntime.PROVIDERS.values()))
+    monkeypatch.setattr(
+        on_onnxruntime.onnxruntime, "get_available_providers", lambda: list(on_onnxruntime.PROVIDERS.values())
+    )
     with pytest.raises(InputError, match="onnxruntime:cpu-int8, or for onnxruntime:cuda-fp32"):
         load_generator(default_bundle(), "onnxruntime:cuda-int8")
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An executor that answers wrongly is found out at load; what is no colour is not read; the cheaper precision is taken."""
+"""An executor that answers wrongly is found out at load; what is no colour is not read; the cheaper
+precision is taken."""
 
 import json
 import shutil
@@ -88,8 +89,14 @@ def test_after_a_wrong_executor_the_next_one_is_taken_and_the_sentence_says_why(
 
     monkeypatch.setattr(tensorrt, "load", lambda bundle, options: Changed(bundle, WRONG["mirrored"][0]))
     generator = load_generator(bundle.path, "tensorrt,onnxruntime:cpu-fp32")
-    assert generator.executor == "onnxruntime cpu fp32" and "tensorrt fp32 answers wrongly on this machine" in generator.why
-    assert "The executor tensorrt is not used" in generator.faults[0] and "answers wrongly" in generator.faults[0]
+    assert (
+        generator.executor == "onnxruntime cpu fp32"
+        and ("tensorrt fp32 answers wrongly on this machine") in generator.why
+    )
+    assert (
+        "The executor tensorrt is not used" in generator.faults[0]
+        and "answers wrongly" in generator.faults[0]
+    )
     with pytest.raises(InputError, match="answers wrongly"):
         load_executor(bundle, "tensorrt")
 
@@ -116,7 +123,9 @@ def test_what_is_no_colour_is_unreadable_and_the_rest_is_read(bundle, value):
             return painted
 
     frame = reference_module._stored(bundle)[0]
-    looks = Perceiver(Generator(bundle, Blotched(bundle, None))).look(frame, [Question.depth(), Question.normals()])
+    looks = Perceiver(Generator(bundle, Blotched(bundle, None))).look(
+        frame, [Question.depth(), Question.normals()]
+    )
     for answer in looks:
         assert not answer.confidence[10:20, 10:30].any()
         assert answer.confidence[40:].any()
@@ -131,10 +140,16 @@ def test_pictures_of_another_size_are_an_error_and_not_cropped():
 
 
 def test_the_precision_that_costs_less_is_taken_and_remembered_with_its_figures(bundle, monkeypatch, cache):
-    costs = {"onnxruntime cpu int8": measured.Cost(0.042, 0.042), "onnxruntime cpu fp32": measured.Cost(0.050, 0.088)}
+    costs = {
+        "onnxruntime cpu int8": measured.Cost(0.042, 0.042),
+        "onnxruntime cpu fp32": measured.Cost(0.050, 0.088),
+    }
     monkeypatch.setattr(measured, "measure", lambda bundle, executor: costs[executor.name])
     executor, why = load_executor(bundle, "onnxruntime:cpu")
-    assert executor.name == "onnxruntime cpu int8" and "int8 42 ms (42 ms of all cores), fp32 50 ms (88 ms" in why
+    assert (
+        executor.name == "onnxruntime cpu int8"
+        and ("int8 42 ms (42 ms of all cores), fp32 50 ms (88 ms") in why
+    )
     costs["onnxruntime cpu int8"] = measured.Cost(9.0, 9.0)
     executor, why = load_executor(bundle, "onnxruntime:cpu")
     assert executor.name == "onnxruntime cpu int8" and "measured on this machine before" in why

@@ -60,14 +60,19 @@ print(json.dumps([memory, objects, workers]))
 
 
 def test_every_transition_200_times_leaves_no_thread_no_object_and_no_memory_behind():
-    # In a process of its own, whose buffers go back to the system at once, so that its memory can be read off.
+    # In a process of its own, whose buffers go back to the system at once, so that its memory can be read
+    # off.
     environment = {
         **os.environ,
         "MALLOC_MMAP_THRESHOLD_": "65536",
         "MALLOC_TRIM_THRESHOLD_": "65536",
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "test" / "support"), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join(
+            [str(ROOT), str(ROOT / "test" / "support"), os.environ.get("PYTHONPATH", "")]
+        ),
     }
-    child = subprocess.run([sys.executable, "-c", CYCLES], env=environment, capture_output=True, text=True, timeout=300)
+    child = subprocess.run(
+        [sys.executable, "-c", CYCLES], env=environment, capture_output=True, text=True, timeout=300
+    )
     assert child.returncode == 0, child.stderr
     memory, objects, workers = json.loads(child.stdout.splitlines()[-1])
     assert workers == [] and len(memory) == 200
@@ -87,9 +92,14 @@ def test_diagnostics_state_and_parameters_answer_while_the_generator_is_loaded()
         request.transition.id = UP[0]
         reply = client.call(ChangeState, "/vision_banana/change_state", request, later=True)
         for _ in range(2):
-            client.spin_until(lambda: client.statuses and client.status("generator")["state"] == "configuring", "what is being done")
+            client.spin_until(
+                lambda: client.statuses and client.status("generator")["state"] == "configuring",
+                "what is being done",
+            )
         assert client.state() == "configuring"
-        asked = client.call(GetParameters, "/vision_banana/get_parameters", GetParameters.Request(names=["max_age"]))
+        asked = client.call(
+            GetParameters, "/vision_banana/get_parameters", GetParameters.Request(names=["max_age"])
+        )
         assert asked.values[0].double_value == 2.0
         loaded.set()
         assert client.reply(reply).success and client.status("generator")["state"] == "inactive"
@@ -104,7 +114,10 @@ def test_an_active_node_has_a_bond_where_ros_has_bondpy(running, monkeypatch):
 
         def __init__(self, topic, name, owner):
             told.append((topic, name))
-            self.sub, self.pub = owner.create_subscription(String, topic, print, 1), owner.create_publisher(String, topic, 1)
+            self.sub, self.pub = (
+                owner.create_subscription(String, topic, print, 1),
+                owner.create_publisher(String, topic, 1),
+            )
 
         def __getattr__(self, name):
             return lambda *values: told.append((name, *values))
@@ -129,17 +142,25 @@ def test_deactivate_lets_go_of_the_generator_and_activate_loads_it_again(running
     camera.show(10)
     client.spin_until(lambda: client.received["depth/image_rect"], "depth")
     assert client.transition(DOWN[0])
-    client.spin_until(lambda: gc.collect() and first() is None or first() is None, "the generator to be freed")
+    client.spin_until(
+        lambda: gc.collect() and first() is None or first() is None, "the generator to be freed"
+    )
     assert client.status("generator")["message"] == "not loaded"
     reply = client.call(Segment, "/vision_banana/segment", Segment.Request(expression=BALL))
-    assert not reply.success and "not activated" in reply.message and "lifecycle set /vision_banana activate" in reply.message
+    assert (
+        not reply.success
+        and "not activated" in reply.message
+        and ("lifecycle set /vision_banana activate") in reply.message
+    )
     assert client.set_parameters(expressions=[BALL])[0].successful  # activate reads it
     result = client.set_parameters(bundle="other")[0]
     assert not result.successful and "clean up first" in result.reason
     assert client.transition(UP[1])
     assert node.streams[0].asking.prompts.expressions == (BALL,)
     camera.show(20)
-    client.spin_until(lambda: len(client.received["depth/image_rect"]) == 2, "depth of the generator that was loaded again")
+    client.spin_until(
+        lambda: len(client.received["depth/image_rect"]) == 2, "depth of the generator that was loaded again"
+    )
     assert client.transition(DOWN[0])
     assert client.set_parameters(expressions=["a cat"])[0].successful
     assert not client.transition(UP[1]) and client.state() == "inactive"
@@ -151,7 +172,10 @@ def test_deactivate_lets_go_of_the_generator_and_activate_loads_it_again(running
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (RuntimeError("[ONNXRuntimeError] : INVALID_PROTOBUF"), "'vision-banana info BUNDLE' checks a bundle"),
+        (
+            RuntimeError("[ONNXRuntimeError] : INVALID_PROTOBUF"),
+            "'vision-banana info BUNDLE' checks a bundle",
+        ),
         (RuntimeError("CUDA error: out of memory"), "choose a smaller bundle"),
         (MemoryError(), "the memory ran out"),
     ],
@@ -209,7 +233,9 @@ def test_frames_in_flight_are_counted_when_the_node_is_deactivated(running):
     camera.connect()
     for number in range(1, 6):
         camera.show(number)
-        client.spin_until(lambda n=number: node.streams[0].counts.report()["received"] == str(n), "the frame in the node")
+        client.spin_until(
+            lambda n=number: node.streams[0].counts.report()["received"] == str(n), "the frame in the node"
+        )
     assert client.transition(DOWN[0])
     client.spin_until(lambda: node.streams[0].counts.report()["waiting"] == "0", "no frame in flight")
     report = node.streams[0].counts.report()
@@ -261,7 +287,9 @@ def test_a_bundle_that_cannot_be_loaded_leaves_the_node_unconfigured_with_the_re
         ("range_pose", [1.0, 2.0], "six finite numbers"),
     ],
 )
-def test_a_parameter_out_of_range_is_refused_with_a_reason_in_every_state(parameter_client, name, value, words):
+def test_a_parameter_out_of_range_is_refused_with_a_reason_in_every_state(
+    parameter_client, name, value, words
+):
     before = parameter_client.get_parameter_of_node(name)
     result = parameter_client.set_parameters(**{name: value})[0]
     assert not result.successful and words in result.reason
@@ -279,7 +307,9 @@ def test_a_parameter_out_of_range_is_refused_with_a_reason_in_every_state(parame
 def test_numbers_and_lists_may_be_written_as_people_write_them(parameter_client, name, value, read):
     change = Parameter(name, value, []) if isinstance(value, Parameter.Type) else Parameter(name, value=value)
     request = SetParameters.Request(parameters=[change.to_parameter_msg()])
-    assert parameter_client.call(SetParameters, "/vision_banana/set_parameters", request).results[0].successful
+    assert (
+        parameter_client.call(SetParameters, "/vision_banana/set_parameters", request).results[0].successful
+    )
     assert list(np.ravel(parameter_client.get_parameter_of_node(name))) == list(np.ravel(read))
 
 
@@ -305,7 +335,9 @@ def test_prompts_set_as_parameters_are_read_by_the_generator_first_and_kept_out_
     for transition in UP:
         assert client.transition(transition)
     assert client.set_parameters(expressions=[BALL])[0].successful
-    client.spin_until(lambda: node.streams[0].asking.prompts.expressions == (BALL,), "the expression to be asked")
+    client.spin_until(
+        lambda: node.streams[0].asking.prompts.expressions == (BALL,), "the expression to be asked"
+    )
     assert client.set_parameters(expressions=["a cat"])[0].successful
     assert "was not told about" in client.wait_for_fault("The prompts were not changed")
     assert node.streams[0].asking.prompts.expressions == (BALL,)

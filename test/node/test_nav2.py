@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nav2's contracts, over DDS. `SemanticLayer` reads as ros-navigation/semantic_segmentation_layer documents that it reads,
-and its voxel counterpart as Nav2's observation buffers do; what they get out of the node's messages must be the truth."""
+"""Nav2's contracts, over DDS. `SemanticLayer` reads as ros-navigation/semantic_segmentation_layer
+documents that it reads, and its voxel counterpart as Nav2's observation buffers do; what they get out of the
+node's messages must be the truth."""
 
 import copy
 import struct
@@ -22,16 +23,25 @@ from vision_banana_ros.node.topics.messages import TYPES
 from vision_banana_ros.scenes import CLASSES
 
 NAV2 = ROOT / "config" / "nav2"
-SEMANTIC = yaml.safe_load((NAV2 / "semantic_layer.yaml").read_text())["local_costmap"]["local_costmap"]["ros__parameters"]
-VOXEL = yaml.safe_load((NAV2 / "voxel_layer.yaml").read_text())["local_costmap"]["local_costmap"]["ros__parameters"]
+SEMANTIC = yaml.safe_load((NAV2 / "semantic_layer.yaml").read_text())["local_costmap"]["local_costmap"][
+    "ros__parameters"
+]
+VOXEL = yaml.safe_load((NAV2 / "voxel_layer.yaml").read_text())["local_costmap"]["local_costmap"][
+    "ros__parameters"
+]
 SIZE = (101, 77)  # height, width: odd, so that a padded row or a swapped size cannot go unnoticed
 NEAR_M, FAR_M = 2.0, 3.0
 SLOP_NS = 100_000_000
 SOURCE = SEMANTIC["semantic_layer"]["camera"]
-MASK, CONFIDENCE, CLOUD = (SOURCE[f"{name}_topic"].lstrip("/") for name in ("segmentation", "confidence", "pointcloud"))
+MASK, CONFIDENCE, CLOUD = (
+    SOURCE[f"{name}_topic"].lstrip("/") for name in ("segmentation", "confidence", "pointcloud")
+)
 LABELS = SOURCE["labels_topic"].lstrip("/")
 LATCHED_ALL = QoSProfile(
-    history=HistoryPolicy.KEEP_ALL, depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+    history=HistoryPolicy.KEEP_ALL,
+    depth=5,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 
 
@@ -39,7 +49,8 @@ LATCHED_ALL = QoSProfile(
 class SemanticLayer:
     """The layer's own rules, one by one, for clouds that are in its frame already.
 
-    observations: (class name, confidence, x, y, z) of each pixel that it would bring to a tile. dropped: why frames were not read.
+    observations: (class name, confidence, x, y, z) of each pixel that it would bring to a tile. dropped: why
+    frames were not read.
     """
 
     costs: dict[str, int]
@@ -49,7 +60,9 @@ class SemanticLayer:
     dropped: list[str] = field(default_factory=list)
 
     def on_labels(self, message):
-        self.names = {entry.class_id: entry.class_name for entry in message.class_map if entry.class_name in self.costs}
+        self.names = {
+            entry.class_id: entry.class_name for entry in message.class_map if entry.class_name in self.costs
+        }
 
     def on_frame(self, mask, confidence, cloud):
         stamps = [stamp_of(m) for m in (mask, confidence, cloud)]
@@ -65,14 +78,18 @@ class SemanticLayer:
             self._walk(mask, confidence, cloud)
 
     def _walk(self, mask, confidence, cloud):
-        """Mask and cloud in lockstep. `step` and `row_step` are never looked at: point n is at n * point_step."""
+        """Mask and cloud in lockstep. `step` and `row_step` are never looked at: point n is at n *
+        point_step."""
         offsets = {f.name: f.offset for f in cloud.fields}
         data = memoryview(cloud.data)
         most, least = SOURCE["max_obstacle_distance"] ** 2, SOURCE["min_obstacle_distance"] ** 2
         for v in range(mask.height):
             for u in range(mask.width):
                 pixel = v * mask.width + u
-                x, y, z = (struct.unpack_from("<f", data, pixel * cloud.point_step + offsets[axis])[0] for axis in "xyz")
+                x, y, z = (
+                    struct.unpack_from("<f", data, pixel * cloud.point_step + offsets[axis])[0]
+                    for axis in "xyz"
+                )
                 if not np.isfinite(z) or not least < x * x + y * y + z * z < most:
                     continue
                 class_id = mask.data[pixel]
@@ -81,7 +98,8 @@ class SemanticLayer:
 
 
 def truth(image):
-    """Left floor at 2 m, right wall at 3 m; a band of sky at the top, an unreadable one below it; unlabelled at the bottom."""
+    """Left floor at 2 m, right wall at 3 m; a band of sky at the top, an unreadable one below it;
+    unlabelled at the bottom."""
     height, width = image.shape[:2]
     right = np.broadcast_to(np.arange(width) >= width // 2, (height, width))
     depth = np.where(right, FAR_M, NEAR_M)
@@ -98,9 +116,17 @@ def seen():
         patch.setattr(node_support, "truth", truth)
         with new_client(context) as client:
             order = []
-            kinds = {**{topic: TYPES[topic] for topic in (MASK, CONFIDENCE, CLOUD, "points_obstacles") if topic in TYPES}}
+            kinds = {
+                **{
+                    topic: TYPES[topic]
+                    for topic in (MASK, CONFIDENCE, CLOUD, "points_obstacles")
+                    if topic in TYPES
+                }
+            }
             for topic, kind in kinds.items():
-                client.create_subscription(kind, topic, lambda m, t=topic: order.append((t, m)), qos_profile_sensor_data)
+                client.create_subscription(
+                    kind, topic, lambda m, t=topic: order.append((t, m)), qos_profile_sensor_data
+                )
             client.create_subscription(LabelInfo, LABELS, lambda m: order.append((LABELS, m)), LATCHED_ALL)
             assert client.transition(Transition.TRANSITION_CONFIGURE)
             assert client.transition(Transition.TRANSITION_ACTIVATE)
@@ -110,7 +136,11 @@ def seen():
             kept: list[int] = []
 
             def complete():
-                kept[:] = [s for s in shown if {t for t, m in order if t != LABELS and stamp_of(m) == s} == set(kinds)]
+                kept[:] = [
+                    s
+                    for s in shown
+                    if {t for t, m in order if t != LABELS and stamp_of(m) == s} == set(kinds)
+                ]
                 if len(kept) == len(shown) or client.get_clock().now().nanoseconds > shown[-1] + 500_000_000:
                     camera.infos.publish(camera_info(SIZE))
                     shown.append(camera.show(100, size=SIZE))
@@ -150,9 +180,14 @@ def test_mask_confidence_and_cloud_have_one_size_one_stamp_one_frame_and_no_padd
     for mask, confidence, cloud in frames(seen):
         assert mask.encoding == confidence.encoding == "mono8"
         for image in (mask, confidence):
-            assert (image.height, image.width, image.step) == (*SIZE, SIZE[1]) and len(image.data) == SIZE[0] * SIZE[1]
+            assert (image.height, image.width, image.step) == (*SIZE, SIZE[1]) and len(image.data) == SIZE[
+                0
+            ] * SIZE[1]
         assert (cloud.height, cloud.width) == SIZE and not cloud.is_bigendian and not cloud.is_dense
-        assert cloud.row_step == cloud.point_step * cloud.width and len(cloud.data) == cloud.row_step * cloud.height
+        assert (
+            cloud.row_step == cloud.point_step * cloud.width
+            and len(cloud.data) == cloud.row_step * cloud.height
+        )
         assert {f.name: f.datatype for f in cloud.fields if f.name in "xyz"} == dict.fromkeys("xyz", 7)
         assert mask.header == confidence.header == cloud.header
 
@@ -169,11 +204,14 @@ def test_the_layer_reads_every_pixel_as_what_it_is_and_where_it_is(seen, layer):
         layer.on_frame(mask, confidence, cloud)
         assert layer.dropped == []
         read, layer.observations = layer.observations, []
-        assert len(read) == pytest.approx(SIZE[0] * SIZE[1] / 2, rel=0.08)  # a third without depth, a sixth without a label
+        # a third without depth, a sixth without a label
+        assert len(read) == pytest.approx(SIZE[0] * SIZE[1] / 2, rel=0.08)
         info = camera_info(SIZE)
         for name, sure, x, _y, z in read:
             left = x / z * info.k[0] + info.k[2] < (SIZE[1] - 1) / 2
-            assert abs((x / z * info.k[0] + info.k[2]) - SIZE[1] / 2) < 2 or name == ("floor" if left else "wall")
+            assert abs((x / z * info.k[0] + info.k[2]) - SIZE[1] / 2) < 2 or name == (
+                "floor" if left else "wall"
+            )
             assert z == pytest.approx(NEAR_M if name == "floor" else FAR_M, rel=1e-3) and sure > 250
         assert {name for name, *_ in read} == {"floor", "wall"}
 
@@ -190,11 +228,18 @@ def test_the_obstacle_cloud_is_what_an_observation_buffer_takes(seen):
     clouds = [m for t, m in seen[0] if t == "points_obstacles"]
     assert {stamp_of(m) for m in clouds} & {stamp_of(f[2]) for f in frames(seen)}
     for cloud in clouds:
-        assert cloud.row_step == cloud.point_step * cloud.width and len(cloud.data) == cloud.row_step * cloud.height
+        assert (
+            cloud.row_step == cloud.point_step * cloud.width
+            and len(cloud.data) == cloud.row_step * cloud.height
+        )
         offsets = {f.name: f.offset for f in cloud.fields}
         flat = np.frombuffer(cloud.data, np.uint8).reshape(-1, cloud.point_step)
         z = np.ascontiguousarray(flat[:, offsets["z"] : offsets["z"] + 4]).view(np.float32).ravel()
-        assert len(z) and np.isfinite(z).all() and ((abs(z - NEAR_M) < 0.01) | (abs(z - FAR_M) < 0.01)).mean() > 0.95
+        assert (
+            len(z)
+            and np.isfinite(z).all()
+            and ((abs(z - NEAR_M) < 0.01) | (abs(z - FAR_M) < 0.01)).mean() > 0.95
+        )
 
 
 # The reader finds what would break the contract: each of these must fail with it
@@ -203,7 +248,10 @@ def test_the_obstacle_cloud_is_what_an_observation_buffer_takes(seen):
 def test_a_frame_before_the_labels_is_dropped(seen):
     layer = SemanticLayer(dict.fromkeys(LEGEND, 100))
     layer.on_frame(*frames(seen)[0])
-    assert layer.dropped == ["Class map is empty because a labelinfo message has not been received"] and not layer.observations
+    assert (
+        layer.dropped == ["Class map is empty because a labelinfo message has not been received"]
+        and not layer.observations
+    )
 
 
 def test_other_sizes_and_stamps_and_short_masks_are_dropped(seen, layer):
@@ -216,7 +264,11 @@ def test_other_sizes_and_stamps_and_short_masks_are_dropped(seen, layer):
     layer.on_frame(short, confidence, cloud)
     cloud.header.stamp.nanosec ^= 1
     layer.on_frame(mask, confidence, cloud)
-    assert [reason.split()[0] for reason in layer.dropped] == ["Pointcloud", "segmentation", "never"] and not layer.observations
+    assert [reason.split()[0] for reason in layer.dropped] == [
+        "Pointcloud",
+        "segmentation",
+        "never",
+    ] and not layer.observations
 
 
 def test_padded_rows_are_misread(seen, layer):
@@ -263,23 +315,73 @@ def test_every_class_of_the_bundle_is_thought_of_once():
 
 def test_the_presets_have_only_documented_parameters():
     layer = {
-        *(["plugin", "enabled", "footprint_clearing_enabled", "min_obstacle_height", "max_obstacle_height", "z_voxels", "origin_z"]),
-        *(["z_resolution", "unknown_threshold", "mark_threshold", "combination_method", "publish_voxel_map", "observation_sources"]),
+        *(
+            [
+                "plugin",
+                "enabled",
+                "footprint_clearing_enabled",
+                "min_obstacle_height",
+                "max_obstacle_height",
+                "z_voxels",
+                "origin_z",
+            ]
+        ),
+        *(
+            [
+                "z_resolution",
+                "unknown_threshold",
+                "mark_threshold",
+                "combination_method",
+                "publish_voxel_map",
+                "observation_sources",
+            ]
+        ),
         *("camera", "lidar"),
     }
     source = {
-        *(["topic", "sensor_frame", "observation_persistence", "expected_update_rate", "data_type", "min_obstacle_height"]),
-        *(["max_obstacle_height", "inf_is_valid", "marking", "clearing", "obstacle_max_range", "obstacle_min_range"]),
+        *(
+            [
+                "topic",
+                "sensor_frame",
+                "observation_persistence",
+                "expected_update_rate",
+                "data_type",
+                "min_obstacle_height",
+            ]
+        ),
+        *(
+            [
+                "max_obstacle_height",
+                "inf_is_valid",
+                "marking",
+                "clearing",
+                "obstacle_max_range",
+                "obstacle_min_range",
+            ]
+        ),
         *("raytrace_max_range", "raytrace_min_range"),
     }
     assert set(VOXEL["voxel_layer"]) <= layer
     assert set(VOXEL["voxel_layer"]["camera"]) | set(VOXEL["voxel_layer"]["lidar"]) <= source
     assert set(SEMANTIC["semantic_layer"]) == {
-        *("plugin", "enabled", "combination_method", "use_approximate_time_sync", "observation_sources", "camera")
+        *(
+            "plugin",
+            "enabled",
+            "combination_method",
+            "use_approximate_time_sync",
+            "observation_sources",
+            "camera",
+        )
     }
     kinds = set(SOURCE["class_types"])
     assert set(SOURCE) - kinds == {
-        *("segmentation_topic", "confidence_topic", "labels_topic", "pointcloud_topic", "max_obstacle_distance"),
+        *(
+            "segmentation_topic",
+            "confidence_topic",
+            "labels_topic",
+            "pointcloud_topic",
+            "max_obstacle_distance",
+        ),
         *("min_obstacle_distance", "tile_map_decay_time", "use_cost_selection", "class_types"),
     }
     for kind in kinds:

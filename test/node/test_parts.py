@@ -68,7 +68,8 @@ def test_frames_and_jobs_take_turns(worker):
     worker.mailboxes[0].put("frame")
     go.set()
     finish(worker)
-    assert worker.done == ["frame", "job 0", "job 1", "job 2"]  # a job had just been done, so it was the frame's turn
+    # a job had just been done, so it was the frame's turn
+    assert worker.done == ["frame", "job 0", "job 1", "job 2"]
 
 
 def test_an_error_is_told_and_the_worker_goes_on(worker):
@@ -194,7 +195,8 @@ def test_images_of_all_kinds_of_message_are_read():
         read_image(Image(height=100_000, width=100_000, encoding="rgb8", step=300_000))
 
 
-@given(st.binary(max_size=300), st.sampled_from(["rgb8", "mono8", "bayer_rggb8", "yuv422", "mono16", "8UC3", ""]),
+@given(st.binary(max_size=300),
+       st.sampled_from(["rgb8", "mono8", "bayer_rggb8", "yuv422", "mono16", "8UC3", ""]),
        st.integers(0, 9), st.integers(0, 9), st.integers(0, 40), st.booleans())  # fmt: skip
 def test_no_image_message_raises_anything_but_a_sentence(data, encoding, height, width, step, big):
     message = Image(height=height, width=width, encoding=encoding, step=step, is_bigendian=big, data=data)

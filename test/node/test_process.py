@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node as a process of its own: one answer or one counted drop for each frame, and how it starts and ends."""
+"""The node as a process of its own: one answer or one counted drop for each frame, and how it starts and
+ends."""
 
 import os
 import signal
@@ -10,7 +11,18 @@ from contextlib import contextmanager
 
 import pytest
 import rclpy
-from node_support import BREAKS, ROOT, STUCK, UNREADABLE, Camera, any_domain, camera_info, new_client, picture, stamps
+from node_support import (
+    BREAKS,
+    ROOT,
+    STUCK,
+    UNREADABLE,
+    Camera,
+    any_domain,
+    camera_info,
+    new_client,
+    picture,
+    stamps,
+)
 from rclpy.context import Context
 
 from vision_banana_ros.node.topics.fastdds import carry_large_images
@@ -26,7 +38,9 @@ def process(*parameters, domain=None):
     arguments = [part for parameter in parameters for part in ("-p", parameter)]
     environment = {**os.environ, "ROS_DOMAIN_ID": str(domain or any_domain()), "PYTHONPATH": _path()}
     program = [sys.executable, str(ROOT / "test" / "support" / "node_support.py"), "--ros-args", *arguments]
-    child = subprocess.Popen(program, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    child = subprocess.Popen(
+        program, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     try:
         yield child
     finally:
@@ -69,7 +83,8 @@ def test_each_stamp_gives_exactly_one_message_a_topic_or_one_counted_drop(contex
             return answered > 0 and all(client.received[topic] for topic in TOPICS)
 
         client.spin_until(connected, "a first answer on every topic")
-        first = max(stamps(client.received[topic])[0] for topic in TOPICS)  # from here on everybody hears everything
+        # from here on everybody hears everything
+        first = max(stamps(client.received[topic])[0] for topic in TOPICS)
         for number in range(40):
             sent.append(camera.show({10: UNREADABLE, 20: BREAKS}.get(number, number)))
             if number == 30:
@@ -95,7 +110,9 @@ def test_each_stamp_gives_exactly_one_message_a_topic_or_one_counted_drop(contex
 
 
 def active(client):
-    client.spin_until(lambda: client.statuses and client.status("generator")["state"] == "active", "an active node", 60)
+    client.spin_until(
+        lambda: client.statuses and client.status("generator")["state"] == "active", "an active node", 60
+    )
 
 
 def pause(client, seconds):
@@ -120,7 +137,10 @@ def test_a_signal_ends_a_node_whose_generator_is_busy(context):
         client.listen("depth/image_rect")
         active(client)
         camera.connect()
-        client.spin_until(lambda: camera.show(STUCK) and int(client.status()["dropped: replaced"]) > 0, "the worker to be stuck")
+        client.spin_until(
+            lambda: camera.show(STUCK) and int(client.status()["dropped: replaced"]) > 0,
+            "the worker to be stuck",
+        )
         child.send_signal(signal.SIGTERM)
         output, _ = child.communicate(timeout=END_S)
         assert child.returncode == 0, output
@@ -137,19 +157,32 @@ def test_a_parameter_that_cannot_be_used_at_the_start_ends_the_process_with_the_
 def test_values_of_a_file_are_taken_as_people_write_them(tmp_path, context):
     file = tmp_path / "mine.yaml"
     file.write_text(
-        "/**:\n  ros__parameters:\n    legend: []\n    expressions: []\n    cameras: []\n    priority: []\n    max_age: 3\n"
+        "/**:\n  ros__parameters:\n    legend: []\n    expressions: []\n    cameras: []\n    priority: []\n"
+        "    max_age: 3\n"
         "    range_pose: [0, 0, 1, 0, 0, 0]\n    max_agee: 2.0\n    speed_of_another_node: 1.0\n"
     )
-    command = [sys.executable, str(ROOT / "test" / "support" / "node_support.py"), "--ros-args", "--params-file", str(file)]
+    command = [
+        sys.executable,
+        str(ROOT / "test" / "support" / "node_support.py"),
+        "--ros-args",
+        "--params-file",
+        str(file),
+    ]
     environment = {**os.environ, "ROS_DOMAIN_ID": str(context.domain), "PYTHONPATH": _path()}
     with (
-        subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as child,
+        subprocess.Popen(
+            command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as child,
         new_client(context) as client,
     ):
         try:
             client.spin_until(lambda: client.statuses, "diagnostics", 120)
             message = client.status("generator")["message"]
-            assert "no parameter 'max_agee'" in message and "is it 'max_age'?" in message and "speed_of" not in message
+            assert (
+                "no parameter 'max_agee'" in message
+                and "is it 'max_age'?" in message
+                and "speed_of" not in message
+            )
             assert client.get_parameter_of_node("max_age") == 3.0
             assert list(client.get_parameter_of_node("range_pose")) == [0.0, 0.0, 1.0, 0.0, 0.0, 0.0]
         finally:
@@ -162,7 +195,8 @@ def test_a_node_that_ends_leaves_the_ros_graph_at_once(context):
         assert "vision_banana" in client.get_node_names()
         child.send_signal(signal.SIGTERM)
         child.communicate(timeout=END_S)
-        client.spin_until(lambda: "vision_banana" not in client.get_node_names(), "its leaving", END_S)  # by itself after 20 s
+        # by itself after 20 s
+        client.spin_until(lambda: "vision_banana" not in client.get_node_names(), "its leaving", END_S)
 
 
 # rclpy alone takes half a second to import; the last of these moments lie in ROS's own start and after it.
@@ -177,7 +211,9 @@ def test_a_signal_while_the_program_starts_ends_it_in_order(after_s):
         f"runpy.run_path({str(ROOT / 'scripts' / 'vision_banana_node')!r}, run_name='__main__')"
     )
     environment = {**os.environ, "PYTHONPATH": _path(), "ROS_DOMAIN_ID": str(any_domain())}
-    child = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
+    child = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60
+    )
     assert child.returncode == 0 and "Traceback" not in child.stderr, child.stderr
 
 
@@ -190,14 +226,22 @@ def test_a_signal_while_the_program_starts_ends_it_in_order(after_s):
     ],
 )
 def test_a_module_that_is_missing_is_one_sentence_with_its_cure(module, words):
-    program = f"import sys; sys.modules[{module!r}] = None; from vision_banana_ros.node.main import main; sys.exit(main())"
+    program = (
+        f"import sys; sys.modules[{module!r}] = None; from vision_banana_ros.node.main import main;"
+        " sys.exit(main())"
+    )
     environment = {**os.environ, "PYTHONPATH": _path()}
-    child = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
+    child = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60
+    )
     assert child.returncode == 1 and child.stderr.count("\n") == 1 and words in child.stderr, child.stderr
 
 
 def test_a_bundle_that_is_not_there_is_named_and_the_node_stays_to_be_configured(context):
-    with process("autostart:=true", "bundle:=missing", domain=context.domain) as child, new_client(context) as client:
+    with (
+        process("autostart:=true", "bundle:=missing", domain=context.domain) as child,
+        new_client(context) as client,
+    ):
         client.spin_until(lambda: client.statuses, "diagnostics")
         assert "There is no bundle at 'missing'" in client.status("generator")["message"]
         assert client.state() == "unconfigured" and child.poll() is None

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recorded truth: a bag of a simulated scene with a board at 2.00 m, and what the node says of it; and that no frame is lost."""
+"""Recorded truth: a bag of a simulated scene with a board at 2.00 m, and what the node says of it; and
+that no frame is lost."""
 
 import time
 from array import array
@@ -32,9 +33,15 @@ UP = (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
 
 def scene():
     """A room with a wooden board that faces the camera from 2.00 m, wherever the camera stands along it."""
-    board = Thing("box").box((BOARD_M + 0.05, 0, 0), (0.1, 1.6, 1.2), Look("paint", "red", (170, 60, 40), (170, 60, 40)))
-    floor = Thing("floor").box((0, 0, -1.3), (40, 40, 0.2), Look("plastic", "gray", (110, 110, 110), (110, 110, 110)))
-    wall = Thing("wall").box((4.05, 0, 0), (0.1, 20, 6), Look("plastic", "white", (210, 205, 190), (210, 205, 190)))
+    board = Thing("box").box(
+        (BOARD_M + 0.05, 0, 0), (0.1, 1.6, 1.2), Look("paint", "red", (170, 60, 40), (170, 60, 40))
+    )
+    floor = Thing("floor").box(
+        (0, 0, -1.3), (40, 40, 0.2), Look("plastic", "gray", (110, 110, 110), (110, 110, 110))
+    )
+    wall = Thing("wall").box(
+        (4.05, 0, 0), (0.1, 20, 6), Look("plastic", "white", (210, 205, 190), (210, 205, 190))
+    )
     objects, arrays = assemble([Placed(thing, 0.0, 0.0, 0.0, 0.0) for thing in (board, floor, wall)])
     air = np.full(k.AIR_ENTRIES, 0.5)
     air[k.FOG] = air[k.ROOM + 3] = 0.0
@@ -48,7 +55,10 @@ def recorded(tmp_path_factory):
     path = tmp_path_factory.mktemp("recorded") / "bag"
     world, rng = scene(), np.random.default_rng(0)
     sideways = np.linspace(-0.25, 0.25, 10)
-    views = [render(world, pinhole(SIZE[1], SIZE[0], radians(70), look_from(0, y, 0, 0, 0, 0)), 0) for y in sideways]
+    views = [
+        render(world, pinhole(SIZE[1], SIZE[0], radians(70), look_from(0, y, 0, 0, 0, 0)), 0)
+        for y in sideways
+    ]
     store = get_typestore(Stores.ROS2_KILTED if hasattr(Stores, "ROS2_KILTED") else Stores.LATEST)
     kinds = store.types
     truth = {}
@@ -62,7 +72,9 @@ def recorded(tmp_path_factory):
             header = kinds["std_msgs/msg/Header"](
                 stamp=kinds["builtin_interfaces/msg/Time"](sec=100, nanosec=10_000_000 * i), frame_id="camera"
             )
-            message = kinds["sensor_msgs/msg/Image"](header, SIZE[0], SIZE[1], "rgb8", 0, 3 * SIZE[1], image.reshape(-1))
+            message = kinds["sensor_msgs/msg/Image"](
+                header, SIZE[0], SIZE[1], "rgb8", 0, 3 * SIZE[1], image.reshape(-1)
+            )
             plain = message_of(Calibration.of_pinhole(Intrinsics.of(views[0].camera)))
             region = kinds["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
             info = kinds["sensor_msgs/msg/CameraInfo"](
@@ -82,9 +94,15 @@ def recorded(tmp_path_factory):
 
 
 def play(path, node, client):
-    """Sends the bag's frames, one after the other was answered; yields each image with the depth that came back."""
-    images, infos = client.create_publisher(Image, "image", 5), client.create_publisher(CameraInfo, "camera_info", 5)
-    client.spin_until(lambda: images.get_subscription_count() and infos.get_subscription_count(), "the node's subscriptions")
+    """Sends the bag's frames, one after the other was answered; yields each image with the depth that came
+    back."""
+    images, infos = (
+        client.create_publisher(Image, "image", 5),
+        client.create_publisher(CameraInfo, "camera_info", 5),
+    )
+    client.spin_until(
+        lambda: images.get_subscription_count() and infos.get_subscription_count(), "the node's subscriptions"
+    )
     client.spin_until(lambda: node.streams[0].outputs.watched(), "the subscriber in the node")
     for frame in bag_frames(path, "/camera/image").read():
         stamp = client.next_stamp()
@@ -92,14 +110,19 @@ def play(path, node, client):
         message.data = array("B", frame.image.tobytes())
         infos.publish(message_of(frame.calibration))
         images.publish(message)
-        client.spin_until(lambda s=stamp: s in stamps(client.received["depth/image_rect"]), "the depth of a frame")
+        client.spin_until(
+            lambda s=stamp: s in stamps(client.received["depth/image_rect"]), "the depth of a frame"
+        )
         yield frame.image, pixels(client.received["depth/image_rect"][-1])
 
 
 def errors(path, truth, loader):
     """For each frame the mean relative error of the board's depth."""
     found = []
-    with running_node(loader=loader, max_age=0.0) as (node, context), new_client(context, ["depth/image_rect"]) as client:
+    with (
+        running_node(loader=loader, max_age=0.0) as (node, context),
+        new_client(context, ["depth/image_rect"]) as client,
+    ):
         for transition in UP:
             assert client.transition(transition)
         for image, depth_m in play(path, node, client):
@@ -112,7 +135,9 @@ def errors(path, truth, loader):
 
 def test_the_boards_depth_comes_back_exactly_where_the_generator_paints_the_truth(recorded):
     path, truth = recorded
-    oracle = Oracle(SIZE, lambda image: Truth(depth_m=truth[image.tobytes()][0]) if image.tobytes() in truth else blank())
+    oracle = Oracle(
+        SIZE, lambda image: Truth(depth_m=truth[image.tobytes()][0]) if image.tobytes() in truth else blank()
+    )
     oracle.tasks = ("depth",)
     assert max(errors(path, truth, lambda bundle, executor: oracle)) < 1e-3
 
@@ -129,7 +154,10 @@ def test_the_boards_depth_comes_back_within_the_error_that_the_shipped_bundle_st
 
 
 def test_of_1000_frames_each_gives_one_output_or_one_counted_drop():
-    lossless = {"qos_overrides./image.subscription.reliability": "reliable", "qos_overrides./image.subscription.depth": 1000}
+    lossless = {
+        "qos_overrides./image.subscription.reliability": "reliable",
+        "qos_overrides./image.subscription.depth": 1000,
+    }
     topics = ["depth/image_rect", "segmentation/mask"]
     with running_node(**lossless) as (node, context), new_client(context) as client:
         for topic in topics:
@@ -144,7 +172,9 @@ def test_of_1000_frames_each_gives_one_output_or_one_counted_drop():
         for number in range(1000):
             sent.append(camera.show({7: UNREADABLE, 8: BREAKS}.get(number % 100, number % 200)))
             if number % 10 == 9:  # a camera's queue is short: let the node take what it has
-                client.spin_until(lambda n=number: int(counts.report()["received"]) > n - 8, "the frames in the node")
+                client.spin_until(
+                    lambda n=number: int(counts.report()["received"]) > n - 8, "the frames in the node"
+                )
             time.sleep(0.002)
         client.spin_until(lambda: counts.report()["received"] == "1000", "all frames in the node")
         client.spin_until(lambda: counts.report()["waiting"] == "0", "the last frame to be done")

@@ -49,7 +49,8 @@ def test_the_ros_graph_belongs_to_the_executor_while_two_threads_ask_for_everyth
                 return
             request = SetPrompts.Request(task="referring", prompts=[(BALL, BOX)[i % 2]])
             replies.append(client.call(SetPrompts, "/vision_banana/set_prompts", request).message)
-            # What a generator has not read yet goes through the worker; so does the sensor that depth is checked by.
+            # What a generator has not read yet goes through the worker; so does the sensor that depth is
+            # checked by.
             expressions = [[BALL, BOX], [BOX, BALL]][i % 2]
             client.set_parameters(expressions=expressions, scale_check=("scan", "cloud", "")[i % 3])
 
@@ -74,10 +75,14 @@ def test_the_ros_graph_belongs_to_the_executor_while_two_threads_ask_for_everyth
         for transition in CYCLE[:2]:
             assert first.transition(transition)
         assert first.set_parameters(expressions=[BOX], scale_check="")[0].successful
-        first.spin_until(lambda: node.streams[0].asking.prompts.expressions == (BOX,), "the last prompts to be asked")
+        first.spin_until(
+            lambda: node.streams[0].asking.prompts.expressions == (BOX,), "the last prompts to be asked"
+        )
         assert escaped == [] and node.failure == ""
         # Before the node is destroyed, by the thread of this test.
-        assert {name: threads == set(executor) for name, threads in seen.items()} == dict.fromkeys(OF_THE_GRAPH, True)
+        assert {name: threads == set(executor) for name, threads in seen.items()} == dict.fromkeys(
+            OF_THE_GRAPH, True
+        )
     known = ("looks for 1 expressions", "not configured", "not activated", "The node was ")
     assert all(any(words in reply for words in known) for reply in replies), set(replies)
     assert any(known[0] in reply for reply in replies)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One camera for every consumer: which lens, which matrix, what binning and regions do, and what is refused."""
+"""One camera for every consumer: which lens, which matrix, what binning and regions do, and what is
+refused."""
 
 import math
 from dataclasses import replace
@@ -35,11 +36,11 @@ def rays(camera) -> np.ndarray:
 
 
 def misses(given: Calibration, camera, r=EYE) -> tuple[np.ndarray, np.ndarray]:
-    """How far the published ray of each pixel that shows anything lies from what that pixel shows: in pixels of the sent image,
-    and in degrees.
+    """How far the published ray of each pixel that shows anything lies from what that pixel shows: in pixels
+    of the sent image, and in degrees.
 
-    The picture that is rectified holds the place of each of its pixels, so that OpenCV's projection of the published ray can
-    be compared with where the pixel came from.
+    The picture that is rectified holds the place of each of its pixels, so that OpenCV's projection of the
+    published ray can be compared with where the pixel came from.
     """
     k = camera.intrinsics
     came_from = camera.rectify(places(k.height, k.width)).reshape(-1, 2)
@@ -74,7 +75,9 @@ LENSES = {
 @pytest.mark.parametrize("model", LENSES)
 def test_a_raw_image_of_any_lens_is_rectified_and_its_rays_are_true(model, with_p, turn):
     d, k = LENSES[model]
-    given = calibration(model=model, d=d, k=k, p=P if with_p else (0.0,) * 12, r=turned(turn) if turn else EYE)
+    given = calibration(
+        model=model, d=d, k=k, p=P if with_p else (0.0,) * 12, r=turned(turn) if turn else EYE
+    )
     camera = camera_for(given, SIZE)
     assert camera.reading.startswith(f"raw ({model}")
     assert worst_angle(given, camera, given.r) < 0.1
@@ -104,7 +107,8 @@ def test_which_matrix():
     stereo = (350.0, 0, 320, -42.0, 0, 350, 240, 0, 0, 0, 1, 0)
     by_k, by_p = (400, 420, 310, 250), (350, 360, 320, 240)
     for told, declared, expected in (
-        (calibration(**pinhole), "auto", by_k),  # what is not distorted is the raw image, and K describes that
+        # what is not distorted is the raw image, and K describes that
+        (calibration(**pinhole), "auto", by_k),
         (calibration(**pinhole, p=zero), "auto", by_k),
         (calibration(**pinhole, k=(0.0,) * 9), "auto", by_p),
         (calibration(), "true", by_p),
@@ -141,10 +145,20 @@ def test_what_the_raw_picture_does_not_show_is_not_answered():
             return np.full((len(instructions), *self.size, 3), 0.5, np.float32)
 
     legend = {"a": (128, 128, 128), "b": (0, 0, 0)}
-    questions = [Question.depth(), Question.normals(), Question.semantic(legend), Question.referring("it", (128, 128, 128))]
+    questions = [
+        Question.depth(),
+        Question.normals(),
+        Question.semantic(legend),
+        Question.referring("it", (128, 128, 128)),
+    ]
     for output_size in ("input", "generator"):
-        looks, k = answer_rectified(camera, Perceiver(Grey(), output_size), np.zeros((*SIZE, 3), np.uint8), questions)
-        outside = cv2.resize(camera.outside.astype(np.uint8), (k.width, k.height), interpolation=cv2.INTER_NEAREST) > 0
+        looks, k = answer_rectified(
+            camera, Perceiver(Grey(), output_size), np.zeros((*SIZE, 3), np.uint8), questions
+        )
+        outside = (
+            cv2.resize(camera.outside.astype(np.uint8), (k.width, k.height), interpolation=cv2.INTER_NEAREST)
+            > 0
+        )
         depth, normals, semantic, found = looks
         assert np.isnan(depth.depth_m[outside]).all() and np.isnan(normals.normals[outside]).all()
         assert (semantic.labels[outside] == 255).all() and (semantic.labels[~outside] == 0).all()
@@ -163,7 +177,11 @@ def test_a_polynomial_that_turns_back_shows_no_pixel_twice():
 @pytest.mark.parametrize(
     ("changes", "size", "words"),
     [
-        (dict(region=(600, 0, 100, 100)), (100, 100), "roi, 100x100 pixels from .600, 0., does not lie on the sensor of 640x480"),
+        (
+            dict(region=(600, 0, 100, 100)),
+            (100, 100),
+            "roi, 100x100 pixels from .600, 0., does not lie on the sensor of 640x480",
+        ),
         (dict(region=(10, 10, 0, 0)), SIZE, "roi"),
         (dict(binning=(2, 2)), SIZE, "binning 2x2, which makes 320x240, the image has 640x480"),
         (dict(region=(0, 0, 320, 240)), SIZE, "a roi of 320x240, which makes 320x240, the image has 640x480"),
@@ -176,7 +194,11 @@ def test_a_polynomial_that_turns_back_shows_no_pixel_twice():
         (dict(k=(400.0, 0, 310, 0, 0, 250, 0, 0, 1)), SIZE, "K has focal lengths of 400 and 0"),
         (dict(k=(4e6, 0, 310, 0, 4e6, 250, 0, 0, 1)), SIZE, "K has focal lengths"),
         (dict(k=(4.0, 0, 310, 0, 4.0, 250, 0, 0, 1)), SIZE, "K has focal lengths"),
-        (dict(p=(350.0, 0, 5000, 0, 0, 360, 240, 0, 0, 0, 1, 0)), SIZE, "P has its principal point at .5000, 240., far outside"),
+        (
+            dict(p=(350.0, 0, 5000, 0, 0, 360, 240, 0, 0, 0, 1, 0)),
+            SIZE,
+            "P has its principal point at .5000, 240., far outside",
+        ),
         (dict(k=(400.0, 30, 310, 0, 420, 250, 0, 0, 1)), SIZE, "K has skewed axes"),
         (dict(d=(math.nan, 0, 0, 0, 0)), SIZE, "D holds numbers that are not finite"),
         (dict(d=(0.1, 0.1, 0.1)), SIZE, "D has 3 numbers, but plumb_bob takes 4 or 5"),
@@ -199,7 +221,9 @@ def test_a_raw_image_is_not_resampled_where_that_is_forbidden():
 
 
 def test_a_message_is_read_and_a_pinhole_written():
-    info = SimpleNamespace(width=640, height=480, distortion_model="plumb_bob", d=[], k=K, r=EYE, p=P, binning_x=2, binning_y=1)
+    info = SimpleNamespace(
+        width=640, height=480, distortion_model="plumb_bob", d=[], k=K, r=EYE, p=P, binning_x=2, binning_y=1
+    )
     info.roi = SimpleNamespace(x_offset=1, y_offset=2, width=3, height=4)
     read = Calibration.of(info)
     assert (read.binning, read.region, read.k) == ((2, 1), (1, 2, 3, 4), K)
@@ -209,23 +233,57 @@ def test_a_message_is_read_and_a_pinhole_written():
 
 @st.composite
 def cameras(draw):
-    """A sensor with a lens, R, P, binning and a region, such as a driver may send; and the size of its images."""
+    """A sensor with a lens, R, P, binning and a region, such as a driver may send; and the size of its
+    images."""
     number = lambda low, high: draw(st.floats(low, high, allow_nan=False))  # noqa: E731
     width, height = draw(st.integers(120, 400)), draw(st.integers(90, 300))
     model = draw(st.sampled_from(["plumb_bob", "rational_polynomial", *FISHEYE_MODELS]))
     focal = number(0.4, 2.0) * width
-    k = (focal, 0.0, number(0.4, 0.6) * width, 0.0, focal * number(0.9, 1.1), number(0.4, 0.6) * height, 0.0, 0.0, 1.0)
+    k = (
+        focal,
+        0.0,
+        number(0.4, 0.6) * width,
+        0.0,
+        focal * number(0.9, 1.1),
+        number(0.4, 0.6) * height,
+        0.0,
+        0.0,
+        1.0,
+    )
     if model in FISHEYE_MODELS:
-        d = tuple(number(-0.02, 0.02) for _ in range(4)) if draw(st.booleans()) else draw(st.sampled_from([(), (0.0,) * 4]))
+        d = (
+            tuple(number(-0.02, 0.02) for _ in range(4))
+            if draw(st.booleans())
+            else draw(st.sampled_from([(), (0.0,) * 4]))
+        )
     else:
-        d = (number(-0.3, 0.3), number(-0.1, 0.1), number(-0.003, 0.003), number(-0.003, 0.003), number(-0.02, 0.02))
+        d = (
+            number(-0.3, 0.3),
+            number(-0.1, 0.1),
+            number(-0.003, 0.003),
+            number(-0.003, 0.003),
+            number(-0.02, 0.02),
+        )
         if model == "rational_polynomial":
             d += (number(-0.05, 0.05), number(-0.05, 0.05), number(-0.01, 0.01))
     r = draw(st.sampled_from([EYE, (0.0,) * 9])) if draw(st.booleans()) else turned(number(-4, 4))
     p = (0.0,) * 12
     if draw(st.booleans()):
         new, baseline = focal * number(0.7, 1.2), draw(st.sampled_from([0.0, -40.0]))
-        p = (new, 0.0, number(0.4, 0.6) * width, baseline, 0.0, new, number(0.4, 0.6) * height, 0.0, 0.0, 0.0, 1.0, 0.0)
+        p = (
+            new,
+            0.0,
+            number(0.4, 0.6) * width,
+            baseline,
+            0.0,
+            new,
+            number(0.4, 0.6) * height,
+            0.0,
+            0.0,
+            0.0,
+            1.0,
+            0.0,
+        )
     region = (0, 0, 0, 0)
     if draw(st.booleans()):
         x, y = draw(st.integers(0, width // 3)), draw(st.integers(0, height // 3))
@@ -245,7 +303,8 @@ def test_published_rays_are_those_of_opencvs_projection(case):
     except InputError as error:
         assume("shows nothing" not in str(error))
         raise
-    # OpenCV keeps its maps in 32nds of a pixel, which rounds by up to sqrt(2)/64. Below 1/32 the angle is below 0.1 degrees
-    # wherever a pixel is finer than 3.2; the coarsest images here (30 pixels wide after binning) are not.
+    # OpenCV keeps its maps in 32nds of a pixel, which rounds by up to sqrt(2)/64. Below 1/32 the angle is
+    # below 0.1 degrees wherever a pixel is finer than 3.2; the coarsest images here (30 pixels wide after
+    # binning) are not.
     pixels, _ = misses(given, camera, given.r if any(given.r) else EYE)
     assert pixels.max() < 1 / 32

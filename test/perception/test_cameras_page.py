@@ -14,8 +14,20 @@ import numpy as np
 import pytest
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.perception.camera import FISHEYE_MODELS, MODELS, PINHOLE_MODELS, Calibration, camera_for
-from vision_banana_ros.perception.image_encodings import DEPTHS, ENCODINGS, FILE_KINDS, compressed_to_rgb, to_rgb
+from vision_banana_ros.perception.camera import (
+    FISHEYE_MODELS,
+    MODELS,
+    PINHOLE_MODELS,
+    Calibration,
+    camera_for,
+)
+from vision_banana_ros.perception.image_encodings import (
+    DEPTHS,
+    ENCODINGS,
+    FILE_KINDS,
+    compressed_to_rgb,
+    to_rgb,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "cameras.md"
@@ -37,7 +49,10 @@ def table(head: str, rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def lenses() -> str:
-    cases = [(model, (0.01,) * counts[-1] if counts[-1] < 12 else (0.01,) * 8) for model, counts in PINHOLE_MODELS.items()]
+    cases = [
+        (model, (0.01,) * counts[-1] if counts[-1] < 12 else (0.01,) * 8)
+        for model, counts in PINHOLE_MODELS.items()
+    ]
     cases += [(model, (0.01,) * 4) for model in FISHEYE_MODELS] + [("equidistant", (0.0,) * 4)]
     cases += [(model, ()) for model in MODELS if model not in (*PINHOLE_MODELS, *FISHEYE_MODELS)]
     cases += [("", ()), ("", (0.1,) * 5), ("scaramuzza", (0.1,) * 5), ("plumb_bob", (0.1,) * 3)]
@@ -45,7 +60,11 @@ def lenses() -> str:
     def row(model: str, d: tuple[float, ...]) -> tuple[str, str, str]:
         camera = Calibration(640, 480, model, d, K, EYE, P)
         given = "none" if not d else f"{len(d)} numbers" if any(d) else f"{len(d)} zeros"
-        return (f"`{model}`" if model else "empty", given, outcome(lambda: camera_for(camera, (480, 640)).reading))
+        return (
+            f"`{model}`" if model else "empty",
+            given,
+            outcome(lambda: camera_for(camera, (480, 640)).reading),
+        )
 
     return table("distortion_model | D | is", (row(*case) for case in cases))
 
@@ -68,12 +87,22 @@ def encodings() -> str:
 
 def formats() -> str:
     picture = np.full((16, 16, 3), 90, np.uint8)
-    endings = {"JPEG": ".jpg", "PNG": ".png", "WebP": ".webp", "AVIF": ".avif", "BMP": ".bmp", "PNM": ".ppm", "TIFF": ".tiff"}
+    endings = {
+        "JPEG": ".jpg",
+        "PNG": ".png",
+        "WebP": ".webp",
+        "AVIF": ".avif",
+        "BMP": ".bmp",
+        "PNM": ".ppm",
+        "TIFF": ".tiff",
+    }
     rows = []
     for kind in FILE_KINDS:
         data = cv2.imencode(endings[kind], picture)[1].tobytes()
         on_topics = outcome(lambda data=data: f"{compressed_to_rgb(data).shape[2]} channels").split(":")[0]
-        in_files = outcome(lambda data=data: f"{compressed_to_rgb(data, kinds=FILE_KINDS).shape[2]} channels").split(":")[0]
+        in_files = outcome(
+            lambda data=data: f"{compressed_to_rgb(data, kinds=FILE_KINDS).shape[2]} channels"
+        ).split(":")[0]
         rows.append((kind, on_topics, in_files))
     mosaic, deep = (
         cv2.imencode(".png", picture[..., 0])[1].tobytes(),
@@ -89,7 +118,9 @@ def formats() -> str:
         rows.append(
             (
                 f"`{form.strip()}`",
-                outcome(lambda form=form, data=data, what=what: compressed_to_rgb(data, form) is not None and what),
+                outcome(
+                    lambda form=form, data=data, what=what: compressed_to_rgb(data, form) is not None and what
+                ),
                 "–",
             )
         )
@@ -104,7 +135,9 @@ def measured() -> str:
         rows.append((row["case"], before, f"{row['now_deg']:.3f}°", row["reading"]))
     lines = [table("case | before | now | read as", rows), ""]
     cost = report["rectify_ms"]
-    lines.append(table("rectifying one frame | processor time", ((size, f"{ms:.2f} ms") for size, ms in cost.items())))
+    lines.append(
+        table("rectifying one frame | processor time", ((size, f"{ms:.2f} ms") for size, ms in cost.items()))
+    )
     return "\n".join(lines)
 
 
@@ -113,7 +146,12 @@ TABLES = {"lenses": lenses, "encodings": encodings, "formats": formats, "measure
 
 def with_tables(text: str) -> str:
     for name, make in TABLES.items():
-        text = re.sub(f"(<!-- {name} -->\n).*?(<!-- /{name} -->)", lambda m, make=make: f"{m[1]}{make()}\n{m[2]}", text, flags=re.S)
+        text = re.sub(
+            f"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
+            lambda m, make=make: f"{m[1]}{make()}\n{m[2]}",
+            text,
+            flags=re.S,
+        )
     return text
 
 

@@ -27,7 +27,9 @@ from vision_banana_ros.scenes import KINDS, SimulatedCamera
 
 SECOND = 1_000_000_000
 CAMERA = Intrinsics.from_fov(160, 120, 75)
-anything = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from([0.0, -1.0, 0.5, 2.0, 0.4999, 2.0001, 1000.0])
+anything = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from(
+    [0.0, -1.0, 0.5, 2.0, 0.4999, 2.0001, 1000.0]
+)
 
 
 def ground(height=1.2, pitch_deg=10.0, roll_deg=0.0, camera=CAMERA):
@@ -48,7 +50,9 @@ def ranges_of(depth, factor=1.0, count=200, seed=0):
 # From the camera's height
 
 
-@pytest.mark.parametrize(("height", "pitch", "roll"), [(0.3, 0, 0), (1.2, 10, -8), (2.0, 35, 5), (1.2, -8, 10)])
+@pytest.mark.parametrize(
+    ("height", "pitch", "roll"), [(0.3, 0, 0), (1.2, 10, -8), (2.0, 35, 5), (1.2, -8, 10)]
+)
 def test_the_height_is_found_on_flat_ground(height, pitch, roll):
     depth = ground(height, pitch, roll)
     found = from_camera_height(depth * np.float32(0.8), CAMERA, height)
@@ -139,14 +143,18 @@ def test_a_laser_scan_reaches_the_image_by_its_transform():
     in_laser = scan_points(ranges, -0.5, 0.01, 0.1, 30.0)
     assert len(in_laser) == 81 and in_laser[:, 0] == pytest.approx(3.3)
     transform = np.eye(4)
-    transform[:3, :3] = [[0, -1, 0], [0, 0, -1], [1, 0, 0]]  # x forward, y left, z up -> x right, y down, z forward
+    # x forward, y left, z up -> x right, y down, z forward
+    transform[:3, :3] = [[0, -1, 0], [0, 0, -1], [1, 0, 0]]
     transform[:3, 3] = 0.0, 0.1, 0.3
     found = from_ranges(depth, CAMERA, moved(in_laser, transform))
     assert found.scale == pytest.approx(3.6 / 3.0) and found.inliers == 81
 
 
 def test_sizes_that_differ_are_refused():
-    for look in (lambda d: from_camera_height(d, CAMERA, 1.2), lambda d: from_ranges(d, CAMERA, np.ones((50, 3)))):
+    for look in (
+        lambda d: from_camera_height(d, CAMERA, 1.2),
+        lambda d: from_ranges(d, CAMERA, np.ones((50, 3))),
+    ):
         with pytest.raises(InputError, match="scale the intrinsics"):
             look(np.ones((5, 5), np.float32))
     with pytest.raises(InputError, match=r"points \(N, 3\)"):
@@ -166,7 +174,9 @@ def test_no_depth_and_no_ranges_bring_an_error_or_a_warning(seed, height):
     correction = ScaleCorrection()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for k, evidence in enumerate((from_camera_height(depth, CAMERA, height), from_ranges(depth, CAMERA, measured))):
+        for k, evidence in enumerate(
+            (from_camera_height(depth, CAMERA, height), from_ranges(depth, CAMERA, measured))
+        ):
             assert math.isnan(evidence.scale) or evidence.scale > 0
             assert BOUNDS[0] <= correction.observe(evidence, k * SECOND) <= BOUNDS[1]
 

@@ -74,7 +74,9 @@ def test_a_face_in_front_of_a_wall_has_its_place_and_size():
 def test_what_has_no_depth_has_no_place():
     labels = np.ones((120, 160), np.uint16)
     for nothing in (np.nan, np.inf):
-        (found,) = detections(answers(labels, depth_m=np.full(labels.shape, nothing, np.float32)), "box", [], K)
+        (found,) = detections(
+            answers(labels, depth_m=np.full(labels.shape, nothing, np.float32)), "box", [], K
+        )
         assert found.solid is None
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asking more than once: passes are turned back rightly, vote rightly, and are worth it where their errors differ."""
+"""Asking more than once: passes are turned back rightly, vote rightly, and are worth it where their errors
+differ."""
 
 import warnings
 
@@ -20,7 +21,8 @@ QUESTIONS = [Question.depth(), Question.normals(), Question.semantic(LEGEND), Qu
 
 
 def scene() -> tuple[np.ndarray, Truth]:
-    """Nothing in it is its own mirror image: two boxes of which the left one is meant, before a slanted wall."""
+    """Nothing in it is its own mirror image: two boxes of which the left one is meant, before a slanted
+    wall."""
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     left, right = (abs(x - 14) < 8) & (abs(y - 20) < 10), (abs(x - 45) < 5) & (abs(y - 30) < 12)
     labels = np.where(left | right, 1, np.where(y > 40, 2, 0)).astype(np.uint8)
@@ -46,12 +48,17 @@ def mirrored(truth: Truth) -> Truth:
 
 
 class Reader(Oracle):
-    """Reads any legend and colour, knows the frame from its mirror image, and adds noise that no pass repeats."""
+    """Reads any legend and colour, knows the frame from its mirror image, and adds noise that no pass
+    repeats."""
 
     def __init__(self, noise: float = 0.0):
         self.image, self.shown = scene()
         asked = [way.question for q in QUESTIONS for way in ways(q, 8)]
-        super().__init__(SIZE, lambda image: self.shown if image[0, 0, 0] < image[0, -1, 0] else mirrored(self.shown), asked)
+        super().__init__(
+            SIZE,
+            lambda image: self.shown if image[0, 0, 0] < image[0, -1, 0] else mirrored(self.shown),
+            asked,
+        )
         self.noise, self.rng, self.asked = noise, np.random.default_rng(0), []
 
     def paint(self, image, instructions):
@@ -117,7 +124,9 @@ def test_passes_outvote_noise():
             return np.array(
                 [
                     np.mean(~(abs(np.log(looks[0].depth_m / shown.depth_m)) < np.log(1.25))),
-                    np.mean(~(np.einsum("hwc,hwc->hw", looks[1].normals, shown.normals) > np.cos(np.radians(20)))),
+                    np.mean(
+                        ~(np.einsum("hwc,hwc->hw", looks[1].normals, shown.normals) > np.cos(np.radians(20)))
+                    ),
                     np.mean(looks[2].labels != shown.labels),
                     np.mean(looks[4].mask != shown.masks[LEFT.expression]),
                 ]
@@ -156,7 +165,9 @@ def test_normals_by_hand():
         return [normals.Answer(np.float32([[n]]), np.float32([[c]])) for n, c in pairs]
 
     middle = merge(given(((0.0, 0.0, 1.0), 0.5), ((0.28, 0.0, 0.96), 0.5)))
-    np.testing.assert_allclose(middle.normals[0, 0], np.array([0.14, 0, 0.98]) / np.hypot(0.14, 0.98), rtol=1e-5)
+    np.testing.assert_allclose(
+        middle.normals[0, 0], np.array([0.14, 0, 0.98]) / np.hypot(0.14, 0.98), rtol=1e-5
+    )
     corner = merge(given(((0.0, 0.0, 1.0), 0.5), ((1.0, 0.0, 0.0), 0.7)))
     np.testing.assert_allclose(corner.normals[0, 0], (1, 0, 0), atol=1e-6)
     assert corner.confidence == pytest.approx(0.35)
@@ -168,7 +179,8 @@ def test_votes_on_labels_by_hand():
     labels = np.uint8([[[0, 0, 255, 255]], [[1, 1, 1, 255]], [[1, 0, 255, 255]]])
     sure = np.float32([[[0.9, 0.2, 0.8, 0.0]], [[0.4, 0.3, 0.9, 0.0]], [[0.4, 0.2, 0.8, 0.0]]])
     merged = merge([semantic.Answer(*pair) for pair in zip(labels, sure, strict=True)])
-    np.testing.assert_array_equal(merged.labels, [[0, 0, 255, 255]])  # 0.9 beats 0.4 + 0.4, 0.2 + 0.2 beats 0.3
+    # 0.9 beats 0.4 + 0.4, 0.2 + 0.2 beats 0.3
+    np.testing.assert_array_equal(merged.labels, [[0, 0, 255, 255]])
     np.testing.assert_allclose(merged.confidence, [[0.3, 0.4 / 3, 1.6 / 3, 0]], rtol=1e-5)
     masks = [
         referring.Answer(np.array([[True, False]]), np.float32([[0.9, 0.5]])),
@@ -178,7 +190,9 @@ def test_votes_on_labels_by_hand():
 
 
 def test_depth_without_a_unit_is_left_as_it_was():
-    first, second = (profiles_relative.Answer(np.full((2, 2), v, np.float32), np.ones((2, 2), np.float32)) for v in (3, 4))
+    first, second = (
+        profiles_relative.Answer(np.full((2, 2), v, np.float32), np.ones((2, 2), np.float32)) for v in (3, 4)
+    )
     assert merge([first, second]) is first
 
 
@@ -186,7 +200,10 @@ def test_an_answer_from_the_generators_device_counts_as_well_as_a_picture():
     class Device(Reader):
         def answer(self, image, questions):
             painted = self.paint(image, [q.instruction for q in questions])
-            return [q.read(rgb) if q.task != "instances" else rgb for q, rgb in zip(questions, painted, strict=True)]
+            return [
+                q.read(rgb) if q.task != "instances" else rgb
+                for q, rgb in zip(questions, painted, strict=True)
+            ]
 
     device = Device()
     ours, theirs = Perceiver(device, passes=4).look(device.image, QUESTIONS), look(4)[0]
@@ -207,8 +224,13 @@ def test_legends_of_other_passes_have_the_same_classes_in_other_colours():
 
 def test_expressions_get_other_colours_and_sides():
     asked = ways(LEFT, 4)
-    assert [way.question.expression for way in asked] == ["the box left of the ball", "the box right of the ball"] * 2
-    assert len({way.question.color for way in asked}) == 4 and asked[0].question.color == parse_color("yellow")
+    assert [way.question.expression for way in asked] == [
+        "the box left of the ball",
+        "the box right of the ball",
+    ] * 2
+    assert len({way.question.color for way in asked}) == 4 and asked[0].question.color == parse_color(
+        "yellow"
+    )
     unclear = ways(Question.referring("the box right behind the ball", "yellow"), 3)
     assert not any(way.mirrored for way in unclear)
     assert {way.question.expression for way in unclear} == {"the box right behind the ball"}
@@ -250,4 +272,6 @@ def test_a_number_of_passes_that_cannot_be_asked(passes):
 
 
 def test_no_question_needs_no_generator():
-    assert ask_often(lambda image, questions: pytest.fail("asked"), np.zeros((*SIZE, 3), np.uint8), [], 4) == []
+    assert (
+        ask_often(lambda image, questions: pytest.fail("asked"), np.zeros((*SIZE, 3), np.uint8), [], 4) == []
+    )

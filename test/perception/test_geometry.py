@@ -81,7 +81,8 @@ def test_the_letterbox_lies_in_the_canvas_and_fills_one_side(frame, canvas):
     assert box.top >= 0 and box.top + box.height <= canvas[0]
     assert box.left >= 0 and box.left + box.width <= canvas[1]
     assert box.height == canvas[0] or box.width == canvas[1]
-    # The bars at both sides are equal to within a pixel, and the aspect is kept to within the rounding of a pixel.
+    # The bars at both sides are equal to within a pixel, and the aspect is kept to within the rounding of a
+    # pixel.
     assert abs(canvas[0] - box.height - 2 * box.top) <= 1 and abs(canvas[1] - box.width - 2 * box.left) <= 1
     scale = min(canvas[0] / frame[0], canvas[1] / frame[1])
     assert abs(box.height - frame[0] * scale) <= 1 and abs(box.width - frame[1] * scale) <= 1
@@ -113,7 +114,9 @@ def test_pad_and_crop_are_inverse_and_the_bars_repeat_the_border():
     assert canvas.shape == (12, 8, 3) and canvas.flags.c_contiguous
     np.testing.assert_array_equal(box.crop(canvas), content)
     np.testing.assert_array_equal(canvas[: box.top], np.broadcast_to(content[:1], (box.top, 8, 3)))
-    np.testing.assert_array_equal(canvas[box.top + 5 :], np.broadcast_to(content[-1:], (12 - box.top - 5, 8, 3)))
+    np.testing.assert_array_equal(
+        canvas[box.top + 5 :], np.broadcast_to(content[-1:], (12 - box.top - 5, 8, 3))
+    )
 
 
 @settings(deadline=None)

@@ -8,7 +8,13 @@ import pytest
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception import image_encodings
 from vision_banana_ros.perception.declared_size import declared
-from vision_banana_ros.perception.image_encodings import ENCODINGS, FILE_KINDS, MAX_PIXELS, compressed_to_rgb, to_rgb
+from vision_banana_ros.perception.image_encodings import (
+    ENCODINGS,
+    FILE_KINDS,
+    MAX_PIXELS,
+    compressed_to_rgb,
+    to_rgb,
+)
 
 RNG = np.random.default_rng(0)
 PICTURE = RNG.integers(0, 256, (6, 8, 3), np.uint8)
@@ -24,7 +30,12 @@ def with_step(rows: np.ndarray, padding: int) -> tuple[bytes, int]:
 @pytest.mark.parametrize("padding", [0, 1, 5, 64])
 @pytest.mark.parametrize(
     ("encoding", "conversion"),
-    [("rgb8", None), ("bgr8", cv2.COLOR_RGB2BGR), ("rgba8", cv2.COLOR_RGB2RGBA), ("bgra8", cv2.COLOR_RGB2BGRA)],
+    [
+        ("rgb8", None),
+        ("bgr8", cv2.COLOR_RGB2BGR),
+        ("rgba8", cv2.COLOR_RGB2RGBA),
+        ("bgra8", cv2.COLOR_RGB2BGRA),
+    ],
 )
 def test_colour_survives_any_order_of_channels_and_any_step(encoding, conversion, padding):
     published = PICTURE if conversion is None else cv2.cvtColor(PICTURE, conversion)
@@ -61,7 +72,10 @@ def test_16_bits_are_scaled_by_those_that_the_camera_uses(bits):
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-@pytest.mark.parametrize(("encoding", "conversion"), [("rgb16", None), ("bgr16", cv2.COLOR_RGB2BGR), ("rgba16", cv2.COLOR_RGB2RGBA)])
+@pytest.mark.parametrize(
+    ("encoding", "conversion"),
+    [("rgb16", None), ("bgr16", cv2.COLOR_RGB2BGR), ("rgba16", cv2.COLOR_RGB2RGBA)],
+)
 def test_colours_of_16_bits(encoding, conversion, order):
     wide = PICTURE.astype(np.uint16) * 257
     wide = wide if conversion is None else cv2.cvtColor(wide, conversion)
@@ -84,7 +98,9 @@ def test_bayer_of_12_bits_in_16(pattern):
 def test_opencvs_own_types_are_in_its_order():
     bgr = cv2.cvtColor(PICTURE, cv2.COLOR_RGB2BGR)
     np.testing.assert_array_equal(to_rgb(bgr.tobytes(), "8UC3", 6, 8, 24), PICTURE)
-    np.testing.assert_array_equal(to_rgb(cv2.cvtColor(bgr, cv2.COLOR_BGR2BGRA).tobytes(), "8UC4", 6, 8, 32), PICTURE)
+    np.testing.assert_array_equal(
+        to_rgb(cv2.cvtColor(bgr, cv2.COLOR_BGR2BGRA).tobytes(), "8UC4", 6, 8, 32), PICTURE
+    )
     np.testing.assert_array_equal(to_rgb(PICTURE[..., 0].tobytes(), "8UC1", 6, 8, 8)[..., 2], PICTURE[..., 0])
 
 
@@ -100,7 +116,8 @@ def test_planes_of_brightness_and_colour(encoding, padding):
         pair = (u, v) if encoding == "nv12" else (v, u)
         rows = np.stack([c[::2, ::2] for c in pair], axis=-1).reshape(2, 4)
     data, step = with_step(y, padding)
-    data += with_step(rows, 2 * padding if encoding == "nv24" else padding)[0]  # of nv24 a row of colours takes two steps
+    # of nv24 a row of colours takes two steps
+    data += with_step(rows, 2 * padding if encoding == "nv24" else padding)[0]
     rgb = to_rgb(data, encoding, 4, 4, step)
     expected = [[yuv422(*(int(block[k]) for k in (0, 1, 0, 2)))[0] for block in row] for row in blocks]
     np.testing.assert_allclose(rgb, np.array(expected).repeat(2, axis=0).repeat(2, axis=1), atol=1)
@@ -114,7 +131,9 @@ def test_bayer_names_its_first_two_rows(pattern, padding):
     for k, name in enumerate(pattern):
         mosaic[k // 2 :: 2, k % 2 :: 2] = color[name]
     data, step = with_step(mosaic, padding)
-    np.testing.assert_array_equal(to_rgb(data, f"bayer_{pattern}8", 8, 8, step), np.broadcast_to([200, 100, 50], (8, 8, 3)))
+    np.testing.assert_array_equal(
+        to_rgb(data, f"bayer_{pattern}8", 8, 8, step), np.broadcast_to([200, 100, 50], (8, 8, 3))
+    )
 
 
 def yuv422(y0: int, u: int, y1: int, v: int) -> tuple[list[int], list[int]]:
@@ -149,7 +168,12 @@ def test_the_padding_of_the_last_row_may_be_missing():
 
 
 def test_every_kind_of_buffer_is_read():
-    for data in (PICTURE.tobytes(), bytearray(PICTURE.tobytes()), memoryview(PICTURE.tobytes()), PICTURE.reshape(-1)):
+    for data in (
+        PICTURE.tobytes(),
+        bytearray(PICTURE.tobytes()),
+        memoryview(PICTURE.tobytes()),
+        PICTURE.reshape(-1),
+    ):
         np.testing.assert_array_equal(to_rgb(data, "rgb8", 6, 8, 24), PICTURE)
 
 
@@ -200,14 +224,18 @@ def test_pictures_without_loss_come_back_exactly(ending):
 def test_pictures_with_loss_come_back_nearly(ending):
     if not cv2.haveImageWriter(f"a{ending}"):
         pytest.skip(f"this OpenCV writes no {ending}")
-    data = cv2.imencode(ending, SMOOTH[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95] if ending == ".jpg" else [])[1].tobytes()
+    data = cv2.imencode(
+        ending, SMOOTH[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95] if ending == ".jpg" else []
+    )[1].tobytes()
     assert np.abs(compressed_to_rgb(data).astype(int) - SMOOTH).mean() < 4
     assert declared(data)[1] == (64, 48)
 
 
 @pytest.mark.parametrize("quality", [80, 101])
 def test_the_size_of_every_kind_of_webp_is_read(quality):
-    data = cv2.imencode(".webp", np.dstack([SMOOTH, SMOOTH[..., 0]]), [cv2.IMWRITE_WEBP_QUALITY, quality])[1].tobytes()
+    data = cv2.imencode(".webp", np.dstack([SMOOTH, SMOOTH[..., 0]]), [cv2.IMWRITE_WEBP_QUALITY, quality])[
+        1
+    ].tobytes()
     assert declared(data) == ("WebP", (64, 48))
 
 
@@ -238,7 +266,9 @@ def test_a_compressed_picture_of_12_bits_in_16_is_scaled_by_its_bits():
     np.testing.assert_array_equal(rgb[..., 1], grey >> 4)
 
 
-@pytest.mark.parametrize("form", ["16UC1; png compressed ", "32FC1; compressedDepth png", "16UC1; compressedDepth rvl"])
+@pytest.mark.parametrize(
+    "form", ["16UC1; png compressed ", "32FC1; compressedDepth png", "16UC1; compressedDepth rvl"]
+)
 def test_compressed_depth_is_refused_as_depth(form):
     with pytest.raises(InputError, match="is depth, not a picture"):
         compressed_to_rgb(cv2.imencode(".png", np.full((8, 8), 900, np.uint16))[1].tobytes(), form)
@@ -255,7 +285,10 @@ def test_a_photographs_orientation_is_followed_in_files_and_not_in_messages():
 
 
 def test_huge_pictures_are_refused_by_what_they_declare():
-    for head in (b"P6\n# a comment\n90000 90000\n255\n", b"RIFF0000WEBPVP8X" + b"\0" * 8 + b"\xff\xff\x00" * 2):
+    for head in (
+        b"P6\n# a comment\n90000 90000\n255\n",
+        b"RIFF0000WEBPVP8X" + b"\0" * 8 + b"\xff\xff\x00" * 2,
+    ):
         with pytest.raises(InputError, match="pixels are more than"):
             compressed_to_rgb(head, kinds=FILE_KINDS)
 
@@ -272,12 +305,18 @@ def test_grey_png_becomes_rgb():
     np.testing.assert_array_equal(compressed_to_rgb(png.tobytes()), np.repeat(SMOOTH[..., :1], 3, axis=2))
 
 
-@pytest.mark.parametrize(("most", "size", "scale"), [(40_000, (160, 240), 1), (40_000, (640, 480), 4), (MAX_PIXELS, (4200, 6000), 2)])
+@pytest.mark.parametrize(
+    ("most", "size", "scale"),
+    [(40_000, (160, 240), 1), (40_000, (640, 480), 4), (MAX_PIXELS, (4200, 6000), 2)],
+)
 def test_a_jpeg_too_large_is_unpacked_smaller_where_that_is_allowed(monkeypatch, most, size, scale):
     monkeypatch.setattr(image_encodings, "MAX_PIXELS", most)
     jpeg = cv2.imencode(".jpg", np.full((*size, 3), (10, 200, 90), np.uint8))[1].tobytes()
     small = compressed_to_rgb(jpeg, shrink=True)
-    assert small.shape == (size[0] // scale, size[1] // scale, 3) and np.abs(small[0, 0].astype(int) - (90, 200, 10)).max() < 4
+    assert (
+        small.shape == (size[0] // scale, size[1] // scale, 3)
+        and np.abs(small[0, 0].astype(int) - (90, 200, 10)).max() < 4
+    )
     if scale > 1:
         with pytest.raises(InputError, match="pixels"):
             compressed_to_rgb(jpeg)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames without anything in them are known, those of a dark room are not among them, and a stream that stands still is frozen."""
+"""Frames without anything in them are known, those of a dark room are not among them, and a stream that
+stands still is frozen."""
 
 import cv2
 import numpy as np
@@ -19,12 +20,22 @@ def rendered(seed, size=(240, 320)):
 def darker(image, light, rng, noise=1.5):
     """The image with this part of its light, and the noise of a sensor, in grey levels."""
     linear = (image / 255.0) ** 2.2 * light
-    return np.clip(255 * linear ** (1 / 2.2) + rng.normal(0, noise, image.shape), 0, 255).round().astype(np.uint8)
+    return (
+        np.clip(255 * linear ** (1 / 2.2) + rng.normal(0, noise, image.shape), 0, 255)
+        .round()
+        .astype(np.uint8)
+    )
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
-    ("color", "words"), [((0, 0, 0), "dark"), ((255, 255, 255), "overexposed"), ((128, 128, 128), "colour"), ((0, 135, 0), "colour")]
+    ("color", "words"),
+    [
+        ((0, 0, 0), "dark"),
+        ((255, 255, 255), "overexposed"),
+        ((128, 128, 128), "colour"),
+        ((0, 135, 0), "colour"),
+    ],
 )
 @pytest.mark.parametrize("noise", [0.0, 2.0])
 def test_blank_frames_are_known_with_and_without_a_sensors_noise(size, color, words, noise):

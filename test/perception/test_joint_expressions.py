@@ -49,8 +49,14 @@ def test_each_expression_gets_its_own_mask_in_the_order_of_the_questions(togethe
     masks = {name: np.zeros(size, bool) for name in NAMES[:3]}
     for k, mask in enumerate(masks.values()):
         mask[5:40, 20 * k : 20 * k + 12] = True
-    questions = [Question.referring("thing 2", "red"), Question.depth(), *(Question.referring(n, "red") for n in NAMES[:2])]
-    oracle = Oracle(size, Truth(depth_m=np.full(size, 2.0), masks=masks), [q for q, _ in joined(questions, 8)] + questions)
+    questions = [
+        Question.referring("thing 2", "red"),
+        Question.depth(),
+        *(Question.referring(n, "red") for n in NAMES[:2]),
+    ]
+    oracle = Oracle(
+        size, Truth(depth_m=np.full(size, 2.0), masks=masks), [q for q, _ in joined(questions, 8)] + questions
+    )
     oracle.manifest = answer_format(expressions_together=8)
     perceiver = Perceiver(oracle, together=together)
     looks = perceiver.look(np.full((*size, 3), 90, np.uint8), questions)
@@ -67,4 +73,6 @@ def test_a_generator_that_was_not_taught_to_is_asked_one_by_one():
     oracle = Oracle((48, 64), Truth(), questions)
     assert Perceiver(oracle, together=True).asked(questions) == questions
     oracle.manifest = replace(oracle.manifest, expressions_together=8)
-    assert Perceiver(oracle, together=True, passes=2).asked(questions)[0] == questions[0], "votes are one by one"
+    assert Perceiver(oracle, together=True, passes=2).asked(questions)[0] == questions[0], (
+        "votes are one by one"
+    )

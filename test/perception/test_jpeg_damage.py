@@ -13,7 +13,9 @@ from vision_banana_ros.scenes import make_world, render, sample_camera
 
 def rendered(seed, size=(240, 320)):
     world, rng = make_world(seed), np.random.default_rng(seed)
-    return np.ascontiguousarray(render(world, sample_camera(world, rng, size[1], size[0]), rng).image[..., ::-1])
+    return np.ascontiguousarray(
+        render(world, sample_camera(world, rng, size[1], size[0]), rng).image[..., ::-1]
+    )
 
 
 PICTURES = [rendered(seed) for seed in range(3)]
@@ -32,14 +34,18 @@ def jumped(image, row, column, shift, block=16):
 
 
 @pytest.mark.parametrize("image", PICTURES)
-@pytest.mark.parametrize(("row", "column", "shift"), [(2, 7, 40), (6, 3, -40), (9, 15, (0, 0, 60)), (4, 1, (40, 0, 0))])
+@pytest.mark.parametrize(
+    ("row", "column", "shift"), [(2, 7, 40), (6, 3, -40), (9, 15, (0, 0, 60)), (4, 1, (40, 0, 0))]
+)
 def test_a_jump_of_brightness_or_colour_is_known(image, row, column, shift):
     assert shifted_blocks(encoded(image), jumped(image, row, column, np.array(shift)))
 
 
 @pytest.mark.parametrize("image", PICTURES)
 @pytest.mark.parametrize("quality", [30, 70, 95])
-@pytest.mark.parametrize("sampling", [cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444])
+@pytest.mark.parametrize(
+    "sampling", [cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+)
 def test_whole_pictures_pass(image, quality, sampling):
     data = encoded(image, cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling)
     np.testing.assert_array_equal(compressed_to_rgb(data), cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
@@ -73,7 +79,14 @@ def test_a_flipped_bit_that_no_decoder_notices_is_refused():
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\xff\xd8", b"\xff\xd8\xff\xc0", b"\xff\xd8\xff\xff\xff\xc0\0\x0b\x08", b"\x89PNG\r\n\x1a\n" + bytes(99)]
+    "data",
+    [
+        b"",
+        b"\xff\xd8",
+        b"\xff\xd8\xff\xc0",
+        b"\xff\xd8\xff\xff\xff\xc0\0\x0b\x08",
+        b"\x89PNG\r\n\x1a\n" + bytes(99),
+    ],
 )
 def test_what_is_no_baseline_jpeg_is_not_judged(data):
     assert not shifted_blocks(np.frombuffer(data, np.uint8), PICTURES[0])

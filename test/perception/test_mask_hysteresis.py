@@ -38,7 +38,11 @@ def test_a_bundle_says_how_sure_a_region_must_be():
     painted[0, 4:12, 4:12, 0], painted[0, 20:28, 20:28, 0] = 1.0, 0.6
     masks = []
     for core in (0.0, 0.75):
-        painter = SimpleNamespace(size=(32, 32), manifest=answer_format(referring_core=core), paint=lambda image, texts: painted)
-        looks = Perceiver(painter).look(np.zeros((32, 32, 3), np.uint8), [Question.referring("the box", "red")])
+        painter = SimpleNamespace(
+            size=(32, 32), manifest=answer_format(referring_core=core), paint=lambda image, texts: painted
+        )
+        looks = Perceiver(painter).look(
+            np.zeros((32, 32, 3), np.uint8), [Question.referring("the box", "red")]
+        )
         masks.append(looks[0].mask)
     assert masks[0].sum() == 128 and masks[1].sum() == 64 and masks[1][5, 5]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rendered views with exact depth and poses give a mesh that lies on the world's surfaces, with its classes and colours."""
+"""Rendered views with exact depth and poses give a mesh that lies on the world's surfaces, with its
+classes and colours."""
 
 import numpy as np
 import pytest
@@ -30,7 +31,10 @@ def mesh(views):
 
 def surfaces(views):
     """Every pixel's point in the world, with its class and colour."""
-    places = [points(v.depth_m, Intrinsics.of(v.camera)) @ v.camera.pose[:3, :3].T + v.camera.pose[:3, 3] for v in views]
+    places = [
+        points(v.depth_m, Intrinsics.of(v.camera)) @ v.camera.pose[:3, :3].T + v.camera.pose[:3, 3]
+        for v in views
+    ]
     xyz, labels, colors = (np.concatenate([a.reshape(-1, *a.shape[2:]) for a in each]) for each in
                            (places, [v.labels for v in views], [v.image for v in views]))  # fmt: skip
     known = np.isfinite(xyz).all(1)

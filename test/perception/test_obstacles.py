@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The obstacle cloud: what its four steps keep and drop, against plain NumPy, and against Open3D where it is installed."""
+"""The obstacle cloud: what its four steps keep and drop, against plain NumPy, and against Open3D where it
+is installed."""
 
 import numpy as np
 import pytest
@@ -73,12 +74,21 @@ def test_speckle_in_the_air_is_dropped_and_surfaces_stay():
     struck = (rng.random(speckled.shape) < 0.003) & (view.depth_m > 2)
     speckled[struck] = rng.uniform(0.5, 0.6 * view.depth_m[struck]).astype(np.float32)
     sure = np.ones_like(speckled)
-    true, cleaned = ObstacleFilter(spread=100.0)(view.depth_m, sure, camera), ObstacleFilter()(speckled, sure, camera)
+    true, cleaned = (
+        ObstacleFilter(spread=100.0)(view.depth_m, sure, camera),
+        ObstacleFilter()(speckled, sure, camera),
+    )
 
     def cells(cloud):
         return {tuple(cell) for cell in np.floor(cloud / 0.1).astype(int)}
 
-    around = {(x + a, y + b, z + c) for x, y, z in cells(true) for a in (-1, 0, 1) for b in (-1, 0, 1) for c in (-1, 0, 1)}
+    around = {
+        (x + a, y + b, z + c)
+        for x, y, z in cells(true)
+        for a in (-1, 0, 1)
+        for b in (-1, 0, 1)
+        for c in (-1, 0, 1)
+    }
     unfiltered = voxels(points(speckled, camera)[struck], 0.05)
     assert len(unfiltered) > 100
     assert len(cells(cleaned) - around) < 0.05 * len(unfiltered)
@@ -105,7 +115,9 @@ def test_voxels_are_the_means_of_their_cells(seed, voxel):
     found = voxels(cloud, voxel)
     cells, which = np.unique(np.floor(cloud * np.float32(1 / voxel)), axis=0, return_inverse=True)
     means = np.stack([cloud[which.ravel() == i].mean(axis=0, dtype=np.float64) for i in range(len(cells))])
-    np.testing.assert_allclose(found[np.lexsort(found.T)], means[np.lexsort(means.T)].astype(np.float32), atol=1e-5)
+    np.testing.assert_allclose(
+        found[np.lexsort(found.T)], means[np.lexsort(means.T)].astype(np.float32), atol=1e-5
+    )
 
 
 @settings(max_examples=30, deadline=None)
@@ -145,7 +157,9 @@ def test_open3d_drops_the_same_outliers():
     view = SimulatedCamera(3, 320, 240, 10.0).view(0.0)
     cloud = points(view.depth_m, Intrinsics.of(view.camera)).reshape(-1, 3)
     cloud = voxels(cloud[np.isfinite(cloud).all(axis=1)], 0.05)
-    theirs, _ = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(cloud.astype(np.float64))).remove_statistical_outlier(9, 1.0)
+    theirs, _ = open3d.geometry.PointCloud(
+        open3d.utility.Vector3dVector(cloud.astype(np.float64))
+    ).remove_statistical_outlier(9, 1.0)
     expected = {point.tobytes() for point in np.asarray(theirs.points).astype(np.float32)}
     found = {point.tobytes() for point in drop_outliers(cloud, 0.05, 8, 1.0)}
     # Open3D counts the point itself as its first neighbour, and looks further than REACH for the others.
@@ -164,7 +178,11 @@ def test_the_floor_is_left_out_and_what_stands_on_it_is_kept():
     kept = ObstacleFilter(min_height=0.1, spread=10.0)
     with_floor, without = kept(depth_m, sure, k), kept(depth_m, sure, k, floor)
     assert (floor.heights(with_floor) < 0.05).mean() > 0.5
-    assert len(without) > 10 and (floor.heights(without) > 0.1).all() and without[:, 2] == pytest.approx(2.0, abs=0.05)
+    assert (
+        len(without) > 10
+        and (floor.heights(without) > 0.1).all()
+        and without[:, 2] == pytest.approx(2.0, abs=0.05)
+    )
     assert (floor.heights(ObstacleFilter(min_height=0.4)(depth_m, sure, k, floor)) > 0.4).all()
     with pytest.raises(InputError, match="min_height"):
         ObstacleFilter(min_height=np.nan)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A frame of any size, asked of a generator that paints the truth: the truth comes back, on the frame's own grid."""
+"""A frame of any size, asked of a generator that paints the truth: the truth comes back, on the frame's
+own grid."""
 
 from dataclasses import replace
 
@@ -19,7 +20,8 @@ SIZES = [(480, 640), (96, 128), (97, 401), (500, 131), (33, 45), (720, 1280)]
 
 
 def scene(height: int, width: int) -> tuple[np.ndarray, Truth]:
-    """A slanted wall with a box before it, in coordinates relative to the frame: picture and truth at any size."""
+    """A slanted wall with a box before it, in coordinates relative to the frame: picture and truth at any
+    size."""
     y, x = (np.mgrid[:height, :width] + 0.5) / np.array([height, width]).reshape(2, 1, 1)
     box = (np.abs(x - 0.55) < 0.2) & (np.abs(y - 0.5) < 0.25)
     image = np.where(box[..., None], np.uint8((40, 60, 50)), np.uint8((210, 200, 190)))
@@ -61,7 +63,8 @@ def test_the_truth_comes_back_on_the_frames_own_grid(size):
     assert looks.image is image
     assert all(answer.confidence.shape == size and answer.confidence.dtype == np.float32 for answer in looks)
 
-    # One pixel of the canvas is `unit` pixels of the frame: edges are exact to that, everything else to the code.
+    # One pixel of the canvas is `unit` pixels of the frame: edges are exact to that, everything else to the
+    # code.
     box = Letterbox.fit(size, CANVAS)
     inside = truth.masks["the box"]
     unit = max(1, size[0] / box.height, size[1] / box.width)
@@ -86,7 +89,8 @@ def test_the_truth_comes_back_on_the_frames_own_grid(size):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_depth_painted_for_one_lens_becomes_metres_by_the_focal_length_on_the_canvas(size):
-    """Twice the focal length on the generator's canvas, bars included: the same picture is of things twice as far away."""
+    """Twice the focal length on the generator's canvas, bars included: the same picture is of things twice
+    as far away."""
     image, truth = scene(*size)
     oracle = oracle_for(*size)
     oracle.manifest = replace(oracle.manifest, depth_focal_px=CANVAS[1] / 2)
@@ -94,7 +98,8 @@ def test_depth_painted_for_one_lens_becomes_metres_by_the_focal_length_on_the_ca
     shrunk = min(CANVAS[0] / size[0], CANVAS[1] / size[1])
     camera = Intrinsics(size[1], size[0], *(2 * (CANVAS[1] / 2) / shrunk,) * 2, size[1] / 2, size[0] / 2)
     known, halved, unknown = (
-        perceiver.look(image, QUESTIONS, c)[0].depth_m for c in (camera, camera.scaled(size[1] // 2, size[0] // 2), None)
+        perceiver.look(image, QUESTIONS, c)[0].depth_m
+        for c in (camera, camera.scaled(size[1] // 2, size[0] // 2), None)
     )
     rounding = 2 / min(Letterbox.fit(size, CANVAS).height, Letterbox.fit(size, CANVAS).width)
     np.testing.assert_allclose(known, 2 * unknown, rtol=rounding)
@@ -113,14 +118,17 @@ def test_beyond_the_range_that_was_taught_depth_is_infinite_and_what_is_unreadab
     assert answer.depth_m[48:90] == pytest.approx(np.full((42, 128), 59.0), rel=1e-4)
     # 60 degrees; behind a lens of 120 all of it is a third as far away.
     oracle.manifest = replace(oracle.manifest, depth_focal_px=64 * 3**0.5)
-    wide = Perceiver(oracle).look(np.zeros((*CANVAS, 3), np.uint8), [Question.depth()], Intrinsics.from_fov(128, 96, 120))[0]
+    wide = Perceiver(oracle).look(
+        np.zeros((*CANVAS, 3), np.uint8), [Question.depth()], Intrinsics.from_fov(128, 96, 120)
+    )[0]
     assert wide.depth_m[:48] == pytest.approx(np.full((48, 128), 61 / 3), rel=1e-4)
 
 
 def test_metres_as_they_are_painted_do_not_ask_for_the_lens():
     image, _ = scene(*CANVAS)
     with_lens, without = (
-        Perceiver(oracle_for(*CANVAS)).look(image, QUESTIONS, c)[0].depth_m for c in (Intrinsics.from_fov(128, 96, 30), None)
+        Perceiver(oracle_for(*CANVAS)).look(image, QUESTIONS, c)[0].depth_m
+        for c in (Intrinsics.from_fov(128, 96, 30), None)
     )
     assert np.array_equal(with_lens, without)
 
@@ -156,7 +164,8 @@ def test_what_cannot_be_read_is_counted_and_stays_unreadable():
         size, manifest = CANVAS, answer_format()
 
         def paint(self, image, instructions):
-            painted = np.full((len(instructions), *CANVAS, 3), 0.5, np.float32)  # mid-grey: far from every depth
+            # mid-grey: far from every depth
+            painted = np.full((len(instructions), *CANVAS, 3), 0.5, np.float32)
             painted[:, :, :32] = (1, 0, 0)
             return painted
 
@@ -204,11 +213,14 @@ def test_a_question_refuses_what_its_task_refuses():
 
 def test_questions_with_the_same_words_are_equal():
     assert Question.semantic(LEGEND) == Question.semantic(LEGEND)
-    assert len({Question.depth(), Question.depth(), Question.semantic(LEGEND), Question.semantic(LEGEND)}) == 2
+    assert (
+        len({Question.depth(), Question.depth(), Question.semantic(LEGEND), Question.semantic(LEGEND)}) == 2
+    )
 
 
 class Blotchy:
-    """Paints one thing whose halves differ by 20 in each channel: two colours for the paper's tau of 14, one for 40."""
+    """Paints one thing whose halves differ by 20 in each channel: two colours for the paper's tau of 14,
+    one for 40."""
 
     size = (64, 64)
 

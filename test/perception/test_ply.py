@@ -21,7 +21,9 @@ def read_ply(path) -> list[dict[str, float]]:
     properties = [line.split()[1:] for line in lines if line.startswith("property")]
     row = struct.Struct("<" + "".join(SIZES[kind][0] for kind, _ in properties))
     assert len(body) == count * row.size
-    return [dict(zip((name for _, name in properties), values, strict=True)) for values in row.iter_unpack(body)]
+    return [
+        dict(zip((name for _, name in properties), values, strict=True)) for values in row.iter_unpack(body)
+    ]
 
 
 def test_points_come_back_with_their_colours_and_without_nan(tmp_path):
@@ -38,7 +40,9 @@ def test_points_come_back_with_their_colours_and_without_nan(tmp_path):
 
 
 def test_a_cloud_without_points_is_a_whole_file(tmp_path):
-    assert write_ply(tmp_path / "none.ply", np.full((4, 3), np.nan, np.float32), np.zeros((4, 3), np.uint8)) == 0
+    assert (
+        write_ply(tmp_path / "none.ply", np.full((4, 3), np.nan, np.float32), np.zeros((4, 3), np.uint8)) == 0
+    )
     assert read_ply(tmp_path / "none.ply") == []
 
 

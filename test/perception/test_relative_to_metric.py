@@ -22,9 +22,12 @@ codes = pytest.mark.parametrize("code", CODES)
 
 
 def relative(depth_m, code, scale=0.7, shift=0.2, noise=0.0, bend=1.0):
-    """What a generator answers whose grey has an unknown scale and shift, and which does not keep to its code quite."""
+    """What a generator answers whose grey has an unknown scale and shift, and which does not keep to its
+    code quite."""
     painted = scale * encode(depth_m, code) ** bend + shift
-    return decode(painted + np.random.default_rng(0).normal(0, noise, depth_m.shape)[..., None], code).depth_relative
+    return decode(
+        painted + np.random.default_rng(0).normal(0, noise, depth_m.shape)[..., None], code
+    ).depth_relative
 
 
 def ranges(depth_m, count=300, camera=CAMERA, seed=0):
@@ -64,7 +67,12 @@ def test_in_rendered_worlds_a_level_laser_gives_metres_or_none(code, bend):
             depth_m, camera = np.minimum(view.depth_m, 60.0), Intrinsics.of(view.camera)
             row = points(view.depth_m, camera)[65]
             try:
-                found = fitted(relative(depth_m, code, noise=0.005, bend=bend), row[np.isfinite(row).all(axis=1)], code, camera)
+                found = fitted(
+                    relative(depth_m, code, noise=0.005, bend=bend),
+                    row[np.isfinite(row).all(axis=1)],
+                    code,
+                    camera,
+                )
             except InputError:
                 continue
             known = np.isfinite(found)
@@ -143,7 +151,9 @@ def test_what_is_unreadable_stays_so_and_many_points_are_thinned(code):
     answer[:, :40] = np.nan
     fit = fit_ranges(answer, CAMERA, ranges(FLOOR, 20 * MOST_POINTS), code, BELIEVED)
     found = fit.metres(answer)
-    assert np.isnan(found[:, :40]).all() and np.isfinite(found[10:-10, 40:]).all() and found.dtype == np.float32
+    assert (
+        np.isnan(found[:, :40]).all() and np.isfinite(found[10:-10, 40:]).all() and found.dtype == np.float32
+    )
     assert fit.alignment.points <= MOST_POINTS
 
 

@@ -48,7 +48,8 @@ def test_the_same_size_changes_nothing():
 
 
 def two_surfaces(slope: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """A dark thing before a bright wall with an oblique border, at full size: picture and truth (True on the thing)."""
+    """A dark thing before a bright wall with an oblique border, at full size: picture and truth (True on
+    the thing)."""
     y, x = np.mgrid[:240, :320]
     near = x + slope * y < 143
     return np.where(near[..., None], np.uint8((60, 40, 30)), np.uint8((220, 210, 200))), near
@@ -100,7 +101,8 @@ def test_nan_and_inf_never_mix_with_finite_depth(seed):
     guide = Guide.of(image, cv2.resize(image, (12, 10), interpolation=cv2.INTER_AREA))
     out = guide.depth(depth)
     assert ((out >= 2) & (out <= 2.0101) | np.isnan(out) | np.isposinf(out)).all()
-    # What an output pixel is, its chosen neighbour is: confidence and depth cannot disagree about what is readable.
+    # What an output pixel is, its chosen neighbour is: confidence and depth cannot disagree about what is
+    # readable.
     np.testing.assert_array_equal(np.isnan(out), np.isnan(guide.pick(depth)))
     np.testing.assert_array_equal(np.isposinf(out), np.isposinf(guide.pick(depth)))
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steady depth: less noise on still things, no lag at edges, and never a depth that was not between two that were seen."""
+"""Steady depth: less noise on still things, no lag at edges, and never a depth that was not between two
+that were seen."""
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from vision_banana_ros.perception.temporal_filter import GATE, SteadyDepth
 from vision_banana_ros.scenes import SimulatedCamera
 
 SIZE = (6, 8)
-STRANGE = st.sampled_from([np.nan, np.inf, -np.inf, 0.0, -1.0, 1e-30, 1e30, 0.3, 2.0, 2.01, 2.05, 2.2, 2.3, 50.0])
+STRANGE = st.sampled_from(
+    [np.nan, np.inf, -np.inf, 0.0, -1.0, 1e-30, 1e30, 0.3, 2.0, 2.01, 2.05, 2.2, 2.3, 50.0]
+)
 
 
 def sure(depth):
@@ -35,7 +38,8 @@ def test_noise_on_a_still_wall_is_reduced_without_a_bias():
     rng, steady = np.random.default_rng(0), SteadyDepth(memory=4.0)
     frames = (2.0 * (1 + rng.uniform(-0.02, 0.02, (200, 30, 40)))).astype(np.float32)
     filtered = np.stack([steady(frame, sure(frame)) for frame in frames])[20:]
-    # A recursive mean with the weight a = 1 / (memory + 1) leaves sqrt(a / (2 - a)) of the deviation: a third.
+    # A recursive mean with the weight a = 1 / (memory + 1) leaves sqrt(a / (2 - a)) of the deviation: a
+    # third.
     assert filtered.std(axis=0).mean() / frames.std(axis=0).mean() == pytest.approx(1 / 3, rel=0.05)
     assert filtered.mean() == pytest.approx(2.0, rel=1e-3)
 
@@ -73,7 +77,9 @@ def test_the_surer_depth_counts_more():
     for confidence, expected in ((1.0, 2.02), (0.25, 2.008), (0.0, 2.04)):
         steady = SteadyDepth()
         steady(first, sure(first))
-        assert steady(second, np.full(SIZE, confidence, np.float32)) == pytest.approx(np.full(SIZE, expected), rel=1e-6)
+        assert steady(second, np.full(SIZE, confidence, np.float32)) == pytest.approx(
+            np.full(SIZE, expected), rel=1e-6
+        )
 
 
 @settings(max_examples=200, deadline=None)

@@ -52,7 +52,9 @@ def test_what_was_lost_for_long_or_lies_elsewhere_is_new_and_no_id_comes_twice()
 
 def test_a_track_is_sure_after_some_frames_and_equal_stamps_are_no_fault():
     tracker = Tracker()
-    assert [tracker([box(10, 10)], 5)[0].sure for _ in range(SURE_AFTER + 1)] == [False] * (SURE_AFTER - 1) + [True] * 2
+    assert [tracker([box(10, 10)], 5)[0].sure for _ in range(SURE_AFTER + 1)] == [False] * (
+        SURE_AFTER - 1
+    ) + [True] * 2
 
 
 def test_the_filtered_box_trembles_less_than_the_measured_one():

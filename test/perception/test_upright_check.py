@@ -31,11 +31,15 @@ IMAGE[0, 0] = 255  # as it came: bright at the upper left
 
 
 @pytest.mark.parametrize(
-    ("as_it_came", "turned", "wrong"), [(0.7, 0.5, False), (0.5, 0.7, True), (0.6, 0.61, False), (0.0, 0.0, False)]
+    ("as_it_came", "turned", "wrong"),
+    [(0.7, 0.5, False), (0.5, 0.7, True), (0.6, 0.61, False), (0.0, 0.0, False)],
 )
 def test_the_surer_way_round_is_up(as_it_came, turned, wrong):
     asked = Sure(as_it_came, turned)
-    assert upside_down(asked, IMAGE, Question.depth(), np.full((20, 30), as_it_came)) == wrong and asked.looks == 1
+    assert (
+        upside_down(asked, IMAGE, Question.depth(), np.full((20, 30), as_it_came)) == wrong
+        and asked.looks == 1
+    )
 
 
 def test_what_rectifying_left_black_does_not_count():

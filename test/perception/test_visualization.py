@@ -74,7 +74,11 @@ def test_a_sheet_holds_every_picture_at_its_aspect():
     tiles = [
         visualization.Tile("one", wide, "a note", LEGEND),
         visualization.Tile("two", tall),
-        visualization.Tile("a title that is far too long to fit above its picture in one line of the sheet", wide, "word " * 60),
+        visualization.Tile(
+            "a title that is far too long to fit above its picture in one line of the sheet",
+            wide,
+            "word " * 60,
+        ),
     ]
     out = visualization.sheet(tiles, "all", columns=2, tile_width=200)
     assert out.dtype == np.uint8 and out.shape[1] == 16 + 2 * 216

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A language model behind HTTP: what is sent to it, what is taken from it, and what every kind of failure says."""
+"""A language model behind HTTP: what is sent to it, what is taken from it, and what every kind of failure
+says."""
 
 import base64
 import os
@@ -34,7 +35,9 @@ def test_without_a_model_the_query_passes_through():
 
 def test_a_query_becomes_an_expression_and_the_server_sees_the_picture():
     with server(replying(chat({"expression": " the wooden  chair\nleft of the table "}))) as (url, asked):
-        assert open_rewriter(url, "some-model", 5.0).rewrite("something to sit on", IMAGE) == "the wooden chair left of the table"
+        assert open_rewriter(url, "some-model", 5.0).rewrite("something to sit on", IMAGE) == (
+            "the wooden chair left of the table"
+        )
     ((path, headers, body),) = asked
     assert path == "/v1/chat/completions" and "Authorization" not in headers
     assert body["model"] == "some-model" and body["response_format"]["type"] == "json_schema"
@@ -80,7 +83,8 @@ def test_no_redirect_carries_the_picture_elsewhere():
 
 
 @pytest.mark.parametrize(
-    "status, cure", [(500, "look at its log"), (503, "look at its log"), (404, "check the URL"), (400, "model's name")]
+    "status, cure",
+    [(500, "look at its log"), (503, "look at its log"), (404, "check the URL"), (400, "model's name")],
 )
 def test_an_error_of_the_server(status, cure):
     with (
@@ -93,10 +97,23 @@ def test_an_error_of_the_server(status, cure):
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html>", b"\xff\xfe\x00", b"[]", b"{}", b'{"choices": []}', b'{"choices": [{"message": null}]}', b"null", b"[" * 100_000],
+    [
+        b"",
+        b"<html>",
+        b"\xff\xfe\x00",
+        b"[]",
+        b"{}",
+        b'{"choices": []}',
+        b'{"choices": [{"message": null}]}',
+        b"null",
+        b"[" * 100_000,
+    ],
 )
 def test_a_reply_of_something_else(body):
-    with server(replying(body)) as (url, _), pytest.raises(InputError, match="not that of an OpenAI-compatible chat endpoint"):
+    with (
+        server(replying(body)) as (url, _),
+        pytest.raises(InputError, match="not that of an OpenAI-compatible chat endpoint"),
+    ):
         ChatCompletions(url, "m").rewrite("x", IMAGE)
 
 
@@ -114,19 +131,30 @@ def test_a_reply_of_something_else(body):
     ],
 )
 def test_a_model_that_does_not_keep_to_the_schema(said):
-    with server(replying(chat(said))) as (url, _), pytest.raises(InputError, match="did not answer with JSON"):
+    with (
+        server(replying(chat(said))) as (url, _),
+        pytest.raises(InputError, match="did not answer with JSON"),
+    ):
         ChatCompletions(url, "m").rewrite("x", IMAGE)
 
 
-@pytest.mark.parametrize("value", ["", " \n ", 7, None, ["a chair"], "a" * 501, "a \x1b[31m chair", "a\u202echair"])
+@pytest.mark.parametrize(
+    "value", ["", " \n ", 7, None, ["a chair"], "a" * 501, "a \x1b[31m chair", "a\u202echair"]
+)
 def test_an_expression_that_is_none(value):
-    with server(replying(chat({"expression": value}))) as (url, _), pytest.raises(InputError, match="gave no expression"):
+    with (
+        server(replying(chat({"expression": value}))) as (url, _),
+        pytest.raises(InputError, match="gave no expression"),
+    ):
         ChatCompletions(url, "m").rewrite("x", IMAGE)
 
 
 @pytest.mark.parametrize("value", ["true", 1, 0.5, [], {}])
 def test_a_presence_that_is_none(value):
-    with server(replying(chat({"present": value}))) as (url, _), pytest.raises(InputError, match="did not say whether"):
+    with (
+        server(replying(chat({"present": value}))) as (url, _),
+        pytest.raises(InputError, match="did not say whether"),
+    ):
         ChatCompletions(url, "m").present("x", IMAGE)
 
 
@@ -186,9 +214,13 @@ def test_nobody_is_there():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
-        within(5, lambda: ChatCompletions(url, "m").rewrite("x", IMAGE), "cannot be reached .*refused.*start it")
+        within(
+            5, lambda: ChatCompletions(url, "m").rewrite("x", IMAGE), "cannot be reached .*refused.*start it"
+        )
     within(
-        10, lambda: ChatCompletions("https://nowhere.invalid/v1", "m", 5.0).rewrite("x", IMAGE), "cannot be reached|did not answer"
+        10,
+        lambda: ChatCompletions("https://nowhere.invalid/v1", "m", 5.0).rewrite("x", IMAGE),
+        "cannot be reached|did not answer",
     )
 
 
@@ -233,7 +265,12 @@ def test_urls_that_are_refused(url, complaint):
 
 
 def test_urls_that_are_taken():
-    for url in ("https://example.org/v1", "http://localhost:8080/v1/", "http://[::1]:1234/v1", "http://127.0.0.5/v1"):
+    for url in (
+        "https://example.org/v1",
+        "http://localhost:8080/v1/",
+        "http://[::1]:1234/v1",
+        "http://127.0.0.5/v1",
+    ):
         open_rewriter(url, "m", 1.0)
     open_rewriter("http://192.168.1.5:8080/v1", "m", 1.0, allow_http=True)
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What cameras do to pictures: each effect does what it says, and what the fixed splits use does not change."""
+"""What cameras do to pictures: each effect does what it says, and what the fixed splits use does not
+change."""
 
 import dataclasses
 
@@ -28,8 +29,10 @@ def spread(image: np.ndarray) -> float:
 def test_every_effect_changes_the_picture_and_a_seed_repeats_it(light: np.ndarray) -> None:
     plain = develop(light, Effects(), 3)
     strong: dict[str, object] = dict(
-        exposure=1.0, balance=(1.2, 1.0, 0.8), vignette=0.5, defocus=0.01, motion=(0.03, 0.0), noise=8.0, jpeg=30,
-        highlights=1.0, bloom=0.2, distortion=0.05, aberration=0.03, resolution=0.5, mosaic=True, blotches=8.0, gamma=1.5,
+        exposure=1.0, balance=(1.2, 1.0, 0.8), vignette=0.5, defocus=0.01, motion=(0.03, 0.0), noise=8.0,
+        jpeg=30,
+        highlights=1.0, bloom=0.2, distortion=0.05, aberration=0.03, resolution=0.5, mosaic=True,
+        blotches=8.0, gamma=1.5,
         contrast=1.4, black=0.1, saturation=0.3, sharpening=1.5, banding=(0.2, 3.0, 0.0),
     )  # fmt: skip
     assert set(strong) | {"chroma"} == {f.name for f in dataclasses.fields(Effects)}
@@ -47,12 +50,22 @@ def test_effects_do_what_they_say(light: np.ndarray) -> None:
     plain = develop(light, Effects(), 3)
     gray = develop(light, Effects(saturation=0.0), 3).astype(int)
     assert abs(gray[..., 0] - gray[..., 2]).max() <= 1 < abs(plain[..., 0].astype(int) - plain[..., 2]).max()
-    assert develop(light, Effects(contrast=1.5), 3).std() > plain.std() > develop(light, Effects(contrast=0.6), 3).std()
-    assert develop(light, Effects(gamma=1.5), 3).mean() < plain.mean() < develop(light, Effects(gamma=0.7), 3).mean()
+    assert (
+        develop(light, Effects(contrast=1.5), 3).std()
+        > plain.std()
+        > develop(light, Effects(contrast=0.6), 3).std()
+    )
+    assert (
+        develop(light, Effects(gamma=1.5), 3).mean()
+        < plain.mean()
+        < develop(light, Effects(gamma=0.7), 3).mean()
+    )
     assert develop(light, Effects(black=0.2), 3).min() > 45
     noisy = develop(light, Effects(noise=12.0), 3)
     assert spread(develop(light, Effects(noise=12.0, resolution=0.4), 3)) < 0.7 * spread(noisy)
-    assert spread(develop(light, Effects(sharpening=2.0, noise=4.0), 3)) > spread(develop(light, Effects(noise=4.0), 3))
+    assert spread(develop(light, Effects(sharpening=2.0, noise=4.0), 3)) > spread(
+        develop(light, Effects(noise=4.0), 3)
+    )
     # a camera that saves its highlights shows the window unclipped and the room dark
     saved = develop(light, Effects(highlights=1.0), 3)
     assert automatic_gain(light, 1.0) < automatic_gain(light, 0.0)
@@ -69,13 +82,19 @@ def test_distortion_that_rectifying_left_moves_no_pixel_far() -> None:
             continue
         moved = develop(bright, Effects(distortion=effects.distortion), 0)[..., 1].astype(float)
         rows, columns = np.indices(moved.shape)
-        shift.append(np.hypot((moved * rows).sum() / moved.sum() - 9.5, (moved * columns).sum() / moved.sum() - 9.5))
+        shift.append(
+            np.hypot((moved * rows).sum() / moved.sum() - 9.5, (moved * columns).sum() / moved.sum() - 9.5)
+        )
     assert len(shift) > 50 and max(shift) < 1.5
 
 
 def test_most_pictures_are_mild_and_a_fifth_may_be_bad() -> None:
     drawn = [Effects.draw(np.random.default_rng(seed)) for seed in range(2000)]
-    bad = [e for e in drawn if e.noise > 7 or e.jpeg < 45 or abs(e.exposure) > 1 or e.defocus > 0.0035 or e.blotches > 4.5]
+    bad = [
+        e
+        for e in drawn
+        if e.noise > 7 or e.jpeg < 45 or abs(e.exposure) > 1 or e.defocus > 0.0035 or e.blotches > 4.5
+    ]
     assert 0.5 * STRONG < len(bad) / len(drawn) < 1.1 * STRONG
     assert 0.01 < np.mean([e.saturation == 0.0 for e in drawn]) < 0.06
     assert min(e.exposure for e in drawn) < -2 and min(e.jpeg for e in drawn) < 15

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulated camera: repeatable, steady, and worth looking at. The GPU's path: the same numbers as the CPU's."""
+"""The simulated camera: repeatable, steady, and worth looking at. The GPU's path: the same numbers as the
+CPU's."""
 
 import os
 import subprocess
@@ -60,7 +61,9 @@ np.savez(sys.argv[1], *cast(world, sample_camera(world, np.random.default_rng(0)
 def test_the_path_for_gpus_gives_the_same_numbers(tmp_path):
     """In Numba's simulator, which needs no GPU: it runs the kernels as Python."""
     simulated = os.environ | {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
-    subprocess.run([sys.executable, "-c", GPU, str(tmp_path / "out.npz")], env=simulated, check=True, timeout=120)
+    subprocess.run(
+        [sys.executable, "-c", GPU, str(tmp_path / "out.npz")], env=simulated, check=True, timeout=120
+    )
     world = make_world(3, "room")
     expected = cast_on_cpu(world, sample_camera(world, np.random.default_rng(0), 12, 9))
     with np.load(tmp_path / "out.npz") as out:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The truth of rendered views, against cases worked by hand and against a slow reference that shares no code."""
+"""The truth of rendered views, against cases worked by hand and against a slow reference that shares no
+code."""
 
 from math import radians
 
@@ -35,7 +36,9 @@ def test_floor_under_a_level_camera():
     below = rows > camera.cy
     depth = 1.2 * camera.fy / (rows[below] - camera.cy)
     assert view.depth_m[below] == pytest.approx(np.repeat(depth[:, None], camera.width, 1), rel=1e-6)
-    assert view.normals[below] == pytest.approx(np.broadcast_to([0.0, 1.0, 0.0], view.normals[below].shape), abs=1e-6)
+    assert view.normals[below] == pytest.approx(
+        np.broadcast_to([0.0, 1.0, 0.0], view.normals[below].shape), abs=1e-6
+    )
     assert np.isposinf(view.depth_m[~below]).all()
     assert np.isnan(view.normals[~below]).all()
     assert (view.labels[~below] == CLASSES.index("sky")).all()
@@ -56,7 +59,8 @@ def test_ball_on_the_optical_axis():
 
 
 def test_left_facing_surface_has_negative_x():
-    view = render(world_of(Thing("box").box((3, -1.0, 0), (1, 1, 1), GRAY)), camera := ahead(), 0)  # -y is to the right
+    # -y is to the right
+    view = render(world_of(Thing("box").box((3, -1.0, 0), (1, 1, 1), GRAY)), camera := ahead(), 0)
     assert (view.instances[:, : int(camera.cx)] == 0).all()
     side = view.normals[view.normals[..., 0] < -0.9]
     assert len(side) and side == pytest.approx(np.broadcast_to([-1.0, 0.0, 0.0], side.shape), abs=1e-6)
@@ -65,7 +69,11 @@ def test_left_facing_surface_has_negative_x():
 def inside(part: Part, points: np.ndarray) -> np.ndarray:
     """Whether points (..., 3) lie in a solid, from its definition."""
     local = (points - np.array(part.center)) @ np.array(part.rotation).reshape(3, 3)
-    a, b, c = (local / np.array(part.half))[..., 0], (local / np.array(part.half))[..., 1], local[..., 2] / part.half[2]
+    a, b, c = (
+        (local / np.array(part.half))[..., 0],
+        (local / np.array(part.half))[..., 1],
+        local[..., 2] / part.half[2],
+    )
     if part.shape == k.BOX:
         return np.maximum(np.maximum(abs(a), abs(b)), abs(c)) < 1
     if part.shape == k.BALL:
@@ -91,7 +99,9 @@ def test_solids_in_any_pose_against_marching_along_the_rays(seed):
     step = 0.002
     depths = np.arange(0.1, 4.5, step)
     rows, columns = np.mgrid[:18, :24]
-    rays = np.stack([np.ones((18, 24)), -(columns - camera.cx) / camera.fx, -(rows - camera.cy) / camera.fy], -1)
+    rays = np.stack(
+        [np.ones((18, 24)), -(columns - camera.cx) / camera.fx, -(rows - camera.cy) / camera.fy], -1
+    )
     points = rays[:, :, None] * depths[:, None]
     solid = np.zeros(points.shape[:3], bool)
     for part in thing.parts:
@@ -193,7 +203,9 @@ def test_panes_have_their_own_depth():
 def test_mirror_shows_what_is_behind_the_camera():
     mirror = Look("mirror", "gray", (240, 240, 240), (240, 240, 240), surface=k.MIRROR)
     pane = Thing("mirror").box((2.05, 0, 0), (0.1, 9, 9), mirror)
-    board = Thing("box").box((-2.0, 0, 0), (0.1, 1.5, 1.5), Look("paint", "red", (200, 30, 30), (200, 30, 30)))
+    board = Thing("box").box(
+        (-2.0, 0, 0), (0.1, 1.5, 1.5), Look("paint", "red", (200, 30, 30), (200, 30, 30))
+    )
     view = render(world_of(pane, board), ahead(), 0, effects=False)
     assert view.depth_m == pytest.approx(2.0)
     assert (view.instances == 1).all()
@@ -212,4 +224,7 @@ def test_shadow_falls_where_the_light_is_hidden():
     on_floor = (view.instances == 0) & (abs(points[..., 2] + 1) < 1e-3)
     away = np.maximum(abs(points[..., 0] - 3.0), abs(points[..., 1]))
     # seen from 5 m, a board 3 m below hides twice its size on the floor 6 m below
-    assert view.image[on_floor & (away < 0.8)].mean() < 0.75 * view.image[on_floor & (away > 1.3) & (away < 1.8)].mean()
+    assert (
+        view.image[on_floor & (away < 0.8)].mean()
+        < 0.75 * view.image[on_floor & (away > 1.3) & (away < 1.8)].mean()
+    )

@@ -30,7 +30,10 @@ def test_same_seed_same_picture_and_truth():
 def test_effects_change_the_picture_and_not_the_truth():
     world = make_world(2, "room")
     camera = sample_camera(world, np.random.default_rng(0), 64, 48)
-    plain, bad = render(world, camera, 0, False), render(world, camera, 0, Effects(noise=12.0, jpeg=50, defocus=0.01))
+    plain, bad = (
+        render(world, camera, 0, False),
+        render(world, camera, 0, Effects(noise=12.0, jpeg=50, defocus=0.01)),
+    )
     assert np.array_equal(plain.depth_m, bad.depth_m)
     assert abs(plain.image.astype(int) - bad.image).mean() > 3
 
@@ -68,7 +71,9 @@ def spheres_touch(world: World, p: int, others: np.ndarray) -> np.ndarray:
 
 def samples(world: World, p: int, rng: np.random.Generator) -> np.ndarray:
     """Points in a primitive, its corners among them."""
-    unit = np.concatenate([rng.uniform(-1, 1, (60, 3)), np.array(np.meshgrid(*[[-0.99, 0.99]] * 3)).reshape(3, 8).T])
+    unit = np.concatenate(
+        [rng.uniform(-1, 1, (60, 3)), np.array(np.meshgrid(*[[-0.99, 0.99]] * 3)).reshape(3, 8).T]
+    )
     matrix = world.prims[p, :12].reshape(3, 4)
     points = (unit - matrix[:, 3]) @ np.linalg.inv(matrix[:, :3]).T
     return points[within(world, p, points, 0.0)]
@@ -105,8 +110,10 @@ def test_objects_stand_on_something(kind):
 
 
 SIZES = {  # height in metres, generously
-    "person": (1.45, 2.05), "door": (1.9, 4.0), "table": (0.35, 0.85), "chair": (0.4, 1.15), "barrel": (0.55, 1.0),
-    "cone": (0.4, 1.0), "cup": (0.03, 0.15), "pallet": (0.14, 0.15), "vehicle": (0.8, 2.7), "sofa": (0.65, 1.1),
+    "person": (1.45, 2.05), "door": (1.9, 4.0), "table": (0.35, 0.85), "chair": (0.4, 1.15),
+    "barrel": (0.55, 1.0),
+    "cone": (0.4, 1.0), "cup": (0.03, 0.15), "pallet": (0.14, 0.15), "vehicle": (0.8, 2.7),
+    "sofa": (0.65, 1.1),
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults and load for minutes, or with `--hours` for longer: `python -m pytest test/soak`. Not part of the usual test run.
+"""Faults and load for minutes, or with `--hours` for longer: `python -m pytest test/soak`. Not part of the
+usual test run.
 
 Each test notes what it measured; the end is a table, and benchmark/soak.json.
 """
@@ -27,8 +28,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=float(os.environ.get("SOAK_HOURS", "0")),
         help="how long the stream runs; 0: a minute and a half",
     )
-    parser.addoption("--pace", type=float, default=1.0, help="part of the full rates, for a machine that has other work too")
-    parser.addoption("--soak-json", type=Path, default=HERE.parent.parent / "benchmark" / "soak.json", help="where figures go")
+    parser.addoption(
+        "--pace",
+        type=float,
+        default=1.0,
+        help="part of the full rates, for a machine that has other work too",
+    )
+    parser.addoption(
+        "--soak-json",
+        type=Path,
+        default=HERE.parent.parent / "benchmark" / "soak.json",
+        help="where figures go",
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -64,10 +75,16 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if not _noted:
         return
     stats = terminalreporter.stats
-    outcomes = {r.nodeid.split("::")[-1]: outcome for outcome in ("passed", "failed", "error") for r in stats.get(outcome, [])}
+    outcomes = {
+        r.nodeid.split("::")[-1]: outcome
+        for outcome in ("passed", "failed", "error")
+        for r in stats.get(outcome, [])
+    }
     terminalreporter.section("soak")
     for row in _noted:
-        terminalreporter.write_line(f"{row['test']:48}{row['what']:44}{row['measured']!s:>16}   {row['limit']}")
+        terminalreporter.write_line(
+            f"{row['test']:48}{row['what']:44}{row['measured']!s:>16}   {row['limit']}"
+        )
     result = {
         "command": " ".join(["python -m pytest", *config.args, *_given(config)]),
         "machine": {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node as a process of its own, with a generator that keeps nothing of what it paints, so that its memory can be watched.
+"""The node as a process of its own, with a generator that keeps nothing of what it paints, so that its memory
+can be watched.
 
 python test/soak/soak_node.py --ros-args -p autostart:=true
 """

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Errors at every stage of a frame's way, each of which may cost that frame and nothing else; and connections that fail."""
+"""Errors at every stage of a frame's way, each of which may cost that frame and nothing else; and
+connections that fail."""
 
 import time
 
@@ -20,7 +21,12 @@ from vision_banana_ros.tasks import depth
 
 FAILURES = 4
 NAMED_S = 2.0
-ERRORS = (RuntimeError("the accelerator has gone"), MemoryError(), KeyError("nowhere"), ZeroDivisionError("division by zero"))
+ERRORS = (
+    RuntimeError("the accelerator has gone"),
+    MemoryError(),
+    KeyError("nowhere"),
+    ZeroDivisionError("division by zero"),
+)
 
 # Where a frame passes through on the worker's thread.
 STAGES = {
@@ -45,7 +51,10 @@ def test_error(note, monkeypatch, stage):
         def answered():
             stamp = camera.show(60, size=(96, 128))
             client.spin_until(
-                lambda: stamp in map(stamp_of, client.received["depth/image_rect"]) or client.status()["waiting"] == "0",
+                lambda: (
+                    stamp in map(stamp_of, client.received["depth/image_rect"])
+                    or client.status()["waiting"] == "0"
+                ),
                 "the frame's fate",
             )
             return stamp in map(stamp_of, client.received["depth/image_rect"])
@@ -57,9 +66,13 @@ def test_error(note, monkeypatch, stage):
                 patch.setattr(place, name, _raising(ERRORS[k % len(ERRORS)]))
                 failed = int(client.status()["dropped: failed"])
                 camera.show(60, size=(96, 128))
-                client.spin_until(lambda n=failed: int(client.status()["dropped: failed"]) > n, f"a failure when {stage}")
+                client.spin_until(
+                    lambda n=failed: int(client.status()["dropped: failed"]) > n, f"a failure when {stage}"
+                )
                 if stage in ("painting", "looking"):
-                    reply = client.call(Segment, "/vision_banana/segment", Segment.Request(expression="the red ball"))
+                    reply = client.call(
+                        Segment, "/vision_banana/segment", Segment.Request(expression="the red ball")
+                    )
                     assert not reply.success and reply.message
             assert answered(), f"after an error when {stage} the next frame must be answered"
         assert balanced(settle(client))
@@ -83,7 +96,10 @@ def test_faults_of_connections_are_named_in_time(note):
         weak = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         strict = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         faults = {
-            "CameraInfo of another size": (lambda: camera.infos.publish(camera_info((10, 10))), "CameraInfo is for 10x10 pixels"),
+            "CameraInfo of another size": (
+                lambda: camera.infos.publish(camera_info((10, 10))),
+                "CameraInfo is for 10x10 pixels",
+            ),
             "a subscriber's QoS": (
                 lambda: client.create_subscription(Image, "depth/color", print, strict),
                 "A subscriber to /depth/color asks for a durability",
@@ -96,7 +112,9 @@ def test_faults_of_connections_are_named_in_time(note):
         for what, (cause, words) in faults.items():
             cause()
             started = time.monotonic()
-            client.spin_until(lambda w=words: camera.show(10) and client.said(w), f"diagnostics that say {words!r}")
+            client.spin_until(
+                lambda w=words: camera.show(10) and client.said(w), f"diagnostics that say {words!r}"
+            )
             took = time.monotonic() - started
             note(f"{what} is in diagnostics after (s)", round(took, 2), f"{NAMED_S:g}")
             assert took <= NAMED_S

@@ -16,8 +16,12 @@ COUNT = 10_000
 BATCH = 4
 
 integers = st.sampled_from([0, 1, 2, 3, 47, 48, 64, 65535, 2**31 - 1, 2**31, 2**32 - 1]) | st.integers(0, 200)
-encodings = st.sampled_from(["rgb8", "bgr8", "rgba8", "mono8", "mono16", "bayer_rggb8", "yuv422_yuy2", "32FC1", "", "purple"])
-payloads = st.integers(0, 20_000).map(lambda n: array("B", bytes(n))) | st.binary(max_size=300).map(lambda b: array("B", b))
+encodings = st.sampled_from(
+    ["rgb8", "bgr8", "rgba8", "mono8", "mono16", "bayer_rggb8", "yuv422_yuy2", "32FC1", "", "purple"]
+)
+payloads = st.integers(0, 20_000).map(lambda n: array("B", bytes(n))) | st.binary(max_size=300).map(
+    lambda b: array("B", b)
+)
 numbers = st.floats(allow_nan=True, allow_infinity=True)
 
 
@@ -31,7 +35,9 @@ def images(draw):
     if draw(st.booleans()):
         message.data = draw(payloads)
     message.is_bigendian = draw(st.sampled_from([0, 1, 255]))
-    message.header.frame_id = draw(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=50))
+    message.header.frame_id = draw(
+        st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=50)
+    )
     message.header.stamp.sec = draw(st.sampled_from([0, 1, -1, 2**31 - 1, -(2**31)]) | st.integers(0, 10**9))
     message.header.stamp.nanosec = draw(st.sampled_from([0, 999_999_999, 10**9, 2**32 - 1]))
     return message
@@ -55,7 +61,8 @@ def compressed(draw):
 
 
 def damaged(rng, whole):
-    """The bytes of a message, cut anywhere, with some of them flipped. The four of the encapsulation header are kept or not."""
+    """The bytes of a message, cut anywhere, with some of them flipped. The four of the encapsulation
+    header are kept or not."""
     data = bytearray(whole)
     if rng.random() < 0.5:
         data = data[: rng.randrange(len(data))]
@@ -69,7 +76,9 @@ def damaged(rng, whole):
 def test_fuzzed_messages(note):
     topics = ("/image", "/image/compressed", "/camera_info")
     # Or most of the messages would be replaced unread.
-    policies = [f"qos_overrides.{t}.subscription.{p}" for t in topics for p in ("depth:=100", "reliability:=reliable")]
+    policies = [
+        f"qos_overrides.{t}.subscription.{p}" for t in topics for p in ("depth:=100", "reliability:=reliable")
+    ]
     with soaked_node(*policies) as (node, client, camera, listener):
         before = node.memory_mib()
         publishers = {Image: camera.images, CameraInfo: camera.infos}
@@ -77,14 +86,20 @@ def test_fuzzed_messages(note):
         # Compressed images are subscribed to only while nobody publishes raw ones.
         client.destroy_publisher(camera.images)
         publishers = {CompressedImage: client.create_publisher(CompressedImage, "image/compressed", 100)}
-        client.spin_until(lambda: publishers[CompressedImage].get_subscription_count() > 0, "the subscription to image/compressed")
+        client.spin_until(
+            lambda: publishers[CompressedImage].get_subscription_count() > 0,
+            "the subscription to image/compressed",
+        )
         more_odd, more_cut = fuzz(node, client, publishers, [CompressedImage])
         client.destroy_publisher(publishers[CompressedImage])
         camera = Camera(client)
         camera.connect()
         good: list[int] = []
         client.spin_until(
-            lambda: good.append(show_with_info(camera)) or any(stamp in listener.stamps["points"] for stamp in good),
+            lambda: (
+                good.append(show_with_info(camera))
+                or any(stamp in listener.stamps["points"] for stamp in good)
+            ),
             "a whole frame to be answered after all that",
             60,
         )
@@ -103,7 +118,8 @@ def test_fuzzed_messages(note):
 
 
 def fuzz(node, client, publishers, kinds):
-    """Half of what there is to send, for each of two rounds: first odd fields, then damaged bytes. Returns how many of each."""
+    """Half of what there is to send, for each of two rounds: first odd fields, then damaged bytes. Returns
+    how many of each."""
     strategies = {Image: images(), CameraInfo: infos(), CompressedImage: compressed()}
     sent = [0]
 
@@ -119,7 +135,11 @@ def fuzz(node, client, publishers, kinds):
 
     @seed(1)
     @settings(
-        max_examples=COUNT // 4 // len(kinds), deadline=None, database=None, phases=[Phase.generate], suppress_health_check=checks
+        max_examples=COUNT // 4 // len(kinds),
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=checks,
     )
     @given(st.tuples(*(strategies[kind] for kind in kinds)))
     def odd_fields(messages):
@@ -140,7 +160,8 @@ def fuzz(node, client, publishers, kinds):
 
 
 def test_the_fuzzer_reaches_what_it_is_for():
-    """Half of the damaged messages must differ in what is read before the pixels, or the fuzzer tests nothing."""
+    """Half of the damaged messages must differ in what is read before the pixels, or the fuzzer tests
+    nothing."""
     whole, rng = serialize_message(picture(90, 7)), random.Random(3)
     spoilt = [damaged(rng, whole) for _ in range(500)]
     assert sum(data[:60] != whole[:60] or len(data) < len(whole) for data in spoilt) > 350

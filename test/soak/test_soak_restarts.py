@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Killed and started again under a camera that goes on: each start becomes active, hears SIGTERM, and leaves nothing in /dev/shm."""
+"""Killed and started again under a camera that goes on: each start becomes active, hears SIGTERM, and
+leaves nothing in /dev/shm."""
 
 import os
 import random
@@ -42,7 +43,9 @@ def test_restarts(note, request):
             try:
                 dies = time.monotonic() + rng.uniform(0.0, 8.0) if rng.random() < KILLED else float("inf")
                 end, answers = time.monotonic() + START_S, len(client.received["depth/image_rect"])
-                while time.monotonic() < min(dies, end) and not (dies == float("inf") and _answered(client, answers)):
+                while time.monotonic() < min(dies, end) and not (
+                    dies == float("inf") and _answered(client, answers)
+                ):
                     shown()
                     client.own_executor.spin_once(timeout_sec=0.03)
                 if dies == float("inf"):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SIGINT and SIGTERM at every moment of the node's life, with the generator of the package: it ends within two seconds, in order."""
+"""SIGINT and SIGTERM at every moment of the node's life, with the generator of the package: it ends within
+two seconds, in order."""
 
 import random
 import signal
@@ -31,7 +32,10 @@ class Moment:
 
     def importing(self):
         status = Path(f"/proc/{self.node.child.pid}/status")
-        self.until(lambda: int(status.read_text().split("SigCgt:")[1].split()[0], 16) >> (signal.SIGTERM - 1) & 1, "handlers")
+        self.until(
+            lambda: int(status.read_text().split("SigCgt:")[1].split()[0], 16) >> (signal.SIGTERM - 1) & 1,
+            "handlers",
+        )
         time.sleep(self.rng.uniform(0.0, 1.0))
 
     def loading(self):
@@ -44,7 +48,10 @@ class Moment:
         assert "is ready" not in self.node.said()
 
     def idle(self):
-        self.until(lambda: "is ready" in self.node.said() and self.client.status("generator")["state"] == "active", "an active node")
+        self.until(
+            lambda: "is ready" in self.node.said() and self.client.status("generator")["state"] == "active",
+            "an active node",
+        )
 
     def loaded(self):
         """Answers as many frames as it can."""
@@ -64,7 +71,9 @@ class Moment:
     def serving(self):
         """A request is under way."""
         self.loaded()
-        self.client.call(Segment, "/vision_banana/segment", Segment.Request(expression="the floor"), later=True)
+        self.client.call(
+            Segment, "/vision_banana/segment", Segment.Request(expression="the floor"), later=True
+        )
         spin(self.client, self.rng.uniform(0.0, 0.1))
 
     def deactivating(self):
@@ -100,11 +109,17 @@ def test_signal(note, tmp_path, moment, number):
                 worked = max(worked, node.cpu_s() - before)
                 time.sleep(0.01)
             took = time.monotonic() - sent
-            note(f"{number.name} while {moment}: to the exit, of it processor time (s)", f"{took:.2f}, {worked:.2f}", f"{LEAVE_S:g}")
+            note(
+                f"{number.name} while {moment}: to the exit, of it processor time (s)",
+                f"{took:.2f}, {worked:.2f}",
+                f"{LEAVE_S:g}",
+            )
             assert node.child.returncode == 0, node.said()[-4000:]
             assert "Traceback" not in node.said(), node.said()[-4000:]
             if moment != "importing":  # else it may have been half made
-                client.spin_until(lambda: "vision_banana" not in client.get_node_names(), "its leaving of the graph", GONE_S)
+                client.spin_until(
+                    lambda: "vision_banana" not in client.get_node_names(), "its leaving of the graph", GONE_S
+                )
             assert took <= LEAVE_S, node.said()[-1000:]
     finally:
         node.close()

@@ -41,7 +41,12 @@ def test_stream_and_services(note, seconds, pace, program):
     with soaked_node("min_readable:=0.0", program=program) as (node, client, camera, listener):  # grey frames
         clients = {
             name: client.create_client(kind, f"/vision_banana/{name}", qos_profile=MANY_CALLS)
-            for kind, name in ((Segment, "segment"), (Generate, "generate"), (SetPrompts, "set_prompts"), (GetState, "get_state"))
+            for kind, name in (
+                (Segment, "segment"),
+                (Generate, "generate"),
+                (SetPrompts, "set_prompts"),
+                (GetState, "get_state"),
+            )
         }
         client.spin_until(lambda: all(c.service_is_ready() for c in clients.values()), "the services")
         started, asking = time.monotonic(), requests()
@@ -71,7 +76,9 @@ def test_stream_and_services(note, seconds, pace, program):
             assert node.alive, node.said()[-4000:]
         client.spin_until(lambda: all(future.done() for _, future in waiting), "the last replies", 60)
         status = settle(client)
-        client.spin_until(lambda: listener.count() >= int(status["published"]) or not spin(client, 2), "the last outputs")
+        client.spin_until(
+            lambda: listener.count() >= int(status["published"]) or not spin(client, 2), "the last outputs"
+        )
         elapsed = time.monotonic() - started
         # The means of the first and last quarters: single samples depend on what is in flight.
         quarter = max(1, len(memory) // 4)
@@ -82,7 +89,8 @@ def test_stream_and_services(note, seconds, pace, program):
         note("service calls a second", round(calls / elapsed, 1), f"{calls_hz:g}")
         note("service replies missing or without a sentence", calls - replies - len(waiting) + failures, "0")
         note(
-            "service reply p50 / p99 (ms)", f"{1e3 * statistics.median(took):.0f} / {1e3 * statistics.quantiles(took, n=100)[98]:.0f}"
+            "service reply p50 / p99 (ms)",
+            f"{1e3 * statistics.median(took):.0f} / {1e3 * statistics.quantiles(took, n=100)[98]:.0f}",
         )
         note("frames received", int(status["received"]))
         note("frames published", int(status["published"]))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small data sets in the layouts of the published ones, written from views of a room whose truth is known; and a painter of it.
+"""Small data sets in the layouts of the published ones, written from views of a room whose truth is known;
+and a painter of it.
 
-The room is a wall in front, a floor below and a box in front of the wall on the left, by plane geometry, so that neither the
-package's renderer nor its loaders have a part in the truth.
+The room is a wall in front, a floor below and a box in front of the wall on the left, by plane geometry, so
+that neither the package's renderer nor its loaders have a part in the truth.
 """
 
 import json
@@ -41,8 +42,13 @@ class Room:
     def cut(self, rows, columns):
         camera = self.camera
         size = rows.stop - rows.start, columns.stop - columns.start
-        moved = Intrinsics(size[1], size[0], camera.fx, camera.fy, camera.cx - columns.start, camera.cy - rows.start)
-        arrays = {name: np.ascontiguousarray(getattr(self, name)[rows, columns]) for name in ("image", "depth_m", "normals", "parts")}
+        moved = Intrinsics(
+            size[1], size[0], camera.fx, camera.fy, camera.cx - columns.start, camera.cy - rows.start
+        )
+        arrays = {
+            name: np.ascontiguousarray(getattr(self, name)[rows, columns])
+            for name in ("image", "depth_m", "normals", "parts")
+        }
         return replace(self, camera=moved, **arrays)
 
 
@@ -71,7 +77,8 @@ def rooms(count, size, camera=None):
 
 
 class Painter:
-    """Paints the truth of the room that it sees, in the colours that it is asked for; `spoil` bends the room first."""
+    """Paints the truth of the room that it sees, in the colours that it is asked for; `spoil` bends the
+    room first."""
 
     def __init__(self, views, labels=None, legend=None, spoil=lambda view: view, **formats):
         self.views, self.labels, self.spoil = views, labels, spoil
@@ -143,12 +150,16 @@ def write_dsine(root: Path, views, kind, scene, image="png"):
         outward = view.normals * (-1, 1, 1)
         save(Path(f"{stem}_img.{image}"), view.image)
         k = view.camera
-        save_array(Path(f"{stem}_intrins.npy"), np.array([[k.fx, 0, k.cx], [0, k.fy, k.cy], [0, 0, 1]], np.float32))
+        save_array(
+            Path(f"{stem}_intrins.npy"), np.array([[k.fx, 0, k.cx], [0, k.fy, k.cy], [0, 0, 1]], np.float32)
+        )
         if kind == "exr":
             import OpenEXR
 
             pixels = {"RGB": outward.astype(np.float32)}
-            OpenEXR.File({"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}, pixels).write(f"{stem}_normal.exr")
+            OpenEXR.File(
+                {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}, pixels
+            ).write(f"{stem}_normal.exr")
         else:
             most, number = (65535, np.uint16) if kind == "png16" else (255, np.uint8)
             save(Path(f"{stem}_normal.png"), np.rint((outward + 1) / 2 * most).astype(number))
@@ -175,9 +186,14 @@ def write_eth3d(root: Path, views):
     scene = root / "office"
     k = views[0].camera
     (scene / "dslr_calibration_jpg").mkdir(parents=True)
-    row = f"0 THIN_PRISM_FISHEYE {k.width} {k.height} {k.fx} {k.fy} {k.cx + 0.5} {k.cy + 0.5} 0.1 0 0 0 0 0 0 0\n"
+    row = (
+        f"0 THIN_PRISM_FISHEYE {k.width} {k.height} {k.fx} {k.fy} {k.cx + 0.5} {k.cy + 0.5} 0.1 0 0 0 0 0"
+        " 0 0\n"
+    )
     (scene / "dslr_calibration_jpg" / "cameras.txt").write_text("# cameras\n" + row)
-    listed = "".join(f"{view.number} 1 0 0 0 0 0 0 0 dslr_images/DSC_{view.number:04d}.JPG\n1.0 2.0 -1\n" for view in views)
+    listed = "".join(
+        f"{view.number} 1 0 0 0 0 0 0 0 dslr_images/DSC_{view.number:04d}.JPG\n1.0 2.0 -1\n" for view in views
+    )
     (scene / "dslr_calibration_jpg" / "images.txt").write_text("# images\n" + listed)
     for view in views:
         save(scene / "images" / "dslr_images" / f"DSC_{view.number:04d}.JPG", view.image)
@@ -205,7 +221,8 @@ KITTI_WINDOW = slice(23, 375), slice(13, 1229)
 
 
 def write_kitti(root: Path, views):
-    """One frame in the validation part of the depth benchmark, the others in train; the list in both of its usual forms."""
+    """One frame in the validation part of the depth benchmark, the others in train; the list in both of
+    its usual forms."""
     lines = []
     k = views[0].camera
     for view in views:
@@ -215,24 +232,34 @@ def write_kitti(root: Path, views):
         truth = np.rint(view.depth_m * 256).astype(np.uint16)
         truth[1::2] = 0
         save(root / part / drive / "proj_depth" / "groundtruth" / "image_02" / f"{number}.png", truth)
-        lines.append(f"{day}/{drive} {number} l" if view.number else f"{day}/{drive}/image_02/data/{number}.png {drive}/x.png 721.5")
-    lines.append("2011_09_26/2011_09_26_drive_0009_sync 0000000001 l")  # of the 697, some have no improved truth
+        lines.append(
+            f"{day}/{drive} {number} l"
+            if view.number
+            else f"{day}/{drive}/image_02/data/{number}.png {drive}/x.png 721.5"
+        )
+    # of the 697, some have no improved truth
+    lines.append("2011_09_26/2011_09_26_drive_0009_sync 0000000001 l")
     (root / "eigen_test_files.txt").write_text("\n".join(lines) + "\n")
     p = " ".join(map(str, (k.fx, 0, k.cx, 44.8, 0, k.fy, k.cy, 0.2, 0, 0, 1, 0.003)))
     (root / "2011_09_26" / "calib_cam_to_cam.txt").write_text(f"calib_time: 09-Jan-2012\nP_rect_02: {p}\n")
 
 
 def pose(angle, axis, translation):
-    """A quaternion w, x, y, z and a translation, as a row of nuScenes, and the same as a matrix made by Rodrigues' formula."""
+    """A quaternion w, x, y, z and a translation, as a row of nuScenes, and the same as a matrix made by
+    Rodrigues' formula."""
     axis = np.array(axis, np.float64) / np.linalg.norm(axis)
     matrix = np.eye(4)
     matrix[:3, :3] = cv2.Rodrigues(axis * angle)[0]
     matrix[:3, 3] = translation
-    return {"rotation": [np.cos(angle / 2), *(np.sin(angle / 2) * axis)], "translation": list(translation)}, matrix
+    return {
+        "rotation": [np.cos(angle / 2), *(np.sin(angle / 2) * axis)],
+        "translation": list(translation),
+    }, matrix
 
 
 def write_nuscenes(root: Path, views):
-    """A sweep of every 5th pixel, seen from the roof a moment before; and a frame of a scene that is not for validation."""
+    """A sweep of every 5th pixel, seen from the roof a moment before; and a frame of a scene that is not
+    for validation."""
     camera_row, camera_on_car = pose(2.1, (1, -0.9, 0.8), (1.7, 0.0, 1.5))
     lidar_row, lidar_on_car = pose(-1.57, (0, 0, 1), (0.9, 0.0, 1.8))
     tables = {name: [] for name in ("sample", "sample_data", "ego_pose")}
@@ -246,7 +273,9 @@ def write_nuscenes(root: Path, views):
         tables["sample"].append({"token": token, "scene_token": scene, "timestamp": view.number})
         rows, columns = np.mgrid[: view.parts.shape[0] : 5, : view.parts.shape[1] : 5]
         z = view.depth_m[rows, columns].astype(np.float64)
-        points = np.stack([(columns - k.cx) / k.fx * z, (rows - k.cy) / k.fy * z, z, np.ones(z.shape)], -1).reshape(-1, 4)
+        points = np.stack(
+            [(columns - k.cx) / k.fx * z, (rows - k.cy) / k.fy * z, z, np.ones(z.shape)], -1
+        ).reshape(-1, 4)
         points = points @ (np.linalg.inv(before @ lidar_on_car) @ now @ camera_on_car).T
         sweep = np.zeros((len(points), 5), "<f4")
         sweep[:, :3] = points[:, :3]
@@ -256,8 +285,15 @@ def write_nuscenes(root: Path, views):
         (root / files[1]).write_bytes(sweep.tobytes())
         for sensor, file, row in (("cam", files[0], now_row), ("lidar", files[1], before_row)):
             tables["ego_pose"].append({"token": f"{token}{sensor}", **row})
-            data = {"token": f"{token}{sensor}", "sample_token": token, "filename": file, "is_key_frame": True}
-            tables["sample_data"].append({**data, "calibrated_sensor_token": f"cs_{sensor}", "ego_pose_token": f"{token}{sensor}"})
+            data = {
+                "token": f"{token}{sensor}",
+                "sample_token": token,
+                "filename": file,
+                "is_key_frame": True,
+            }
+            tables["sample_data"].append(
+                {**data, "calibrated_sensor_token": f"cs_{sensor}", "ego_pose_token": f"{token}{sensor}"}
+            )
     tables["sensor"] = [{"token": "cam", "channel": "CAM_FRONT"}, {"token": "lidar", "channel": "LIDAR_TOP"}]
     tables["calibrated_sensor"] = [
         {"token": "cs_cam", "sensor_token": "cam", "camera_intrinsic": intrinsic, **camera_row},
@@ -298,7 +334,8 @@ def rle(mask):
 
 
 def write_refcoco(root: Path, views, folder="refcocog", by="umd", split="val"):
-    """Each text of a view is a sentence; that of the floor has two. One mask is run lengths, the others compressed ones."""
+    """Each text of a view is a sentence; that of the floor has two. One mask is run lengths, the others
+    compressed ones."""
     images, annotations, refs = [], [], []
     for view in views:
         name = f"COCO_train2014_{view.number:012d}.jpg"
@@ -307,11 +344,23 @@ def write_refcoco(root: Path, views, folder="refcocog", by="umd", split="val"):
         images.append({"id": view.number, "file_name": name, "height": height, "width": width})
         for part, sentences in ((BOX, TEXTS[:1]), (FLOOR, TEXTS[1:3]), (WALL, TEXTS[3:])):
             number = 10 * view.number + part
-            annotations.append({"id": number, "image_id": view.number, "segmentation": rle(view.parts == part)})
+            annotations.append(
+                {"id": number, "image_id": view.number, "segmentation": rle(view.parts == part)}
+            )
             said = [{"sent": f" {text.capitalize()}", "sent_id": i} for i, text in enumerate(sentences)]
-            refs.append({"ref_id": number, "ann_id": number, "image_id": view.number, "split": split, "sentences": said})
+            refs.append(
+                {
+                    "ref_id": number,
+                    "ann_id": number,
+                    "image_id": view.number,
+                    "split": split,
+                    "sentences": said,
+                }
+            )
     refs.append({**refs[0], "ref_id": 999, "split": "train"})
-    save_json(root / folder / "instances.json", {"images": images, "annotations": annotations, "categories": []})
+    save_json(
+        root / folder / "instances.json", {"images": images, "annotations": annotations, "categories": []}
+    )
     (root / folder / f"refs({by}).p").write_bytes(pickle.dumps(refs, protocol=2))
 
 
@@ -322,14 +371,20 @@ def write_reasonseg(root: Path, views, split="val"):
         columns = np.flatnonzero(box.any(0))
         half = box & (np.arange(box.shape[1]) < columns.mean())
         polygons = [{"label": "target", "points": np.array(o).reshape(-1, 2).tolist()} for o in outline(box)]
-        polygons += [{"label": "ignore", "points": np.array(o).reshape(-1, 2).tolist()} for o in outline(half)]
+        polygons += [
+            {"label": "ignore", "points": np.array(o).reshape(-1, 2).tolist()} for o in outline(half)
+        ]
         polygons.append({"label": "flag", "points": [[0, 0], [5, 0], [5, 5]]})
         save(root / split / f"{view.number}_room.jpg", view.image)
-        save_json(root / split / f"{view.number}_room.json", {"text": [TEXTS[0]], "is_sentence": False, "shapes": polygons})
+        save_json(
+            root / split / f"{view.number}_room.json",
+            {"text": [TEXTS[0]], "is_sentence": False, "shapes": polygons},
+        )
 
 
 def write_saco_gold(root: Path, views, part="metaclip"):
-    """Of each view: the box, which annotator b draws too large; and what is not there. One pair is not annotated in full by c."""
+    """Of each view: the box, which annotator b draws too large; and what is not there. One pair is not
+    annotated in full by c."""
     for annotator in "abc":
         images, annotations = [], []
         for view in views:
@@ -344,9 +399,13 @@ def write_saco_gold(root: Path, views, part="metaclip"):
                 images.append({**row, "is_instance_exhaustive": exhaustive, "is_pixel_exhaustive": 1})
             box = view.parts == BOX
             mask = cv2.dilate(box.astype(np.uint8), np.ones((15, 15), np.uint8)) if annotator == "b" else box
-            annotations.append({"id": view.number, "image_id": 100 * view.number, "segmentation": rle(mask), "iscrowd": 0})
+            annotations.append(
+                {"id": view.number, "image_id": 100 * view.number, "segmentation": rle(mask), "iscrowd": 0}
+            )
         file = root / "annotations" / f"gold_{part}_merged_{annotator}_release_test.json"
-        save_json(file, {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "visual"}]})
+        save_json(
+            file, {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "visual"}]}
+        )
 
 
 def write_real(root: Path, views):
@@ -357,6 +416,8 @@ def write_real(root: Path, views):
         sparse = np.where(np.indices(view.parts.shape).sum(0) % 2 == 0, view.depth_m, np.nan)
         matrix = np.array([[k.fx, 0, k.cx], [0, k.fy, k.cy], [0, 0, 1]])
         save(root / f"room{view.number}.png", view.image)
-        np.savez_compressed(root / f"room{view.number}_depth.npz", depth_m=sparse.astype(np.float32), k=matrix)
+        np.savez_compressed(
+            root / f"room{view.number}_depth.npz", depth_m=sparse.astype(np.float32), k=matrix
+        )
         save(root / f"room{view.number}_labels.png", view.parts.astype(np.uint8))
     save_json(root / "classes.json", ["wall", "floor", "box"])

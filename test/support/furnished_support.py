@@ -25,14 +25,18 @@ map_Kd leaf.png
 """
 # name, category, width x depth x height in cm, elevation, how many of it, material, door or window
 MODELS = (
-    ("Table", "Living room", (140, 80, 74), 0, 8, "skin"), ("Chair", "Living room", (45, 50, 90), 0, 12, "red"),
-    ("Sofa", "Living room", (190, 90, 80), 0, 8, "skin"), ("Bookcase", "Living room", (90, 35, 180), 0, 8, "skin"),
+    ("Table", "Living room", (140, 80, 74), 0, 8, "skin"),
+    ("Chair", "Living room", (45, 50, 90), 0, 12, "red"),
+    ("Sofa", "Living room", (190, 90, 80), 0, 8, "skin"),
+    ("Bookcase", "Living room", (90, 35, 180), 0, 8, "skin"),
     ("Plant", "Living room", (40, 40, 80), 0, 8, "leaf"), ("Cup", "Kitchen", (8, 8, 10), 0, 10, "red"),
     ("Vase", "Miscellaneous", (20, 20, 30), 0, 10, "skin"), ("Bed", "Bedroom", (140, 200, 60), 0, 8, "skin"),
     ("Desk", "Office", (140, 70, 74), 0, 8, "skin"), ("Fridge", "Kitchen", (60, 60, 120), 0, 8, "red"),
-    ("Window", "Doors and windows", (120, 20, 120), 90, 8, "pane"), ("Door", "Doors and windows", (90, 15, 205), 0, 8, "skin"),
+    ("Window", "Doors and windows", (120, 20, 120), 90, 8, "pane"),
+    ("Door", "Doors and windows", (90, 15, 205), 0, 8, "skin"),
     ("SUV", "Vehicles", (180, 430, 150), 0, 8, "red"), ("Box", "Miscellaneous", (60, 50, 40), 0, 8, "skin"),
-    ("Toilet unit", "Bathroom", (40, 60, 80), 0, 8, "skin"), ("Acacia", "Exterior", (300, 300, 500), 0, 8, "leaf"),
+    ("Toilet unit", "Bathroom", (40, 60, 80), 0, 8, "skin"),
+    ("Acacia", "Exterior", (300, 300, 500), 0, 8, "leaf"),
 )  # fmt: skip
 
 
@@ -65,7 +69,9 @@ def write_catalogue(path: Path, models: tuple = MODELS) -> Path:
     """A `.sh3f`: numbered models, some of which every split has, and two pictures for floors and walls."""
     rows = ["id=Test#Models", "name=Boxes", "license=CC0", "version=1"]
     checks = np.kron([[0, 1], [1, 0]], np.ones((8, 8)))[..., None] * (30, 60, 120) + (90, 90, 90)
-    leaf = np.dstack([np.full((16, 16, 3), (40, 150, 40)), np.where(np.arange(256).reshape(16, 16) % 16 < 8, 255, 0)])
+    leaf = np.dstack(
+        [np.full((16, 16, 3), (40, 150, 40)), np.where(np.arange(256).reshape(16, 16) % 16 < 8, 255, 0)]
+    )
     with zipfile.ZipFile(path, "w") as archive:
         number = 0
         for name, category, size, elevation, count, material in models:
@@ -73,11 +79,15 @@ def write_catalogue(path: Path, models: tuple = MODELS) -> Path:
             archive.writestr(f"{folder}/mat.mtl", MTL)
             archive.writestr(f"{folder}/skin.png", png(checks.astype(np.uint8)))
             archive.writestr(f"{folder}/leaf.png", png(leaf.astype(np.uint8)))
-            archive.writestr(f"{folder}/m.obj", cylinder_obj(material) if name in ("Cup", "Vase") else box_obj(material, 3, 5, 7))
+            archive.writestr(
+                f"{folder}/m.obj",
+                cylinder_obj(material) if name in ("Cup", "Vase") else box_obj(material, 3, 5, 7),
+            )
             for k in ids(folder, count):
                 number += 1
                 rows += [
-                    f"id#{number}={k}", f"name#{number}={name}", f"category#{number}={category}", f"model#{number}=/{folder}/m.obj",
+                    f"id#{number}={k}", f"name#{number}={name}", f"category#{number}={category}",
+                    f"model#{number}=/{folder}/m.obj",
                     f"width#{number}={size[0]}", f"depth#{number}={size[1]}", f"height#{number}={size[2]}",
                     f"elevation#{number}={elevation}", f"creator#{number}=J\\u00fcrgen {category}",
                 ]  # fmt: skip
@@ -87,7 +97,9 @@ def write_catalogue(path: Path, models: tuple = MODELS) -> Path:
             "name=Pictures\nlicense=CC0\n"
             + "\n".join(
                 f"id#{k}={name}\nname#{k}={name}\ncategory#{k}={category}\nimage#{k}=/check.png\nwidth#{k}=50\nheight#{k}=50"
-                for k, (name, category) in enumerate((("Wooden floor", "Floor"), ("Grass", "Floor"), ("Bricks", "Wall")), 1)
+                for k, (name, category) in enumerate(
+                    (("Wooden floor", "Floor"), ("Grass", "Floor"), ("Bricks", "Wall")), 1
+                )
             ),
         )
         archive.writestr("check.png", png(checks.astype(np.uint8)))

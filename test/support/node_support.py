@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the node's tests share: a generator that knows its frames, a client, and a node that runs beside the test.
+"""What the node's tests share: a generator that knows its frames, a client, and a node that runs beside the
+test.
 
-A test frame is one grey level (and a border, see `drawn`);
-it says what the oracle paints. Level 10 is a wall at 1.1 m, level 100 at 2 m,
-and so on, with the left half class 0 and the right half class 1. A few levels stand for trouble: UNREADABLE,
-BREAKS, STUCK.
+A test frame is one grey level (and a border, see `drawn`); it says what the oracle paints. Level 10 is a wall
+at 1.1 m, level 100 at 2 m, and so on, with the left half class 0 and the right half class 1. A few levels
+stand for trouble: UNREADABLE, BREAKS, STUCK.
 
-Run as a program it is the node itself with this generator: python test/support/node_support.py --ros-args -p autostart:=true
+Run as a program it is the node itself with this generator: python test/support/node_support.py --ros-args -p
+autostart:=true
 """
 
 import fcntl
@@ -60,7 +61,8 @@ def depth_of(level: int) -> float:
 
 
 def mask_of(expression: str, size: tuple[int, int]) -> np.ndarray:
-    """What fits an expression: the ball at the top left, the box at the bottom right, nothing for anything else."""
+    """What fits an expression: the ball at the top left, the box at the bottom right, nothing for anything
+    else."""
     height, width = size
     mask = np.zeros(size, bool)
     if expression == BALL:
@@ -94,7 +96,9 @@ class TestGenerator(Oracle):
 
     def __init__(self, pace_s: float = 0.0):
         expressions = [
-            Question.referring(expression, color) for expression in (BALL, BOX, NOTHING) for color in far_apart(2, avoid=[BLACK])
+            Question.referring(expression, color)
+            for expression in (BALL, BOX, NOTHING)
+            for color in far_apart(2, avoid=[BLACK])
         ]
         things = [Question.instances(name) for name in ("box", "chair")]
         legends = [Question.semantic(LEGEND), Question.semantic(NEW_LEGEND)]
@@ -111,7 +115,8 @@ class TestGenerator(Oracle):
 
 
 def load_oracle(bundle: str, executor: str) -> Any:
-    """The loader that the tests' nodes use. The bundle "missing" cannot be loaded; "slow" takes 0.2 s for a frame."""
+    """The loader that the tests' nodes use. The bundle "missing" cannot be loaded; "slow" takes 0.2 s for
+    a frame."""
     if bundle == "missing":
         raise InputError("There is no bundle at 'missing': give the folder that holds its manifest.json.")
     return TestGenerator(pace_s=0.2 if bundle == "slow" else 0.0)
@@ -122,7 +127,8 @@ _locks: list[tuple[int, Any]] = []
 
 
 def any_domain() -> int:
-    """A ROS domain that nobody else on this machine uses, for as long as this process lives; the oldest of DOMAINS again."""
+    """A ROS domain that nobody else on this machine uses, for as long as this process lives; the oldest of
+    DOMAINS again."""
     if len(_locks) >= DOMAINS:
         domain, lock = _locks.pop(0)
         _locks.append((domain, lock))
@@ -178,7 +184,9 @@ class Client(Node):
         """Calls a service and returns its reply, or with `later` the future of it."""
         client = self._clients_by_name.get(name)
         if client is None:
-            client = self._clients_by_name[name] = self.create_client(service_type, name, qos_profile=MANY_CALLS)
+            client = self._clients_by_name[name] = self.create_client(
+                service_type, name, qos_profile=MANY_CALLS
+            )
         self.spin_until(client.service_is_ready, f"the service {name}")
         future = client.call_async(request)
         return future if later else self.reply(future, name)
@@ -197,7 +205,9 @@ class Client(Node):
     def set_parameters(self, **values: Any) -> list[Any]:  # type: ignore[override]
         """Sets the node's parameters from outside; returns a result for each."""
         request = SetParameters.Request()
-        request.parameters = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
+        request.parameters = [
+            Parameter(name, value=value).to_parameter_msg() for name, value in values.items()
+        ]
         return self.call(SetParameters, "/vision_banana/set_parameters", request).results
 
     def get_parameter_of_node(self, name: str) -> Any:
@@ -224,8 +234,9 @@ class Client(Node):
 
 
 def drawn(level: int, size: tuple[int, int] = SIZE, stamp_ns: int = 0) -> np.ndarray:
-    """A frame of one grey level, (H, W, 3) uint8, but for a border of stripes at the top, whose first pixels tell the stamp: a frame
-    without anything in it is dropped, and so is one that is the same as those before."""
+    """A frame of one grey level, (H, W, 3) uint8, but for a border of stripes at the top, whose first
+    pixels tell the stamp: a frame without anything in it is dropped, and so is one that is the same as those
+    before."""
     height, width = size
     image = np.full((height, width, 3), level, np.uint8)
     image[: height // 6, (np.arange(width) * 8 // width) % 2 == 0] = (level + 128) % 256
@@ -256,7 +267,9 @@ def camera_info(size: tuple[int, int] = SIZE) -> CameraInfo:
 class Camera:
     """Publishes test frames through a client, with CameraInfo before each unless told otherwise."""
 
-    def __init__(self, client: Client, reliability: ReliabilityPolicy = ReliabilityPolicy.RELIABLE, prefix: str = ""):
+    def __init__(
+        self, client: Client, reliability: ReliabilityPolicy = ReliabilityPolicy.RELIABLE, prefix: str = ""
+    ):
         self.client = client
         qos = QoSProfile(depth=10, reliability=reliability)
         self.images = client.create_publisher(Image, f"{prefix}image", qos)
@@ -268,8 +281,12 @@ class Camera:
         self.client.destroy_publisher(self.infos)
 
     def connect(self) -> None:
-        self.client.spin_until(lambda: self.images.get_subscription_count() > 0, "the node's subscription to image")
-        self.client.spin_until(lambda: self.infos.get_subscription_count() > 0, "the node's subscription to camera_info")
+        self.client.spin_until(
+            lambda: self.images.get_subscription_count() > 0, "the node's subscription to image"
+        )
+        self.client.spin_until(
+            lambda: self.infos.get_subscription_count() > 0, "the node's subscription to camera_info"
+        )
 
     def show(self, level: int, stamp_ns: int | None = None, size: tuple[int, int] = SIZE) -> int:
         """Publishes a frame and returns its stamp."""
@@ -302,11 +319,15 @@ def pixels(message: Image) -> np.ndarray:
     return values if channels > 1 else values[..., 0]
 
 
-LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+LATCHED = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
 
 
 @contextmanager
-def running_node(loader: Callable[[str, str], Any] = load_oracle, **parameters: Any) -> Iterator[tuple[VisionBananaNode, Context]]:
+def running_node(
+    loader: Callable[[str, str], Any] = load_oracle, **parameters: Any
+) -> Iterator[tuple[VisionBananaNode, Context]]:
     """The node on a thread of its own in this process, in a domain of its own, unconfigured."""
     carry_large_images()
     context = Context()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A generator that knows the answer: it paints truth with the tasks' own codes, so a test can tell what must come back.
+"""A generator that knows the answer: it paints truth with the tasks' own codes, so a test can tell what must
+come back.
 
 >>> oracle = Oracle((96, 128), Truth(depth_m=depth))                  # one truth for every image
 >>> oracle = Oracle((96, 128), lambda image: Truth(depth_m=...))      # or the truth that an image has
@@ -36,7 +37,8 @@ def answer_format(**changes: Any) -> AnswerFormat:
 
 @dataclass
 class Truth:
-    """What an image shows, on the generator's grid (bars included). Only what a test asks for needs to be there."""
+    """What an image shows, on the generator's grid (bars included). Only what a test asks for needs to be
+    there."""
 
     depth_m: np.ndarray | None = None
     normals: np.ndarray | None = None
@@ -56,19 +58,27 @@ def paint_truth(question: Question, truth: Truth) -> np.ndarray:
     if question.task == "instances":
         return instances.encode(truth.instances)
     if question.legend is not None:
-        return referring.encode_many([truth.masks[name] for name in question.legend], list(question.legend.values()))
+        return referring.encode_many(
+            [truth.masks[name] for name in question.legend], list(question.legend.values())
+        )
     return referring.encode(truth.masks[question.expression], question.color)
 
 
 class Oracle:
-    """Has the face of a Generator. Refuses questions that it was not told; depth and normals it always knows."""
+    """Has the face of a Generator. Refuses questions that it was not told; depth and normals it always
+    knows."""
 
     name = "oracle"
     executor = "oracle"
     why = "Running on the oracle, as asked."
     tasks = ("depth", "normals", "semantic", "instances", "referring")
 
-    def __init__(self, size: tuple[int, int], truth: Truth | Callable[[np.ndarray], Truth], questions: Iterable[Question] = ()):
+    def __init__(
+        self,
+        size: tuple[int, int],
+        truth: Truth | Callable[[np.ndarray], Truth],
+        questions: Iterable[Question] = (),
+    ):
         self.size = size
         self.truth = truth if callable(truth) else lambda image: truth
         self.questions = {q.instruction: q for q in [Question.depth(), Question.normals(), *questions]}
@@ -83,7 +93,9 @@ class Oracle:
 
     def prepare(self, instruction: str) -> None:
         if instruction not in self.questions:
-            raise InputError(f"The oracle was not told about {instruction!r}; pass its Question when you make it.")
+            raise InputError(
+                f"The oracle was not told about {instruction!r}; pass its Question when you make it."
+            )
         self.prepared.append(instruction)
 
     def paint(self, image: np.ndarray, instructions: Sequence[str]) -> np.ndarray:

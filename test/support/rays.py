@@ -14,11 +14,14 @@ def places(height: int, width: int) -> np.ndarray:
 
 
 def project(calibration: Calibration, points: np.ndarray) -> np.ndarray:
-    """(N, 3) points in the camera's own axes -> (N, 2) pixels of the raw image of the full sensor, by OpenCV."""
+    """(N, 3) points in the camera's own axes -> (N, 2) pixels of the raw image of the full sensor, by
+    OpenCV."""
     k = np.array(calibration.k).reshape(3, 3)
     zero, d = np.zeros(3), np.array(calibration.d or (0.0,) * 4)
     if calibration.model in FISHEYE_MODELS:
-        return cv2.fisheye.projectPoints(points[None].astype(np.float64), zero, zero, k, d[:4])[0].reshape(-1, 2)
+        return cv2.fisheye.projectPoints(points[None].astype(np.float64), zero, zero, k, d[:4])[0].reshape(
+            -1, 2
+        )
     return cv2.projectPoints(points.astype(np.float64), zero, zero, k, d)[0].reshape(-1, 2)
 
 
@@ -30,11 +33,15 @@ def on_image(calibration: Calibration, pixels: np.ndarray) -> np.ndarray:
 
 
 def degrees_a_pixel(calibration: Calibration, points: np.ndarray) -> np.ndarray:
-    """(N,) how many degrees a pixel of the sent image is at these points, across the direction in which it is the most."""
+    """(N,) how many degrees a pixel of the sent image is at these points, across the direction in which it
+    is the most."""
     unit = points / np.linalg.norm(points, axis=1, keepdims=True)
     side = np.cross(unit, [0.0, 1.0, 0.0])
     side /= np.linalg.norm(side, axis=1, keepdims=True)
     up = np.cross(unit, side)
     step, here = 1e-4, on_image(calibration, project(calibration, unit))
-    moves = [np.linalg.norm(on_image(calibration, project(calibration, unit + step * axis)) - here, axis=1) for axis in (side, up)]
+    moves = [
+        np.linalg.norm(on_image(calibration, project(calibration, unit + step * axis)) - here, axis=1)
+        for axis in (side, up)
+    ]
     return np.degrees(step) / np.minimum(*moves)

@@ -15,7 +15,8 @@ def chat(content):
 
 @contextmanager
 def server(reply):
-    """A stand-in endpoint: `reply` writes to the handler of each POST. Yields its URL and the requests, (path, headers, body)."""
+    """A stand-in endpoint: `reply` writes to the handler of each POST. Yields its URL and the requests,
+    (path, headers, body)."""
     asked = []
 
     class Handler(BaseHTTPRequestHandler):

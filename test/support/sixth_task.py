@@ -19,7 +19,8 @@ from vision_banana_ros.tasks.task import Output, Task, Words
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """brightness: (H, W) float32, 0 dark to 1 bright. confidence: (H, W) float32, that the colour is a grey."""
+    """brightness: (H, W) float32, 0 dark to 1 bright. confidence: (H, W) float32, that the colour is a
+    grey."""
 
     brightness: np.ndarray
     confidence: np.ndarray

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the soak tests share: the node's process with its memory and processor time, and the books that it must balance."""
+"""What the soak tests share: the node's process with its memory and processor time, and the books that it
+must balance."""
 
 import os
 import subprocess
@@ -35,7 +36,8 @@ INSTALLED = ("-m", "vision_banana_ros.node.main")
 
 
 class NodeProcess:
-    """The node, watched from outside. program: FORGETFUL, with the tests' generator, or INSTALLED, with that of the package."""
+    """The node, watched from outside. program: FORGETFUL, with the tests' generator, or INSTALLED, with
+    that of the package."""
 
     def __init__(self, domain: int, *parameters: str, program: Sequence[str] = FORGETFUL, **environment: str):
         arguments = [part for parameter in parameters for part in ("-p", parameter)]
@@ -54,7 +56,8 @@ class NodeProcess:
         return self.child.poll() is None
 
     def memory_mib(self) -> float:
-        """Resident memory that is the process's own: shared pages, such as those of the middleware's segments, apart."""
+        """Resident memory that is the process's own: shared pages, such as those of the middleware's
+        segments, apart."""
         resident, shared = map(int, Path(f"/proc/{self.child.pid}/statm").read_text().split()[1:3])
         return (resident - shared) * PAGE / 2**20
 
@@ -121,7 +124,9 @@ class Listener:
 
 
 @contextmanager
-def soaked_node(*parameters: str, program: Sequence[str] = FORGETFUL) -> Iterator[tuple[NodeProcess, Client, Camera, Listener]]:
+def soaked_node(
+    *parameters: str, program: Sequence[str] = FORGETFUL
+) -> Iterator[tuple[NodeProcess, Client, Camera, Listener]]:
     """An active node that somebody listens to, a client and a camera that is connected."""
     carry_large_images()
     domain, context = any_domain(), Context()
@@ -151,7 +156,8 @@ def soaked_node(*parameters: str, program: Sequence[str] = FORGETFUL) -> Iterato
 
 
 def show_with_info(camera: Camera) -> int:
-    """A frame after its CameraInfo, which the node may not have been connected in time for before. Returns its stamp."""
+    """A frame after its CameraInfo, which the node may not have been connected in time for before. Returns
+    its stamp."""
     camera.infos.publish(camera_info())
     return camera.show(60)
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An imported editor without its networks: the bundle, the profile and the kept prompts are the real ones; a painter that knows
-the answer stands in for the denoiser, and its text encoder writes an instruction's letters instead of embedding it.
+"""An imported editor without its networks: the bundle, the profile and the kept prompts are the real ones; a
+painter that knows the answer stands in for the denoiser, and its text encoder writes an instruction's letters
+instead of embedding it.
 
-Run as a program it is `vision-banana prompts encode` with that text encoder:
-python test/support/stand_in_editor.py --device cpu BUNDLE -- INSTRUCTION...
+Run as a program it is `vision-banana prompts encode` with that text encoder: python
+test/support/stand_in_editor.py --device cpu BUNDLE -- INSTRUCTION...
 """
 
 import json
@@ -77,7 +78,8 @@ def encode(bundle: Bundle, instructions: Sequence[str]) -> None:
 
 
 class Painter:
-    """Paints what is true of a frame in the colours of a profile: depth, and whatever of `Truth.masks` is looked for."""
+    """Paints what is true of a frame in the colours of a profile: depth, and whatever of `Truth.masks` is
+    looked for."""
 
     name = "stand-in"
 
@@ -86,12 +88,15 @@ class Painter:
 
     def paint(self, image: np.ndarray, prompts: Sequence[dict[str, np.ndarray]], *_: Any) -> np.ndarray:
         truth = self.truth(image)
-        instructions = ["".join(chr(int(letter)) for letter in prompt["text"] if letter) for prompt in prompts]
+        instructions = [
+            "".join(chr(int(letter)) for letter in prompt["text"] if letter) for prompt in prompts
+        ]
         return np.stack([self._paint(instruction, truth) for instruction in instructions]).astype(np.float32)
 
     def _paint(self, instruction: str, truth: Truth) -> np.ndarray:
         if "depth" in self.profile.tasks and instruction == self.profile.instruction("depth"):
-            return 0.7 * self.profile.encode("depth", truth.depth_m) + 0.2  # a scale and a shift that nobody knows
+            # a scale and a shift that nobody knows
+            return 0.7 * self.profile.encode("depth", truth.depth_m) + 0.2
         looked_for = re.fullmatch(r"Segment (.*) in this image: paint it (#\w{6}) .*", instruction)
         if looked_for and looked_for[1] in truth.masks:
             return self.profile.encode("referring", truth.masks[looked_for[1]], color=looked_for[2])
@@ -113,7 +118,10 @@ def main(argv: Sequence[str]) -> int:
     start = argv.index("--")
     bundle, instructions = open_bundle(argv[start - 1]), argv[start + 1 :]
     if any(FAILS in instruction for instruction in instructions):
-        print("Loading checkpoint shards: 100%\nvision-banana: The text encoder has no memory left.", file=sys.stderr)
+        print(
+            "Loading checkpoint shards: 100%\nvision-banana: The text encoder has no memory left.",
+            file=sys.stderr,
+        )
         return 2
     if any(SLOW in instruction for instruction in instructions):
         time.sleep(60)

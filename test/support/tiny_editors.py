@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tiny image editors with random weights, of the real classes and saved in the real format. Needs torch, diffusers, transformers."""
+"""Tiny image editors with random weights, of the real classes and saved in the real format. Needs torch,
+diffusers, transformers."""
 
 import json
 from pathlib import Path
@@ -49,7 +50,8 @@ MARKS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 PICTURE_MARKS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 #: Qwen3's template, as far as one user's message goes.
 CHAT = (
-    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{%"
+    " endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n\n</think>\n\n{% endif %}"
 )
 
@@ -60,10 +62,16 @@ def tokenizer(folder: Path, marks: tuple[str, ...] = MARKS) -> None:
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(vocab_size=WORDS - len(MARKS), initial_alphabet=alphabet, show_progress=False)
-    raw.train_from_iterator([depth.instruction(), normals.instruction(), semantic.instruction(LEGEND)] * 3, trainer)
+    trainer = trainers.BpeTrainer(
+        vocab_size=WORDS - len(MARKS), initial_alphabet=alphabet, show_progress=False
+    )
+    raw.train_from_iterator(
+        [depth.instruction(), normals.instruction(), semantic.instruction(LEGEND)] * 3, trainer
+    )
     raw.add_special_tokens([*marks])
-    made = Qwen2TokenizerFast(tokenizer_object=raw, pad_token=MARKS[0], eos_token=MARKS[2], unk_token=MARKS[0])
+    made = Qwen2TokenizerFast(
+        tokenizer_object=raw, pad_token=MARKS[0], eos_token=MARKS[2], unk_token=MARKS[0]
+    )
     made.chat_template = CHAT
     made.save_pretrained(folder)
 
@@ -76,7 +84,8 @@ def flux2_klein(
     vivid: float = 1.0,
     distilled: bool = True,
 ) -> Flux2KleinPipeline:
-    """Save a FLUX.2-klein of about 100 000 weights in `folder` and return its pipeline. vivid: how far its VAE's colours reach."""
+    """Save a FLUX.2-klein of about 100 000 weights in `folder` and return its pipeline. vivid: how far its
+    VAE's colours reach."""
     torch.manual_seed(seed)
     transformer = Flux2Transformer2DModel(
         in_channels=4 * latent_channels,
@@ -90,7 +99,11 @@ def flux2_klein(
         guidance_embeds=False,
     )
     vae = AutoencoderKLFlux2(
-        block_out_channels=(8, 8, 8, 8), layers_per_block=1, latent_channels=latent_channels, norm_num_groups=4, sample_size=64
+        block_out_channels=(8, 8, 8, 8),
+        layers_per_block=1,
+        latent_channels=latent_channels,
+        norm_num_groups=4,
+        sample_size=64,
     )
     with torch.no_grad():
         vae.bn.running_mean.normal_(std=0.3)
@@ -110,7 +123,9 @@ def flux2_klein(
     )
     tokenizer(folder / "tokenizer")
     pipeline = Flux2KleinPipeline(
-        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift=3.0, time_shift_type="exponential"),
+        scheduler=FlowMatchEulerDiscreteScheduler(
+            use_dynamic_shifting=True, shift=3.0, time_shift_type="exponential"
+        ),
         vae=vae.eval(),
         text_encoder=encoder.eval(),
         tokenizer=Qwen2TokenizerFast.from_pretrained(folder / "tokenizer"),
@@ -127,7 +142,9 @@ def lora(path: Path, pipeline: Flux2KleinPipeline, rank: int = 2, alpha: float =
     from peft.utils import get_peft_model_state_dict
 
     torch.manual_seed(seed)
-    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=["to_q", "to_k", "to_qkv_mlp_proj"], init_lora_weights=False)
+    config = LoraConfig(
+        r=rank, lora_alpha=alpha, target_modules=["to_q", "to_k", "to_qkv_mlp_proj"], init_lora_weights=False
+    )
     transformer = Flux2Transformer2DModel.from_config(pipeline.transformer.config)
     transformer.add_adapter(config)
     Flux2KleinPipeline.save_lora_weights(
@@ -145,9 +162,13 @@ def qwen_lora(path: Path, pipeline: QwenImageEditPlusPipeline) -> None:
 
     torch.manual_seed(1)
     transformer = QwenImageTransformer2DModel.from_config(pipeline.transformer.config)
-    transformer.add_adapter(LoraConfig(r=2, lora_alpha=2, target_modules=["to_q", "add_v_proj"], init_lora_weights=False))
+    transformer.add_adapter(
+        LoraConfig(r=2, lora_alpha=2, target_modules=["to_q", "add_v_proj"], init_lora_weights=False)
+    )
     learned = get_peft_model_state_dict(transformer)
-    QwenImageEditPlusPipeline.save_lora_weights(path.parent, transformer_lora_layers=learned, weight_name=path.name)
+    QwenImageEditPlusPipeline.save_lora_weights(
+        path.parent, transformer_lora_layers=learned, weight_name=path.name
+    )
 
 
 def bare_lora(path: Path, layer: str, width: int, rank: int = 2) -> None:
@@ -163,7 +184,9 @@ def clip(text_width: int = 16) -> tuple[CLIPTextModel, CLIPTokenizerFast]:
     """CLIP's text encoder with a tokenizer of bytes and its two marks."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     names = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    tokenizer = CLIPTokenizerFast(vocab={name: i for i, name in enumerate(names)}, merges=[], model_max_length=77)
+    tokenizer = CLIPTokenizerFast(
+        vocab={name: i for i, name in enumerate(names)}, merges=[], model_max_length=77
+    )
     config = CLIPTextConfig(
         vocab_size=len(names),
         hidden_size=text_width,
@@ -215,12 +238,20 @@ def marigold(folder: Path, task: str) -> MarigoldDepthPipeline | MarigoldNormals
         rescale_betas_zero_snr=True,
     )
     text_encoder, words = clip()
-    parts = {"unet": unet, "vae": small_vae(4), "scheduler": scheduler, "text_encoder": text_encoder, "tokenizer": words}
+    parts = {
+        "unet": unet,
+        "vae": small_vae(4),
+        "scheduler": scheduler,
+        "text_encoder": text_encoder,
+        "tokenizer": words,
+    }
     usual = {"default_denoising_steps": 4, "default_processing_resolution": 96}
     if task == "depth":
         pipeline = MarigoldDepthPipeline(**parts, **usual, prediction_type="depth")
     else:
-        pipeline = MarigoldNormalsPipeline(**parts, **usual, prediction_type="normals", use_full_z_range=False)
+        pipeline = MarigoldNormalsPipeline(
+            **parts, **usual, prediction_type="normals", use_full_z_range=False
+        )
     pipeline.save_pretrained(folder, safe_serialization=True)
     return pipeline
 
@@ -240,7 +271,9 @@ def flux_kontext(folder: Path) -> FluxKontextPipeline:
         axes_dims_rope=(4, 4, 8),
     ).eval()
     text_encoder, words = clip()
-    t5 = T5EncoderModel(T5Config(vocab_size=WORDS, d_model=8, d_kv=4, d_ff=16, num_layers=2, num_heads=2)).eval()
+    t5 = T5EncoderModel(
+        T5Config(vocab_size=WORDS, d_model=8, d_kv=4, d_ff=16, num_layers=2, num_heads=2)
+    ).eval()
     tokenizer(folder / "tokenizer_2")
     pipeline = FluxKontextPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift=3.0),
@@ -253,7 +286,8 @@ def flux_kontext(folder: Path) -> FluxKontextPipeline:
     )
     pipeline.save_pretrained(folder, safe_serialization=True)
     index = json.loads((folder / "model_index.json").read_text())
-    index["tokenizer_2"] = ["transformers", "T5TokenizerFast"]  # what the family has; its tables are read by themselves
+    # what the family has; its tables are read by themselves
+    index["tokenizer_2"] = ["transformers", "T5TokenizerFast"]
     (folder / "model_index.json").write_text(json.dumps(index))
     return pipeline
 
@@ -328,5 +362,7 @@ class Stills(Qwen2VLProcessor):
 
     def __init__(self, image_processor=None, tokenizer=None, chat_template=None, **_):
         self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
-        self.image_token_id, self.video_token_id = tokenizer.convert_tokens_to_ids([self.image_token, self.video_token])
+        self.image_token_id, self.video_token_id = tokenizer.convert_tokens_to_ids(
+            [self.image_token, self.video_token]
+        )
         ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)

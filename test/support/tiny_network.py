@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The package's own network, small and of chance: nothing that is learnt is needed to see that its parts fit."""
+"""The package's own network, small and of chance: nothing that is learnt is needed to see that its parts
+fit."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -20,7 +20,9 @@ def hilbertmap() -> Any:
 
 
 CORNERS = ["black", "red", "yellow", "green", "cyan", "blue", "magenta", "white"]
-CORNER_RGB = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1], [1, 1, 1]], dtype=np.float32)
+CORNER_RGB = np.array(
+    [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1], [1, 1, 1]], dtype=np.float32
+)
 # The paper's figures, metres.
 CORNER_DEPTH = [0.0, 0.80, 1.83, 3.23, 5.28, 8.71, 16.46, np.inf]
 
@@ -95,7 +97,9 @@ def test_half_precision_answers_are_read() -> None:
     assert depth.decode(depth.encode(metres).astype(np.float16)).depth_m == pytest.approx(metres, rel=5e-3)
 
 
-@pytest.mark.parametrize(("metres", "step"), [(1, 3.7e-3), (5, 9.5e-3), (10, 22e-3), (20, 76e-3), (40, 0.35), (100, 3.7)])
+@pytest.mark.parametrize(
+    ("metres", "step"), [(1, 3.7e-3), (5, 9.5e-3), (10, 22e-3), (20, 76e-3), (40, 0.35), (100, 3.7)]
+)
 def test_step_of_one_8_bit_code(metres: float, step: float) -> None:
     codes = depth.decode(all_codes()).depth_m[0]
     assert len(codes) == 1786  # 1785 codes and infinity
@@ -124,7 +128,9 @@ def test_agrees_with_hilbertmap_on_the_walk(hilbertmap: Any) -> None:
     np.testing.assert_allclose(depth.encode(metres.astype(np.float32)), theirs, atol=1e-6)
     np.testing.assert_allclose(depth.decode(theirs).depth_m, metres, rtol=1e-5)
     ours = depth.encode(metres)
-    np.testing.assert_allclose(depth.decode(ours).depth_m, hilbertmap.rgb_to_depth(ours.astype(np.float64)), rtol=1e-5)
+    np.testing.assert_allclose(
+        depth.decode(ours).depth_m, hilbertmap.rgb_to_depth(ours.astype(np.float64)), rtol=1e-5
+    )
 
 
 def test_agrees_with_hilbertmap_off_the_walk(hilbertmap: Any) -> None:

@@ -78,7 +78,9 @@ def reference(rgb: np.ndarray, min_area: float, min_core: float, spread: float) 
     min_core=st.sampled_from([0.0, 0.1, 0.3]),
     spread=st.sampled_from([0.0, 0.8, 1.5, 5.0]),
 )
-def test_against_the_steps_in_plain_python(seed: int, min_area: float, min_core: float, spread: float) -> None:
+def test_against_the_steps_in_plain_python(
+    seed: int, min_area: float, min_core: float, spread: float
+) -> None:
     rng = np.random.default_rng(seed)
     height, width = rng.integers(6, 15, 2)
     rgb = np.zeros((height, width, 3), np.uint8)

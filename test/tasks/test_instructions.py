@@ -60,7 +60,9 @@ def test_unknown_phrasings_are_refused(task: str) -> None:
             ASK[task](phrasing=phrasing)
 
 
-@pytest.mark.parametrize(("style", "written"), [("hex", "#008000"), ("rgb", "rgb(0, 128, 0)"), ("name", "potted plant: green")])
+@pytest.mark.parametrize(
+    ("style", "written"), [("hex", "#008000"), ("rgb", "rgb(0, 128, 0)"), ("name", "potted plant: green")]
+)
 def test_colours_are_written_in_a_style(style: str, written: str) -> None:
     assert written in semantic.instruction(LEGEND, style=style)
     with pytest.raises(InputError, match="style"):

@@ -12,8 +12,13 @@ def test_a_legend_keeps_known_colours_and_gives_others_ones_far_apart():
     known = {"floor": (128, 64, 128), "wall": (0, 0, 255)}
     legend = read_legend(["wall", "box = orange", "floor=#804081", "cup"], known)
     assert list(legend) == ["wall", "box", "floor", "cup"]
-    assert legend["wall"] == (0, 0, 255) and legend["box"] == (255, 165, 0) and legend["floor"] == (128, 64, 129)
-    assert min(np.linalg.norm(np.subtract(legend["cup"], legend[name])) for name in ("wall", "box", "floor")) > 100
+    assert (
+        legend["wall"] == (0, 0, 255) and legend["box"] == (255, 165, 0) and legend["floor"] == (128, 64, 129)
+    )
+    assert (
+        min(np.linalg.norm(np.subtract(legend["cup"], legend[name])) for name in ("wall", "box", "floor"))
+        > 100
+    )
 
 
 @pytest.mark.parametrize(

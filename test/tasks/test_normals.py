@@ -52,7 +52,9 @@ def test_any_colour_is_a_unit_vector_or_unreadable(rgb: np.ndarray) -> None:
     expected = np.clip(1 - np.abs(length - 1) / 0.5, 0, 1)
     np.testing.assert_allclose(answer.confidence, expected, atol=1e-5)
     readable = answer.confidence > 0
-    np.testing.assert_allclose(answer.normals[readable], vectors[readable] / length[readable][:, None], atol=1e-5)
+    np.testing.assert_allclose(
+        answer.normals[readable], vectors[readable] / length[readable][:, None], atol=1e-5
+    )
     assert np.isnan(answer.normals[~readable]).all()
 
 

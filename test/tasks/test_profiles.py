@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Codec profiles: words, colours, and depth that has no metres until something measures some. Needs NumPy alone."""
+"""Codec profiles: words, colours, and depth that has no metres until something measures some. Needs NumPy
+alone."""
 
 import numpy as np
 import pytest
@@ -53,7 +54,8 @@ def test_ranges_give_relative_depth_metres(name, view):
     rng = np.random.default_rng(0)
     measured = np.where(rng.random(view.depth_m.shape) < 0.05, view.depth_m, np.nan)
     wrong = rng.random(view.depth_m.shape) < 0.2
-    measured = np.where(wrong, measured * rng.uniform(0.2, 3, view.depth_m.shape), measured)  # a fifth hit something else
+    # a fifth hit something else
+    measured = np.where(wrong, measured * rng.uniform(0.2, 3, view.depth_m.shape), measured)
     found = align(relative, measured, chosen.depth_kind)
     assert found.spread < 0.01 and found.points > 100
     np.testing.assert_allclose(metres(relative, found), view.depth_m, rtol=0.02)
@@ -114,6 +116,10 @@ def test_questions_that_a_profile_cannot_ask():
 def test_depth_that_cannot_be_painted():
     with pytest.raises(InputError, match="negative"):
         profiles_relative.encode(np.full((2, 2), -1.0, np.float32), "inverse")
-    np.testing.assert_allclose(profiles_relative.encode(np.full((1, 1), np.nan, np.float32), "affine")[0, 0], [0, 1, 0])
+    np.testing.assert_allclose(
+        profiles_relative.encode(np.full((1, 1), np.nan, np.float32), "affine")[0, 0], [0, 1, 0]
+    )
     np.testing.assert_allclose(profiles_relative.encode(np.array([[1.0, np.inf]]), "inverse")[0, 1], 0)
-    np.testing.assert_allclose(profiles_relative.encode(np.array([[1.0, 3.0, np.inf]]), "affine")[0, :, 0], [0, 1, 1])
+    np.testing.assert_allclose(
+        profiles_relative.encode(np.array([[1.0, 3.0, np.inf]]), "affine")[0, :, 0], [0, 1, 1]
+    )

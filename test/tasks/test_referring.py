@@ -32,7 +32,9 @@ def test_against_brute_force(rgb: np.ndarray, which: int, max_distance: float) -
     to_black = np.linalg.norm(np.float64(rgb), axis=2)
     near, far = np.minimum(to_color, to_black), np.maximum(to_color, to_black)
     np.testing.assert_array_equal(answer.mask, (to_color < to_black) & (to_color < max_distance))
-    np.testing.assert_allclose(answer.confidence, np.maximum(1 - near / np.minimum(far, max_distance), 0), atol=1e-5)
+    np.testing.assert_allclose(
+        answer.confidence, np.maximum(1 - near / np.minimum(far, max_distance), 0), atol=1e-5
+    )
 
 
 def test_another_colour_is_in_no_mask() -> None:
@@ -121,7 +123,9 @@ def test_several_expressions_are_asked_in_one_sentence() -> None:
     asked = {"the man in the pink shirt": "white", "the other man": "green"}
     for phrasing in range(len(referring.PHRASINGS_MANY)):
         text = referring.instruction_many(asked, phrasing=phrasing, style="name")
-        assert "the man in the pink shirt: white" in text and "the other man: green" in text and "black" in text
+        assert (
+            "the man in the pink shirt: white" in text and "the other man: green" in text and "black" in text
+        )
         assert text.index("pink") < text.index("other")
     texts = {referring.instruction_many(asked, phrasing=i) for i in range(len(referring.PHRASINGS_MANY))}
     assert len(texts) == len(referring.PHRASINGS_MANY) > 1

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures the latency and throughput of a bundle by executor, precision, resolution, prompts per frame and cameras.
+"""Measures latency and throughput of a bundle by executor, precision, resolution, prompts and cameras.
 
-Each executor runs in its own process; the processes take turns, one frame each, so that background load affects all of
-them equally. If torch is installed, two baselines come first, on the same weights: "plain torch", the network in
-diffusers' format without this package (one full forward pass per prompt, eager, fp32), and this package's torch
-executor (eager, fp32), which encodes a frame once for all prompts.
+Each executor runs in its own process; the processes take turns, one frame each, so that background load
+affects all of them equally. If torch is installed, two baselines come first, on the same weights: "plain
+torch", the network in diffusers' format without this package (one full forward pass per prompt, eager, fp32),
+and this package's torch executor (eager, fp32), which encodes a frame once for all prompts.
 """
 
 import argparse
@@ -37,7 +37,16 @@ NODE_TOPICS = ("depth/image_rect", "normals/image", "segmentation/mask")
 NODE_RATES = (10.0, 30.0)
 NODE_FRAMES = 10
 NODE_START_S = 180.0
-PACKAGES = ("onnxruntime", "onnxruntime-gpu", "torch", "tensorrt", "tensorrt-rtx", "numpy", "numba", "opencv-python-headless")
+PACKAGES = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "torch",
+    "tensorrt",
+    "tensorrt-rtx",
+    "numpy",
+    "numba",
+    "opencv-python-headless",
+)
 COLUMNS = (
     *("executor", "size", "questions", "cameras", "paint p50 / p99", "frame p50 / p99"),
     *("frames/s", "CPU paint / frame", "memory", "J a frame"),
@@ -47,25 +56,69 @@ COLUMNS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the verb to its parser."""
-    parser.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="bundle folder (default: the installed bundle)")
-    parser.add_argument("--executors", nargs="+", metavar="NAME", help="executors, as in onnxruntime:int8 (default: all for the CPU)")
-    parser.add_argument("--questions", nargs="+", type=int, default=[3], metavar="N", help="prompts per frame, 1 to 8 (default: 3)")
     parser.add_argument(
-        "--cameras", nargs="+", type=int, default=[1], metavar="N", help="cameras that share the executor (default: 1)"
+        "bundle", type=Path, nargs="?", metavar="BUNDLE", help="bundle folder (default: the installed bundle)"
     )
     parser.add_argument(
-        "--sizes", nargs="+", type=size, metavar="HxW", help="also measure random weights at these resolutions (needs torch)"
+        "--executors",
+        nargs="+",
+        metavar="NAME",
+        help="executors, as in onnxruntime:int8 (default: all for the CPU)",
     )
     parser.add_argument(
-        "--frame", type=size, default=(480, 640), metavar="HxW", help="resolution of the camera images (default: 480x640)"
+        "--questions",
+        nargs="+",
+        type=int,
+        default=[3],
+        metavar="N",
+        help="prompts per frame, 1 to 8 (default: 3)",
     )
-    parser.add_argument("--runs", type=int, default=50, metavar="N", help="measured frames, after 5 warm-up frames (default: 50)")
-    parser.add_argument("--node", action="store_true", help="measure the node over ROS: maximum rate, then latency at fixed rates")
     parser.add_argument(
-        "--topics", nargs="+", default=list(NODE_TOPICS), metavar="TOPIC", help="with --node: output topics (default: three)"
+        "--cameras",
+        nargs="+",
+        type=int,
+        default=[1],
+        metavar="N",
+        help="cameras that share the executor (default: 1)",
     )
     parser.add_argument(
-        "--seconds", type=float, default=5.0, help="with --node: duration for each rate in seconds (default: %(default)g)"
+        "--sizes",
+        nargs="+",
+        type=size,
+        metavar="HxW",
+        help="also measure random weights at these resolutions (needs torch)",
+    )
+    parser.add_argument(
+        "--frame",
+        type=size,
+        default=(480, 640),
+        metavar="HxW",
+        help="resolution of the camera images (default: 480x640)",
+    )
+    parser.add_argument(
+        "--runs",
+        type=int,
+        default=50,
+        metavar="N",
+        help="measured frames, after 5 warm-up frames (default: 50)",
+    )
+    parser.add_argument(
+        "--node",
+        action="store_true",
+        help="measure the node over ROS: maximum rate, then latency at fixed rates",
+    )
+    parser.add_argument(
+        "--topics",
+        nargs="+",
+        default=list(NODE_TOPICS),
+        metavar="TOPIC",
+        help="with --node: output topics (default: three)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=5.0,
+        help="with --node: duration for each rate in seconds (default: %(default)g)",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the results to this JSON file")
 
@@ -88,7 +141,9 @@ def run(args: argparse.Namespace) -> int:
     rows = []
     with _bundles(bundle.path, args.sizes or []) as paths:
         for path in paths:
-            for row in measure(path, executors, list(product(args.questions, args.cameras)), args.frame, args.runs):
+            for row in measure(
+                path, executors, list(product(args.questions, args.cameras)), args.frame, args.runs
+            ):
                 print(f"{path.name}: {row['executor']}", file=sys.stderr, flush=True)
                 rows.append(row)
     print(table(rows))
@@ -106,7 +161,10 @@ def _write(out: Path | None, bundle: str, rows: list[dict[str, Any]]) -> None:
 
 
 def _node_rows(args: argparse.Namespace, bundle: Path) -> Iterator[dict[str, Any]]:
-    """Measures the node in its own process at the maximum rate and at fixed rates; one row per executor and rate."""
+    """Measures the node in its own process at the maximum rate and at fixed rates.
+
+    One row per executor and rate.
+    """
     from vision_banana_ros.cli.shared.node_process import running_node
     from vision_banana_ros.errors import InputError
     from vision_banana_ros.missing import cure
@@ -128,7 +186,9 @@ def _node_rows(args: argparse.Namespace, bundle: Path) -> Iterator[dict[str, Any
             NodeBenchmark(frames, intrinsics, args.topics, process) as node,
         ):
             node.wait_until_answering(NODE_START_S)
-            highest = node.highest_rate(args.seconds, partial(print, f"{executor}:", file=sys.stderr, flush=True))
+            highest = node.highest_rate(
+                args.seconds, partial(print, f"{executor}:", file=sys.stderr, flush=True)
+            )
             for rate in filter(None, (highest, *NODE_RATES)):
                 figures = node.measure(rate, args.seconds)
                 yield {"executor": executor, "topics": args.topics, "highest": rate == highest, **figures}
@@ -139,10 +199,14 @@ def node_table(rows: list[dict[str, Any]]) -> str:
     columns = ("executor", "rate", "missed", "latency p50 / p99", "jitter", "CPU", "memory")
     lines = ["| " + " | ".join(columns) + " |", "|-" * len(columns) + "|"]
     for row in rows:
-        latency, jitter = row.get("latency_ms", {"p50": float("nan"), "p99": float("nan")}), row.get("jitter_ms", float("nan"))
+        latency, jitter = (
+            row.get("latency_ms", {"p50": float("nan"), "p99": float("nan")}),
+            row.get("jitter_ms", float("nan")),
+        )
         rate = f"{row['rate_hz']:.1f} Hz" + (", the highest" if row["highest"] else "")
         lines.append(
-            f"| {row['executor']} | {rate} | {100 * row['missed']:.1f} % | {latency['p50']:.0f} / {latency['p99']:.0f} ms "
+            f"| {row['executor']} | {rate} | {100 * row['missed']:.1f} % | {latency['p50']:.0f} /"
+            f" {latency['p99']:.0f} ms "
             f"| {jitter:.0f} ms | {row['cpu_percent']:.0f} % | {row['memory_mib']:.0f} MiB |"
         )
     return "\n".join(lines)
@@ -192,7 +256,10 @@ def _bundles(path: Path, sizes: list[tuple[int, int]]) -> Iterator[list[Path]]:
     from vision_banana_ros.training.export.bundle import export_random
 
     with tempfile.TemporaryDirectory() as folder:
-        yield [export_random(path, Path(folder) / f"random {height}x{width}", (height, width)) for height, width in sizes]
+        yield [
+            export_random(path, Path(folder) / f"random {height}x{width}", (height, width))
+            for height, width in sizes
+        ]
 
 
 def _machine() -> dict[str, Any]:
@@ -203,13 +270,22 @@ def _machine() -> dict[str, Any]:
         except metadata.PackageNotFoundError:
             continue
     cores, busy = len(os.sched_getaffinity(0)), round(os.getloadavg()[0], 1)
-    return {"cpu": cpu_name(), "cores": cores, "load_average": busy, "python": platform.python_version(), **found}
+    return {
+        "cpu": cpu_name(),
+        "cores": cores,
+        "load_average": busy,
+        "python": platform.python_version(),
+        **found,
+    }
 
 
 def cpu_name() -> str:
     """The CPU model name from /proc/cpuinfo."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.processor(),
+    )
 
 
 def _without_folders(words: list[str]) -> list[str]:

@@ -36,31 +36,56 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         metavar="NAME|list|check|table",
-        help="a benchmark to run; `list` describes all of them; `check NAME` verifies a download without running anything; "
+        help="a benchmark to run; `list` describes all of them; `check NAME` verifies a download without"
+        " running anything; "
         "`table REPORT ...` compares reports with the published results and merges those of shards",
     )
-    parser.add_argument("more", nargs="*", metavar="NAME|REPORT", help="with check: the benchmark; with table: the reports")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="the data set in its published layout, unpacked")
-    parser.add_argument("--bundle", type=Path, metavar="B", help="bundle folder or training run (default: the installed bundle)")
+    parser.add_argument(
+        "more", nargs="*", metavar="NAME|REPORT", help="with check: the benchmark; with table: the reports"
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="the data set in its published layout, unpacked"
+    )
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="B",
+        help="bundle folder or training run (default: the installed bundle)",
+    )
     parser.add_argument("--executor", default="auto", help="executor of the bundle (default: auto)")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="only the first N frames")
-    parser.add_argument("--shard", default="1/1", metavar="I/N", help="only every N-th frame, starting with the I-th")
-    parser.add_argument("--passes", type=int, default=1, metavar="N", help="number of forward passes per prompt, merged by voting")
-    parser.add_argument("--many", action="store_true", help="several referring expressions in one picture instead of one each")
+    parser.add_argument(
+        "--shard", default="1/1", metavar="I/N", help="only every N-th frame, starting with the I-th"
+    )
+    parser.add_argument(
+        "--passes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="number of forward passes per prompt, merged by voting",
+    )
+    parser.add_argument(
+        "--many", action="store_true", help="several referring expressions in one picture instead of one each"
+    )
     parser.add_argument(
         "--language-model",
         nargs=2,
         metavar=("URL", "MODEL"),
         help="an OpenAI-compatible model that rewrites queries and decides whether a thing is present",
     )
-    parser.add_argument("--mapping", type=Path, metavar="FILE", help="with real-classes: class mapping, as for evaluate")
+    parser.add_argument(
+        "--mapping", type=Path, metavar="FILE", help="with real-classes: class mapping, as for evaluate"
+    )
     parser.add_argument(
         "--out",
         type=Path,
         metavar="FILE",
-        help="report (default: NAME.json; the same command again resumes it); with table: write FILE.md, FILE.csv and FILE.png",
+        help="report (default: NAME.json; the same command again resumes it); with table: write FILE.md,"
+        " FILE.csv and FILE.png",
     )
-    parser.add_argument("--write", action="store_true", help="write the report into the bundle and its model card")
+    parser.add_argument(
+        "--write", action="store_true", help="write the report into the bundle and its model card"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,11 +96,14 @@ def run(args: argparse.Namespace) -> int:
     if args.what == "table":
         return _table(args)
     if args.what == "check" and len(args.more) != 1:
-        raise InputError("`benchmark check` takes the name of one benchmark: see `vision-banana benchmark list`.")
+        raise InputError(
+            "`benchmark check` takes the name of one benchmark: see `vision-banana benchmark list`."
+        )
     benchmark = benchmark_named(args.more[0] if args.what == "check" else args.what)
     if args.data is None:
         raise InputError(
-            f"Where is the data set? Give --data DIR; `vision-banana benchmark list` shows the layout of {benchmark.name}."
+            "Where is the data set? Give --data DIR; `vision-banana benchmark list` shows the layout of"
+            f" {benchmark.name}."
         )
     return _check(benchmark, args) if args.what == "check" else _measure(benchmark, args)
 
@@ -113,7 +141,11 @@ def _table(args: argparse.Namespace) -> int:
     if not args.out:
         print(markdown(reports), end="")
         return 0
-    for suffix, made in ((".md", markdown(reports).encode()), (".csv", as_csv(reports).encode()), (".png", plot(reports))):
+    for suffix, made in (
+        (".md", markdown(reports).encode()),
+        (".csv", as_csv(reports).encode()),
+        (".png", plot(reports)),
+    ):
         file = args.out.with_name(args.out.name + suffix)
         write_bytes(file, made)
         print(file)
@@ -130,23 +162,39 @@ def _measure(benchmark: Benchmark, args: argparse.Namespace) -> int:
         raise InputError("Several expressions in one painting are asked once: leave --many or --passes out.")
     path = args.bundle or default_bundle()
     if args.write and is_run(path):
-        raise InputError(f"'{path}' is a run of training, without a card: export it for --write, or leave that out.")
+        raise InputError(
+            f"'{path}' is a run of training, without a card: export it for --write, or leave that out."
+        )
     if args.write and shard[1] > 1:
-        raise InputError("A shard is no row: run all without --write, then give their reports to `benchmark table`.")
+        raise InputError(
+            "A shard is no row: run all without --write, then give their reports to `benchmark table`."
+        )
     entries = _opened(benchmark, args)
     bundle, perceiver = open_bundle_or_run(path, args.executor, args.passes, args.many)
     if args.many and perceiver.generator.manifest.expressions_together < 2:
         raise InputError(f"{bundle} was not taught several expressions in one painting: leave --many out.")
-    model = open_rewriter(args.language_model[0], args.language_model[1], LANGUAGE_MODEL_TIMEOUT_S) if args.language_model else None
+    model = (
+        open_rewriter(args.language_model[0], args.language_model[1], LANGUAGE_MODEL_TIMEOUT_S)
+        if args.language_model
+        else None
+    )
     options = Options(model)
     plan = Plan(args.limit, shard)
     if not is_run(path):
         legend = perceiver.generator.manifest.legend
-        asked = (q for entry in plan.of(entries) for q in benchmark.protocol.questions(entry.texts, legend, options))
+        asked = (
+            q
+            for entry in plan.of(entries)
+            for q in benchmark.protocol.questions(entry.texts, legend, options)
+        )
         encode_ahead(path, perceiver, asked, lambda said: print(said, file=sys.stderr))
     part = "" if shard == (1, 1) else f".{shard[0]}-of-{shard[1]}"
     out = args.out or Path(f"{benchmark.name}{part}.json")
-    made = {"command": _command(benchmark, args, path), "executor": getattr(perceiver.generator, "executor", "torch"), **origin()}
+    made = {
+        "command": _command(benchmark, args, path),
+        "executor": getattr(perceiver.generator, "executor", "torch"),
+        **origin(),
+    }
     report = run_benchmark(benchmark, entries, perceiver, bundle, out, plan, options, made, _teller())
     if args.write:
         write_benchmark(path, report)

@@ -32,20 +32,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SEED|IMAGE|FOLDER|BAG|VIDEO|webcam:N",
         help="a number is the seed of a simulated scene (default: %(default)s)",
     )
-    parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="frame rate (default: %(default)g)")
     parser.add_argument(
-        "--size", default="640x480", metavar="WxH", help="resolution of the simulation or webcam (default: %(default)s)"
+        "--rate", type=float, default=10.0, metavar="HZ", help="frame rate (default: %(default)g)"
     )
     parser.add_argument(
-        "--fov", type=float, metavar="DEG", help="horizontal field of view in degrees, if the source has no CameraInfo"
+        "--size",
+        default="640x480",
+        metavar="WxH",
+        help="resolution of the simulation or webcam (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--fov",
+        type=float,
+        metavar="DEG",
+        help="horizontal field of view in degrees, if the source has no CameraInfo",
     )
     parser.add_argument("--topic", help="image topic of a bag; required if the bag has several")
     parser.add_argument("--recursive", action="store_true", help="include the images of subfolders")
-    parser.add_argument("--frame-id", default="camera_optical_frame", help="frame_id of the messages (default: %(default)s)")
-    parser.add_argument("--once", action="store_true", help="stop after the last image instead of looping")
-    parser.add_argument("--duration", type=float, default=float("inf"), metavar="S", help="stop after this many seconds")
     parser.add_argument(
-        "--ros-args", nargs=argparse.REMAINDER, default=[], metavar="...", help="ROS arguments: remappings, node name, namespace"
+        "--frame-id", default="camera_optical_frame", help="frame_id of the messages (default: %(default)s)"
+    )
+    parser.add_argument("--once", action="store_true", help="stop after the last image instead of looping")
+    parser.add_argument(
+        "--duration", type=float, default=float("inf"), metavar="S", help="stop after this many seconds"
+    )
+    parser.add_argument(
+        "--ros-args",
+        nargs=argparse.REMAINDER,
+        default=[],
+        metavar="...",
+        help="ROS arguments: remappings, node name, namespace",
     )
 
 
@@ -87,8 +103,12 @@ def _open(args: argparse.Namespace) -> Frames:
 
 def _size(text: str) -> tuple[int, int]:
     width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal() and 16 <= int(width) <= 8192 and 16 <= int(height) <= 8192):
-        raise InputError(f"The size must be WIDTHxHEIGHT, 16 to 8192 pixels each, as in 640x480; it is {text!r}.")
+    if not (
+        width.isdecimal() and height.isdecimal() and 16 <= int(width) <= 8192 and 16 <= int(height) <= 8192
+    ):
+        raise InputError(
+            f"The size must be WIDTHxHEIGHT, 16 to 8192 pixels each, as in 640x480; it is {text!r}."
+        )
     return int(width), int(height)
 
 

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from vision_banana_ros.cli.shared.answer_files import refuse_used, stems, tile, write_answer, write_legend, write_sheet
+from vision_banana_ros.cli.shared.answer_files import (
+    refuse_used,
+    stems,
+    tile,
+    write_answer,
+    write_legend,
+    write_sheet,
+)
 from vision_banana_ros.cli.shared.frame_sources import read_picture
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception import Question
@@ -21,14 +28,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", choices=TASKS, metavar="TASK", help=", ".join(TASKS))
     parser.add_argument("answer", type=Path, metavar="ANSWER.png", help="the painted answer")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder")
-    parser.add_argument("--overwrite", action="store_true", help="overwrite existing results in the output folder")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="overwrite existing results in the output folder"
+    )
     parser.add_argument(
         "--legend",
         nargs="+",
         metavar="NAME=COLOR",
         help="semantic: the classes and colors of the prompt, in order",
     )
-    parser.add_argument("--color", help="referring: mask color of the prompt; instances: background color (default: black)")
+    parser.add_argument(
+        "--color", help="referring: mask color of the prompt; instances: background color (default: black)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,9 +62,13 @@ def run(args: argparse.Namespace) -> int:
 def _question(args: argparse.Namespace) -> Question:
     takes = TASKS[args.task].takes
     if args.legend and takes != "legend" or args.color and takes not in ("expressions", "class"):
-        raise InputError("--legend belongs to semantic, --color to referring and instances; leave out the other.")
+        raise InputError(
+            "--legend belongs to semantic, --color to referring and instances; leave out the other."
+        )
     if takes == "legend" and (not args.legend or any("=" not in entry for entry in args.legend)):
-        raise InputError("Decoding semantic segmentation requires the class colors: give --legend NAME=COLOR ...")
+        raise InputError(
+            "Decoding semantic segmentation requires the class colors: give --legend NAME=COLOR ..."
+        )
     if takes == "expressions" and not args.color:
         raise InputError("Decoding a mask requires its color: give --color as in the prompt.")
     color = args.color or (BLACK if takes == "class" else None)

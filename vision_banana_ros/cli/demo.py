@@ -28,11 +28,27 @@ FIRST_OUTPUT_S = 40.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the verb to its parser."""
-    parser.add_argument("--out", type=Path, default=Path("demo_out"), metavar="DIR", help="output folder (default: %(default)s)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("demo_out"),
+        metavar="DIR",
+        help="output folder (default: %(default)s)",
+    )
     parser.add_argument("--bundle", type=Path, help="bundle folder (default: the installed bundle)")
-    parser.add_argument("--seed", type=int, default=3, help="seed of the simulated scene (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=20.0, help="measurement duration in seconds (default: %(default)g)")
-    parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="frame rate of the camera (default: %(default)g)")
+    parser.add_argument(
+        "--seed", type=int, default=3, help="seed of the simulated scene (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=20.0, help="measurement duration in seconds (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--rate",
+        type=float,
+        default=10.0,
+        metavar="HZ",
+        help="frame rate of the camera (default: %(default)g)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,7 +74,10 @@ def run(args: argparse.Namespace) -> int:
                 say("The node is active.")
                 ((value, _),) = client.set_prompts("referring", [scene.expression]).values()
                 client.set_prompts("instances", [scene.kind])
-                say(f'Prompts: "{scene.expression}", instances of {scene.kind}, depth, normals, semantic classes.')
+                say(
+                    f'Prompts: "{scene.expression}", instances of {scene.kind}, depth, normals, semantic'
+                    " classes."
+                )
                 client.subscribe()
                 _measure(client, scene, args.seconds)
                 results = score(client, scene, bundle.manifest.legend, value, args.seconds)
@@ -86,7 +105,9 @@ def _measure(client: Any, scene: "Scene", seconds: float) -> None:
     deadline = time.monotonic() + FIRST_OUTPUT_S
     while not client.heard["depth/image_rect"].stamps:
         if time.monotonic() > deadline:
-            raise Refused(f"No depth arrived within {FIRST_OUTPUT_S:.0f} s of the first frame; the log may say why.")
+            raise Refused(
+                f"No depth arrived within {FIRST_OUTPUT_S:.0f} s of the first frame; the log may say why."
+            )
         client.listen(0.5)
     say("The first answer has arrived.")
     depth = client.heard["depth/image_rect"]
@@ -103,4 +124,8 @@ def _measure(client: Any, scene: "Scene", seconds: float) -> None:
 
 def _tail(log: Path, lines: int = 15) -> str:
     said = log.read_text(errors="replace").splitlines()[-lines:]
-    return "\n".join(["The last lines of its log:", *(f"  {line}" for line in said)]) if said else "Its log is empty."
+    return (
+        "\n".join(["The last lines of its log:", *(f"  {line}" for line in said)])
+        if said
+        else "Its log is empty."
+    )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds TensorRT engines for the GPU of this machine ahead of time, and lists, verifies and prunes the engine cache."""
+"""Builds TensorRT engines for the GPU of this machine, and lists, verifies and prunes the engine cache."""
 
 import argparse
 import sys
@@ -27,12 +27,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for action, help_ in actions.items():
         sub = verbs.add_parser(action, help=help_, description=help_)
-        sub.add_argument("bundles", nargs="*", type=Path, metavar="BUNDLE", help="bundle folders (default: the installed bundle)")
+        sub.add_argument(
+            "bundles",
+            nargs="*",
+            type=Path,
+            metavar="BUNDLE",
+            help="bundle folders (default: the installed bundle)",
+        )
         if action == "prune":
             continue  # it keeps what any executor uses
-        sub.add_argument("--executor", choices=("tensorrt", "tensorrt_rtx"), help="default: all that are installed")
+        sub.add_argument(
+            "--executor", choices=("tensorrt", "tensorrt_rtx"), help="default: all that are installed"
+        )
         # As text: the precisions are known to a module that takes a second to load.
-        sub.add_argument("--precision", default="fp32", help="fp32 or tf32 (faster, 10-bit mantissa; default: fp32)")
+        sub.add_argument(
+            "--precision", default="fp32", help="fp32 or tf32 (faster, 10-bit mantissa; default: fp32)"
+        )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,7 +51,9 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "prune":
         return _prune(bundles, _installed())
     executors = [args.executor] if args.executor else _installed()
-    return {"build": _build, "list": _list, "verify": _verify}[args.action](bundles, executors, args.precision)
+    return {"build": _build, "list": _list, "verify": _verify}[args.action](
+        bundles, executors, args.precision
+    )
 
 
 def _installed() -> list[str]:
@@ -92,15 +104,23 @@ def _watch(build, label: str):  # type: ignore[no-untyped-def]  # their types ar
 def _list(bundles: list, executors: list[str], precision: str) -> int:
     for bundle in bundles:
         for executor in executors:
-            print(f"{bundle.manifest.name} on {executor} in {precision}: {engine_state(bundle, executor, precision)}")
+            print(
+                f"{bundle.manifest.name} on {executor} in {precision}:"
+                f" {engine_state(bundle, executor, precision)}"
+            )
     cache = EngineCache()
     entries = cache.entries()
     print(f"{cache.folder}: {len(entries)} engines, {sum(entry.size for entry in entries) / 2**20:.0f} MiB")
     for entry in entries:
         f = entry.fields
-        what = f"{f.get('bundle')} {f.get('graph')} {f.get('precision')}, {f.get('library')} {f.get('version')}"
+        what = (
+            f"{f.get('bundle')} {f.get('graph')} {f.get('precision')}, {f.get('library')} {f.get('version')}"
+        )
         where = f"GPU {f.get('gpu')} ({f.get('capability')}), driver {f.get('driver')}"
-        print(f"  {entry.key[:12]} {entry.size / 2**20:6.1f} MiB, built in {entry.build_s:.0f} s: {what}; {where}")
+        print(
+            f"  {entry.key[:12]} {entry.size / 2**20:6.1f} MiB, built in {entry.build_s:.0f} s: {what};"
+            f" {where}"
+        )
     return 0
 
 
@@ -127,7 +147,9 @@ def _prune(bundles: list, executors: list[str]) -> int:
                 try:
                     wanted |= {recipe.key for recipe in recipes(bundle, executor, precision)}
                 except InputError as error:
-                    raise InputError(f"Nothing was deleted, because it cannot be told what is used here: {error}") from error
+                    raise InputError(
+                        f"Nothing was deleted, because it cannot be told what is used here: {error}"
+                    ) from error
     files, size = EngineCache().keep(wanted)
     print(f"{files} files deleted, {size / 2**20:.0f} MiB.")
     return 0

@@ -25,7 +25,14 @@ from vision_banana_ros.evaluation.evaluate import questions_of
 from vision_banana_ros.evaluation.figures import class_table, report_table
 from vision_banana_ros.evaluation.junk import junk_questions
 from vision_banana_ros.evaluation.real import PREFIX, read_mapping, real_set
-from vision_banana_ros.evaluation.report import measure, measure_generation, measure_nothing, origin, write_entry, write_report
+from vision_banana_ros.evaluation.report import (
+    measure,
+    measure_generation,
+    measure_nothing,
+    origin,
+    write_entry,
+    write_report,
+)
 from vision_banana_ros.evaluation.splits import open_split
 from vision_banana_ros.generators import default_bundle, open_bundle
 from vision_banana_ros.generators.executors.torch import network_of
@@ -39,7 +46,11 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the verb to its parser."""
     parser.add_argument(
-        "bundle", type=Path, nargs="?", metavar="BUNDLE", help="bundle or training run (default: the installed bundle)"
+        "bundle",
+        type=Path,
+        nargs="?",
+        metavar="BUNDLE",
+        help="bundle or training run (default: the installed bundle)",
     )
     parser.add_argument(
         "--split",
@@ -54,7 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="DIR",
-        help="also evaluate folders of real frames: NAME.png with NAME_depth.npz or NAME_labels.png; and blank frames",
+        help="also evaluate folders of real frames: NAME.png with NAME_depth.npz or NAME_labels.png; and"
+        " blank frames",
     )
     parser.add_argument(
         "--mapping",
@@ -63,7 +75,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="YAML or JSON file that maps the classes of NAME_labels.png to classes of the bundle",
     )
     parser.add_argument("--only-real", action="store_true", help="evaluate only the --real folders")
-    parser.add_argument("--count", type=int, metavar="N", help="evaluate only the first N views of the split and of each folder")
+    parser.add_argument(
+        "--count",
+        type=int,
+        metavar="N",
+        help="evaluate only the first N views of the split and of each folder",
+    )
     parser.add_argument(
         "--against",
         type=Path,
@@ -73,7 +90,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="another bundle or training run to compare with; can be repeated",
     )
     parser.add_argument(
-        "--base", type=Path, metavar="OTHER", help="also evaluate image generation and editing, compared with another bundle or run"
+        "--base",
+        type=Path,
+        metavar="OTHER",
+        help="also evaluate image generation and editing, compared with another bundle or run",
     )
     parser.add_argument("--executor", default="auto", help="inference backend (default: auto)")
     parser.add_argument(
@@ -83,7 +103,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="test-time augmentation: N passes per prompt, including mirrored frames, merged by voting",
     )
-    parser.add_argument("--write", action="store_true", help="write metrics, sample images and the model card into the bundle")
+    parser.add_argument(
+        "--write", action="store_true", help="write metrics, sample images and the model card into the bundle"
+    )
     parser.add_argument("--json", action="store_true", help="print all metrics as JSON instead of a table")
 
 
@@ -91,7 +113,9 @@ def run(args: argparse.Namespace) -> int:
     """Runs the verb and returns its exit status."""
     path = args.bundle or default_bundle()
     if is_run(path) and args.write:
-        raise InputError(f"'{path}' is a run of training, without a card: export it for --write, or leave that out.")
+        raise InputError(
+            f"'{path}' is a run of training, without a card: export it for --write, or leave that out."
+        )
     # What cannot be opened is said before anything is measured.
     splits = _splits(args)
     _, perceiver = _opened(path, args, splits)
@@ -103,7 +127,9 @@ def run(args: argparse.Namespace) -> int:
     for split in splits:
         report = {**measure(perceiver, split, _progress(split.name, len(split))), **by}
         for name, other in others:
-            report.setdefault("against", {})[name] = measure(other, split, _progress(f"{split.name}, {name}", len(split)))
+            report.setdefault("against", {})[name] = measure(
+                other, split, _progress(f"{split.name}, {name}", len(split))
+            )
         reports[split.name] = report
     extras = {JUNK: {**measure_nothing(perceiver), **by}} if args.real else {}
     extras |= {GENERATION: {**measure_generation(*painters, perceiver), **made}} if painters else {}
@@ -121,10 +147,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tables(reports: dict[str, dict[str, Any]], extras: dict[str, dict[str, Any]]) -> list[str]:
-    """The first figures of everything: a column a split, or a table a split where others were measured too."""
-    together = {name: {"this": report, **report["against"]} for name, report in reports.items() if "against" in report} or {
-        "": reports
-    }
+    """The first figures of everything.
+
+    A column a split, or a table a split where others were measured too.
+    """
+    together = {
+        name: {"this": report, **report["against"]} for name, report in reports.items() if "against" in report
+    } or {"": reports}
     tables = []
     for split, columns in together.items():
         tables.append(report_table(columns, split))
@@ -144,7 +173,9 @@ def _splits(args: argparse.Namespace) -> list[Split]:
     splits += [real_set(folder, mapping, args.count) for folder in args.real]
     names = [split.name for split in splits]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise InputError(f"Two folders are both called {', '.join(twice)} in the figures: rename one, or give it once.")
+        raise InputError(
+            f"Two folders are both called {', '.join(twice)} in the figures: rename one, or give it once."
+        )
     return splits
 
 
@@ -159,7 +190,7 @@ def _opened(path: Path, args: argparse.Namespace, splits: list[Split]) -> tuple[
 
 
 def _before_and_after(path: Path, args: argparse.Namespace) -> tuple[Painter, Painter]:
-    """The networks of --base and of what is measured, painting pictures of the latter's size in many steps."""
+    """The networks of --base and of the evaluated bundle, as samplers with the same resolution."""
     needs_torch()
     from vision_banana_ros.training.own.sample_sheets import SAMPLING_STEPS
     from vision_banana_ros.training.own.sampler import Painter
@@ -188,7 +219,11 @@ def _progress(name: str, total: int) -> Callable[[int], None]:
 
     def tell(done: int) -> None:
         if live or done == total or done % 50 == 0:
-            print(f"\r{name}: {done} of {total}" if live else f"{name}: {done} of {total}", end="" if live else "\n", file=sys.stderr)
+            print(
+                f"\r{name}: {done} of {total}" if live else f"{name}: {done} of {total}",
+                end="" if live else "\n",
+                file=sys.stderr,
+            )
         if live and done == total:
             print(file=sys.stderr)
 

@@ -14,9 +14,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="output folder of `vision-banana train`")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder of the bundle")
     parser.add_argument("--size", type=size, nargs="+", metavar="HxW",
-                        help="input resolutions, the default one first (default: those of the last training stage)")  # fmt: skip
-    parser.add_argument("--int8", action="store_true", help="add int8 graphs for CPUs, if their accuracy is within the limits")
-    parser.add_argument("--description", default="Trained on rendered scenes.", help="description for the model card")
+                        help="input resolutions, the default one first (default: those of the last training"
+                            " stage)")  # fmt: skip
+    parser.add_argument(
+        "--int8", action="store_true", help="add int8 graphs for CPUs, if their accuracy is within the limits"
+    )
+    parser.add_argument(
+        "--description", default="Trained on rendered scenes.", help="description for the model card"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,6 +45,10 @@ def run(args: argparse.Namespace) -> int:
         from vision_banana_ros.training.export.int8 import add_int8
 
         report = add_int8(args.out)
-        print(" ".join(["int8 is refused:", *report["refused"]]) if report["refused"] else "int8 answers as well: kept.")
+        print(
+            " ".join(["int8 is refused:", *report["refused"]])
+            if report["refused"]
+            else "int8 answers as well: kept."
+        )
     print(f"The bundle is in {args.out}: look at it with `vision-banana info {args.out}`.")
     return 0

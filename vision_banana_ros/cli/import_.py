@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Imports an open image editor in diffusers' format, such as FLUX.2-klein, as a bundle, with or without a LoRA.
+"""Imports an open image editor in diffusers' format as a bundle, with or without a LoRA.
 
-Of the folder only configuration JSON, tokenizer tables and safetensors are read: no pickle, no code, no link that leads out of it.
+Of the folder only configuration JSON, tokenizer tables and safetensors are read: no pickle, no code, no link
+that leads out of it.
 """
 
 import argparse
@@ -25,11 +26,26 @@ VAE_VIEWS = 4
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the verb to its parser."""
     parser.add_argument("source", type=Path, metavar="DIFFUSERS_DIR", help="folder with model_index.json")
-    parser.add_argument("--profile", required=True, help="vision_banana, open_vision_banana, marigold_depth or marigold_normals")
-    parser.add_argument("--out", type=Path, metavar="BUNDLE", help="output folder of the bundle; optional with --measure-vae")
-    parser.add_argument("--lora", type=Path, metavar="FILE", help="LoRA (.safetensors) to merge into the denoiser")
-    parser.add_argument("--transformer", type=Path, metavar="DIR", help="folder of another denoiser, in place of that of the model")
-    parser.add_argument("--size", type=size, help="resolution HxW of frame and answer (default: that of the family)")
+    parser.add_argument(
+        "--profile",
+        required=True,
+        help="vision_banana, open_vision_banana, marigold_depth or marigold_normals",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="BUNDLE", help="output folder of the bundle; optional with --measure-vae"
+    )
+    parser.add_argument(
+        "--lora", type=Path, metavar="FILE", help="LoRA (.safetensors) to merge into the denoiser"
+    )
+    parser.add_argument(
+        "--transformer",
+        type=Path,
+        metavar="DIR",
+        help="folder of another denoiser, in place of that of the model",
+    )
+    parser.add_argument(
+        "--size", type=size, help="resolution HxW of frame and answer (default: that of the family)"
+    )
     parser.add_argument("--steps", type=int, help="sampling steps (default: that of the weights)")
     parser.add_argument(
         "--guidance",
@@ -38,22 +54,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="classifier-free guidance scale; 1 disables (default: that of the weights)",
     )
     parser.add_argument(
-        "--start", default="noise", help="initial latents: noise, frame (one step from the latents of the frame) or zeros"
+        "--start",
+        default="noise",
+        help="initial latents: noise, frame (one step from the latents of the frame) or zeros",
     )
     parser.add_argument(
-        "--words", type=Path, metavar="JSON", help="JSON file with the prompts by task that the weights were tuned on"
+        "--words",
+        type=Path,
+        metavar="JSON",
+        help="JSON file with the prompts by task that the weights were tuned on",
     )
-    parser.add_argument("--graphs", action="store_true", help="export fixed-shape ONNX graphs instead of weights; runs without torch")
-    parser.add_argument("--precision", default="fp32", help="precision of the denoiser graph: fp32 or bf16 (GPU only; default: fp32)")
     parser.add_argument(
-        "--no-encoder", action="store_true", help="omit the text encoder; prompts are then encoded on another machine"
+        "--graphs",
+        action="store_true",
+        help="export fixed-shape ONNX graphs instead of weights; runs without torch",
+    )
+    parser.add_argument(
+        "--precision",
+        default="fp32",
+        help="precision of the denoiser graph: fp32 or bf16 (GPU only; default: fp32)",
+    )
+    parser.add_argument(
+        "--no-encoder",
+        action="store_true",
+        help="omit the text encoder; prompts are then encoded on another machine",
     )
     parser.add_argument("--licence", default="", help="licence of the weights, for the model card")
     parser.add_argument(
         "--measure-vae",
         type=int,
         metavar="N",
-        help=f"measure the reconstruction error of the VAE on N rendered views (default: {VAE_VIEWS}; 0 disables)",
+        help=f"measure the reconstruction error of the VAE on N rendered views (default: {VAE_VIEWS}; 0"
+        " disables)",
     )
 
 
@@ -105,7 +137,8 @@ def _print(figures: dict) -> None:
         d = figures["depth"]
         aligned = " (aligned with the truth)" if d["aligned"] else ""
         print(
-            f"  depth      {d['median_error_m']:.4f} m median error, AbsRel {d['absrel']:.4f}, readable {d['readable']:.1%}{aligned}"
+            f"  depth      {d['median_error_m']:.4f} m median error, AbsRel {d['absrel']:.4f}, readable"
+            f" {d['readable']:.1%}{aligned}"
         )
     if "normals" in figures:
         n = figures["normals"]

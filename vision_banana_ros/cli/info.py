@@ -13,7 +13,9 @@ from vision_banana_ros.tasks.colors import write_color
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the verb to its parser."""
-    parser.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="bundle folder (default: the installed bundle)")
+    parser.add_argument(
+        "bundle", type=Path, nargs="?", metavar="BUNDLE", help="bundle folder (default: the installed bundle)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -22,7 +24,9 @@ def run(args: argparse.Namespace) -> int:
     manifest = bundle.manifest
     height, width = manifest.size
     near, far = manifest.depth_range_m
-    lens = f", painted for a focal length of {manifest.depth_focal_px:g} px" if manifest.depth_focal_px else ""
+    lens = (
+        f", painted for a focal length of {manifest.depth_focal_px:g} px" if manifest.depth_focal_px else ""
+    )
     rows = {
         "name": manifest.name,
         "": manifest.description,
@@ -58,7 +62,10 @@ def _print_tree(values: Any, indent: int) -> None:
     for name, value in values.items():
         if isinstance(value, Mapping):
             flat = all(not isinstance(v, Mapping | list) for v in value.values())
-            print(f"{'':{indent}}{name:15} " + ("  ".join(f"{k} {_short(v)}" for k, v in value.items()) if flat else ""))
+            print(
+                f"{'':{indent}}{name:15} "
+                + ("  ".join(f"{k} {_short(v)}" for k, v in value.items()) if flat else "")
+            )
             if not flat:
                 _print_tree(value, indent + 2)
         else:

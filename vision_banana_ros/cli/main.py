@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The entry point `vision-banana VERB`: imports the module of the verb and reports invalid input in one line."""
+"""The entry point `vision-banana VERB`.
+
+Imports the module of the verb and reports invalid input in one line.
+"""
 
 import argparse
 import difflib
@@ -15,7 +18,8 @@ from vision_banana_ros.errors import InputError
 
 VERBS = {
     "bench": "measure latency and throughput of a bundle on this machine",
-    "benchmark": "evaluate a bundle on the public data sets of the paper, and make the table beside the paper's results",
+    "benchmark": "evaluate a bundle on the public data sets of the paper, and make the table beside the"
+    " paper's results",
     "camera": "publish a simulated camera, image files, a bag or a webcam",
     "card": "regenerate the model card of a bundle",
     "decode": "decode an answer image painted by another generator",
@@ -33,12 +37,15 @@ VERBS = {
     "tune": "fine-tune an open image editor with a LoRA (needs torch, diffusers, transformers and peft)",
     "view": "show point clouds of run, or of a running node, in a window (needs open3d)",
 }
-"""The verbs with their summary. The module of the same name implements the verb and is imported when it is called."""
+"""The verbs with their summary. The module of the same name implements the verb and is imported when it is
+called."""
 
 
 def module_of(verb: str) -> ModuleType:
-    """The module of a verb, with a docstring, `add_arguments(parser)` and `run(arguments)`, which returns the exit status."""
-    return importlib.import_module(f"{cli.__name__}.{verb}_" if keyword.iskeyword(verb) else f"{cli.__name__}.{verb}")
+    """The module of a verb: a docstring, `add_arguments(parser)` and `run(arguments)`."""
+    return importlib.import_module(
+        f"{cli.__name__}.{verb}_" if keyword.iskeyword(verb) else f"{cli.__name__}.{verb}"
+    )
 
 
 class _Parser(argparse.ArgumentParser):
@@ -48,7 +55,11 @@ class _Parser(argparse.ArgumentParser):
         parsed, unknown = super().parse_known_args(args, namespace)
         for word in unknown:
             option = word.partition("=")[0]
-            near = difflib.get_close_matches(option, self._option_string_actions, n=1) if word.startswith("--") else []
+            near = (
+                difflib.get_close_matches(option, self._option_string_actions, n=1)
+                if word.startswith("--")
+                else []
+            )
             if near:
                 self.error(f"there is no option {option}; did you mean {near[0]}?")
         return parsed, unknown
@@ -79,7 +90,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The command line without the program's name; default: that of the process.
 
     Returns:
-        The exit status: that of the verb, 1 if out of memory, 2 for invalid input (reported in one line), 130 for Ctrl-C.
+        The exit status: that of the verb, 1 if out of memory, 2 for invalid input (reported in one line), 130
+        for Ctrl-C.
     """
     given = sys.argv[1:] if argv is None else argv
     top = parser(next((word for word in given if not word.startswith("-")), None))
@@ -94,7 +106,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.strerror is None:
             raise
-        return _complain(f"{error.strerror}" + (f": '{error.filename}'." if error.filename is not None else "."), 2)
+        return _complain(
+            f"{error.strerror}" + (f": '{error.filename}'." if error.filename is not None else "."), 2
+        )
     except MemoryError:
         return _complain("Out of memory: use smaller images or fewer prompts.", 1)
     except KeyboardInterrupt:

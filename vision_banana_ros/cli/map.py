@@ -37,19 +37,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--poses",
         required=True,
         metavar="tf|odom|FILE",
-        help="where the camera was: by the bag's /tf and /tf_static; by its odometry and /tf_static; or a file of lines"
+        help="where the camera was: by the bag's /tf and /tf_static; by its odometry and /tf_static; or a"
+        " file of lines"
         " 'NAME x y z qx qy qz qw', from the optical frame to the fixed one",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=f"a folder for {MESH}, {CLASSES} and legend.json")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help=f"a folder for {MESH}, {CLASSES} and legend.json",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace the results of an earlier run")
     parser.add_argument("--bundle", type=Path, help="the bundle's folder; default: the one that is installed")
-    parser.add_argument("--executor", default="auto", help="inference backend; default: the fastest available")
-    parser.add_argument("--topic", help="the image topic of a bag; required if the bag has several")
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="use each N-th frame (default: all)")
-    parser.add_argument("--voxel", type=float, default=0.04, metavar="M", help="edge of a voxel in metres (default: %(default)s)")
-    parser.add_argument("--max-range", type=float, default=5.0, metavar="M", help="ignore depth beyond (default: %(default)s m)")
     parser.add_argument(
-        "--least-seen", type=int, default=2, metavar="N", help="frames that must see a surface (default: %(default)s)"
+        "--executor", default="auto", help="inference backend; default: the fastest available"
+    )
+    parser.add_argument("--topic", help="the image topic of a bag; required if the bag has several")
+    parser.add_argument(
+        "--every", type=int, default=1, metavar="N", help="use each N-th frame (default: all)"
+    )
+    parser.add_argument(
+        "--voxel",
+        type=float,
+        default=0.04,
+        metavar="M",
+        help="edge of a voxel in metres (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-range",
+        type=float,
+        default=5.0,
+        metavar="M",
+        help="ignore depth beyond (default: %(default)s m)",
+    )
+    parser.add_argument(
+        "--least-seen",
+        type=int,
+        default=2,
+        metavar="N",
+        help="frames that must see a surface (default: %(default)s)",
     )
     add_camera_arguments(parser)
 
@@ -62,10 +89,14 @@ def run(args: argparse.Namespace) -> int:
     fused = MeshMap(args.voxel, args.max_range)
     calibration = named_calibration(args)
     frames = open_frames(str(args.input), args.topic)
-    pose = bag_poses(args.input, args.topic, args.poses) if args.poses in WAYS else file_poses(Path(args.poses))
+    pose = (
+        bag_poses(args.input, args.topic, args.poses) if args.poses in WAYS else file_poses(Path(args.poses))
+    )
     generator = load_generator(args.bundle or default_bundle(), args.executor)
     if "depth" not in generator.tasks or not profile(generator.manifest.codec).metric:
-        raise InputError(f"{generator.name} has no depth in metres, which a map is made of; give another --bundle.")
+        raise InputError(
+            f"{generator.name} has no depth in metres, which a map is made of; give another --bundle."
+        )
     perceiver, legend = Perceiver(generator), generator.manifest.legend
     questions = [Question.depth(), *([Question.semantic(legend)] if "semantic" in generator.tasks else [])]
     added = failed = 0
@@ -78,9 +109,13 @@ def run(args: argparse.Namespace) -> int:
             if why := nothing_to_see(frame.image):
                 raise InputError(f"there is nothing to see in {frame.name}. {why}")
             place = pose(frame)
-            looks, grid = answer_rectified(camera_of(frame, args, calibration, "depth")[0], perceiver, frame.image, questions)
+            looks, grid = answer_rectified(
+                camera_of(frame, args, calibration, "depth")[0], perceiver, frame.image, questions
+            )
             assert grid is not None
-            labels = looks[1].labels if len(looks) > 1 else np.full(looks.image.shape[:2], UNLABELLED, np.uint8)
+            labels = (
+                looks[1].labels if len(looks) > 1 else np.full(looks.image.shape[:2], UNLABELLED, np.uint8)
+            )
             fused.add(looks[0].depth_m, looks.image, labels, grid, place)
             added += 1
         except (InputError, MemoryError) as error:
@@ -110,6 +145,9 @@ def _class_colors(mesh: Mesh, legend: Legend) -> np.ndarray:
 
 def _print_summary(mesh: Mesh, legend: Legend) -> None:
     low, high = mesh.vertices.min(0), mesh.vertices.max(0)
-    print(f"{len(mesh.vertices)} vertices, {len(mesh.triangles)} triangles; {' x '.join(f'{s:.2f}' for s in high - low)} m")
+    print(
+        f"{len(mesh.vertices)} vertices, {len(mesh.triangles)} triangles;"
+        f" {' x '.join(f'{s:.2f}' for s in high - low)} m"
+    )
     shares = sorted(((np.mean(mesh.labels == i), name) for i, name in enumerate(legend)), reverse=True)
     print(", ".join(f"{name} {share:.0%}" for share, name in shares if share >= 0.005))

@@ -12,7 +12,9 @@ from vision_banana_ros.tasks.profiles import profile
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the verb to its parser."""
     verbs = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    encode = verbs.add_parser("encode", help="encode prompts and store them in the bundle (needs torch and transformers)")
+    encode = verbs.add_parser(
+        "encode", help="encode prompts and store them in the bundle (needs torch and transformers)"
+    )
     encode.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle folder")
     encode.add_argument(
         "instructions",

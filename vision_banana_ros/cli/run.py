@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processes images, folders, videos or bags and writes depth, normals, masks and point clouds. Needs no ROS."""
+"""Processes images, folders, videos or bags and writes depth, normals, masks and point clouds.
+
+Needs no ROS.
+"""
 
 import argparse
 import json
@@ -10,7 +13,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from vision_banana_ros.cli.shared.answer_files import Folders, refuse_used, stems, tile, write_answer, write_legend, write_sheet
+from vision_banana_ros.cli.shared.answer_files import (
+    Folders,
+    refuse_used,
+    stems,
+    tile,
+    write_answer,
+    write_legend,
+    write_sheet,
+)
 from vision_banana_ros.cli.shared.frame_camera import add_camera_arguments, camera_of, named_calibration
 from vision_banana_ros.cli.shared.frame_sources import Frame, open_frames
 from vision_banana_ros.cli.shared.question_arguments import add_question_arguments, questions_for
@@ -33,7 +44,10 @@ WRITERS = 2
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the verb to its parser."""
     parser.add_argument(
-        "input", nargs="?", metavar="IMAGE|FOLDER|BAG|VIDEO", help="input; a video is a file, an rtsp:// URL or a GStreamer pipeline"
+        "input",
+        nargs="?",
+        metavar="IMAGE|FOLDER|BAG|VIDEO",
+        help="input; a video is a file, an rtsp:// URL or a GStreamer pipeline",
     )
     parser.add_argument(
         "--out",
@@ -42,9 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="output folder; each frame gets a subfolder",
     )
-    parser.add_argument("--overwrite", action="store_true", help="overwrite existing results in the output folder")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="overwrite existing results in the output folder"
+    )
     parser.add_argument("--bundle", type=Path, help="bundle folder (default: the installed bundle)")
-    parser.add_argument("--executor", default="auto", help="inference backend (default: the best one available)")
+    parser.add_argument(
+        "--executor", default="auto", help="inference backend (default: the best one available)"
+    )
     parser.add_argument(
         "--passes",
         type=int,
@@ -83,7 +101,8 @@ def run(args: argparse.Namespace) -> int:
     writing: deque[Future[dict[str, Any]]] = deque()
     failed = 0
     written: list[dict[str, Any] | None] = []
-    with ThreadPoolExecutor(WRITERS) as writers:  # compressing takes longer than painting, and needs nothing of it
+    # compressing takes longer than painting, and needs nothing of it
+    with ThreadPoolExecutor(WRITERS) as writers:
         for number, frame in enumerate(frames.read(), start=1):
             if len(writing) >= 2 * WRITERS:  # no more than these wait in memory
                 written.append(_written(writing.popleft()))
@@ -92,7 +111,9 @@ def run(args: argparse.Namespace) -> int:
                     raise frame
                 if why := nothing_to_see(frame.image):
                     raise InputError(f"there is nothing to see in {frame.name}. {why}")
-                camera, remark = camera_of(frame, args, calibration, "clouds and depth" if perceiver.needs_lens else "clouds")
+                camera, remark = camera_of(
+                    frame, args, calibration, "clouds and depth" if perceiver.needs_lens else "clouds"
+                )
                 looks, _ = answer_rectified(camera, perceiver, frame.image, questions)
                 _warn_if_upside_down(perceiver, questions, looks, frame, upright)
             except (InputError, MemoryError) as error:
@@ -103,16 +124,25 @@ def run(args: argparse.Namespace) -> int:
                 failed += (frames.count or number) - number + 1
                 print(f"[{number}{of}] not answered, and none after it: {error}", file=sys.stderr)
                 break
-            writing.append(writers.submit(_write, folders.make(frame.name), frame, camera.intrinsics, questions, looks))
+            writing.append(
+                writers.submit(_write, folders.make(frame.name), frame, camera.intrinsics, questions, looks)
+            )
             if remark and remark not in warned:
                 warned.add(remark)
                 print(remark, file=sys.stderr)
             size = f"{frame.image.shape[1]}x{frame.image.shape[0]}"
-            print(f"[{number}{of}] {frame.name}, {size}: {looks.paint_s + looks.read_s:.2f} s", file=sys.stderr)
+            print(
+                f"[{number}{of}] {frame.name}, {size}: {looks.paint_s + looks.read_s:.2f} s", file=sys.stderr
+            )
         written += [_written(each) for each in writing]
     report = [record for record in written if record is not None]
     failed += len(written) - len(report)
-    summary = {"bundle": generator.name, "executor": generator.executor, "not_answered": failed, "frames": report}
+    summary = {
+        "bundle": generator.name,
+        "executor": generator.executor,
+        "not_answered": failed,
+        "frames": report,
+    }
     write_bytes(args.out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
     _print_summary(report, failed, args.out)
     return 1 if failed else 0
@@ -128,16 +158,23 @@ def _input(args: argparse.Namespace) -> str:
     raise InputError("Name what to answer: vision-banana run IMAGE|FOLDER|BAG|VIDEO --out DIR.")
 
 
-def _warn_if_upside_down(perceiver: Perceiver, questions: list[Question], looks: Looks, frame: Frame, upright: UprightCheck) -> None:
+def _warn_if_upside_down(
+    perceiver: Perceiver, questions: list[Question], looks: Looks, frame: Frame, upright: UprightCheck
+) -> None:
     """Looks at each picture, and at a bag or a video now and then."""
     for question, answer in zip(questions, looks, strict=True):
         if question.task == "depth":
             given = (perceiver, looks.image, question, answer.confidence)
             if upside_down(*given) if frame.stamp_ns is None else upright.fault(*given):
-                print(f"{frame.name} looks upside down: turned by 180 degrees its depth is surer.", file=sys.stderr)
+                print(
+                    f"{frame.name} looks upside down: turned by 180 degrees its depth is surer.",
+                    file=sys.stderr,
+                )
 
 
-def _write(folder: Path, frame: Frame, camera: Intrinsics, questions: list[Question], looks: Looks) -> dict[str, Any]:
+def _write(
+    folder: Path, frame: Frame, camera: Intrinsics, questions: list[Question], looks: Looks
+) -> dict[str, Any]:
     started = time.perf_counter()
     names = stems(questions)
     record: dict[str, Any] = {"name": frame.name, "folder": folder.name, "stamp_ns": frame.stamp_ns}
@@ -149,7 +186,9 @@ def _write(folder: Path, frame: Frame, camera: Intrinsics, questions: list[Quest
     tiles = [tile(question, answer, looks.image) for question, answer in zip(questions, looks, strict=True)]
     write_sheet(folder / "sheet.png", [picture, *tiles], frame.name)
     record["readable"] = dict(zip(names, (round(r, 4) for r in looks.readable), strict=True))
-    record["confidence"] = {name: round(float(answer.confidence.mean()), 4) for name, answer in zip(names, looks, strict=True)}
+    record["confidence"] = {
+        name: round(float(answer.confidence.mean()), 4) for name, answer in zip(names, looks, strict=True)
+    }
     record["seconds"] = {"paint": looks.paint_s, "read": looks.read_s, "write": time.perf_counter() - started}
     return record
 
@@ -169,6 +208,8 @@ def _print_summary(report: list[dict[str, Any]], failed: int, out: Path) -> None
         for name in report[0]["readable"]:
             shares = (sum(r[part][name] for r in report) / len(report) for part in ("readable", "confidence"))
             print(f"{name:12}{next(shares):8.1%}{next(shares):12.2f}")
-        seconds = {part: sum(r["seconds"][part] for r in report) / len(report) for part in ("paint", "read", "write")}
+        seconds = {
+            part: sum(r["seconds"][part] for r in report) / len(report) for part in ("paint", "read", "write")
+        }
         print("seconds a frame: " + ", ".join(f"{part} {value:.3f}" for part, value in seconds.items()))
     print(f"{len(report)} frames answered, {failed} not; results in {out}")

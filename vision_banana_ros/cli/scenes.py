@@ -21,7 +21,9 @@ from vision_banana_ros.tasks.normals import picture as normals_picture
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the verb to its parser."""
     steps = parser.add_subparsers(title="steps", metavar="STEP", required=True)
-    fetch = steps.add_parser("fetch", help="download the 3-D models of furnished scenes into the cache folder (137 MB, once)")
+    fetch = steps.add_parser(
+        "fetch", help="download the 3-D models of furnished scenes into the cache folder (137 MB, once)"
+    )
     fetch.add_argument(
         "--from", dest="source", metavar="DIR|URL",
         help="folder with the .deb or .sh3f files, or URL of a Debian mirror (default: apt-get)",
@@ -29,14 +31,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fetch.set_defaults(step=_fetch)
     show = steps.add_parser("show", help="render one scene with its ground truth")
     show.add_argument("seed", type=int, metavar="SEED", help="seed of the scene")
-    show.add_argument("--furnished", action="store_true", help="a furnished scene of 3-D models instead of solids")
-    show.add_argument("--street", action="store_true", help="a street scene")
-    show.add_argument("--split", choices=("train", "test"), default="train", help="furnished: set of models (default: train)")
-    show.add_argument("--kind", help="kind of scene, such as room, yard; furnished: kitchen, ... (default: random)")
     show.add_argument(
-        "--size", type=int, nargs=2, default=(480, 360), metavar=("WIDTH", "HEIGHT"), help="resolution (default: 480 360)"
+        "--furnished", action="store_true", help="a furnished scene of 3-D models instead of solids"
     )
-    show.add_argument("--out", type=Path, default=Path("scene.png"), metavar="PNG", help="output file (default: scene.png)")
+    show.add_argument("--street", action="store_true", help="a street scene")
+    show.add_argument(
+        "--split",
+        choices=("train", "test"),
+        default="train",
+        help="furnished: set of models (default: train)",
+    )
+    show.add_argument(
+        "--kind", help="kind of scene, such as room, yard; furnished: kitchen, ... (default: random)"
+    )
+    show.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        default=(480, 360),
+        metavar=("WIDTH", "HEIGHT"),
+        help="resolution (default: 480 360)",
+    )
+    show.add_argument(
+        "--out", type=Path, default=Path("scene.png"), metavar="PNG", help="output file (default: scene.png)"
+    )
     show.set_defaults(step=_show)
     authors = steps.add_parser("authors", help="list the authors and licences of the models")
     authors.set_defaults(step=_authors)
@@ -64,7 +82,9 @@ def _show(args: argparse.Namespace) -> int:
     if args.seed < 0:
         raise InputError(f"A seed is a whole number from 0 on; it is {args.seed}.")
     if not 16 <= width <= 4096 or not 16 <= height <= 4096:
-        raise InputError(f"A picture of {width} x {height} pixels cannot be drawn; both must be from 16 to 4096.")
+        raise InputError(
+            f"A picture of {width} x {height} pixels cannot be drawn; both must be from 16 to 4096."
+        )
     rng = np.random.default_rng(args.seed)
     if args.street:
         from vision_banana_ros.scenes.street import make_street_world, sample_street_camera
@@ -72,20 +92,34 @@ def _show(args: argparse.Namespace) -> int:
         street = make_street_world(args.seed, args.kind)
         view = render(street, sample_street_camera(street, rng, width, height), rng)
     else:
-        world = make_furnished_world(args.seed, args.split, args.kind) if args.furnished else make_world(args.seed, args.kind)
+        world = (
+            make_furnished_world(args.seed, args.split, args.kind)
+            if args.furnished
+            else make_world(args.seed, args.kind)
+        )
         view = render(world, sample_camera(world, rng, width, height), rng)
     said = expressions(view, rng, 1, misses=0.0)
-    text, mask = (said[0].text, said[0].mask) if said else ("nothing to point at", np.zeros((height, width), bool))
+    text, mask = (
+        (said[0].text, said[0].mask) if said else ("nothing to point at", np.zeros((height, width), bool))
+    )
     legend = dict(zip(CLASSES, far_apart(len(CLASSES), ["black"]), strict=True))
     present = {name: color for k, (name, color) in enumerate(legend.items()) if (view.labels == k).any()}
     near, far = visualization.depth_range(view.depth_m)
     words = caption(view, rng)
     tiles = [
         Tile("image", view.image, words),
-        Tile("depth", visualization.depth_picture(view.depth_m, near, far), legend=visualization.color_bar(near, far)),
+        Tile(
+            "depth",
+            visualization.depth_picture(view.depth_m, near, far),
+            legend=visualization.color_bar(near, far),
+        ),
         Tile("normals", normals_picture(view.normals)),
         Tile("labels", visualization.labels_overlay(view.image, view.labels, legend, 0.85), legend=present),
-        Tile("instances", visualization.instances_overlay(view.image, view.instances), ", ".join(o.name for o in view.visible())),
+        Tile(
+            "instances",
+            visualization.instances_overlay(view.image, view.instances),
+            ", ".join(o.name for o in view.visible()),
+        ),
         Tile(text, visualization.mask_overlay(view.image, mask, (255, 60, 60))),
     ]
     write_sheet(args.out, tiles, f"{view.world.kind}, seed {args.seed}")

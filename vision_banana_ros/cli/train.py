@@ -15,21 +15,41 @@ from vision_banana_ros.cli.shared.torch_installed import needs_torch
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the verb to its parser."""
-    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="recipe (YAML), such as config/training/small.yaml")
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="output folder: weights, checkpoint, log, sample images"
+        "recipe", type=Path, metavar="RECIPE", help="recipe (YAML), such as config/training/small.yaml"
     )
     parser.add_argument(
-        "--pool", type=Path, metavar="DIR", help="folder of rendered views, can be shared among runs (default: OUT/pool)"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="output folder: weights, checkpoint, log, sample images",
     )
-    parser.add_argument("--stop-after", type=float, metavar="MINUTES", help="stop after this time; the same command resumes the run")
+    parser.add_argument(
+        "--pool",
+        type=Path,
+        metavar="DIR",
+        help="folder of rendered views, can be shared among runs (default: OUT/pool)",
+    )
+    parser.add_argument(
+        "--stop-after",
+        type=float,
+        metavar="MINUTES",
+        help="stop after this time; the same command resumes the run",
+    )
     parser.add_argument("--renderers", type=int, default=max(1, (os.cpu_count() or 2) - 1),
-                        help="render processes that fill the pool; 0: use existing views only (default: cores - 1)")  # fmt: skip
+                        help="render processes that fill the pool; 0: use existing views only (default:"
+                            " cores - 1)")  # fmt: skip
     parser.add_argument("--readers", type=int, default=1, help="data loader processes (default: 1)")
     parser.add_argument("--threads", type=int, help="torch threads (default: that of torch)")
-    parser.add_argument("--parts", type=Path, metavar="DIR", help="also write the checkpoint in files of at most 15 MiB")
     parser.add_argument(
-        "--resume", type=Path, metavar="PARTS", help="resume from a folder written by --parts, if --out has no checkpoint"
+        "--parts", type=Path, metavar="DIR", help="also write the checkpoint in files of at most 15 MiB"
+    )
+    parser.add_argument(
+        "--resume",
+        type=Path,
+        metavar="PARTS",
+        help="resume from a folder written by --parts, if --out has no checkpoint",
     )
 
 
@@ -48,7 +68,15 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     if args.resume:
         join_parts(args.resume, args.out)
-    finished = train(recipe, args.out, pool=args.pool, until=until, renderers=args.renderers, readers=args.readers, parts=args.parts)
+    finished = train(
+        recipe,
+        args.out,
+        pool=args.pool,
+        until=until,
+        renderers=args.renderers,
+        readers=args.readers,
+        parts=args.parts,
+    )
     if os.environ.get("RANK", "0") != "0":  # one of several processes
         return 0
     if finished:

@@ -21,32 +21,59 @@ from vision_banana_ros.tasks.profiles import profile
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the verb to its parser."""
     parser.add_argument("source", type=Path, metavar="DIFFUSERS_DIR", help="folder with model_index.json")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder: LoRA and state of the run")
-    parser.add_argument("--profile", default="vision_banana", help="vision_banana (default) or open_vision_banana")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="output folder: LoRA and state of the run"
+    )
+    parser.add_argument(
+        "--profile", default="vision_banana", help="vision_banana (default) or open_vision_banana"
+    )
     parser.add_argument("--size", type=size, help="resolution HxW (default: that of the family)")
     parser.add_argument("--steps", type=int, default=10_000, help="optimizer steps (default: 10000)")
-    parser.add_argument("--tasks", nargs="+", default=list(TASKS), metavar="TASK", help="tasks to train (default: all)")
+    parser.add_argument(
+        "--tasks", nargs="+", default=list(TASKS), metavar="TASK", help="tasks to train (default: all)"
+    )
     parser.add_argument(
         "--start",
         default="frame",
-        help="frame (default): one sampling step, loss on the decoded image; noise: many steps, diffusion loss",
+        help="frame (default): one sampling step, loss on the decoded image; noise: many steps, diffusion"
+        " loss",
     )
     parser.add_argument(
-        "--from", type=Path, dest="begin", metavar="RUN", help="run whose LoRA to start from; with --start frame it is the teacher"
+        "--from",
+        type=Path,
+        dest="begin",
+        metavar="RUN",
+        help="run whose LoRA to start from; with --start frame it is the teacher",
     )
     parser.add_argument("--rank", type=int, default=16, help="rank of the LoRA (default: 16)")
     parser.add_argument("--rate", type=float, default=1e-4, help="learning rate (default: 1e-4)")
     parser.add_argument("--batch", type=int, default=4, help="batch size per GPU (default: 4)")
-    parser.add_argument("--views", type=int, default=20_000, help="number of different scenes (default: 20000)")
-    parser.add_argument("--save-every", type=int, default=500, metavar="STEPS", help="steps between checkpoints (default: 500)")
-    parser.add_argument("--precision", default="no", choices=("no", "bf16"), help="mixed precision: bf16 on a GPU")
-    parser.add_argument("--pairs", type=Path, metavar="DIR", help="folder with image pairs, instead of scenes or mixed in by --keep")
+    parser.add_argument(
+        "--views", type=int, default=20_000, help="number of different scenes (default: 20000)"
+    )
+    parser.add_argument(
+        "--save-every",
+        type=int,
+        default=500,
+        metavar="STEPS",
+        help="steps between checkpoints (default: 500)",
+    )
+    parser.add_argument(
+        "--precision", default="no", choices=("no", "bf16"), help="mixed precision: bf16 on a GPU"
+    )
+    parser.add_argument(
+        "--pairs",
+        type=Path,
+        metavar="DIR",
+        help="folder with image pairs, instead of scenes or mixed in by --keep",
+    )
     parser.add_argument(
         "--keep",
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="fraction of editing examples, from --pairs or edits of the scenes, against forgetting (default: 0)",
+        help="fraction of editing examples, from --pairs or edits of the scenes, against forgetting"
+        " (default: 0)",
     )
     parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
 
@@ -56,7 +83,20 @@ def run(args: argparse.Namespace) -> int:
     require_packages(("peft", "accelerate"))
     from vision_banana_ros.training.editors.tune import LORA, Plan, tune
 
-    names = ("steps", "start", "begin", "rank", "rate", "batch", "views", "save_every", "precision", "pairs", "keep", "seed")
+    names = (
+        "steps",
+        "start",
+        "begin",
+        "rank",
+        "rate",
+        "batch",
+        "views",
+        "save_every",
+        "precision",
+        "pairs",
+        "keep",
+        "seed",
+    )
     size = args.size or open_folder(args.source).family.size
     plan = Plan(size=size, tasks=tuple(args.tasks), **{name: getattr(args, name) for name in names})
     state = tune(args.source, args.out, profile(args.profile), plan)
@@ -64,5 +104,8 @@ def run(args: argparse.Namespace) -> int:
     print(report_table(reports))
     errors = ", ".join(f"{name} {report['picture']:.4f}" for name, report in reports.items())
     print(f"mean absolute color error (0 to 1): {errors}")
-    print(f"The LoRA is {args.out / LORA}: `vision-banana import {args.source} --lora {args.out / LORA} --start {args.start} ...`.")
+    print(
+        f"The LoRA is {args.out / LORA}: `vision-banana import {args.source} --lora {args.out / LORA}"
+        f" --start {args.start} ...`."
+    )
     return 0

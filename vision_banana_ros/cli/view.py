@@ -3,8 +3,8 @@
 
 Needs Open3D (`pip install open3d`) and a display.
 
-Keys: 1-9 choose what the points are painted with (picture, depth, normals, classes, masks); N and P the next and the previous frame
-of a folder; Q closes.
+Keys: 1-9 choose what the points are painted with (picture, depth, normals, classes, masks); N and P the next
+and the previous frame of a folder; Q closes.
 """
 
 import argparse
@@ -41,7 +41,11 @@ class Cloud:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
-    parser.add_argument("input", metavar="FOLDER|live", help="the --out folder of `vision-banana run`; or live: a running node")
+    parser.add_argument(
+        "input",
+        metavar="FOLDER|live",
+        help="the --out folder of `vision-banana run`; or live: a running node",
+    )
     parser.add_argument("--node", default="/vision_banana", help="the node to watch (default: %(default)s)")
     parser.add_argument("--camera", default="", help="one of several cameras of the node")
 
@@ -52,7 +56,10 @@ def run(args: argparse.Namespace) -> int:
     clouds = None if args.input == "live" else folder_clouds(Path(args.input))
     window = open3d.visualization.VisualizerWithKeyCallback()
     if not window.create_window("vision-banana view", 1280, 960):
-        raise InputError("No window can be opened: there is no display. Look at points.ply and sheet.png on another machine.")
+        raise InputError(
+            "No window can be opened: there is no display. Look at points.ply and sheet.png on"
+            " another machine."
+        )
     show = Show(open3d, window)
     try:
         if clouds is None:
@@ -67,11 +74,15 @@ def run(args: argparse.Namespace) -> int:
 def folder_clouds(folder: Path) -> list[Cloud]:
     """The clouds of a folder that `vision-banana run` wrote. InputError where it holds none."""
     if not (folder / LEGEND).is_file():
-        raise InputError(f"'{folder}' holds no results; give the --out folder of `vision-banana run`, or live.")
+        raise InputError(
+            f"'{folder}' holds no results; give the --out folder of `vision-banana run`, or live."
+        )
     legend = read_json(folder / LEGEND)
     found = [frame_cloud(each, legend) for each in sorted(folder.iterdir()) if (each / "depth.npy").is_file()]
     if not found:
-        raise InputError(f"No frame in '{folder}' has depth and points.ply; ask for depth, and for one camera.")
+        raise InputError(
+            f"No frame in '{folder}' has depth and points.ply; ask for depth, and for one camera."
+        )
     return found
 
 
@@ -90,7 +101,11 @@ def frame_cloud(folder: Path, legend: dict[str, Any]) -> Cloud:
         paints = {"picture": picture, "depth": visualization.depth_picture(depth_m, near, far)[known]}
         if (folder / "normals.npy").is_file():
             paints["normals"] = normals_picture(np.load(folder / "normals.npy", allow_pickle=False))[known]
-        labels = cv2.imread(str(folder / "labels.png"), cv2.IMREAD_UNCHANGED) if (folder / "labels.png").is_file() else None
+        labels = (
+            cv2.imread(str(folder / "labels.png"), cv2.IMREAD_UNCHANGED)
+            if (folder / "labels.png").is_file()
+            else None
+        )
         if labels is not None:
             table = np.zeros((256, 3), np.uint8)
             for entry in legend["classes"]:
@@ -119,7 +134,9 @@ def _read_points(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def live_cloud(stamp_ns: int, outputs: dict[str, np.ndarray]) -> Cloud:
     """The cloud of the outputs of one frame, as `VisionBanana.frames` gives them."""
     known = np.isfinite(outputs["points"]).all(-1)
-    return Cloud(str(stamp_ns), outputs["points"][known], {name: outputs[topic][known] for name, topic in LIVE.items()})
+    return Cloud(
+        str(stamp_ns), outputs["points"][known], {name: outputs[topic][known] for name, topic in LIVE.items()}
+    )
 
 
 class Show:
@@ -188,7 +205,10 @@ class Show:
             view.set_up((0, -1, 0))
         else:
             self._window.update_geometry(self._shape)
-        names = ", ".join(f"{i} {'[' + name + ']' if name == self.paint else name}" for i, name in enumerate(self.cloud.paints, 1))
+        names = ", ".join(
+            f"{i} {'[' + name + ']' if name == self.paint else name}"
+            for i, name in enumerate(self.cloud.paints, 1)
+        )
         print(f"{self.cloud.name}: {len(self.cloud.points)} points; {names}", file=sys.stderr)
 
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The model card of a bundle: README.md, made of manifest.json and metrics.json alone, so that no figure is typed by hand."""
+"""The model card of a bundle.
+
+README.md, made of manifest.json and metrics.json alone, so that no figure is typed by hand.
+"""
 
 import json
 from collections.abc import Mapping
@@ -29,8 +32,10 @@ HOW_TO_READ = (
     "False positives: the share of expressions that fit nothing and still got a mask."
 )
 BESIDE_DEPTH = (
-    " Surest half: of what was read, by confidence. Aligned: times one factor a view, the ratio of the medians of truth and answer; "
-    "times too near: the median of those factors. Constant map: the view's true median depth everywhere, which looks at no picture."
+    " Surest half: of what was read, by confidence. Aligned: times one factor a view, the ratio of the"
+    " medians of truth and answer; "
+    "times too near: the median of those factors. Constant map: the view's true median depth everywhere,"
+    " which looks at no picture."
 )
 BY_FIGURE = {(figure.task, figure.key): figure for figure in FIGURES}
 
@@ -75,7 +80,9 @@ def card(bundle: Bundle) -> str:
 def _head(bundle: Bundle) -> str:
     m = bundle.manifest
     height, width = m.size
-    graphs = sum((bundle.path / name).stat().st_size for name in m.files if name.endswith((".onnx", ".safetensors")))
+    graphs = sum(
+        (bundle.path / name).stat().st_size for name in m.files if name.endswith((".onnx", ".safetensors"))
+    )
     rows = [
         ("answers", ", ".join(m.tasks)),
         ("pictures", f"{width} × {height}; frames of other sizes are letterboxed"),
@@ -108,9 +115,16 @@ def _overview(reports: Mapping[str, Report]) -> str:
     for name, report in reports.items():
         said = f"- **{name}**: {report['views']} views" if "views" in report else f"- **{name}**"
         if referring := report.get("referring"):
-            said += f", {referring['expressions']} expressions of which {referring.get('negatives', 0)} fit nothing"
+            said += (
+                f", {referring['expressions']} expressions of which {referring.get('negatives', 0)} fit"
+                " nothing"
+            )
         lines.append(said + "." + depth_note(report) + _classes_note(report))
-    lines += ["", HOW_TO_READ + (BESIDE_DEPTH if any("delta1_aligned" in r.get("depth", {}) for r in reports.values()) else "")]
+    lines += [
+        "",
+        HOW_TO_READ
+        + (BESIDE_DEPTH if any("delta1_aligned" in r.get("depth", {}) for r in reports.values()) else ""),
+    ]
     return "\n".join(lines)
 
 
@@ -118,9 +132,14 @@ def _classes_note(report: Report) -> str:
     """What somebody else's classes were scored as; empty where the labels are ours."""
     classes: Mapping[str, str | None] = report.get("classes", {})
     ours = dict.fromkeys(name for name in classes.values() if name)
-    scored = "; ".join(f"{name}: {', '.join(theirs for theirs, as_ours in classes.items() if as_ours == name)}" for name in ours)
+    scored = "; ".join(
+        f"{name}: {', '.join(theirs for theirs, as_ours in classes.items() if as_ours == name)}"
+        for name in ours
+    )
     left_out = ", ".join(theirs for theirs, as_ours in classes.items() if as_ours is None)
-    return (f" Its classes as ours: {scored}." if scored else "") + (f" Left out: {left_out}." if left_out else "")
+    return (f" Its classes as ours: {scored}." if scored else "") + (
+        f" Left out: {left_out}." if left_out else ""
+    )
 
 
 def _bad_at(reports: Mapping[str, Report]) -> str:
@@ -135,7 +154,10 @@ def _weak_spots(report: Report) -> list[str]:
     found = []
     if bands := report.get("depth", {}).get("bands"):
         band, worst = min(bands.items(), key=lambda item: item[1]["delta1"])
-        found.append(f"depth at {band}: {_write('depth', 'delta1', worst)} within 1.25, AbsRel {_write('depth', 'absrel', worst)}.")
+        found.append(
+            f"depth at {band}: {_write('depth', 'delta1', worst)} within 1.25, AbsRel"
+            f" {_write('depth', 'absrel', worst)}."
+        )
     if (close := report.get("normals", {}).get("under_30")) is not None:
         found.append(f"normals: {100 * (1 - close):.1f} % are more than 30° off or unreadable.")
     if classes := report.get("semantic", {}).get("classes"):
@@ -161,7 +183,12 @@ def _pictures(bundle: Bundle, reports: Mapping[str, Report]) -> str:
     for name in reports:
         samples, worst = SAMPLES.format(split=name), WORST.format(split=name)
         if samples in bundle.manifest.files:
-            lines += [f"Fixed views of {name}, chosen by number:", "", f"![image, truth, answer: {name}]({samples})", ""]
+            lines += [
+                f"Fixed views of {name}, chosen by number:",
+                "",
+                f"![image, truth, answer: {name}]({samples})",
+                "",
+            ]
         if worst in bundle.manifest.files:
             lines += [
                 f"The views of {name} with the greatest errors of each task:",
@@ -176,7 +203,12 @@ def _depth(reports: Mapping[str, Report]) -> str:
     rows = []
     for name, report in reports.items():
         for band, row in report.get("depth", {}).get("bands", {}).items():
-            rows.append((f"{name}, {band}", *(_write("depth", key, row) for key in ("delta1", "absrel", "rmse_m", "readable"))))
+            rows.append(
+                (
+                    f"{name}, {band}",
+                    *(_write("depth", key, row) for key in ("delta1", "absrel", "rmse_m", "readable")),
+                )
+            )
     return "## Depth by distance\n" + table(rows, ("", "δ1", "AbsRel", "RMSE", "readable")) if rows else ""
 
 
@@ -195,14 +227,22 @@ def _confidence(reports: Mapping[str, Report]) -> str:
             kept = figures["error_of_most_confident"]
             form = {"depth": "{:.3f}", "normals": "{:.1f}°", "semantic": "{:.3f}"}[task]
             areas = (_number(figures[key]) for key in ("ausc", "ausc_oracle", "gain"))
-            rows.append((f"{name}, {task}", *areas, *(form.format(kept[share]) for share in ("1", "0.9", "0.5", "0.25"))))
+            rows.append(
+                (
+                    f"{name}, {task}",
+                    *areas,
+                    *(form.format(kept[share]) for share in ("1", "0.9", "0.5", "0.25")),
+                )
+            )
     if not rows:
         return ""
     header = ("", "AUSC", "oracle", "gain", "error of all", "surest 90 %", "surest 50 %", "surest 25 %")
     return (
         "## Does confidence tell good from bad?\n"
-        "Area under the sparsification curve: 1 is what dropping pixels at random gives, the oracle drops the greatest errors "
-        "first; gain is 0 for chance and 1 for the oracle. Errors: AbsRel, degrees, share of wrong pixels.\n\n" + table(rows, header)
+        "Area under the sparsification curve: 1 is what dropping pixels at random gives, the oracle drops"
+        " the greatest errors "
+        "first; gain is 0 for chance and 1 for the oracle. Errors: AbsRel, degrees, share of wrong"
+        " pixels.\n\n" + table(rows, header)
     )
 
 
@@ -212,10 +252,13 @@ def _legends(reports: Mapping[str, Report]) -> str:
     rows = [(name, *(f"{100 * each[key]:.1f} %" for key in keys)) for name, each in measured.items()]
     if not rows:
         return ""
-    counts = "; ".join(f"{name}: {each['legends']} on {each['views']} views" for name, each in measured.items())
+    counts = "; ".join(
+        f"{name}: {each['legends']} on {each['views']} views" for name, each in measured.items()
+    )
     header = ("", "mIoU, own legend", "others, mean", "worst", "voted", "agreement")
     return (
-        f"## Other legends\nThe same classes in other orders and colours ({counts}); agreement is how often two legends give a "
+        f"## Other legends\nThe same classes in other orders and colours ({counts}); agreement is how often"
+        " two legends give a "
         "pixel the same class.\n\n" + table(rows, header)
     )
 
@@ -244,16 +287,21 @@ def _one_step(report: Report) -> str:
     steps = report["steps"]
     header = ("", "student, 1 step", f"teacher, {steps} step{'s' if steps > 1 else ''}", "better by")
     return (
-        f"## One step beside its teacher\n{report['student']['views']} rendered views that neither was tuned on. The student was "
-        f"tuned from the teacher by the error of its painted answers.{depth_note(report['student'])}\n\n{table(rows, header)}"
+        f"## One step beside its teacher\n{report['student']['views']} rendered views that neither was"
+        " tuned on. The student was "
+        "tuned from the teacher by the error of its painted"
+        f" answers.{depth_note(report['student'])}\n\n{table(rows, header)}"
     )
 
 
 def _vae(report: Report) -> str:
     """What is lost before any denoiser paints: figures of `backbones.vae_cost`."""
-    rows = [(name, _value(form, report[task].get(key))) for task, key, name, form in VAE_FIGURES if task in report]
+    rows = [
+        (name, _value(form, report[task].get(key))) for task, key, name, form in VAE_FIGURES if task in report
+    ]
     return (
-        f"## What the VAE alone costs\nTrue answers of {report['views']} rendered views, painted, encoded, decoded and read again: "
+        f"## What the VAE alone costs\nTrue answers of {report['views']} rendered views, painted, encoded,"
+        " decoded and read again: "
         f"nothing tuned on this VAE can be more exact.{depth_note(report)}\n\n{table(rows, ('', ''))}"
     )
 
@@ -268,7 +316,10 @@ def depth_note(report: Report) -> str:
     if depth.get("aligned"):
         return " Depth is relative: before it was measured it was aligned with the truth, picture by picture."
     if taken := depth.get("focal_px_taken"):
-        return f" The lenses of these pictures are not known: {taken:g} px were taken for all, and depth is off by what they differ."
+        return (
+            f" The lenses of these pictures are not known: {taken:g} px were taken for all, and depth is"
+            " off by what they differ."
+        )
     return ""
 
 
@@ -277,25 +328,39 @@ def generation_section(report: Report) -> str:
     rows = []
     for name, figures in (("this generator", report), *report.get("against", {}).items()):
         edits, captions = figures["edits"], figures["captions"]
-        shares = (edits["done"], edits["kept"], edits["score"], captions["found"], captions["chance"], figures["score"])
+        shares = (
+            edits["done"],
+            edits["kept"],
+            edits["score"],
+            captions["found"],
+            captions["chance"],
+            figures["score"],
+        )
         rows.append((name, *(f"{100 * share:.1f} %" if share is not None else "–" for share in shares)))
     header = ("", "edit done", "rest kept", "edits", "classes found", "by chance", "score")
     return (
-        f"## Generation\n{report['edits']['trials']} edits and {report['captions']['trials']} captions of rendered scenes. Done: "
-        "pixels to be changed that came nearer to the true edited picture; kept: the others that stayed; found: the captions' "
+        f"## Generation\n{report['edits']['trials']} edits and {report['captions']['trials']} captions of"
+        " rendered scenes. Done: "
+        "pixels to be changed that came nearer to the true edited picture; kept: the others that stayed;"
+        " found: the captions' "
         "classes that a judge sees in the picture; by chance: the same with other captions."
         f"{_retained(report)}\n\n" + table(rows, header)
     )
 
 
 def _retained(report: Report) -> str:
-    shares = [(name, report["score"] / base["score"]) for name, base in report.get("against", {}).items() if base["score"]]
+    shares = [
+        (name, report["score"] / base["score"])
+        for name, base in report.get("against", {}).items()
+        if base["score"]
+    ]
     return "".join(f" Of the score of {name}, {100 * share:.1f} % is kept." for name, share in shares)
 
 
 def _junk(report: Report) -> str:
     return (
-        "## Frames that show nothing\nShare of the pixels that could be read, and mean confidence of all: both should be near 0, so "
+        "## Frames that show nothing\nShare of the pixels that could be read, and mean confidence of all:"
+        " both should be near 0, so "
         f"that such a frame is dropped.\n\n{junk_table(report)}"
     )
 
@@ -304,7 +369,13 @@ def junk_table(report: Report) -> str:
     """A row a frame: the report of `measure_nothing`."""
     tasks = list(dict.fromkeys(task for answers in report["frames"].values() for task in answers))
     rows = [
-        (name, *(f"{100 * answers[task]['readable']:.1f} % / {answers[task]['confidence']:.3f}" for task in tasks))
+        (
+            name,
+            *(
+                f"{100 * answers[task]['readable']:.1f} % / {answers[task]['confidence']:.3f}"
+                for task in tasks
+            ),
+        )
         for name, answers in report["frames"].items()
     ]
     return table(rows, ("readable / confidence", *tasks))
@@ -324,13 +395,23 @@ def _made(bundle: Bundle) -> str:
     if not made:
         return ""
     text = json.dumps(made, indent=2)
-    return f"## How it was made\n<details><summary>from {MANIFEST}</summary>\n\n```json\n{text}\n```\n\n</details>"
+    return (
+        "## How it was made\n<details><summary>from"
+        f" {MANIFEST}</summary>\n\n```json\n{text}\n```\n\n</details>"
+    )
 
 
 def _credits(bundle: Bundle) -> str:
-    """`made.credits` of the manifest: a line a licence, as `Library.credits` of the furnished scenes gives it."""
+    """`made.credits` of the manifest.
+
+    A line a licence, as `Library.credits` of the furnished scenes gives it.
+    """
     lines = str(bundle.manifest.made.get("credits", "")).splitlines()
-    return "## Authors of the models in the training scenes\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
+    return (
+        "## Authors of the models in the training scenes\n" + "\n".join(f"- {line}" for line in lines)
+        if lines
+        else ""
+    )
 
 
 def _number(value: float | None) -> str:

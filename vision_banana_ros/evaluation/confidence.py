@@ -22,7 +22,8 @@ KEPT = (0.9, 0.75, 0.5, 0.25)
 class ConfidenceScore:
     """Pools the pixels of a whole split, as a threshold on confidence would see them."""
 
-    _by_confidence: np.ndarray = field(default_factory=lambda: np.zeros((2, CONFIDENCE_STEPS)))  # pixels, sum of errors
+    # pixels, sum of errors
+    _by_confidence: np.ndarray = field(default_factory=lambda: np.zeros((2, CONFIDENCE_STEPS)))
     _by_error: np.ndarray = field(default_factory=lambda: np.zeros((2, ERROR_STEPS)))
 
     def add(self, confidence: np.ndarray, error: np.ndarray) -> None:
@@ -51,7 +52,10 @@ class ConfidenceScore:
             "gain": (1 - area) / (1 - best) if best < 1 else float("nan"),
             "error_of_most_confident": {f"{share:g}": _kept(surest, rest, share) for share in (1.0, *KEPT)},
             "bins": {
-                f"{k / BINS:g}-{(k + 1) / BINS:g}": {"share": float(pixels[k] / total), "error": float(errors[k] / pixels[k])}
+                f"{k / BINS:g}-{(k + 1) / BINS:g}": {
+                    "share": float(pixels[k] / total),
+                    "error": float(errors[k] / pixels[k]),
+                }
                 for k in range(BINS)
                 if pixels[k]
             },

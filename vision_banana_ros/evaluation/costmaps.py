@@ -31,7 +31,9 @@ def marked(points: np.ndarray, origin: np.ndarray, source: Mapping[str, Any]) ->
     height = points[:, 2]
     distance = np.linalg.norm(points - origin, axis=1)
     high_enough = (height >= source["min_obstacle_height"]) & (height <= source["max_obstacle_height"])
-    return high_enough & (distance < source["obstacle_max_range"]) & (distance >= source["obstacle_min_range"])
+    return (
+        high_enough & (distance < source["obstacle_max_range"]) & (distance >= source["obstacle_min_range"])
+    )
 
 
 def cells_of(points: np.ndarray, resolution: float) -> np.ndarray:
@@ -103,7 +105,9 @@ class SemanticTiles:
     ) -> dict[Cell, tuple[int, float]]:
         """Of the pixels over a tile the costliest, or the surest; of equals the first of the image."""
         distance = np.linalg.norm(points - origin, axis=1)
-        in_range = (distance > self.source["min_obstacle_distance"]) & (distance < self.source["max_obstacle_distance"])
+        in_range = (distance > self.source["min_obstacle_distance"]) & (
+            distance < self.source["max_obstacle_distance"]
+        )
         pixels = np.flatnonzero(np.isfinite(points[:, 2]) & in_range)
         if self.source["use_cost_selection"]:
             cost = np.array([self._costs.get(self._names.get(i, ""), UNSEEN)[1] for i in range(256)])
@@ -125,7 +129,9 @@ class SemanticTiles:
         queues = self._queues.setdefault(cell, {})
         queues.setdefault(label, []).append((stamp_s, sure))
         dominant = self._dominant.get(cell)
-        if self._costs[self._names[label]][4] or len(queues[label]) > len(queues.get(dominant, []) if dominant is not None else []):
+        if self._costs[self._names[label]][4] or len(queues[label]) > len(
+            queues.get(dominant, []) if dominant is not None else []
+        ):
             if dominant not in (None, label):
                 self._queues[cell] = {label: queues[label]}
             self._dominant[cell] = label

@@ -13,7 +13,10 @@ LEAST_INVERSE, LEAST_DEPTH_M = 1e-3, 1e-6  # where a fit would give less, as Mar
 
 
 def depth_in_metres(depth_relative: np.ndarray, truth_m: np.ndarray, kind: str, far_m: float) -> np.ndarray:
-    """(H, W) metres: `depth_relative` of this kind, aligned with what of the truth is within `far_m`; NaN where nothing fits."""
+    """(H, W) metres: `depth_relative` of this kind, aligned with what of the truth is within `far_m`.
+
+    NaN where nothing fits.
+    """
     known = np.where((truth_m > 0) & (truth_m <= far_m), truth_m, np.nan)
     try:
         return metres(depth_relative, align(depth_relative, known, kind))
@@ -22,9 +25,12 @@ def depth_in_metres(depth_relative: np.ndarray, truth_m: np.ndarray, kind: str, 
 
 
 def least_squares(depth_relative: np.ndarray, truth_m: np.ndarray, kind: str) -> np.ndarray:
-    """Relative depth of this kind in metres, (H, W), by the scale and shift that fit the truth best; NaN where it was NaN.
+    """Relative depth of this kind in metres, (H, W), by the scale and shift that fit the truth best.
 
-    Least squares over all known pixels, of 1 / d for inverse depth, as in Marigold's evaluation (arXiv 2312.02145).
+    NaN where it was NaN.
+
+    Least squares over all known pixels, of 1 / d for inverse depth, as in Marigold's evaluation (arXiv
+    2312.02145).
     """
     value = grey(depth_relative.astype(np.float64), kind)
     known = np.isfinite(truth_m) & (truth_m > 0) & np.isfinite(value)

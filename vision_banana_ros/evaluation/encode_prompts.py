@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an imported editor will be asked while it is measured, encoded before that in one go: it answers no other words."""
+"""What an imported editor will be asked while it is measured, encoded before that in one go.
+
+It answers no other words.
+"""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,7 +14,9 @@ from vision_banana_ros.generators.bundle import Manifest, open_bundle
 from vision_banana_ros.perception import Perceiver, Question
 
 
-def encode_ahead(path: Path, perceiver: Perceiver, asked: Iterable[Question], say: Callable[[str], None]) -> None:
+def encode_ahead(
+    path: Path, perceiver: Perceiver, asked: Iterable[Question], say: Callable[[str], None]
+) -> None:
     """Encodes the prompts that the bundle in `path` lacks; does nothing unless it is an imported editor.
 
     Raises:
@@ -28,7 +33,8 @@ def encode_ahead(path: Path, perceiver: Perceiver, asked: Iterable[Question], sa
     wanted = perceiver.asked([question for question in questions if question.task in manifest.tasks])
     bundle = open_bundle(path)
     known = set(cache_of(bundle).instructions())
-    missing = [text for text in dict.fromkeys(generator.asked(q).instruction for q in wanted) if text not in known]  # type: ignore[attr-defined]
+    instructions = dict.fromkeys(generator.asked(q).instruction for q in wanted)  # type: ignore[attr-defined]
+    missing = [text for text in instructions if text not in known]
     if missing:
         say(f"encoding {len(missing)} questions ...")
         encode_here(bundle, missing)

@@ -25,7 +25,9 @@ REFERRING_COLOR = far_apart(1, ["black"])[0]
 WORST = 3  # frames a task whose names are kept
 
 
-def evaluate(perceiver: Perceiver, cases: Iterable[Case], progress: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
+def evaluate(
+    perceiver: Perceiver, cases: Iterable[Case], progress: Callable[[int], None] = lambda done: None
+) -> dict[str, Any]:
     """Scores a task, for the tasks that the generator has and the cases have truth for.
 
     Depth of a relative profile is aligned with the truth first, and its report says so ("aligned"); it also
@@ -46,8 +48,14 @@ def evaluate(perceiver: Perceiver, cases: Iterable[Case], progress: Callable[[in
     views, aligned, lens_known = 0, False, True
     for views, case in enumerate(cases, start=1):  # noqa: B007 - the count is used after the loop
         # A specialist is asked for what it was taught.
-        asked = [(question, truth) for question, truth in ask(case, manifest.legend) if question.task in manifest.tasks]
-        looks = perceiver.look(case.image, [question for question, _ in asked], case.intrinsics) if asked else ()
+        asked = [
+            (question, truth)
+            for question, truth in ask(case, manifest.legend)
+            if question.task in manifest.tasks
+        ]
+        looks = (
+            perceiver.look(case.image, [question for question, _ in asked], case.intrinsics) if asked else ()
+        )
         lens_known &= case.depth_m is None or case.intrinsics is not None
         for (question, truth), answer in zip(asked, looks, strict=True):
             task = question.task
@@ -80,7 +88,9 @@ def compared(perceiver: Perceiver, task: str, answer: Any, truth: np.ndarray) ->
     if not is_relative(task, answer):
         return getattr(answer, TASKS[task].field)
     generator: Any = perceiver.generator
-    return depth_in_metres(answer.depth_relative, truth, generator.profile.depth_kind, generator.manifest.depth_range_m[1])
+    return depth_in_metres(
+        answer.depth_relative, truth, generator.profile.depth_kind, generator.manifest.depth_range_m[1]
+    )
 
 
 def ask(case: Case, legend: Legend) -> list[tuple[Question, np.ndarray]]:
@@ -98,7 +108,9 @@ def ask(case: Case, legend: Legend) -> list[tuple[Question, np.ndarray]]:
     for text, mask in case.expressions:
         asked.append((Question.referring(text, REFERRING_COLOR), mask))
     if case.instances is not None and case.thing is not None:
-        asked.append((Question.instances(CLASSES[case.thing]), np.where(case.labels == case.thing, case.instances, 0)))
+        asked.append(
+            (Question.instances(CLASSES[case.thing]), np.where(case.labels == case.thing, case.instances, 0))
+        )
     return asked
 
 

@@ -33,7 +33,12 @@ class Figure:
         """The value as text, in the unit and with the digits of this figure."""
         if not math.isfinite(value):
             return "–"
-        forms = {"share": f"{100 * value:.1f} %", "degrees": f"{value:.1f}°", "metres": f"{value:.2f} m", "ratio": f"{value:.3f}"}
+        forms = {
+            "share": f"{100 * value:.1f} %",
+            "degrees": f"{value:.1f}°",
+            "metres": f"{value:.2f} m",
+            "ratio": f"{value:.3f}",
+        }
         return forms[self.form]
 
 
@@ -110,10 +115,15 @@ def class_table(reports: Mapping[str, Mapping[str, Any]], title: str = "") -> st
 
     Empty where none has.
     """
-    columns = {name: report["semantic"]["classes"] for name, report in reports.items() if "semantic" in report}
+    columns = {
+        name: report["semantic"]["classes"] for name, report in reports.items() if "semantic" in report
+    }
     names = {name for each in columns.values() for name in each}
     order = sorted(names, key=lambda n: (-max(c.get(n) or 0 for c in columns.values()), n))
-    rows = [(name, *(f"{100 * c[name]:.1f} %" if c.get(name) is not None else "–" for c in columns.values())) for name in order]
+    rows = [
+        (name, *(f"{100 * c[name]:.1f} %" if c.get(name) is not None else "–" for c in columns.values()))
+        for name in order
+    ]
     return table(rows, (title, *columns)) if rows else ""
 
 

@@ -37,7 +37,10 @@ def measure_legends(perceiver: Perceiver, cases: Iterable[Case], count: int = LE
     names = tuple(own)
     legends = legends_of(own, count)
     # what an answer's numbers mean, as numbers of the bundle's own legend
-    tables = [np.array([*(names.index(name) for name in legend), *[255] * (256 - len(legend))], np.uint8) for legend in legends]
+    tables = [
+        np.array([*(names.index(name) for name in legend), *[255] * (256 - len(legend))], np.uint8)
+        for legend in legends
+    ]
     scores = [SemanticScore(names) for _ in legends]
     voted = SemanticScore(names)
     same = pixels = views = 0

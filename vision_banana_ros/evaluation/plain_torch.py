@@ -47,7 +47,10 @@ class PlainTorch(BundleGenerator[Any]):
             for instruction in instructions:
                 text = self._text(instruction)
                 frame = torch.from_numpy(image).to(self._device).permute(2, 0, 1)[None] / 127.5 - 1
-                one, mask = torch.ones(1, device=self._device), torch.ones(text.shape[:2], device=self._device)
+                one, mask = (
+                    torch.ones(1, device=self._device),
+                    torch.ones(text.shape[:2], device=self._device),
+                )
                 picture = self._network(frame, frame, one, text, mask)
                 painted.append((picture[0].permute(1, 2, 0) / 2 + 0.5).clamp(0, 1).cpu().numpy())
         return np.stack(painted)
@@ -58,8 +61,13 @@ class PlainTorch(BundleGenerator[Any]):
         found = self._known(instruction)
         if found is None:
             prompt = tokenize(instruction, self.manifest.text_length, self.manifest.text_buckets)
-            given = (torch.from_numpy(part[None]).to(self._device) for part in (prompt.pieces, prompt.colors, prompt.mask))
-            found = self._keep(instruction, self._network.encode_text(*given)[:, : np.count_nonzero(prompt.mask)])
+            given = (
+                torch.from_numpy(part[None]).to(self._device)
+                for part in (prompt.pieces, prompt.colors, prompt.mask)
+            )
+            found = self._keep(
+                instruction, self._network.encode_text(*given)[:, : np.count_nonzero(prompt.mask)]
+            )
         return found
 
 

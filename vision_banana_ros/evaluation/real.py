@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of real frames with what somebody measured or labelled, as splits: never trained on, and their pictures never shown.
+"""Folders of real frames with what somebody measured or labelled, as splits.
 
-    NAME.png            the picture (or .jpg)
-    NAME_depth.npz      depth_m, (H, W) float metres along Z, NaN or 0 where unknown, so sparse or dense; and, where the lens is
+Never trained on, and their pictures never shown.
+
+    NAME.png            the picture (or .jpg) NAME_depth.npz      depth_m, (H, W) float metres along Z, NaN or
+    0 where unknown, so sparse or dense; and, where the lens is
                         known, k, the 3x3 camera matrix of the picture as it is stored
     NAME_labels.png     (H, W) uint8, a number of the list of names in classes.json, 255 where unknown
 
-A frame has depth, labels or both. Somebody else's classes are scored as ours by a mapping file; what it leaves out, the score does.
+A frame has depth, labels or both. Somebody else's classes are scored as ours by a mapping file; what it
+leaves out, the score does.
 """
 
 import json
@@ -34,18 +37,26 @@ def frame_names(path: Path, *ends: str) -> list[str]:
     return sorted({file.name.removesuffix(end) for end in ends for file in path.glob(f"*{end}")})
 
 
-def real_set(path: Path, mapping: Mapping[str, str] | None = None, count: int | None = None, only: str | None = None) -> Split:
+def real_set(
+    path: Path, mapping: Mapping[str, str] | None = None, count: int | None = None, only: str | None = None
+) -> Split:
     """The frames of a folder that have a truth, in the order of their names; `count` takes only the first.
 
-    mapping: their class names -> ours, of `read_mapping`. Without one, every name in classes.json must be a class of ours.
-    only: `DEPTH` or `LABELS`, where the other truth does not count.
-    InputError where the folder is none, or is not whole.
+    mapping: their class names -> ours, of `read_mapping`. Without one, every name in classes.json must be a
+    class of ours. only: `DEPTH` or `LABELS`, where the other truth does not count. InputError where the
+    folder is none, or is not whole.
     """
     if not path.is_dir():
-        raise InputError(f"There is no folder '{path}': give one that holds pictures NAME.png with NAME{DEPTH} or NAME{LABELS}.")
+        raise InputError(
+            f"There is no folder '{path}': give one that holds pictures NAME.png with"
+            f" NAME{DEPTH} or NAME{LABELS}."
+        )
     names = frame_names(path, *((only,) if only else (DEPTH, LABELS)))
     if not names:
-        raise InputError(f"'{path}' holds no NAME{DEPTH} or NAME{LABELS} beside pictures NAME.png: give a folder that does.")
+        raise InputError(
+            f"'{path}' holds no NAME{DEPTH} or NAME{LABELS} beside pictures NAME.png: give a"
+            " folder that does."
+        )
     pictures = {name: _picture(path, name) for name in names}
     labelled = only != DEPTH and any((path / f"{name}{LABELS}").is_file() for name in names)
     classes = _classes(path / NAMES, mapping) if labelled else {}
@@ -57,15 +68,22 @@ def real_set(path: Path, mapping: Mapping[str, str] | None = None, count: int | 
     def case(i: int) -> Case:
         name = names[i]
         image = _image(pictures[name])
-        depth_m, intrinsics = _depth(path / f"{name}{DEPTH}", image.shape[:2]) if only != LABELS else (None, None)
+        depth_m, intrinsics = (
+            _depth(path / f"{name}{DEPTH}", image.shape[:2]) if only != LABELS else (None, None)
+        )
         labels = _labels(path / f"{name}{LABELS}", image.shape[:2], len(classes)) if only != DEPTH else None
         return Case(name, image, depth_m, intrinsics, labels=None if labels is None else table[labels])
 
-    return Split(PREFIX + path.resolve().name, min(count or len(names), len(names)), case, ours=False, classes=classes)
+    return Split(
+        PREFIX + path.resolve().name, min(count or len(names), len(names)), case, ours=False, classes=classes
+    )
 
 
 def read_mapping(path: Path) -> dict[str, str]:
-    """A mapping file, YAML or JSON: {their class: our class}, several to one. InputError where it is something else."""
+    """A mapping file, YAML or JSON: {their class: our class}, several to one.
+
+    InputError where it is something else.
+    """
     found: Any
     try:
         if path.suffix == ".json":
@@ -78,34 +96,59 @@ def read_mapping(path: Path) -> dict[str, str]:
             except yaml.YAMLError as error:
                 raise ValueError(error) from None
     except ImportError:
-        raise InputError(f"Reading {path} needs PyYAML: run `pip install pyyaml`, or write the mapping as JSON.") from None
+        raise InputError(
+            f"Reading {path} needs PyYAML: run `pip install pyyaml`, or write the mapping as JSON."
+        ) from None
     except ValueError as error:  # of bytes that are no text too
-        raise InputError(f"{path} cannot be read ({error}): write a line `their class: our class` for each class.") from None
-    if not isinstance(found, dict) or not found or not all(isinstance(word, str) for pair in found.items() for word in pair):
-        raise InputError(f"{path} is no mapping of classes: write a line `their class: our class` for each class.")
+        raise InputError(
+            f"{path} cannot be read ({error}): write a line `their class: our class` for each class."
+        ) from None
+    if (
+        not isinstance(found, dict)
+        or not found
+        or not all(isinstance(word, str) for pair in found.items() for word in pair)
+    ):
+        raise InputError(
+            f"{path} is no mapping of classes: write a line `their class: our class` for each class."
+        )
     for theirs, ours in found.items():
         if ours not in CLASSES:
-            raise InputError(f"{path} maps '{theirs}' to '{ours}', which is no class: take {', '.join(CLASSES)}, or leave it out.")
+            raise InputError(
+                f"{path} maps '{theirs}' to '{ours}', which is no class: take"
+                f" {', '.join(CLASSES)}, or leave it out."
+            )
     return found
 
 
 def _classes(file: Path, mapping: Mapping[str, str] | None) -> dict[str, str | None]:
     """What each class of classes.json is scored as, in the order of their numbers."""
     if not file.is_file():
-        raise InputError(f"{file} is missing: put the list of class names there that the numbers in NAME{LABELS} count.")
+        raise InputError(
+            f"{file} is missing: put the list of class names there that the numbers in NAME{LABELS} count."
+        )
     try:
         names = json.loads(file.read_text())
     except ValueError as error:
         raise InputError(f"{file} cannot be read as JSON ({error}): store a list of class names.") from None
-    if not isinstance(names, list) or not names or len(names) > UNKNOWN or not all(isinstance(name, str) for name in names):
+    if (
+        not isinstance(names, list)
+        or not names
+        or len(names) > UNKNOWN
+        or not all(isinstance(name, str) for name in names)
+    ):
         raise InputError(f"{file} is no list of up to {UNKNOWN} class names: store one.")
     if len(set(names)) < len(names):
         raise InputError(f"{file} names a class twice: give each number a name of its own.")
     others = [name for name in names if name not in CLASSES]
     if mapping is None and others:
-        raise InputError(f"{file} names classes that are not ours ({', '.join(others)}): give --mapping FILE.")
+        raise InputError(
+            f"{file} names classes that are not ours ({', '.join(others)}): give --mapping FILE."
+        )
     if mapping is not None and not set(names) & set(mapping):
-        raise InputError(f"The mapping has none of the classes of {file} ({', '.join(names)}): give the one of this data set.")
+        raise InputError(
+            f"The mapping has none of the classes of {file} ({', '.join(names)}): give the one"
+            " of this data set."
+        )
     return {name: name if mapping is None else mapping.get(name) for name in names}
 
 
@@ -113,7 +156,10 @@ def _picture(path: Path, name: str) -> Path:
     for suffix in PICTURES:
         if (path / f"{name}{suffix}").is_file():
             return path / f"{name}{suffix}"
-    raise InputError(f"'{path}' has a truth of '{name}' but no {name}.png: put the picture beside it, or take the truth away.")
+    raise InputError(
+        f"'{path}' has a truth of '{name}' but no {name}.png: put the picture beside it, or"
+        " take the truth away."
+    )
 
 
 def _image(file: Path) -> np.ndarray:
@@ -131,14 +177,18 @@ def _depth(file: Path, size: tuple[int, int]) -> tuple[np.ndarray | None, Intrin
         with np.load(file) as found:
             arrays = {name: found[name] for name in ("depth_m", "k") if name in found}
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{file} cannot be read as arrays of NumPy ({error}): copy or store it again.") from None
+        raise InputError(
+            f"{file} cannot be read as arrays of NumPy ({error}): copy or store it again."
+        ) from None
     if "depth_m" not in arrays:
         raise InputError(f"{file} has no array 'depth_m': store the depth in metres under that key.")
     depth_m = arrays["depth_m"]
     if depth_m.dtype.kind != "f":
         raise InputError(f"{file} stores depth as {depth_m.dtype}: store floats, in metres.")
     if depth_m.shape != size:
-        raise InputError(f"{file.name} is of shape {depth_m.shape}, its picture of {size}: give one depth a pixel.")
+        raise InputError(
+            f"{file.name} is of shape {depth_m.shape}, its picture of {size}: give one depth a pixel."
+        )
     if not (np.isfinite(depth_m) & (depth_m > 0)).any():
         raise InputError(f"{file} knows no depth at all: leave the frame out.")
     return depth_m.astype(np.float32), _intrinsics(file, arrays["k"], size) if "k" in arrays else None
@@ -146,7 +196,10 @@ def _depth(file: Path, size: tuple[int, int]) -> tuple[np.ndarray | None, Intrin
 
 def _intrinsics(file: Path, k: np.ndarray, size: tuple[int, int]) -> Intrinsics:
     if k.shape != (3, 3) or k.dtype.kind not in "fiu" or not np.isfinite(k).all():
-        raise InputError(f"'k' in {file} is no 3x3 camera matrix: store [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], or leave it out.")
+        raise InputError(
+            f"'k' in {file} is no 3x3 camera matrix: store [[fx, 0, cx], [0, fy, cy], [0, 0,"
+            " 1]], or leave it out."
+        )
     height, width = size
     return Intrinsics(width, height, *(float(value) for value in (k[0, 0], k[1, 1], k[0, 2], k[1, 2])))
 
@@ -158,8 +211,12 @@ def _labels(file: Path, size: tuple[int, int], classes: int) -> np.ndarray | Non
     if labels is None or labels.dtype != np.uint8 or labels.ndim != 2:
         raise InputError(f"{file} is no grey picture of 8 bits: store one number of a class a pixel.")
     if labels.shape != size:
-        raise InputError(f"{file.name} is of shape {labels.shape}, its picture of {size}: give one label a pixel.")
+        raise InputError(
+            f"{file.name} is of shape {labels.shape}, its picture of {size}: give one label a pixel."
+        )
     wrong = labels[(labels >= classes) & (labels != UNKNOWN)]
     if wrong.size:
-        raise InputError(f"{file} holds {wrong.max()}, and {NAMES} names {classes} classes: {UNKNOWN} is for unknown.")
+        raise InputError(
+            f"{file} holds {wrong.max()}, and {NAMES} names {classes} classes: {UNKNOWN} is for unknown."
+        )
     return labels

@@ -21,7 +21,9 @@ from vision_banana_ros.perception import Perceiver
 from vision_banana_ros.perception.perceiver import Painter
 
 
-def measure(perceiver: Perceiver, split: Split, progress: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
+def measure(
+    perceiver: Perceiver, split: Split, progress: Callable[[int], None] = lambda done: None
+) -> dict[str, Any]:
     """Every figure of a generator on a split, ready for JSON.
 
     Of others' labels it says what their classes were scored as ("classes"), and leaves other legends out.
@@ -43,7 +45,10 @@ def measure(perceiver: Perceiver, split: Split, progress: Callable[[int], None] 
 
 
 def write_report(path: Path, split: Split, report: dict[str, Any], perceiver: Perceiver) -> None:
-    """Put a report into a bundle: metrics.json, sheets of pictures where the split is ours, the card, checksums."""
+    """Put a report into a bundle.
+
+    Metrics.json, sheets of pictures where the split is ours, the card, checksums.
+    """
     add_metrics(path, split.name, report)
     if split.ours:
         write_sheets(perceiver, split, report["worst"], path)
@@ -53,7 +58,9 @@ def write_report(path: Path, split: Split, report: dict[str, Any], perceiver: Pe
 
 def measure_generation(before: Painter, after: Painter, judge: Perceiver) -> dict[str, Any]:
     """What a generator can still paint after tuning, beside what it could before, ready for JSON."""
-    return tidy({**measure_retention(after, judge), "against": {"the base": measure_retention(before, judge)}})
+    return tidy(
+        {**measure_retention(after, judge), "against": {"the base": measure_retention(before, judge)}}
+    )
 
 
 def measure_nothing(perceiver: Perceiver) -> dict[str, Any]:
@@ -68,7 +75,10 @@ def write_entry(path: Path, name: str, report: dict[str, Any]) -> None:
 
 
 def write_benchmark(path: Path, report: dict[str, Any]) -> None:
-    """Put the report of a benchmark into a bundle, beside those of others: metrics.json, the card, checksums."""
+    """Put the report of a benchmark into a bundle, beside those of others.
+
+    Metrics.json, the card, checksums.
+    """
     known = open_bundle(path).metrics.get(BENCHMARKED, {})
     write_entry(path, BENCHMARKED, {**known, row_name(report): report})
 
@@ -86,6 +96,8 @@ def origin() -> dict[str, str]:
 
 def _git(folder: Path, *arguments: str) -> str:
     try:
-        return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True
+        ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""

@@ -85,7 +85,10 @@ def draw_trial(view: View, rng: np.random.Generator, seed: int) -> Trial | None:
     if edit is None:
         return None
     frame, target = (taken(world, view.camera, seed).image for world in (edit.before, edit.after))
-    plain = [render(world, view.camera, seed, effects=False).image.astype(np.int16) for world in (edit.before, edit.after)]
+    plain = [
+        render(world, view.camera, seed, effects=False).image.astype(np.int16)
+        for world in (edit.before, edit.after)
+    ]
     changed = np.abs(plain[1] - plain[0]).max(2) > VISIBLE
     if changed.mean() < LEAST_CHANGE:
         return None
@@ -125,7 +128,11 @@ def classes_in(image: np.ndarray, judge: Perceiver, legend: Legend) -> set[str]:
 def named(words: str, legend: Legend) -> set[str]:
     """The classes of the legend that a caption names, in singular or plural."""
     spoken = words.lower().replace(",", " ").split()
-    return {name for name in legend if any(word in spoken for word in (name, f"{name}s", f"{name}es", PLURALS.get(name)))}
+    return {
+        name
+        for name in legend
+        if any(word in spoken for word in (name, f"{name}s", f"{name}es", PLURALS.get(name)))
+    }
 
 
 def _view(seed: int, rng: np.random.Generator, size: tuple[int, int]) -> View:

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """One score a task. Each takes answers and truth frame by frame and sums up once; fractions are 0..1.
 
-What a generator leaves unreadable is never left out of a score silently: it counts as wrong in delta1, in the shares of
-angles, in IoU and in F1, and `readable` says how much it was. Only means of errors (AbsRel, RMSE, degrees) are over what
-was read.
+What a generator leaves unreadable is never left out of a score silently: it counts as wrong in delta1, in the
+shares of angles, in IoU and in F1, and `readable` says how much it was. Only means of errors (AbsRel, RMSE,
+degrees) are over what was read.
 
-`add` returns the error of that frame alone, by which the worst frames are found: from 0 up, infinity where nothing was
-read, NaN where there is no truth.
+`add` returns the error of that frame alone, by which the worst frames are found: from 0 up, infinity where
+nothing was read, NaN where there is no truth.
 
-What a frame adds to a score is sums alone, so that scores of frames that were measured apart (`evaluation.benchmarks`) can be summed
-up later: the functions `depth_sums`, `normals_sums`, `confusion`, `overlap` give them.
+What a frame adds to a score is sums alone, so that scores of frames that were measured apart
+(`evaluation.benchmarks`) can be summed up later: the functions `depth_sums`, `normals_sums`, `confusion`,
+`overlap` give them.
 """
 
 from dataclasses import dataclass, field
@@ -31,9 +32,10 @@ IOU_THRESHOLDS = np.arange(0.5, 1.0, 0.05)
 class DepthScore:
     """delta1 (share within a factor of 1.25), AbsRel and RMSE where the truth is finite and at most `far_m`.
 
-    Beside them the same figures of two other maps: the answer times one factor a frame, the ratio of the medians of truth and
-    answer ("aligned": how well the shape is known, whatever the scale), and the frame's true median everywhere ("constant": what
-    one gets who looks at no picture). "scale" is the median of those factors: above 1, answers are too near.
+    Beside them the same figures of two other maps: the answer times one factor a frame, the ratio of the
+    medians of truth and answer ("aligned": how well the shape is known, whatever the scale), and the frame's
+    true median everywhere ("constant": what one gets who looks at no picture). "scale" is the median of those
+    factors: above 1, answers are too near.
     """
 
     far_m: float = 100.0
@@ -44,7 +46,10 @@ class DepthScore:
     _confidence: ConfidenceScore = field(default_factory=ConfidenceScore)
 
     def add(self, depth_m: np.ndarray, truth_m: np.ndarray, confidence: np.ndarray | None = None) -> float:
-        """Adds a frame: (H, W) metres, truth 0 or not finite where unknown. Returns its AbsRel, NaN if nothing is known."""
+        """Adds a frame: (H, W) metres, truth 0 or not finite where unknown.
+
+        Returns its AbsRel, NaN if nothing is known.
+        """
         known = (truth_m > 0) & (truth_m <= self.far_m)
         truth, answer = truth_m[known].astype(np.float64), depth_m[known].astype(np.float64)
         parts = _depth_parts(answer, truth)
@@ -87,7 +92,10 @@ class DepthScore:
 
 
 def depth_sums(depth_m: np.ndarray, truth_m: np.ndarray) -> np.ndarray:
-    """What a frame adds to the score of depth: (DEPTH_SUMS,), over the pixels where the truth is finite and above 0."""
+    """What a frame adds to the score of depth.
+
+    (DEPTH_SUMS,), over the pixels where the truth is finite and above 0.
+    """
     known = np.isfinite(truth_m) & (truth_m > 0)
     return _depth_parts(depth_m[known].astype(np.float64), truth_m[known].astype(np.float64)).sum(1)
 
@@ -95,21 +103,32 @@ def depth_sums(depth_m: np.ndarray, truth_m: np.ndarray) -> np.ndarray:
 def _depth_parts(answer: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """What each pixel adds, (DEPTH_SUMS, N).
 
-    Rows: is known, was read, is within 1.25, its square, its cube, relative error, squared error, error of the logarithm to base 10,
-    natural logarithm of the ratio, its square. No error where nothing was read.
+    Rows: is known, was read, is within 1.25, its square, its cube, relative error, squared error, error of
+    the logarithm to base 10, natural logarithm of the ratio, its square. No error where nothing was read.
     """
     read = np.isfinite(answer) & (answer > 0)
     found = np.where(read, answer, truth)
     error = found - truth
     log = np.log(found / truth)
     close = [read & (np.abs(log) < power * np.log(DELTA)) for power in (1, 2, 3)]
-    return np.stack([np.ones_like(truth), read, *close, np.abs(error) / truth, error**2, np.abs(log) / np.log(10), log, log**2])
+    return np.stack(
+        [
+            np.ones_like(truth),
+            read,
+            *close,
+            np.abs(error) / truth,
+            error**2,
+            np.abs(log) / np.log(10),
+            log,
+            log**2,
+        ]
+    )
 
 
 def depth_figures(sums: np.ndarray) -> dict[str, float]:
-    """The figures of depth from `depth_sums` of one frame, or of all frames added up (then every pixel counts the same).
+    """The metrics of depth from `depth_sums` of one frame, or of several added up, by pixels.
 
-    SILog is 100 times the standard deviation of log(answer / truth), as KITTI's benchmark and Marigold have it.
+    SILog is 100 times the standard deviation of log(answer / truth), as in KITTI's benchmark and Marigold.
     """
     total, read, *close, relative, squared, log10, log, log_squared = sums
     variance = _ratio(log_squared, read) - _ratio(log, read) ** 2
@@ -131,7 +150,10 @@ class NormalsScore:
     _confidence: ConfidenceScore = field(default_factory=ConfidenceScore)
 
     def add(self, normals: np.ndarray, truth: np.ndarray, confidence: np.ndarray | None = None) -> float:
-        """Adds a frame: (H, W, 3) unit vectors, NaN where unknown. Returns the frame's mean angle in degrees."""
+        """Adds a frame: (H, W, 3) unit vectors, NaN where unknown.
+
+        Returns the frame's mean angle in degrees.
+        """
         known, read, degrees = _angles(normals, truth)
         self._sums += NormalsSums.of(int(known.sum()), degrees)
         if confidence is not None:
@@ -168,19 +190,25 @@ class NormalsSums:
     def of(cls, known: int, degrees: np.ndarray) -> "NormalsSums":
         """Of `known` pixels with a surface, of which those that were read are off by `degrees`."""
         under = np.array([np.count_nonzero(degrees < limit) for limit in ANGLES_DEG])
-        return cls(known, float(degrees.sum()), under, np.bincount((degrees * 10).astype(np.int64), minlength=1801))
+        return cls(
+            known, float(degrees.sum()), under, np.bincount((degrees * 10).astype(np.int64), minlength=1801)
+        )
 
     def __add__(self, other: "NormalsSums") -> "NormalsSums":
         return NormalsSums(
-            self.known + other.known, self.degrees + other.degrees, self.under + other.under, self.tenths + other.tenths
+            self.known + other.known,
+            self.degrees + other.degrees,
+            self.under + other.under,
+            self.tenths + other.tenths,
         )
 
     def figures(self) -> dict[str, float]:
-        """Mean and median of what was read (the median to a twentieth of a degree), and shares of all that is known."""
+        """Mean and median of valid pixels (the median to 0.05 degrees), and fractions of all known ones."""
         read = self.tenths.sum()
         middle = np.searchsorted(np.cumsum(self.tenths), read / 2)
         shares = {
-            f"under_{limit:g}".replace(".", "_"): _ratio(n, self.known) for limit, n in zip(ANGLES_DEG, self.under, strict=True)
+            f"under_{limit:g}".replace(".", "_"): _ratio(n, self.known)
+            for limit, n in zip(ANGLES_DEG, self.under, strict=True)
         }
         return {
             "mean_deg": _ratio(self.degrees, read),
@@ -197,7 +225,10 @@ def normals_sums(normals: np.ndarray, truth: np.ndarray) -> NormalsSums:
 
 
 def _angles(normals: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where there is a surface (H, W); which of those pixels were read; and by how many degrees these are off."""
+    """Where there is a surface (H, W).
+
+    Which of those pixels were read; and by how many degrees these are off.
+    """
     known = np.isfinite(truth[..., 2])
     answer, true = normals[known], truth[known]
     read = np.isfinite(answer[:, 2])
@@ -207,7 +238,10 @@ def _angles(normals: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 @dataclass
 class SemanticScore:
-    """Intersection over union a class over the whole split; the mean is over classes that occur in the truth."""
+    """Intersection over union a class over the whole split.
+
+    The mean is over classes that occur in the truth.
+    """
 
     classes: tuple[str, ...]
     _confusion: np.ndarray = field(init=False)
@@ -233,7 +267,9 @@ class SemanticScore:
 
 
 def confusion(labels: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:
-    """Pixels by true class and answered class, (classes, classes + 1); the last column is of answers that are none.
+    """Pixels by true class and answered class, (classes, classes + 1).
+
+    The last column is of answers that are none.
 
     Truth from `classes` on is void: such pixels are left out.
     """
@@ -269,7 +305,10 @@ class ReferringScore:
     _negatives: list[bool] = field(default_factory=list)
 
     def add(self, mask: np.ndarray, truth: np.ndarray) -> float:
-        """Adds the answer to one expression: (H, W) masks. Returns its error: 1 - IoU, or 1 for a false positive."""
+        """Adds the answer to one expression: (H, W) masks.
+
+        Returns its error: 1 - IoU, or 1 for a false positive.
+        """
         return self.add_overlap(*overlap(mask, truth))
 
     def add_overlap(self, intersection: int, union: int, true: int, size: int) -> float:
@@ -302,8 +341,9 @@ def overlap(mask: np.ndarray, truth: np.ndarray) -> tuple[int, int, int, int]:
 class InstancesScore:
     """The metrics of SA-Co for instance segmentation.
 
-    pmF1: F1 of matched instances on pictures that contain the class, pooled over the split and averaged over IoU thresholds
-    0.5 to 0.95. IL_MCC: Matthews correlation of the presence of the class. cgF1: their product.
+    pmF1: F1 of matched instances on pictures that contain the class, pooled over the split and averaged over
+    IoU thresholds 0.5 to 0.95. IL_MCC: Matthews correlation of the presence of the class. cgF1: their
+    product.
     """
 
     least_share: float = EMPTY_SHARE
@@ -313,7 +353,10 @@ class InstancesScore:
     _presence: np.ndarray = field(default_factory=lambda: np.zeros((2, 2)))  # truth, answer
 
     def add(self, labels: np.ndarray, truth: np.ndarray) -> float:
-        """Adds a picture: (H, W) instance ids, 0 background. Returns its error: 1 - F1, or 1 for a false positive."""
+        """Adds a picture: (H, W) instance ids, 0 background.
+
+        Returns its error: 1 - F1, or 1 for a false positive.
+        """
         overlap, found, true = _overlaps(labels, truth, self.least_share * truth.size)
         self._presence[int(true > 0), int(found > 0)] += 1
         if not true:
@@ -326,7 +369,10 @@ class InstancesScore:
 
     def result(self) -> dict[str, float]:
         """The metrics over all pictures that were added."""
-        return {**concept_figures(self._matches, self._found, self._true, self._presence), "pictures": int(self._presence.sum())}
+        return {
+            **concept_figures(self._matches, self._found, self._true, self._presence),
+            "pictures": int(self._presence.sum()),
+        }
 
 
 def concept_figures(matches: np.ndarray, found: float, true: float, presence: np.ndarray) -> dict[str, float]:
@@ -346,7 +392,10 @@ def concept_figures(matches: np.ndarray, found: float, true: float, presence: np
 
 
 def _overlaps(labels: np.ndarray, truth: np.ndarray, least: float) -> tuple[np.ndarray, int, int]:
-    """IoU of each true instance with each answered one, and how many there are of both; smaller ones are left out."""
+    """IoU of each true instance with each answered one, and how many there are of both.
+
+    Smaller ones are left out.
+    """
     codes, pixels = np.unique(truth.astype(np.int64) << 16 | labels, return_counts=True)
     table = np.zeros((int(truth.max()) + 1, int(labels.max()) + 1), np.int64)
     table[codes >> 16, codes & 0xFFFF] = pixels
@@ -359,8 +408,8 @@ def _overlaps(labels: np.ndarray, truth: np.ndarray, least: float) -> tuple[np.n
 def _matches(overlap: np.ndarray, threshold: float) -> int:
     """The number of true instances that are matched by a predicted one.
 
-    Masks of one picture do not overlap, so the match is unique above an IoU of 0.5; at 0.5 one prediction may cover two
-    halves, and counts once.
+    Masks of one picture do not overlap, so the match is unique above an IoU of 0.5; at 0.5 one prediction may
+    cover two halves, and counts once.
     """
     if not overlap.size:
         return 0

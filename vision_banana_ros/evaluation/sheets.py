@@ -21,18 +21,27 @@ TILE_WIDTH = 150
 A_ROW = 2  # cases a task
 
 
-def write_sheets(perceiver: Perceiver, split: Split, worst: Mapping[str, Sequence[Mapping[str, Any]]], out: Path) -> list[Path]:
+def write_sheets(
+    perceiver: Perceiver, split: Split, worst: Mapping[str, Sequence[Mapping[str, Any]]], out: Path
+) -> list[Path]:
     """SPLIT.jpg, two fixed cases a task, and SPLIT_worst.jpg, those with the greatest errors.
 
     Returns their paths.
     """
     tasks = [task for task in TASKS if task in worst]
     # cases spread over the split, other ones for each task; the same in every release
-    fixed = {task: [(k + i * len(tasks)) * 7 % len(split) for i in range(A_ROW)] for k, task in enumerate(tasks)}
+    fixed = {
+        task: [(k + i * len(tasks)) * 7 % len(split) for i in range(A_ROW)] for k, task in enumerate(tasks)
+    }
     poor = {task: [_number(entry["case"]) for entry in worst[task][:A_ROW]] for task in tasks}
     files = []
     for name, chosen in ((SAMPLES, fixed), (WORST, poor)):
-        tiles = [tile for task in tasks for number in chosen[task] for tile in _tiles(perceiver, split.case(number), task)]
+        tiles = [
+            tile
+            for task in tasks
+            for number in chosen[task]
+            for tile in _tiles(perceiver, split.case(number), task)
+        ]
         files.append(out / name.format(split=split.name))
         _write_jpeg(files[-1], visualization.sheet(tiles, columns=3 * A_ROW, tile_width=TILE_WIDTH))
     return files
@@ -67,7 +76,9 @@ def _wrong(task: str, answer: np.ndarray, truth: np.ndarray) -> float:
     return 1 - np.count_nonzero(answer & truth) / union if union else 0.0
 
 
-def _pictures(question: Question, image: np.ndarray, truth: np.ndarray, answer: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _pictures(
+    question: Question, image: np.ndarray, truth: np.ndarray, answer: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     if question.task == "depth":
         near, far = visualization.depth_range(truth)
         return visualization.depth_picture(truth, near, far), visualization.depth_picture(answer, near, far)
@@ -84,7 +95,14 @@ def _write_jpeg(path: Path, picture: np.ndarray) -> None:
     """As good as `LARGEST` bytes allow."""
     data = b""
     for quality in range(88, 20, -6):
-        options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1, cv2.IMWRITE_JPEG_PROGRESSIVE, 1]
+        options = [
+            cv2.IMWRITE_JPEG_QUALITY,
+            quality,
+            cv2.IMWRITE_JPEG_OPTIMIZE,
+            1,
+            cv2.IMWRITE_JPEG_PROGRESSIVE,
+            1,
+        ]
         data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)[1].tobytes()
         if len(data) <= LARGEST:
             break

@@ -22,7 +22,8 @@ from vision_banana_ros.tasks.colors import Legend
 WARM_UP = 5
 REFERRED = ("the door", "the floor", "a person", "the red box", "the chair on the left")
 MOST_QUESTIONS = 3 + len(REFERRED)
-#: What the others are compared with, where it was measured, too: the field of a row, and how the other's name begins.
+#: What the others are compared with, where it was measured, too: the field of a row, and how the other's name
+#: begins.
 COMPARED = {"times_plain_torch": PLAIN, "times_torch_eager": "torch eager"}
 
 
@@ -31,8 +32,8 @@ def measure(
 ) -> Iterator[dict[str, Any]]:
     """Measures executors in turns.
 
-    A frame is letterboxed, painted, decoded and resized to its own resolution. With several cameras a turn consists of one
-    frame per camera, and times are those of the whole turn.
+    A frame is letterboxed, painted, decoded and resized to its own resolution. With several cameras a turn
+    consists of one frame per camera, and times are those of the whole turn.
 
     Args:
         bundle: The bundle's folder.
@@ -42,10 +43,10 @@ def measure(
         runs: Measured turns, after `WARM_UP` others.
 
     Yields:
-        One row per pair and executor: p50 and p99 in milliseconds of inference and of the whole frame, CPU time of both,
-        memory and energy. `times_plain_torch` and `times_torch_eager` are the speed-ups over these baselines: by the medians
-        of a frame, of inference, and by the CPU time of a frame, which depends less on other load. An executor that is not
-        available is a row with "refused".
+        One row per pair and executor: p50 and p99 in milliseconds of inference and of the whole frame, CPU
+        time of both, memory and energy. `times_plain_torch` and `times_torch_eager` are the speed-ups over
+        these baselines: by the medians of a frame, of inference, and by the CPU time of a frame, which
+        depends less on other load. An executor that is not available is a row with "refused".
     """
     started = [_Runner(bundle, executor, frame) for executor in executors]
     try:
@@ -59,7 +60,9 @@ def measure(
                     taken = runner.ask((questions, cameras))
                     if i >= WARM_UP:
                         times.append(taken)
-            rows = [_row(runner, questions, cameras, times) for runner, times in zip(ready, turns, strict=True)]
+            rows = [
+                _row(runner, questions, cameras, times) for runner, times in zip(ready, turns, strict=True)
+            ]
             _compare(rows)
             yield from rows
         yield from (runner.about for runner in started if runner not in ready)
@@ -88,7 +91,10 @@ def _row(runner: "_Runner", questions: int, cameras: int, times: list[tuple[floa
 def _compare(rows: list[dict[str, Any]]) -> None:
     """How many times faster than each of COMPARED the rows are."""
     for field, name in COMPARED.items():
-        base = next((row for row in rows if row["executor"].startswith(name) and row["executor"].endswith("fp32")), None)
+        base = next(
+            (row for row in rows if row["executor"].startswith(name) and row["executor"].endswith("fp32")),
+            None,
+        )
         if base is None:
             continue
         for row in rows:
@@ -135,7 +141,9 @@ class _Runner:
         try:
             return self._pipe.recv()
         except (EOFError, OSError) as error:
-            raise InputError(f"The process of {self.about['executor']} died: is there enough memory for all executors?") from error
+            raise InputError(
+                f"The process of {self.about['executor']} died: is there enough memory for all executors?"
+            ) from error
 
 
 def _percentiles(values_ms: np.ndarray) -> dict[str, float]:
@@ -168,7 +176,9 @@ def _serve(pipe: Connection, bundle: Path, executor: str, frame: tuple[int, int]
         for image in images:
             perceiver.look(image, asked)
         frame_s, frame_cpu_s = time.perf_counter() - start, time.process_time() - cpu
-        pipe.send((painter.clock_s, frame_s, painter.cpu_s, frame_cpu_s, (meter.joule() - joule) / len(images)))
+        pipe.send(
+            (painter.clock_s, frame_s, painter.cpu_s, frame_cpu_s, (meter.joule() - joule) / len(images))
+        )
 
 
 def _rss_mib() -> float:
@@ -230,5 +240,7 @@ class _Meter:
         """What this process holds on the GPU."""
         if self._nvml is None:
             return None
-        mine = [p for p in self._nvml.nvmlDeviceGetComputeRunningProcesses(self._device) if p.pid == os.getpid()]
+        mine = [
+            p for p in self._nvml.nvmlDeviceGetComputeRunningProcesses(self._device) if p.pid == os.getpid()
+        ]
         return round(mine[0].usedGpuMemory / 2**20, 1) if mine and mine[0].usedGpuMemory else None

@@ -14,7 +14,16 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation.cases import Case, Split
 from vision_banana_ros.evaluation.real import real_set
 from vision_banana_ros.perception import Intrinsics
-from vision_banana_ros.scenes import CLASSES, Camera, View, World, expressions, make_world, render, sample_camera
+from vision_banana_ros.scenes import (
+    CLASSES,
+    Camera,
+    View,
+    World,
+    expressions,
+    make_world,
+    render,
+    sample_camera,
+)
 from vision_banana_ros.scenes.effects import Effects
 
 VIEWS = 300
@@ -41,7 +50,10 @@ def open_split(name: str, count: int | None = None) -> Split:
         return makers[name](count or VIEWS)
     path = Path(name)
     if not path.is_dir():
-        raise InputError(f"There is no split '{name}': take {', '.join(makers)}, or a folder with NAME.png and NAME_depth.npz.")
+        raise InputError(
+            f"There is no split '{name}': take {', '.join(makers)}, or a folder with NAME.png"
+            " and NAME_depth.npz."
+        )
     return real_set(path, count=count)
 
 
@@ -95,4 +107,8 @@ def case_of(name: str, view: View, rng: np.random.Generator) -> Case:
 def _thing(view: View, rng: np.random.Generator) -> int:
     """Three times in four a class that is there, else any."""
     countable = np.unique(view.labels[(view.instances > 0) & (view.labels < len(CLASSES))])
-    return int(rng.choice(countable)) if len(countable) and rng.random() < 0.75 else int(rng.integers(len(CLASSES)))
+    return (
+        int(rng.choice(countable))
+        if len(countable) and rng.random() < 0.75
+        else int(rng.integers(len(CLASSES)))
+    )

@@ -24,7 +24,9 @@ _FIRST_SEED = 900_000  # of worlds that no training draws
 MASK_COLOR = (255, 0, 0)
 
 
-def measure(source: Path, profile: Profile, size: tuple[int, int], views: int, far_m: float = 100.0) -> dict[str, Any]:
+def measure(
+    source: Path, profile: Profile, size: tuple[int, int], views: int, far_m: float = 100.0
+) -> dict[str, Any]:
     """Errors by task over so many views: metres and AbsRel, degrees, IoU.
 
     Depth of a relative profile is aligned with the truth first, picture by picture. Deterministic.
@@ -56,15 +58,24 @@ def measure(source: Path, profile: Profile, size: tuple[int, int], views: int, f
             answer = profile.decode("normals", carried(profile.encode("normals", view.normals)))
             angles.add(answer.normals, view.normals)
         if "semantic" in profile.tasks:
-            answer = profile.decode("semantic", carried(profile.encode("semantic", view.labels, legend=LEGEND)), legend=LEGEND)
+            answer = profile.decode(
+                "semantic", carried(profile.encode("semantic", view.labels, legend=LEGEND)), legend=LEGEND
+            )
             classes.add(answer.labels, view.labels)
         if "referring" in profile.tasks:
             for instance in np.unique(view.instances[view.instances > 0])[:3]:
                 truth = view.instances == instance
-                answer = profile.decode("referring", carried(profile.encode("referring", truth, color=MASK_COLOR)), color=MASK_COLOR)
+                answer = profile.decode(
+                    "referring",
+                    carried(profile.encode("referring", truth, color=MASK_COLOR)),
+                    color=MASK_COLOR,
+                )
                 masks.add(answer.mask, truth)
     results: dict[str, Any] = {"depth": depths, "normals": angles, "semantic": classes, "referring": masks}
-    figures: dict[str, Any] = {"views": views, **{task: score.result() for task, score in results.items() if task in profile.tasks}}
+    figures: dict[str, Any] = {
+        "views": views,
+        **{task: score.result() for task, score in results.items() if task in profile.tasks},
+    }
     if metre_errors:
         figures["depth"]["median_error_m"] = float(np.median(np.concatenate(metre_errors)))
         figures["depth"]["aligned"] = not profile.metric
@@ -73,7 +84,11 @@ def measure(source: Path, profile: Profile, size: tuple[int, int], views: int, f
 
 def _depth(profile: Profile, painted: np.ndarray, truth_m: np.ndarray, far_m: float) -> np.ndarray:
     answer = profile.decode("depth", painted)
-    return answer.depth_m if profile.metric else depth_in_metres(answer.depth_relative, truth_m, profile.depth_kind, far_m)
+    return (
+        answer.depth_m
+        if profile.metric
+        else depth_in_metres(answer.depth_relative, truth_m, profile.depth_kind, far_m)
+    )
 
 
 def _errors_m(depth_m: np.ndarray, truth_m: np.ndarray, far_m: float) -> np.ndarray:

@@ -64,7 +64,9 @@ class BundleGenerator(Generic[Encoded]):
         """Raises InputError for a frame of the wrong type or size, and if there are no prompts."""
         if image.dtype != np.uint8 or image.shape[2:] != (3,) or image.shape[:2] not in self.sizes:
             shapes = " or ".join(str((*size, 3)) for size in self.sizes)
-            raise InputError(f"The generator takes uint8 frames of shape {shapes}, not {image.dtype} of {image.shape}.")
+            raise InputError(
+                f"The generator takes uint8 frames of shape {shapes}, not {image.dtype} of {image.shape}."
+            )
         if not instructions:
             raise InputError("There is nothing to paint: give at least one instruction.")
 

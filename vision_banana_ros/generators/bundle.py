@@ -26,7 +26,8 @@ GRAPHS = ("image.onnx", "text.onnx", "answer.onnx")
 INT8_GRAPHS = {"image.onnx": "image.int8.onnx", "answer.onnx": "answer.int8.onnx"}  # optional
 OPTIONAL = ("encoder", "prompts")  # optional folders whose files have their own checksums
 TAUS = {"background_tau", "region_tau", "merge_tau"}  # arguments of `instances.decode`
-REFERENCE = "reference.png"  # reference frame and answers, see `generators.reference`; missing in bundles before 0.2
+# reference frame and answers, see `generators.reference`; missing in bundles before 0.2
+REFERENCE = "reference.png"
 PRECISION = "precision.json"  # accuracy check of the int8 graphs
 
 
@@ -103,7 +104,9 @@ class Bundle:
         try:
             content = read_bounded(self.path / name, MAX_FILE_BYTES)
         except OSError as error:
-            raise InputError(f"Bundle '{self.path}' lacks its file {name} ({error.strerror}): copy or download it again.") from error
+            raise InputError(
+                f"Bundle '{self.path}' lacks its file {name} ({error.strerror}): copy or download it again."
+            ) from error
         if hashlib.sha256(content).hexdigest() != expected:
             raise _altered(self.path, name)
         return content
@@ -196,7 +199,9 @@ def default_bundle() -> Path:
 def _listed(path: Path) -> list[str]:
     """The files that the manifest lists, relative to the folder of the bundle."""
     files = (file.relative_to(path) for file in path.rglob("*") if file.is_file())
-    return sorted(file.as_posix() for file in files if file.as_posix() != MANIFEST and file.parts[0] not in OPTIONAL)
+    return sorted(
+        file.as_posix() for file in files if file.as_posix() != MANIFEST and file.parts[0] not in OPTIONAL
+    )
 
 
 def _manifest(path: Path) -> Manifest:
@@ -226,15 +231,20 @@ def _manifest(path: Path) -> Manifest:
             depth_focal_px=_focal(raw.get("depth_focal_px", 0.0)),
             instance_taus=_taus(raw.get("instance_taus", {})),
             referring_core=_core(raw.get("referring_core", 0.0)),
-            expressions_together=_whole(raw.get("expressions_together", 1), "expressions_together", 1, MAX_EXPRESSIONS),
+            expressions_together=_whole(
+                raw.get("expressions_together", 1), "expressions_together", 1, MAX_EXPRESSIONS
+            ),
             reference=_texts(raw.get("reference", []), "reference"),
             backbone=dict(raw.get("backbone", {})),
         )
     except (KeyError, TypeError, IndexError, ValueError, AttributeError, OverflowError) as error:
-        raise InputError(f"{path / MANIFEST} cannot be read ({repr(error)[:300]}): export the bundle again.") from error
+        raise InputError(
+            f"{path / MANIFEST} cannot be read ({repr(error)[:300]}): export the bundle again."
+        ) from error
     for name in manifest.files:
         inside = path.resolve()
-        if PurePosixPath(name).is_absolute() or inside not in (inside / name).resolve().parents:  # links are followed
+        # links are followed
+        if PurePosixPath(name).is_absolute() or inside not in (inside / name).resolve().parents:
             raise InputError(f"Bundle '{path}' names a file outside its folder ({name!r}): do not use it.")
     missing = [name for name in GRAPHS if name not in manifest.files and not manifest.backbone]
     if missing:
@@ -255,7 +265,9 @@ def _texts(raw: Any, what: str) -> tuple[str, ...]:
 
 
 def _files(raw: Any) -> dict[str, str]:
-    if not isinstance(raw, dict) or not all(isinstance(sum_, str) and name and "\0" not in name for name, sum_ in raw.items()):
+    if not isinstance(raw, dict) or not all(
+        isinstance(sum_, str) and name and "\0" not in name for name, sum_ in raw.items()
+    ):
         raise ValueError("files is a table of names and SHA-256")
     return raw
 
@@ -282,7 +294,9 @@ def _focal(raw: Any) -> float:
 def _taus(raw: dict[str, Any]) -> dict[str, float]:
     taus = {name: float(value) for name, value in raw.items()}
     if not set(taus) <= TAUS or not all(0 < value < 442 for value in taus.values()):
-        raise ValueError(f"instance_taus are {', '.join(sorted(TAUS))}, distances of colours in 0-255, not {raw}")
+        raise ValueError(
+            f"instance_taus are {', '.join(sorted(TAUS))}, distances of colours in 0-255, not {raw}"
+        )
     return taus
 
 

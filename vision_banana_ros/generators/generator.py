@@ -48,7 +48,9 @@ class Generator(BundleGenerator[tuple[np.ndarray, np.ndarray]]):
         why: A sentence on why this executor was chosen, for the log.
     """
 
-    def __init__(self, bundle: Bundle, executor: Executor, why: str = "", faults: list[str] | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, executor: Executor, why: str = "", faults: list[str] | None = None
+    ) -> None:
         super().__init__(bundle, why, PROMPTS_KEPT, faults)
         self._executor = executor
 
@@ -87,7 +89,9 @@ class Generator(BundleGenerator[tuple[np.ndarray, np.ndarray]]):
         Returns:
             (N, H, W, 3) float32 in 0..1, NaN for pixels that are no colours.
         """
-        return trusted(self._executor.answer(*self._given(image, instructions)), len(instructions), image.shape[:2])
+        return trusted(
+            self._executor.answer(*self._given(image, instructions)), len(instructions), image.shape[:2]
+        )
 
     def answer(self, image: np.ndarray, questions: Sequence[Asked]) -> list[Any]:
         """Answers questions; answers are decoded on the device if the executor can.
@@ -104,20 +108,28 @@ class Generator(BundleGenerator[tuple[np.ndarray, np.ndarray]]):
             return list(trusted(self._executor.answer(*given), len(questions), image.shape[:2]))
         # No graph decodes several expressions in one image; for a task without a name the image is returned.
         tasks = ["" if q.task == "referring" and q.color is None else q.task for q in questions]
-        asked = [(task, decode_inputs(task, q.legend, q.color)) for task, q in zip(tasks, questions, strict=True)]
+        asked = [
+            (task, decode_inputs(task, q.legend, q.color)) for task, q in zip(tasks, questions, strict=True)
+        ]
         outputs = self._executor.read(*given, asked)  # type: ignore[attr-defined]
         return [
-            trusted(out[0][None], 1, image.shape[:2])[0] if len(out) == 1 else self._decoded(q.task, out, image.shape[:2])
+            trusted(out[0][None], 1, image.shape[:2])[0]
+            if len(out) == 1
+            else self._decoded(q.task, out, image.shape[:2])
             for q, out in zip(questions, outputs, strict=True)
         ]
 
     def _decoded(self, task: str, outputs: list[np.ndarray], size: tuple[int, ...]) -> Any:
         if any(values.shape[:2] != size for values in outputs):
             shapes = ", ".join(str(values.shape) for values in outputs)
-            raise WrongAnswers(f"The answer to {task} has the shapes {shapes}, not those of {size}: it is not used.")
+            raise WrongAnswers(
+                f"The answer to {task} has the shapes {shapes}, not those of {size}: it is not used."
+            )
         return as_answer(task, outputs)
 
-    def _given(self, image: np.ndarray, instructions: Sequence[str]) -> tuple[Features, np.ndarray, np.ndarray]:
+    def _given(
+        self, image: np.ndarray, instructions: Sequence[str]
+    ) -> tuple[Features, np.ndarray, np.ndarray]:
         """The inputs of the executor: features, encoded prompts and their mask."""
         self._check(image, instructions)
         encoded = [self._encoded(instruction) for instruction in instructions]

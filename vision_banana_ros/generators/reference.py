@@ -58,7 +58,10 @@ def write_reference(path: Path, frame: np.ndarray, executor: Answering) -> None:
     """
     bundle = open_bundle(path)
     if frame.shape != (*bundle.manifest.size, 3) or frame.dtype != np.uint8:
-        raise InputError(f"The stored frame must be uint8 of {(*bundle.manifest.size, 3)}, not {frame.dtype} of {frame.shape}.")
+        raise InputError(
+            f"The stored frame must be uint8 of {(*bundle.manifest.size, 3)}, not"
+            f" {frame.dtype} of {frame.shape}."
+        )
     instructions = tuple(instruction() for instruction in QUESTIONS)
     painted = _answers(bundle, executor, frame, instructions)
     stored = np.concatenate([frame, *(painted.clip(0, 1) * 255).round().astype(np.uint8)])
@@ -87,17 +90,24 @@ def check_answers(bundle: Bundle, executor: Answering) -> str:
     frame, expected = _stored(bundle)
     painted = _answers(bundle, executor, frame, bundle.manifest.reference)
     if painted.shape != expected.shape:
-        raise WrongAnswers(f"{executor.name} paints pictures of {painted.shape}, not of {expected.shape}: do not use it.")
+        raise WrongAnswers(
+            f"{executor.name} paints pictures of {painted.shape}, not of {expected.shape}: do not use it."
+        )
     if not np.isfinite(painted).all():
         raise WrongAnswers(
-            f"{executor.name} paints colours that are no numbers (NaN or infinite) for the stored frame: do not use it."
+            f"{executor.name} paints colours that are no numbers (NaN or infinite) for the stored frame: do"
+            " not use it."
         )
     differs = np.abs(painted * 255 - expected).mean((1, 2, 3)).max()
-    allowed = next((most for name, most in TOLERANCES.items() if name in executor.name), max(TOLERANCES.values()))
+    allowed = next(
+        (most for name, most in TOLERANCES.items() if name in executor.name), max(TOLERANCES.values())
+    )
     if differs > allowed:
         raise WrongAnswers(
-            f"{executor.name} answers wrongly on this machine: its pictures of the stored frame differ from the stored ones by"
-            f" {differs:.1f} of 255 on average, {allowed:g} are allowed. Update its driver and libraries, or use another executor."
+            f"{executor.name} answers wrongly on this machine: its pictures of the stored frame differ from"
+            " the stored ones by"
+            f" {differs:.1f} of 255 on average, {allowed:g} are allowed. Update its driver and libraries,"
+            " or use another executor."
         )
     return f"Its answers to the stored frame differ from the stored ones by {differs:.2f} of 255 on average."
 
@@ -117,7 +127,9 @@ def trusted(painted: np.ndarray, count: int, size: tuple[int, int]) -> np.ndarra
         WrongAnswers: If the shape is wrong, because pixels would be assigned to wrong places.
     """
     if painted.shape != (count, *size, 3):
-        raise WrongAnswers(f"The generator painted {painted.shape} in place of {(count, *size, 3)}: the answer is not used.")
+        raise WrongAnswers(
+            f"The generator painted {painted.shape} in place of {(count, *size, 3)}: the answer is not used."
+        )
     with np.errstate(invalid="ignore"):
         colors = (painted >= -OUTSIDE) & (painted <= 1 + OUTSIDE)
     return painted if colors.all() else np.where(colors.all(-1, keepdims=True), painted, np.float32(np.nan))
@@ -128,14 +140,23 @@ def _stored(bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
     picture = cv2.imdecode(np.frombuffer(bundle.read(REFERENCE), np.uint8), cv2.IMREAD_COLOR)
     height, width = bundle.manifest.size
     if picture is None or picture.shape != ((1 + len(bundle.manifest.reference)) * height, width, 3):
-        raise InputError(f"{REFERENCE} of bundle '{bundle.path}' does not hold a frame and its answers: export the bundle again.")
+        raise InputError(
+            f"{REFERENCE} of bundle '{bundle.path}' does not hold a frame and its answers:"
+            " export the bundle again."
+        )
     parts = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).reshape(-1, height, width, 3)
     return np.ascontiguousarray(parts[0]), parts[1:].astype(np.float32)
 
 
-def _answers(bundle: Bundle, executor: Answering, frame: np.ndarray, instructions: Sequence[str]) -> np.ndarray:
+def _answers(
+    bundle: Bundle, executor: Answering, frame: np.ndarray, instructions: Sequence[str]
+) -> np.ndarray:
     manifest = bundle.manifest
-    prompts = [tokenize(instruction, manifest.text_length, manifest.text_buckets) for instruction in instructions]
-    pieces, colors, mask = (np.stack([getattr(prompt, part) for prompt in prompts]) for part in ("pieces", "colors", "mask"))
+    prompts = [
+        tokenize(instruction, manifest.text_length, manifest.text_buckets) for instruction in instructions
+    ]
+    pieces, colors, mask = (
+        np.stack([getattr(prompt, part) for prompt in prompts]) for part in ("pieces", "colors", "mask")
+    )
     text = executor.encode_text(pieces, colors, mask)
     return executor.answer(executor.encode_image(frame), text, mask)

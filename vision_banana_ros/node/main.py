@@ -29,7 +29,8 @@ def main(args: list[str] | None = None, generator_loader: "Loader | None" = None
     Returns:
         The exit status, if the node cannot run.
     """
-    # There is nothing to undo while modules are imported, and an exception in the midst of it may be swallowed or wrapped.
+    # There is nothing to undo while modules are imported, and an exception in the midst of it may be
+    # swallowed or wrapped.
     _on_signal(lambda number, frame: os._exit(0))
     try:
         from vision_banana_ros.node.run import run  # takes a second or more

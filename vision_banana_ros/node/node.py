@@ -86,7 +86,9 @@ class VisionBananaNode(LifecycleNode):
         self.engine = Engine(self.get_logger().info)
         names = parameters.read_cameras(self.get_parameter("cameras").value)
         transforms = Transforms(self)
-        self.streams = [Stream(self, name, partial(self._hand_over, i), transforms) for i, name in enumerate(names)]
+        self.streams = [
+            Stream(self, name, partial(self._hand_over, i), transforms) for i, name in enumerate(names)
+        ]
         self.kept_prompts = KeptPrompts(self.get_fully_qualified_name())
         self._services_offered = Services(self, self)
         self._diagnostics = Diagnostics(self, self.streams, self._health)
@@ -115,8 +117,10 @@ class VisionBananaNode(LifecycleNode):
         if twins > 1:
             self.faults.report(
                 "twins",
-                f"{twins} nodes are called {self.get_fully_qualified_name()}, so that requests reach any of them. End all"
-                " but one, or give it another name (-r __node:=NAME); one that was killed is counted for some 20 s.",
+                f"{twins} nodes are called {self.get_fully_qualified_name()}, so that requests reach any of"
+                " them. End all"
+                " but one, or give it another name (-r __node:=NAME); one that was killed is counted for"
+                " some 20 s.",
             )
 
     @property
@@ -129,7 +133,9 @@ class VisionBananaNode(LifecycleNode):
         for stream in self.streams:
             if camera in ("", stream.name):
                 return stream
-        names = ", ".join(stream.name for stream in self.streams if stream.name) or "none, only one without a name"
+        names = ", ".join(stream.name for stream in self.streams if stream.name) or (
+            "none, only one without a name"
+        )
         raise InputError(f"There is no camera {camera!r}; the parameter cameras names {names}.")
 
     # Transitions
@@ -175,14 +181,20 @@ class VisionBananaNode(LifecycleNode):
         return super().on_error(state)
 
     def close(self, timeout_s: float = STOP_S) -> bool:
-        """Ends the worker, from any state, before the process ends. Returns False where it is still busy after so long."""
+        """Ends the worker, from any state, before the process ends.
+
+        Returns False where it is still busy after so long.
+        """
         self._stop()
         self.engine.close()
         self._services_offered.close()
         return self._worker is None or self._worker.stop(timeout_s)
 
     def destroy_node(self) -> None:
-        """Leaves the ROS graph: rclpy by itself keeps the state machine, and for 20 s others would still see the node."""
+        """Leaves the ROS graph.
+
+        Rclpy by itself keeps the state machine, and for 20 s others would still see the node.
+        """
         super().destroy_node()
         self._state_machine.destroy_when_not_in_use()
 
@@ -199,7 +211,9 @@ class VisionBananaNode(LifecycleNode):
     def _configure(self) -> None:
         self._configured = Settings.read(parameters.current(self))
         self.get_logger().info("Loading the generator.")
-        self._worker = Worker([s.answer for s in self.streams], lambda error: self.get_logger().error(f"Worker: {say(error)}"))
+        self._worker = Worker(
+            [s.answer for s in self.streams], lambda error: self.get_logger().error(f"Worker: {say(error)}")
+        )
         settings = self._configured
         self._run_in_worker(lambda: self.engine.want(settings.bundle, settings.executor))
         self._load_where_missing()
@@ -209,7 +223,9 @@ class VisionBananaNode(LifecycleNode):
         for stream in self.streams:
             stream.open()
         height, width = asking.generator.size
-        self.get_logger().info(f"{asking.generator.name} ({width}x{height}) is ready on {asking.generator.executor}.")
+        self.get_logger().info(
+            f"{asking.generator.name} ({width}x{height}) is ready on {asking.generator.executor}."
+        )
 
     def _load_where_missing(self) -> None:
         if self.generator is not None:
@@ -221,7 +237,9 @@ class VisionBananaNode(LifecycleNode):
             prompts_may_be_why = self.generator is not None and self.kept_prompts.path.exists()
             self._unload("could not load its generator")
             if isinstance(error, InputError) and prompts_may_be_why:
-                raise InputError(f"{error} The prompts kept in {self.kept_prompts.path} may be why: delete that file.") from error
+                raise InputError(
+                    f"{error} The prompts kept in {self.kept_prompts.path} may be why: delete that file."
+                ) from error
             raise
         if self.generator is not None and self.generator.why:
             self.get_logger().info(self.generator.why)
@@ -233,7 +251,9 @@ class VisionBananaNode(LifecycleNode):
 
     def _unload(self, why: str) -> None:
         """Lets go of the generator, once the worker has done what it is doing."""
-        self._services_offered.cancel(f"The node {why} before the request was answered. Activate it and ask again.")
+        self._services_offered.cancel(
+            f"The node {why} before the request was answered. Activate it and ask again."
+        )
         let_go = self.slot.let_go()
         if self._worker is not None:
             self._worker.forget_jobs()
@@ -241,7 +261,9 @@ class VisionBananaNode(LifecycleNode):
 
     def _free(self) -> None:
         if self._worker is not None and not self._worker.stop(STOP_S):
-            self.get_logger().warning("The generator is still busy with its last frame; its memory is freed afterwards.")
+            self.get_logger().warning(
+                "The generator is still busy with its last frame; its memory is freed afterwards."
+            )
         self._unload("was cleaned up")
         self._worker = None
         self._configured = None
@@ -256,12 +278,18 @@ class VisionBananaNode(LifecycleNode):
         self._worker.submit(job)
 
     def in_executor(self, callback: Callable[[], None]) -> None:
-        """Runs a callback soon on the executor's thread; from any thread. Without an executor, as at the end, nothing happens."""
+        """Runs a callback soon on the executor's thread; from any thread.
+
+        Without an executor, as at the end, nothing happens.
+        """
         if self.executor is not None:
             self.executor.create_task(callback)
 
     def _run_in_worker(self, job: Callable[[], Any]) -> Any:
-        """Waits for a job, hears signals meanwhile, says how the node is and answers who asks: the very first load takes a minute."""
+        """Waits for a job, hears signals meanwhile, says how the node is and answers who asks.
+
+        The very first load takes a minute.
+        """
         done: Future = Future()
 
         def run() -> None:
@@ -325,8 +353,11 @@ class VisionBananaNode(LifecycleNode):
         if before is None:
             return  # configure will read them
         if (settings.bundle, settings.executor) != (before.bundle, before.executor):
-            raise InputError("bundle and executor are read by configure: deactivate and clean up first, then set them.")
-        self.slot.change(settings, self._ask, self._keep_asking)  # without a generator activate will read them
+            raise InputError(
+                "bundle and executor are read by configure: deactivate and clean up first, then set them."
+            )
+        # without a generator activate will read them
+        self.slot.change(settings, self._ask, self._keep_asking)
 
     def _ask(self, asking: Asking) -> None:
         self.faults.clear("prompts")
@@ -343,4 +374,6 @@ def _with_cure(error: Exception) -> str:
     text = say(error)
     if text != f"{type(error).__name__}: {error}":
         return text
-    return f"{text}. 'vision-banana info BUNDLE' checks a bundle; executor:=onnxruntime runs on every machine."
+    return (
+        f"{text}. 'vision-banana info BUNDLE' checks a bundle; executor:=onnxruntime runs on every machine."
+    )

@@ -21,7 +21,16 @@ from vision_banana_ros.perception.obstacles import ObstacleFilter
 from vision_banana_ros.reasoning import Rewriter, open_rewriter
 from vision_banana_ros.tasks.legend_text import clean_text, read_legend
 
-_FIRST = ("depth", "points", "points_obstacles", "detections", "segmentation", "referring", "instances", "normals")
+_FIRST = (
+    "depth",
+    "points",
+    "points_obstacles",
+    "detections",
+    "segmentation",
+    "referring",
+    "instances",
+    "normals",
+)
 PRIORITY = tuple(dict.fromkeys([*_FIRST, *GROUPS]))
 """The default priority: a moving robot needs distances first."""
 
@@ -36,7 +45,8 @@ class Declaration:
         range: The smallest and the largest value of a number, both allowed.
         constraints: What else a value has to satisfy, for people; `Settings.read` checks it.
         read_only: Whether the value can be set at start only.
-        at_configure: Whether the value is read when the node is configured, so that a change needs a cleanup first.
+        at_configure: Whether the value is read when the node is configured, so that a change needs a cleanup
+            first.
     """
 
     default: Any
@@ -52,130 +62,176 @@ _OF_ROS = ("use_sim_time", "qos_overrides.", "start_type_description_service")
 
 # ROS cannot infer the type of an empty list, so [""] stands for an empty list of strings.
 PARAMETERS: dict[str, Declaration] = {
-    "bundle": Declaration("", "Folder of the model bundle. Empty: the bundle installed with the package.", at_configure=True),
+    "bundle": Declaration(
+        "", "Folder of the model bundle. Empty: the bundle installed with the package.", at_configure=True
+    ),
     "executor": Declaration(
         "auto",
-        "Inference backend. auto: the fastest one available; or names separated by commas, tried in this order.",
-        constraints="auto, onnxruntime, torch, tensorrt or tensorrt_rtx, each with options, as in onnxruntime:int8",
+        "Inference backend. auto: the fastest one available; or names separated by commas, tried in this"
+        " order.",
+        constraints="auto, onnxruntime, torch, tensorrt or tensorrt_rtx, each with options, as in"
+        " onnxruntime:int8",
         at_configure=True,
     ),
     "build_only": Declaration(
         False,
-        "Compile the decoders for this machine and build the TensorRT engines that executor needs, then exit, with status 0 if"
+        "Compile the decoders for this machine and build the TensorRT engines that executor needs, then"
+        " exit, with status 0 if"
         " all is ready.",
         read_only=True,
     ),
-    "autostart": Declaration(False, "Configure and activate the node at start, without a lifecycle manager.", read_only=True),
+    "autostart": Declaration(
+        False, "Configure and activate the node at start, without a lifecycle manager.", read_only=True
+    ),
     "output_size": Declaration(
         "input",
-        "Resolution of all outputs. input: that of the camera image. generator: that of the network, with a scaled CameraInfo.",
+        "Resolution of all outputs. input: that of the camera image. generator: that of the network, with a"
+        " scaled CameraInfo.",
         constraints="input or generator",
     ),
     "legend": Declaration(
         [""],
-        "Classes of semantic segmentation in the order of their ids. Empty: the default classes of the bundle.",
+        "Classes of semantic segmentation in the order of their ids. Empty: the default classes of the"
+        " bundle.",
         constraints='each "name" or "name=color", with a CSS color name or #rrggbb; up to 255',
     ),
     "expressions": Declaration(
         [""],
-        "Referring expressions that are segmented in every frame. The first one has the value 1 in referring/mask.",
+        "Referring expressions that are segmented in every frame. The first one has the value 1 in"
+        " referring/mask.",
         constraints="up to 16",
     ),
     "instances_class": Declaration(
-        "box", "Class name for instance segmentation. Empty: no instance segmentation.", constraints="one class name"
+        "box",
+        "Class name for instance segmentation. Empty: no instance segmentation.",
+        constraints="one class name",
     ),
     "encode_prompts": Declaration(
         False,
-        "For imported image editors: encode unknown prompts on demand, in a separate CPU process (about a minute per prompt);"
+        "For imported image editors: encode unknown prompts on demand, in a separate CPU process (about a"
+        " minute per prompt);"
         " needs the text encoder in the bundle. False: the service reply names the command to run.",
     ),
     "rectify": Declaration(
         "auto",
-        "auto: raw images are rectified by their CameraInfo before inference. never: a raw image of a lens with distortion has"
+        "auto: raw images are rectified by their CameraInfo before inference. never: a raw image of a lens"
+        " with distortion has"
         " masks, but no depth.",
         constraints="auto or never",
     ),
     "image_is_rectified": Declaration(
         "auto",
-        "Whether the images are rectified already, like those of image_proc, which come with the CameraInfo of the raw image."
+        "Whether the images are rectified already, like those of image_proc, which come with the CameraInfo"
+        " of the raw image."
         " auto: only if D, R, K and P say that the raw and the rectified image are the same.",
         constraints="auto, true or false",
     ),
-    "max_age": Declaration(2.0, "Maximum age of a frame in seconds; older frames are dropped. 0 disables.", (0.0, 3600.0)),
+    "max_age": Declaration(
+        2.0, "Maximum age of a frame in seconds; older frames are dropped. 0 disables.", (0.0, 3600.0)
+    ),
     "min_readable": Declaration(
-        0.05, "Minimum fraction of valid pixels in every answer; frames with fewer are dropped and reported.", (0.0, 1.0)
+        0.05,
+        "Minimum fraction of valid pixels in every answer; frames with fewer are dropped and reported.",
+        (0.0, 1.0),
     ),
     "frozen_after": Declaration(
         3.0,
-        "Time in seconds after which identical images count as a frozen camera; such frames are dropped and reported."
+        "Time in seconds after which identical images count as a frozen camera; such frames are dropped and"
+        " reported."
         " 0 disables, for simulated cameras without noise.",
         (0.0, 3600.0),
     ),
     "max_range": Declaration(
-        0.0, "Maximum depth in metres; depth beyond it is +Inf. 0: the maximum range of the bundle.", (0.0, 1000.0)
+        0.0,
+        "Maximum depth in metres; depth beyond it is +Inf. 0: the maximum range of the bundle.",
+        (0.0, 1000.0),
     ),
     "service_timeout": Declaration(
         10.0, "Timeout of a service request in seconds, after which the reply is a failure.", (0.1, 600.0)
     ),
-    # Read-only: whoever may set parameters shall not send the camera's frames and the key to a server of their own.
+    # Read-only: whoever may set parameters shall not send the camera's frames and the key to a server of
+    # their own.
     "reasoning_url": Declaration(
         "",
-        "Base URL of an OpenAI-compatible API, such as http://localhost:8080/v1, whose vision language model rewrites the"
-        " queries of ~/segment and checks whether the object is visible. Empty disables. The API key is read from the"
+        "Base URL of an OpenAI-compatible API, such as http://localhost:8080/v1, whose vision language"
+        " model rewrites the"
+        " queries of ~/segment and checks whether the object is visible. Empty disables. The API key is"
+        " read from the"
         " environment variable VISION_BANANA_REASONING_KEY.",
         constraints="https or localhost, unless reasoning_allow_http is true",
         read_only=True,
     ),
     "reasoning_model": Declaration("", "Model name that is requested from reasoning_url.", read_only=True),
-    "reasoning_timeout": Declaration(4.0, "Timeout in seconds for each of the two requests to the reasoning model.", (0.1, 600.0)),
+    "reasoning_timeout": Declaration(
+        4.0, "Timeout in seconds for each of the two requests to the reasoning model.", (0.1, 600.0)
+    ),
     "reasoning_allow_http": Declaration(
         False,
-        "Allow unencrypted HTTP to other hosts for reasoning_url; images and API key are then sent in clear text.",
+        "Allow unencrypted HTTP to other hosts for reasoning_url; images and API key are then sent in clear"
+        " text.",
         read_only=True,
     ),
     "cameras": Declaration(
         [""],
-        "Camera names for several cameras; they are the prefix of the camera's topics, as in front/image. Empty: one camera"
+        "Camera names for several cameras; they are the prefix of the camera's topics, as in front/image."
+        " Empty: one camera"
         " without a prefix.",
         constraints="valid parts of topic names, all different",
         read_only=True,
     ),
     **{
-        f"rates.{group}": Declaration(0.0, f"Maximum rate of the topic group {group} in Hz. 0: every frame.", (0.0, 1000.0))
+        f"rates.{group}": Declaration(
+            0.0, f"Maximum rate of the topic group {group} in Hz. 0: every frame.", (0.0, 1000.0)
+        )
         for group in GROUPS
     },
     "priority": Declaration(
         list(PRIORITY),
-        "Topic groups by priority, the highest first: if a frame exceeds the budget, the last groups are skipped. Groups that"
+        "Topic groups by priority, the highest first: if a frame exceeds the budget, the last groups are"
+        " skipped. Groups that"
         " are not listed come last.",
         constraints="each one of " + ", ".join(GROUPS),
     ),
     "budget": Declaration(
-        0.0, "Time budget per frame in seconds; groups that do not fit are skipped by priority. 0 disables.", (0.0, 600.0)
+        0.0,
+        "Time budget per frame in seconds; groups that do not fit are skipped by priority. 0 disables.",
+        (0.0, 600.0),
     ),
-    "obstacles.min_confidence": Declaration(0.5, "Minimum depth confidence of a pixel for points_obstacles.", (0.0, 1.0)),
+    "obstacles.min_confidence": Declaration(
+        0.5, "Minimum depth confidence of a pixel for points_obstacles.", (0.0, 1.0)
+    ),
     "obstacles.max_range": Declaration(8.0, "Maximum depth in metres for points_obstacles.", (0.5, 1000.0)),
-    "obstacles.voxel": Declaration(0.05, "Voxel size in metres of the grid that downsamples points_obstacles.", (0.005, 10.0)),
+    "obstacles.voxel": Declaration(
+        0.05, "Voxel size in metres of the grid that downsamples points_obstacles.", (0.005, 10.0)
+    ),
     "obstacles.ignored_classes": Declaration(
         [""],
-        "Classes left out of points_obstacles, as in [floor, ground]. Semantic segmentation then runs for points_obstacles, too.",
+        "Classes left out of points_obstacles, as in [floor, ground]. Semantic segmentation then runs for"
+        " points_obstacles, too.",
         constraints="names of the legend",
     ),
     "base_frame": Declaration(
         "base_link",
-        "TF frame whose x-y plane is the floor for points_obstacles. Without such a transform, the floor is the ground plane found"
+        "TF frame whose x-y plane is the floor for points_obstacles. Without such a transform, the floor is"
+        " the ground plane found"
         " in the depth image. Empty: the floor is not removed.",
         constraints="a frame_id",
     ),
     "obstacles.min_height": Declaration(
-        0.1, "Minimum height in metres above the floor (the origin of base_frame) of points in points_obstacles.", (-10.0, 10.0)
+        0.1,
+        "Minimum height in metres above the floor (the origin of base_frame) of points in points_obstacles.",
+        (-10.0, 10.0),
     ),
     "steady_depth": Declaration(
-        0.0, "Length of the temporal depth filter in frames (exponential average, confidence-weighted). 0 disables.", (0.0, 100.0)
+        0.0,
+        "Length of the temporal depth filter in frames (exponential average, confidence-weighted). 0"
+        " disables.",
+        (0.0, 100.0),
     ),
     "scale_check": Declaration(
         "",
-        "Source of the depth scale correction: the known height of the camera above the ground, or the topic of a range"
+        "Source of the depth scale correction: the known height of the camera above the ground, or the"
+        " topic of a range"
         " sensor (scan: LaserScan, cloud: PointCloud2). Empty disables.",
         constraints="empty, camera_height, scan or cloud",
     ),
@@ -184,7 +240,8 @@ PARAMETERS: dict[str, Declaration] = {
     ),
     "range_pose": Declaration(
         [0.0] * 6,
-        "Pose of the range sensor relative to the camera, for scale_check: scan and cloud: x, y, z in metres, roll, pitch,"
+        "Pose of the range sensor relative to the camera, for scale_check: scan and cloud: x, y, z in"
+        " metres, roll, pitch,"
         " yaw in radians, in axes x forward, y left, z up (REP 103).",
         constraints="six finite numbers",
     ),
@@ -231,17 +288,27 @@ class Settings:
         if legend:
             read_legend(legend, {})
         if values["scale_check"] not in ("", "camera_height", "scan", "cloud"):
-            raise InputError(f"scale_check is {values['scale_check']!r}; it must be empty, 'camera_height', 'scan' or 'cloud'.")
+            raise InputError(
+                f"scale_check is {values['scale_check']!r}; it must be empty, 'camera_height',"
+                " 'scan' or 'cloud'."
+            )
         range_pose = tuple(values["range_pose"])
         if len(range_pose) != 6 or not all(math.isfinite(number) for number in range_pose):
-            raise InputError(f"range_pose must be six finite numbers, x, y, z, roll, pitch and yaw, not {list(range_pose)}.")
+            raise InputError(
+                "range_pose must be six finite numbers, x, y, z, roll, pitch and yaw, not"
+                f" {list(range_pose)}."
+            )
         if values["rectify"] not in ("auto", "never"):
             raise InputError(f"rectify is {values['rectify']!r}; it must be 'auto' or 'never'.")
         rectified = values["image_is_rectified"]
         if rectified not in ("auto", "true", "false"):
             raise InputError(f"image_is_rectified is {rectified!r}; it must be 'auto', 'true' or 'false'.")
         instances_class = values["instances_class"]
-        url, model, patience_s = values["reasoning_url"], values["reasoning_model"], values["reasoning_timeout"]
+        url, model, patience_s = (
+            values["reasoning_url"],
+            values["reasoning_model"],
+            values["reasoning_timeout"],
+        )
         return cls(
             bundle=values["bundle"],
             executor=values["executor"],
@@ -259,7 +326,9 @@ class Settings:
             service_timeout=values["service_timeout"],
             reasoning=open_rewriter(url, model, patience_s, values["reasoning_allow_http"]),
             pacing=Pacing(
-                {group: values[f"rates.{group}"] for group in GROUPS}, _read_priority(values["priority"]), values["budget"]
+                {group: values[f"rates.{group}"] for group in GROUPS},
+                _read_priority(values["priority"]),
+                values["budget"],
             ),
             obstacles=ObstacleFilter(
                 min_confidence=values["obstacles.min_confidence"],
@@ -284,12 +353,16 @@ def _read_priority(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def read_cameras(names: Sequence[str]) -> tuple[str, ...]:
-    """The cameras' names, for one camera without a name a single "". InputError where one cannot begin a topic's name."""
+    """The cameras' names, for one camera without a name a single "".
+
+    InputError where one cannot begin a topic's name.
+    """
     given = [name for name in names if name]
     for i, name in enumerate(given):
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", name) or name in given[:i]:
             raise InputError(
-                f"cameras names {name!r}; give each camera a name of its own of letters, digits and _, as in [front, rear]."
+                f"cameras names {name!r}; give each camera a name of its own of letters, digits and _, as"
+                " in [front, rear]."
             )
     return tuple(given) or ("",)
 
@@ -301,12 +374,15 @@ def declare(node: Node) -> dict[str, str]:
         node: Whose parameters they are.
 
     Returns:
-        What the command line or a file sets and no parameter is called, with the most similar name that there is, or "".
+        What the command line or a file sets and no parameter is called, with the most similar name that there
+        is, or "".
 
     Raises:
-        InvalidParameterTypeException, InvalidParameterValueException: rclpy's own, for a wrong type or range at the start.
+        InvalidParameterTypeException, InvalidParameterValueException: rclpy's own, for a wrong type or range
+        at the start.
     """
-    given: dict[str, Parameter] = getattr(node, "_parameter_overrides", {})  # rclpy shows them in no other way
+    # rclpy shows them in no other way
+    given: dict[str, Parameter] = getattr(node, "_parameter_overrides", {})
     for name in PARAMETERS.keys() & given.keys():
         given[name] = _as_declared(given[name], PARAMETERS[name].default)
     for name, parameter in PARAMETERS.items():
@@ -324,8 +400,14 @@ def declare(node: Node) -> dict[str, str]:
 
 
 def as_declared(changes: list[Parameter]) -> list[Parameter]:
-    """Takes 2 for 2.0, true for "true" and [] for [""] where such a value is declared: so people and tools write them."""
-    return [_as_declared(change, PARAMETERS[change.name].default) if change.name in PARAMETERS else change for change in changes]
+    """Takes 2 for 2.0, true for "true" and [] for [""] where such a value is declared.
+
+    So people and tools write them.
+    """
+    return [
+        _as_declared(change, PARAMETERS[change.name].default) if change.name in PARAMETERS else change
+        for change in changes
+    ]
 
 
 def _as_declared(change: Parameter, default: Any) -> Parameter:

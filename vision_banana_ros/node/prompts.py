@@ -59,7 +59,9 @@ def read_expressions(texts: Sequence[str]) -> tuple[str, ...]:
     Raises InputError if one is empty, too long or duplicate, or if there are too many.
     """
     if len(texts) > MAX_EXPRESSIONS:
-        raise InputError(f"{len(texts)} expressions are too many for a live stream; give at most {MAX_EXPRESSIONS}.")
+        raise InputError(
+            f"{len(texts)} expressions are too many for a live stream; give at most {MAX_EXPRESSIONS}."
+        )
     expressions = tuple(clean_text(text, f"Expression {i}") for i, text in enumerate(texts, 1))
     refuse_repeated(expressions)
     return expressions

@@ -18,7 +18,8 @@ from vision_banana_ros.node.topics.fastdds import carry_large_images
 from vision_banana_ros.node.topics.shared_memory import remove_dead_segments
 
 LAST_FRAME_S = 0.2
-"""How long the worker is waited for at the end. Longer is of no use: what it does is not published any more."""
+"""How long the worker is waited for at the end. Longer is of no use: what it does is not published any
+more."""
 
 
 def run(undo: ExitStack, args: list[str] | None, generator_loader: Loader | None) -> int:
@@ -56,7 +57,10 @@ def run(undo: ExitStack, args: list[str] | None, generator_loader: Loader | None
 
 
 def _start(node: VisionBananaNode) -> None:
-    """Configures and activates. A node that cannot stays, says why in its diagnostics, and can be configured again."""
+    """Configures and activates.
+
+    A node that cannot stays, says why in its diagnostics, and can be configured again.
+    """
     if node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
         node.trigger_activate()
 

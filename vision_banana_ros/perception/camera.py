@@ -3,14 +3,18 @@
 
 The reading follows the comments of sensor_msgs/CameraInfo:
 
-- K and D describe the raw image, R and P the rectified one; both are of the full sensor, before binning and region.
-- An image is taken as raw unless K, D, R and P say that raw and rectified are the same picture; nothing else can be known
-  from the message, and nothing else is looked at (not the topic's name). `image_is_rectified` overrules it.
-- P all zero: the rectified camera is K's. K all zero with P given: the image is rectified. R all zero: no rotation.
-- Tx and Ty in P's last column tell where another camera of a rig is. Rays start at this camera, so they play no part.
+- K and D describe the raw image, R and P the rectified one; both are of the full sensor, before binning and
+  region.
+- An image is taken as raw unless K, D, R and P say that raw and rectified are the same picture; nothing else
+  can be known from the message, and nothing else is looked at (not the topic's name). `image_is_rectified`
+  overrules it.
+- P all zero: the rectified camera is K's. K all zero with P given: the image is rectified. R all zero: no
+  rotation.
+- Tx and Ty in P's last column tell where another camera of a rig is. Rays start at this camera, so they play
+  no part.
 - R turns the camera's axes into those of the rectified image; points are in the axes of the rectified image.
-- The region of interest is given in pixels of the full sensor, binning comes after it. A binned pixel covers a block, so that
-  c' = (c - offset + 0.5) / binning - 0.5, while image_geometry leaves out the half pixel.
+- The region of interest is given in pixels of the full sensor, binning comes after it. A binned pixel covers
+  a block, so that c' = (c - offset + 0.5) / binning - 0.5, while image_geometry leaves out the half pixel.
 
 Rectifying is OpenCV's: `initUndistortRectifyMap` of its pinhole and fisheye models.
 """
@@ -28,7 +32,8 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception.geometry import Intrinsics
 
 PINHOLE_MODELS = {"plumb_bob": (0, 4, 5), "rational_polynomial": (0, 4, 5, 8, 12, 14)}
-"""Distortion models by the names in use (sensor_msgs/distortion_models), with the numbers of coefficients that OpenCV takes."""
+"""Distortion models by the names in use (sensor_msgs/distortion_models), with the numbers of coefficients
+that OpenCV takes."""
 FISHEYE_MODELS = ("equidistant", "fisheye", "kannala_brandt", "kannala_brandt4")
 """Names of one model, Kannala and Brandt's with four coefficients: without any, r = f theta."""
 UNDISTORTED = ("", "none", "pinhole")
@@ -36,14 +41,16 @@ UNDISTORTED = ("", "none", "pinhole")
 MODELS = (*PINHOLE_MODELS, *FISHEYE_MODELS, *UNDISTORTED[1:])
 
 WIDEST_DEG = 120.0
-"""A fisheye that sees more is not unrolled whole: a pinhole's border would be stretched beyond what a generator can read."""
+"""A fisheye that sees more is not unrolled whole: a pinhole's border would be stretched beyond what a
+generator can read."""
 VIRTUAL_FOV_DEG = 100.0
 """Of the pinhole that takes its place, along the image's longer side."""
 
 LEAST_SLOPE = 0.1
 """Of what a lens draws apart over what a pinhole at its centre does: with less, a pixel is a smear of ten."""
 FOCAL_LENGTHS = (0.05, 100.0)
-"""In image widths (the longer side): 169 degrees and half a degree of view. What lies outside is no lens of a robot."""
+"""In image widths (the longer side): 169 degrees and half a degree of view. What lies outside is no lens
+of a robot."""
 ASPECT = 4.0
 """Largest quotient of the two focal lengths."""
 
@@ -82,11 +89,24 @@ class Calibration:
         """Of a sensor_msgs/CameraInfo, from rclpy or out of a bag."""
         d, k, r, p = (tuple(map(float, matrix)) for matrix in (info.d, info.k, info.r, info.p))
         region = (info.roi.x_offset, info.roi.y_offset, info.roi.width, info.roi.height)
-        return cls(info.width, info.height, info.distortion_model, d, k, r, p, (info.binning_x, info.binning_y), region)
+        return cls(
+            info.width,
+            info.height,
+            info.distortion_model,
+            d,
+            k,
+            r,
+            p,
+            (info.binning_x, info.binning_y),
+            region,
+        )
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """(height, width) of the images that are sent. InputError where binning and region contradict the sensor."""
+        """(height, width) of the images that are sent.
+
+        InputError where binning and region contradict the sensor.
+        """
         _, _, width, height = _region(self)
         return height // max(1, self.binning[1]), width // max(1, self.binning[0])
 
@@ -94,7 +114,10 @@ class Calibration:
     def of_pinhole(cls, k: Intrinsics) -> "Calibration":
         """Of a camera without distortion."""
         eye = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
-        matrix, projection = (k.fx, 0.0, k.cx, 0.0, k.fy, k.cy, 0.0, 0.0, 1.0), (k.fx, 0.0, k.cx, 0.0, 0.0, k.fy, k.cy, 0.0)
+        matrix, projection = (
+            (k.fx, 0.0, k.cx, 0.0, k.fy, k.cy, 0.0, 0.0, 1.0),
+            (k.fx, 0.0, k.cx, 0.0, 0.0, k.fy, k.cy, 0.0),
+        )
         return cls(k.width, k.height, "plumb_bob", (0.0,) * 5, matrix, eye, (*projection, 0.0, 0.0, 1.0, 0.0))
 
 
@@ -102,7 +125,8 @@ class Calibration:
 class Camera:
     """The camera of the pictures of one size that are painted and published.
 
-    intrinsics: the pinhole, on the picture's own grid. reading: in words, what its CameraInfo was taken to say.
+    intrinsics: the pinhole, on the picture's own grid. reading: in words, what its CameraInfo was taken to
+    say.
     """
 
     intrinsics: Intrinsics
@@ -112,7 +136,10 @@ class Camera:
     """(H, W) bool, or None for nowhere: pixels of the rectified picture that the raw one does not show."""
 
     def rectify(self, image: np.ndarray) -> np.ndarray:
-        """(H, W, C) as it came -> the picture of `intrinsics`; the image itself where there is nothing to do."""
+        """(H, W, C) as it came -> the picture of `intrinsics`.
+
+        The image itself where there is nothing to do.
+        """
         if self._maps is None:
             return image
         return cv2.remap(image, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -121,12 +148,15 @@ class Camera:
 @lru_cache(maxsize=16)
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # of numbers that are refused for it
 def camera_for(
-    calibration: Calibration, size: tuple[int, int], image_is_rectified: Rectified = "auto", rectify: Rectify = "auto"
+    calibration: Calibration,
+    size: tuple[int, int],
+    image_is_rectified: Rectified = "auto",
+    rectify: Rectify = "auto",
 ) -> Camera:
     """The camera of images of `size` (height, width) that come with this calibration.
 
-    The maps are computed once and kept. rectify "never": a raw image that is not a pinhole's is refused instead of resampled.
-    InputError names the field that is wrong, or that does not fit the image.
+    The maps are computed once and kept. rectify "never": a raw image that is not a pinhole's is refused
+    instead of resampled. InputError names the field that is wrong, or that does not fit the image.
     """
     c = calibration
     _check_size(c)
@@ -148,30 +178,50 @@ def camera_for(
             raise _nothing(c)
         return Camera(on_image(given), f"rectified, by {'P' if rectified else 'K'}")
     if raw is None:
-        raise _nothing(c) if rectified is None else InputError("CameraInfo has no K, which a raw image needs; calibrate the camera.")
+        raise (
+            _nothing(c)
+            if rectified is None
+            else InputError("CameraInfo has no K, which a raw image needs; calibrate the camera.")
+        )
     fisheye, d = _distortion(c)
     straight = not fisheye and not any(d)
     turned = not np.allclose(rotation, np.eye(3), atol=1e-6)
     if straight and not turned:
-        how = "rectified: no distortion, no rotation" if rectified in (None, raw) else "raw without distortion, by K"
+        how = (
+            "rectified: no distortion, no rotation"
+            if rectified in (None, raw)
+            else ("raw without distortion, by K")
+        )
         return Camera(on_image(raw), how)
     if rectify == "never":
         raise InputError(
-            f"The image is raw ({c.model or 'a stereo R'}) and rectify is never: its pixels are not a pinhole's. Set rectify to"
+            f"The image is raw ({c.model or 'a stereo R'}) and rectify is never: its pixels are not a"
+            " pinhole's. Set rectify to"
             " auto, or image_is_rectified to true where the image is rectified already."
         )
     target, told = rectified or raw, "P" if rectified else "K"
-    if fisheye and _widest(target, width, height) > WIDEST_DEG or (fisheye and rectified is None and _sees(c, raw) > WIDEST_DEG):
+    if (
+        fisheye
+        and _widest(target, width, height) > WIDEST_DEG
+        or (fisheye and rectified is None and _sees(c, raw) > WIDEST_DEG)
+    ):
         focal = max(width, height) / 2 / math.tan(math.radians(VIRTUAL_FOV_DEG) / 2)
-        target, told = (focal, focal, x + (width - 1) / 2, y + (height - 1) / 2), f"a virtual pinhole of {VIRTUAL_FOV_DEG:g} degrees"
+        target, told = (
+            (focal, focal, x + (width - 1) / 2, y + (height - 1) / 2),
+            (f"a virtual pinhole of {VIRTUAL_FOV_DEG:g} degrees"),
+        )
     new = on_image(target)
     maps, outside = _maps(c, fisheye, d, rotation, on_image(raw), new)
-    return Camera(new, f"raw ({c.model}{', turned by R' if turned else ''}), rectified here to {told}", maps, outside)
+    return Camera(
+        new, f"raw ({c.model}{', turned by R' if turned else ''}), rectified here to {told}", maps, outside
+    )
 
 
 def _check_size(c: Calibration) -> None:
     if c.width <= 0 or c.height <= 0:
-        raise InputError(f"CameraInfo's width and height are {c.width}x{c.height}; give the size of the full sensor.")
+        raise InputError(
+            f"CameraInfo's width and height are {c.width}x{c.height}; give the size of the full sensor."
+        )
 
 
 def _region(c: Calibration) -> tuple[int, int, int, int]:
@@ -181,7 +231,8 @@ def _region(c: Calibration) -> tuple[int, int, int, int]:
         return 0, 0, c.width, c.height
     if width <= 0 or height <= 0 or x < 0 or y < 0 or x + width > c.width or y + height > c.height:
         raise InputError(
-            f"CameraInfo's roi, {width}x{height} pixels from ({x}, {y}), does not lie on the sensor of {c.width}x{c.height}; it"
+            f"CameraInfo's roi, {width}x{height} pixels from ({x}, {y}), does not lie on the sensor of"
+            f" {c.width}x{c.height}; it"
             " is given in pixels of the full sensor, before binning. Correct the camera's driver."
         )
     return x, y, width, height
@@ -194,32 +245,49 @@ def _of_another_size(c: Calibration, size: tuple[int, int], region: tuple[int, i
     if region != (c.width, c.height):
         what += f" and a roi of {region[0]}x{region[1]}"
     makes = "" if what == full else f", which makes {c.image_size[1]}x{c.image_size[0]}"
-    return InputError(f"CameraInfo is for {what}{makes}, the image has {size[1]}x{size[0]}. Publish the info of the same stream.")
+    return InputError(
+        f"CameraInfo is for {what}{makes}, the image has {size[1]}x{size[0]}. Publish the"
+        " info of the same stream."
+    )
 
 
-def _pinhole(c: Calibration, name: str, matrix: tuple[float, ...], columns: int) -> tuple[float, float, float, float] | None:
-    """fx, fy, cx, cy of K or P on the full sensor; None where it is all zero. InputError where it cannot be a lens."""
+def _pinhole(
+    c: Calibration, name: str, matrix: tuple[float, ...], columns: int
+) -> tuple[float, float, float, float] | None:
+    """fx, fy, cx, cy of K or P on the full sensor; None where it is all zero.
+
+    InputError where it cannot be a lens.
+    """
     if len(matrix) != 3 * columns:
-        raise InputError(f"CameraInfo's {name} has {len(matrix)} numbers, not {3 * columns}. Calibrate the camera.")
+        raise InputError(
+            f"CameraInfo's {name} has {len(matrix)} numbers, not {3 * columns}. Calibrate the camera."
+        )
     if not any(matrix) or not any(number for i, number in enumerate(matrix) if i != 2 * columns + 2):
         return None
     if not all(map(math.isfinite, matrix)):
-        raise InputError(f"CameraInfo's {name} holds numbers that are not finite: {_row(matrix)}. Calibrate the camera.")
+        raise InputError(
+            f"CameraInfo's {name} holds numbers that are not finite: {_row(matrix)}. Calibrate the camera."
+        )
     fx, fy, cx, cy = matrix[0], matrix[columns + 1], matrix[2], matrix[columns + 2]
     longest = max(c.width, c.height)
     least, most = (limit * longest for limit in FOCAL_LENGTHS)
     if not (least <= fx <= most and least <= fy <= most and max(fx, fy) <= ASPECT * min(fx, fy)):
         raise InputError(
-            f"CameraInfo's {name} has focal lengths of {fx:g} and {fy:g} pixels, which no lens has for {c.width}x{c.height}"
+            f"CameraInfo's {name} has focal lengths of {fx:g} and {fy:g} pixels, which no lens has for"
+            f" {c.width}x{c.height}"
             " pixels. Calibrate the camera."
         )
     if not (-c.width <= cx <= 2 * c.width and -c.height <= cy <= 2 * c.height):
         raise InputError(
-            f"CameraInfo's {name} has its principal point at ({cx:g}, {cy:g}), far outside the {c.width}x{c.height} pixels."
+            f"CameraInfo's {name} has its principal point at ({cx:g}, {cy:g}), far outside the"
+            f" {c.width}x{c.height} pixels."
             " Calibrate the camera."
         )
     if abs(matrix[1]) > 1e-6 * fx or abs(matrix[columns]) > 1e-6 * fx:
-        raise InputError(f"CameraInfo's {name} has skewed axes ({_row(matrix)}), which are not read. Calibrate without skew.")
+        raise InputError(
+            f"CameraInfo's {name} has skewed axes ({_row(matrix)}), which are not read."
+            " Calibrate without skew."
+        )
     return fx, fy, cx, cy
 
 
@@ -238,7 +306,9 @@ def _rotation(c: Calibration) -> np.ndarray:
 def _distortion(c: Calibration) -> tuple[bool, tuple[float, ...]]:
     """Whether the lens is a fisheye, and the coefficients for OpenCV."""
     if not all(map(math.isfinite, c.d)):
-        raise InputError(f"CameraInfo's D holds numbers that are not finite: {_row(c.d)}. Calibrate the camera.")
+        raise InputError(
+            f"CameraInfo's D holds numbers that are not finite: {_row(c.d)}. Calibrate the camera."
+        )
     name = c.model.strip().lower()
     fisheye = name in FISHEYE_MODELS
     counts = (0, 4) if fisheye else PINHOLE_MODELS.get(name, ())
@@ -246,9 +316,13 @@ def _distortion(c: Calibration) -> tuple[bool, tuple[float, ...]]:
         if name in UNDISTORTED and not any(c.d):
             return False, ()
         if name in UNDISTORTED:
-            raise InputError(f"CameraInfo has a D of {_row(c.d)}, but no distortion_model; name one of {', '.join(MODELS)}.")
+            raise InputError(
+                f"CameraInfo has a D of {_row(c.d)}, but no distortion_model; name one of"
+                f" {', '.join(MODELS)}."
+            )
         raise InputError(
-            f"CameraInfo's distortion_model {c.model!r} is not known, only {', '.join(MODELS)}. Calibrate the camera with one"
+            f"CameraInfo's distortion_model {c.model!r} is not known, only {', '.join(MODELS)}. Calibrate"
+            " the camera with one"
             " of them, or rectify its images and set image_is_rectified to true."
         )
     d = c.d
@@ -256,19 +330,25 @@ def _distortion(c: Calibration) -> tuple[bool, tuple[float, ...]]:
         d = d[:-1]
     if len(d) not in counts:
         raise InputError(
-            f"CameraInfo's D has {len(c.d)} numbers, but {c.model} takes {' or '.join(str(n) for n in counts if n)}."
+            f"CameraInfo's D has {len(c.d)} numbers, but {c.model} takes"
+            f" {' or '.join(str(n) for n in counts if n)}."
             " Correct D or distortion_model."
         )
     return fisheye, d or (0.0,) * 4
 
 
 def _nothing(c: Calibration) -> InputError:
-    return InputError("CameraInfo holds no focal length: K and P are zero. Calibrate the camera and load its calibration.")
+    return InputError(
+        "CameraInfo holds no focal length: K and P are zero. Calibrate the camera and load its calibration."
+    )
 
 
 def _widest(pinhole: tuple[float, float, float, float], width: int, height: int) -> float:
     """Degrees of view of a pinhole along its wider side."""
-    return max(math.degrees(2 * math.atan(width / 2 / pinhole[0])), math.degrees(2 * math.atan(height / 2 / pinhole[1])))
+    return max(
+        math.degrees(2 * math.atan(width / 2 / pinhole[0])),
+        math.degrees(2 * math.atan(height / 2 / pinhole[1])),
+    )
 
 
 def _sees(c: Calibration, raw: tuple[float, float, float, float]) -> float:
@@ -281,7 +361,12 @@ def _row(numbers: tuple[float, ...]) -> str:
 
 
 def _maps(
-    c: Calibration, fisheye: bool, d: tuple[float, ...], rotation: np.ndarray, raw: Intrinsics, new: Intrinsics
+    c: Calibration,
+    fisheye: bool,
+    d: tuple[float, ...],
+    rotation: np.ndarray,
+    raw: Intrinsics,
+    new: Intrinsics,
 ) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray | None]:
     """Where each pixel of `new` lies in the raw image, for cv2.remap, and which lie nowhere in it."""
     k, p = (np.array([[i.fx, 0, i.cx], [0, i.fy, i.cy], [0, 0, 1]]) for i in (raw, new))
@@ -291,7 +376,8 @@ def _maps(
     seen &= _unfolded(fisheye, d, rotation, new)
     if not seen.any():
         raise InputError(
-            f"By CameraInfo's D and P the rectified image shows nothing of the raw one; calibrate the camera ({c.model})."
+            "By CameraInfo's D and P the rectified image shows nothing of the raw one; calibrate the"
+            f" camera ({c.model})."
         )
     # Fixed-point maps: remap takes half the time, and a thirty-second of a pixel is what it interpolates by.
     return cv2.convertMaps(u, v, cv2.CV_16SC2), None if seen.all() else ~seen
@@ -303,7 +389,10 @@ def _unfolded(fisheye: bool, d: tuple[float, ...], rotation: np.ndarray, new: In
     Beyond it the polynomials turn back, and what lies outside the image would be read from inside it.
     """
     rows, columns = np.mgrid[: new.height, : new.width]
-    rays = np.stack([(columns - new.cx) / new.fx, (rows - new.cy) / new.fy, np.ones(rows.shape)], axis=-1) @ rotation
+    rays = (
+        np.stack([(columns - new.cx) / new.fx, (rows - new.cy) / new.fy, np.ones(rows.shape)], axis=-1)
+        @ rotation
+    )
     radius = np.hypot(rays[..., 0], rays[..., 1])
     angle = np.arctan2(radius, rays[..., 2])
     limit = math.pi if fisheye else math.pi / 2 - 1e-3

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The declared size of a compressed image, read before memory is allocated: kilobytes may unpack to gigabytes."""
+"""The declared size of a compressed image, read before memory is allocated.
+
+Kilobytes may unpack to gigabytes.
+"""
 
 import re
 from collections.abc import Callable
@@ -11,7 +14,10 @@ _PNM = re.compile(rb"P[1-6](?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)\s")
 
 
 def declared(data: bytes | memoryview) -> tuple[str, Size] | None:
-    """The kind of picture and (width, height) that its beginning declares; None for what is no picture of `KINDS`."""
+    """The kind of picture and (width, height) that its beginning declares.
+
+    None for what is no picture of `KINDS`.
+    """
     head = bytes(data[:HEADERS])
     for kind, read in KINDS.items():
         size = read(head)
@@ -57,7 +63,10 @@ def _avif(head: bytes) -> Size | None:
         return None
     # The picture, its alpha and its tiles each have a box ispe: version and flags, width, height.
     boxes = [at + 8 for at in _all(b"ispe", head) if at + 16 <= len(head)]
-    sizes = [(int.from_bytes(head[at : at + 4], "big"), int.from_bytes(head[at + 4 : at + 8], "big")) for at in boxes]
+    sizes = [
+        (int.from_bytes(head[at : at + 4], "big"), int.from_bytes(head[at + 4 : at + 8], "big"))
+        for at in boxes
+    ]
     return max(sizes, key=lambda size: size[0] * size[1], default=None)
 
 
@@ -68,7 +77,9 @@ def _all(word: bytes, head: bytes) -> list[int]:
 def _bmp(head: bytes) -> Size | None:
     if head[:2] != b"BM" or len(head) < 26 or int.from_bytes(head[14:18], "little") < 40:
         return None
-    return abs(int.from_bytes(head[18:22], "little", signed=True)), abs(int.from_bytes(head[22:26], "little", signed=True))
+    return abs(int.from_bytes(head[18:22], "little", signed=True)), abs(
+        int.from_bytes(head[22:26], "little", signed=True)
+    )
 
 
 def _pnm(head: bytes) -> Size | None:

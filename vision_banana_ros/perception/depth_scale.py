@@ -39,7 +39,8 @@ SAMPLES = 4000
 MIN_SAMPLES = 200
 TRIES = 128
 ON_GROUND, UNDER_GROUND = 0.1, 0.25
-"""Parts of the camera's height: so far off is still ground, so far below is something else, which ground does not have."""
+"""Parts of the camera's height: so far off is still ground, so far below is something else, which ground
+does not have."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,10 @@ class ScaleCorrection:
             return self.value
         if not BOUNDS[0] <= evidence.scale <= BOUNDS[1]:
             reason = (
-                f"depth would have to be multiplied by {evidence.scale:.3g}, which is outside {BOUNDS[0]:g} to {BOUNDS[1]:g}"
-                " and not believed; check camera_height (metres), or the ranges and where their sensor is mounted"
+                f"depth would have to be multiplied by {evidence.scale:.3g}, which is outside {BOUNDS[0]:g}"
+                f" to {BOUNDS[1]:g}"
+                " and not believed; check camera_height (metres), or the ranges and where their sensor is"
+                " mounted"
             )
             self._last = Evidence(evidence.scale, evidence.inliers, evidence.spread, reason)
             self._counts["refused"] += 1
@@ -138,8 +141,8 @@ def ground(depth_m: np.ndarray, intrinsics: Intrinsics) -> tuple[np.ndarray | No
     """Finds the ground in depth, (H, W) metres along Z.
 
     Returns:
-        The plane as a vector whose product with the plane's points is 1, None where there is no ground; the (N, 3) points that were
-        looked at; and why there is no ground.
+        The plane as a vector whose product with the plane's points is 1, None where there is no ground; the
+        (N, 3) points that were looked at; and why there is no ground.
     """
     _check(depth_m, intrinsics)
     stride = max(1, math.isqrt(depth_m.size // SAMPLES))
@@ -154,7 +157,11 @@ def ground(depth_m: np.ndarray, intrinsics: Intrinsics) -> tuple[np.ndarray | No
     x, y = (columns * stride + start - k.cx) / k.fx * z, (rows * stride + start - k.cy) / k.fy * z
     points = np.stack([x, y, z], axis=1)
     plane = _ground(points, least)
-    return plane, points, "no ground is seen; the camera must see enough of it, and be level within 45 degrees"
+    return (
+        plane,
+        points,
+        ("no ground is seen; the camera must see enough of it, and be level within 45 degrees"),
+    )
 
 
 def from_ranges(depth_m: np.ndarray, intrinsics: Intrinsics, points: np.ndarray) -> Evidence:
@@ -175,11 +182,16 @@ def from_ranges(depth_m: np.ndarray, intrinsics: Intrinsics, points: np.ndarray)
     agreeing = off <= math.log1p(AGREE)
     inliers = int(agreeing.sum())
     if inliers < max(MIN_RANGES, ratios.size / 2):
-        return Evidence(inliers=inliers, reason="the ranges do not agree on one scale; check where their sensor is mounted")
+        return Evidence(
+            inliers=inliers,
+            reason="the ranges do not agree on one scale; check where their sensor is mounted",
+        )
     return Evidence(math.exp(float(np.median(ratios[agreeing]))), inliers, float(np.median(off[agreeing])))
 
 
-def on_image(points: np.ndarray, depth: np.ndarray, intrinsics: Intrinsics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def on_image(
+    points: np.ndarray, depth: np.ndarray, intrinsics: Intrinsics
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Row, column and depth of the points, (N, 3) in the optical frame, on inner pixels of `depth`."""
     _check(depth, intrinsics)
     points = np.asarray(points, np.float64)
@@ -199,7 +211,9 @@ def around_of(depth: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.nd
     return np.stack([depth[rows + a, columns + b] for a in (-1, 0, 1) for b in (-1, 0, 1)])
 
 
-def scan_points(ranges: np.ndarray, angle_min: float, angle_increment: float, range_min: float, range_max: float) -> np.ndarray:
+def scan_points(
+    ranges: np.ndarray, angle_min: float, angle_increment: float, range_min: float, range_max: float
+) -> np.ndarray:
     """Converts a LaserScan to (N, 3) metres in the frame of the laser, without invalid beams."""
     ranges = np.asarray(ranges, np.float64)
     angles = angle_min + angle_increment * np.arange(ranges.size)
@@ -225,7 +239,8 @@ def apply(depth_m: np.ndarray, scale: float) -> None:
 def _check(depth_m: np.ndarray, intrinsics: Intrinsics) -> None:
     if depth_m.shape != (intrinsics.height, intrinsics.width):
         raise InputError(
-            f"The depth is {depth_m.shape[1]}x{depth_m.shape[0]}, the camera {intrinsics.width}x{intrinsics.height};"
+            f"The depth is {depth_m.shape[1]}x{depth_m.shape[0]}, the camera"
+            f" {intrinsics.width}x{intrinsics.height};"
             " scale the intrinsics to the depth's size."
         )
 
@@ -234,7 +249,8 @@ def _ground(points: np.ndarray, least: int) -> np.ndarray | None:
     """The plane n / height (n points down) with the most of (N, 3) points on it and few below it, or None."""
     triples = points[np.random.default_rng(0).integers(0, len(points), (TRIES, 3))]
     triples = triples[np.abs(np.linalg.det(triples)) > 1e-9]
-    # As many right sides as there are triples: NumPy 1 takes one matrix for a stack of vectors, and refuses it.
+    # As many right sides as there are triples: NumPy 1 takes one matrix for a stack of vectors, and refuses
+    # it.
     planes = np.linalg.solve(triples, np.ones((len(triples), 3, 1)))[..., 0]
     planes = planes[_level(planes)]
     if len(planes) == 0:

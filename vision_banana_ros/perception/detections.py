@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks as detections: each thing with its class, score and box, and where depth is known with a box in space."""
+"""Masks as detections.
+
+Each thing with its class, score and box, and where depth is known with a box in space.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,7 +23,8 @@ LEAST_POINTS = 20
 """A box in space of fewer says nothing."""
 ENOUGH_POINTS = 10_000
 OFF = 3.0
-"""Points farther from the median depth than so many standard deviations (by the median deviation) belong to what lies behind."""
+"""Points farther from the median depth than so many standard deviations (by the median deviation) belong
+to what lies behind."""
 LEAST_DEVIATION = 0.05
 """Of the median depth: what a flat thing may deviate by nevertheless."""
 LEVEL_UP = (0.0, -1.0, 0.0)
@@ -31,8 +35,8 @@ LEVEL_UP = (0.0, -1.0, 0.0)
 class Solid:
     """A box around the points that are seen of a thing: its far side is not among them.
 
-    center: metres in the optical frame. size: metres along the box's own axes, x away from the camera, y to the left, z up.
-    orientation: quaternion x, y, z, w that turns the box's axes into the optical frame's.
+    center: metres in the optical frame. size: metres along the box's own axes, x away from the camera, y to
+    the left, z up. orientation: quaternion x, y, z, w that turns the box's axes into the optical frame's.
     """
 
     center: tuple[float, float, float]
@@ -44,8 +48,9 @@ class Solid:
 class Detection:
     """A thing in one frame.
 
-    name: its class, or the expression that it was asked for by. score: 0..1, the mean confidence of its pixels.
-    box: left, top, width and height in pixels. solid: None where the camera or its depth is not known.
+    name: its class, or the expression that it was asked for by. score: 0..1, the mean confidence of its
+    pixels. box: left, top, width and height in pixels. solid: None where the camera or its depth is not
+    known.
     """
 
     name: str
@@ -64,7 +69,8 @@ def detections(
     """The things in a frame's answers, instances first.
 
     Args:
-        answers: By task, on one pixel grid: `instances` and `referring` are told apart, `depth` in metres gives their solids.
+        answers: By task, on one pixel grid: `instances` and `referring` are told apart, `depth` in metres
+            gives their solids.
         instances_class: The class that instances were asked for.
         expressions: In the order of the answers of `referring`; each is one thing.
         intrinsics: Of the camera on that grid.
@@ -86,7 +92,9 @@ def detections(
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         top, left = place[0].start + int(rows[0]), place[1].start + int(columns[0])
         box = left, top, int(columns[-1] - columns[0]) + 1, int(rows[-1] - rows[0]) + 1
-        solid = None if depth_m is None or intrinsics is None else _solid(mask, place, depth_m, intrinsics, up)
+        solid = (
+            None if depth_m is None or intrinsics is None else _solid(mask, place, depth_m, intrinsics, up)
+        )
         out.append(Detection(name, float(confidence[place][mask].mean()), box, solid))
     return out
 
@@ -104,12 +112,18 @@ def without_speckle(mask: np.ndarray) -> np.ndarray:
 
 
 def _solid(
-    mask: np.ndarray, place: tuple[slice, slice], depth_m: np.ndarray, k: Intrinsics, up: tuple[float, float, float]
+    mask: np.ndarray,
+    place: tuple[slice, slice],
+    depth_m: np.ndarray,
+    k: Intrinsics,
+    up: tuple[float, float, float],
 ) -> Solid | None:
     # The outermost pixels mix the thing's depth with that of what is behind.
     inner = ndimage.binary_erosion(mask)
     z = depth_m[place]
-    rows, columns = np.nonzero((inner if 2 * np.count_nonzero(inner) > np.count_nonzero(mask) else mask) & np.isfinite(z))
+    rows, columns = np.nonzero(
+        (inner if 2 * np.count_nonzero(inner) > np.count_nonzero(mask) else mask) & np.isfinite(z)
+    )
     step = 1 + rows.size // ENOUGH_POINTS
     rows, columns = rows[::step], columns[::step]
     z = z[rows, columns].astype(np.float64)
@@ -126,8 +140,8 @@ def _solid(
 def upright_box(points: np.ndarray, up: np.ndarray) -> Solid:
     """The box around (N, 3) metres in the optical frame that stands upright along the unit vector `up`.
 
-    Its base is the smallest rectangle (OpenCV's minAreaRect). Of the base's four directions, x is the one that points most away from
-    the camera.
+    Its base is the smallest rectangle (OpenCV's minAreaRect). Of the base's four directions, x is the one
+    that points most away from the camera.
     """
     away = points.mean(axis=0)
     away -= (away @ up) * up

@@ -60,7 +60,10 @@ def ways(question: Question, passes: int) -> tuple[Pass, ...]:
     Fewer if it has fewer variations.
     """
     if question.legend is not None:
-        others = (Question.semantic(permuted(question.legend, np.random.default_rng(k))) for k in range(1, (passes + 1) // 2))
+        others = (
+            Question.semantic(permuted(question.legend, np.random.default_rng(k)))
+            for k in range(1, (passes + 1) // 2)
+        )
         return tuple(Pass(q, mirrored) for q in (question, *others) for mirrored in (False, True))[:passes]
     if question.kind.takes == "expressions":
         assert question.expression is not None and question.color is not None
@@ -83,13 +86,19 @@ def ask_often(answer: Answerer, image: np.ndarray, questions: Sequence[Question]
     plan = [ways(question, passes) for question in questions]
     made: list[list[Any]] = [[None] * len(each) for each in plan]
     for mirrored in (False, True):
-        places = [(i, k) for i, each in enumerate(plan) for k, way in enumerate(each) if way.mirrored == mirrored]
+        places = [
+            (i, k) for i, each in enumerate(plan) for k, way in enumerate(each) if way.mirrored == mirrored
+        ]
         if places:
             frame = np.ascontiguousarray(image[:, ::-1]) if mirrored else image
-            for (i, k), one in zip(places, answer(frame, [plan[i][k].question for i, k in places]), strict=True):
+            for (i, k), one in zip(
+                places, answer(frame, [plan[i][k].question for i, k in places]), strict=True
+            ):
                 made[i][k] = one
     return [
-        given[0] if len(each) == 1 else merge([_as_asked(question, *pair) for pair in zip(each, given, strict=True)])
+        given[0]
+        if len(each) == 1
+        else merge([_as_asked(question, *pair) for pair in zip(each, given, strict=True)])
         for question, each, given in zip(questions, plan, made, strict=True)
     ]
 
@@ -120,7 +129,9 @@ def merge(answers: Sequence[Any]) -> Any:
         return replace(first, depth_m=np.exp(_mean(logs, weights)), confidence=sure)
     if isinstance(first, normals.Answer):
         vectors = np.stack([answer.normals for answer in answers])
-        _, weights, sure = _elect(confidence, lambda i, j: np.einsum("hwc,hwc->hw", vectors[i], vectors[j]) > NORMALS_AGREE)
+        _, weights, sure = _elect(
+            confidence, lambda i, j: np.einsum("hwc,hwc->hw", vectors[i], vectors[j]) > NORMALS_AGREE
+        )
         mean = _mean(vectors, weights[..., None])
         return replace(first, normals=mean / np.linalg.norm(mean, axis=2, keepdims=True), confidence=sure)
     if not isinstance(first, referring.Answer | semantic.Answer):
@@ -131,7 +142,9 @@ def merge(answers: Sequence[Any]) -> Any:
     return replace(first, confidence=sure, **{name: np.take_along_axis(values, best[None], 0)[0]})
 
 
-def _elect(confidence: np.ndarray, agree: Callable[[int, int], np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _elect(
+    confidence: np.ndarray, agree: Callable[[int, int], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Elects per pixel the pass with the largest support.
 
     agree: (H, W) bool, whether passes i and j agree. The earlier one wins a tie. Returns the winner, the
@@ -172,7 +185,10 @@ def permuted(legend: Legend, rng: np.random.Generator) -> Legend:
 
 
 _SIDE = re.compile(r"\b(left|right)(most|hand)?\b", re.IGNORECASE)
-_BEFORE = re.compile(r"\b(the|to|far|upper|lower|top|bottom|front|rear|back|its|his|her|their|my|your|facing)[\s-]+$", re.IGNORECASE)
+_BEFORE = re.compile(
+    r"\b(the|to|far|upper|lower|top|bottom|front|rear|back|its|his|her|their|my|your|facing)[\s-]+$",
+    re.IGNORECASE,
+)
 _AFTER = re.compile(r"[\s-]+(of|side|half|edge|corner|end|hand|most|facing)\b", re.IGNORECASE)
 _NOT_MIRRORED = re.compile(
     r"\b(left|right)(?!(most|hand)?\b)|[^\x00-\x7f]|\"|\b(says?|reads?|letters?|words?|text|written|numbers?|digits?|\w*clockwise)\b",

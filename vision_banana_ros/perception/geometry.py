@@ -40,7 +40,8 @@ class Intrinsics:
     def __post_init__(self) -> None:
         if not (self.width > 0 and self.height > 0 and self.fx > 0 and self.fy > 0):
             raise InputError(
-                f"A camera of {self.width}x{self.height} pixels with focal lengths {self.fx}, {self.fy} cannot be;"
+                f"A camera of {self.width}x{self.height} pixels with focal lengths {self.fx}, {self.fy}"
+                " cannot be;"
                 " all must be above zero. Calibrate it, or give its field of view."
             )
 
@@ -48,7 +49,9 @@ class Intrinsics:
     def from_fov(cls, width: int, height: int, fov_deg: float) -> "Intrinsics":
         """A camera with square pixels, a centred principal point, and a horizontal field of view."""
         if not 0 < fov_deg < 180:
-            raise InputError(f"The horizontal field of view must lie between 0 and 180 degrees; it is {fov_deg:g}.")
+            raise InputError(
+                f"The horizontal field of view must lie between 0 and 180 degrees; it is {fov_deg:g}."
+            )
         focal = width / 2 / math.tan(math.radians(fov_deg) / 2)
         return cls(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
 
@@ -102,7 +105,8 @@ def points(depth_m: np.ndarray, intrinsics: Intrinsics) -> np.ndarray:
     """
     if depth_m.shape != (intrinsics.height, intrinsics.width):
         raise InputError(
-            f"The depth is {depth_m.shape[1]}x{depth_m.shape[0]}, the camera {intrinsics.width}x{intrinsics.height};"
+            f"The depth is {depth_m.shape[1]}x{depth_m.shape[0]}, the camera"
+            f" {intrinsics.width}x{intrinsics.height};"
             " scale the intrinsics to the depth's size."
         )
     k = intrinsics
@@ -140,7 +144,9 @@ class Letterbox:
         if image.shape[:2] == (self.height, self.width):
             return image
         smaller = self.height <= image.shape[0] and self.width <= image.shape[1]
-        return cv2.resize(image, (self.width, self.height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+        return cv2.resize(
+            image, (self.width, self.height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+        )
 
     def pad(self, content: np.ndarray) -> np.ndarray:
         """Places the resized frame on the canvas.

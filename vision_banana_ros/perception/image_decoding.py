@@ -21,7 +21,8 @@ _DAMAGE = re.compile(
 _HARMLESS = re.compile(rb" \d extraneous bytes before marker 0xd9|iCCP|known incorrect sRGB profile")
 """Many USB cameras end each JPEG with a few bytes too many; a colour profile changes no pixel."""
 MAX_SCANS = 100
-"""Of a progressive JPEG; usual are 10. A decoder passes over all its pixels for each, so that a thousand take minutes."""
+"""Of a progressive JPEG; usual are 10. A decoder passes over all its pixels for each, so that a thousand
+take minutes."""
 _one_at_a_time = threading.Lock()
 
 
@@ -30,10 +31,13 @@ def decode_whole(data: np.ndarray, flags: int) -> np.ndarray | None:
 
     InputError where it is damaged or larger than it says.
 
-    libjpeg tells damage only on the standard error stream. It is read there; what other threads write meanwhile goes on to it.
+    libjpeg tells damage only on the standard error stream. It is read there; what other threads write
+    meanwhile goes on to it.
     """
     if data[:2].tobytes() == b"\xff\xd8" and data.tobytes().count(b"\xff\xda") > MAX_SCANS:
-        raise InputError(f"The compressed image is a JPEG of more than {MAX_SCANS} scans; publish a usual one.")
+        raise InputError(
+            f"The compressed image is a JPEG of more than {MAX_SCANS} scans; publish a usual one."
+        )
     with _one_at_a_time:
         try:
             kept, told = os.dup(2), os.memfd_create("decoding")
@@ -57,10 +61,17 @@ def decode_whole(data: np.ndarray, flags: int) -> np.ndarray | None:
         os.write(2, rest + b"\n")
     if lines and image is not None:
         words = lines[0].decode("ascii", "replace").strip()
-        raise InputError(f"The compressed image is damaged ({words}), so that a part of it is guessed; look at the connection.")
-    reduced = flags & (cv2.IMREAD_REDUCED_GRAYSCALE_2 | cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_REDUCED_GRAYSCALE_8)
+        raise InputError(
+            f"The compressed image is damaged ({words}), so that a part of it is guessed; look"
+            " at the connection."
+        )
+    reduced = flags & (
+        cv2.IMREAD_REDUCED_GRAYSCALE_2 | cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_REDUCED_GRAYSCALE_8
+    )
     if image is not None and not reduced and shifted_blocks(data, image):
-        raise InputError("The compressed image is damaged (its colours jump from one block on); look at the connection.")
+        raise InputError(
+            "The compressed image is damaged (its colours jump from one block on); look at the connection."
+        )
     return image
 
 

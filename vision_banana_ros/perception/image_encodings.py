@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pictures of ROS, bytes and an encoding's name, as uint8 RGB. Names are those of sensor_msgs/image_encodings.hpp."""
+"""The pictures of ROS, bytes and an encoding's name, as uint8 RGB.
+
+Names are those of sensor_msgs/image_encodings.hpp.
+"""
 
 from dataclasses import dataclass
 
@@ -33,7 +36,8 @@ class _Encoding:
 def _bayer(depth: int) -> dict[str, _Encoding]:
     """The four Bayer patterns.
 
-    OpenCV names a pattern by the pixels of the second row and column, ROS by those of the first, so their names are mirrored.
+    OpenCV names a pattern by the pixels of the second row and column, ROS by those of the first, so their
+    names are mirrored.
     """
     codes = {
         "rggb": cv2.COLOR_BayerBG2RGB,
@@ -80,38 +84,61 @@ ON_TOPICS = ("JPEG", "PNG", "WebP", "AVIF")
 """What a CompressedImage may hold; files may be of all `declared_size.KINDS`."""
 
 MAX_PIXELS = 25_000_000
-"""Larger images are refused: hardly a camera of a robot makes them, and a frame with its answers takes some 130 bytes a pixel."""
+"""Larger images are refused: hardly a camera of a robot makes them, and a frame with its answers takes
+some 130 bytes a pixel."""
 TRUE_BITS = (10, 12, 14, 16)
 """What cameras send in 16 bits. Less than 10 is only dark."""
 
 
 def to_rgb(
-    data: Buffer, encoding: str, height: int, width: int, step: int, is_bigendian: bool = False, at_least_bits: int = TRUE_BITS[0]
+    data: Buffer,
+    encoding: str,
+    height: int,
+    width: int,
+    step: int,
+    is_bigendian: bool = False,
+    at_least_bits: int = TRUE_BITS[0],
 ) -> np.ndarray:
     """The fields of a sensor_msgs/Image as (height, width, 3) uint8 RGB, C-contiguous.
 
-    `step` is the length of a row in bytes and may be longer than the pixels need. A tight rgb8 image is a view of
-    `data`, not a copy (read-only where `data` is). 16 bits a channel are scaled by those that the camera uses, see
-    `true_bits`. InputError where the fields do not fit together.
+    `step` is the length of a row in bytes and may be longer than the pixels need. A tight rgb8 image is a
+    view of `data`, not a copy (read-only where `data` is). 16 bits a channel are scaled by those that the
+    camera uses, see `true_bits`. InputError where the fields do not fit together.
     """
     if encoding in DEPTHS:
-        raise InputError(f"An image of {encoding} is depth or another measurement, not a picture; connect the camera's colour topic.")
+        raise InputError(
+            f"An image of {encoding} is depth or another measurement, not a picture; connect"
+            " the camera's colour topic."
+        )
     if encoding not in _ENCODINGS:
         raise InputError(f"The encoding {encoding!r} is not known; publish one of {', '.join(ENCODINGS)}.")
     if height <= 0 or width <= 0:
-        raise InputError(f"The image is {width}x{height} pixels, so there is nothing to look at; check the camera driver.")
+        raise InputError(
+            f"The image is {width}x{height} pixels, so there is nothing to look at; check the camera driver."
+        )
     as_told = _ENCODINGS[encoding]
     if as_told.conversion is not None and as_told.channels == 2 and width % 2:
-        raise InputError(f"{encoding} keeps two pixels in four bytes, but the width {width} is odd; publish an even width.")
+        raise InputError(
+            f"{encoding} keeps two pixels in four bytes, but the width {width} is odd; publish an even width."
+        )
     if as_told.planes == 1.5 and (width % 2 or height % 2):
-        raise InputError(f"{encoding} keeps one colour for four pixels, but the size {width}x{height} is odd; publish an even one.")
+        raise InputError(
+            f"{encoding} keeps one colour for four pixels, but the size {width}x{height} is"
+            " odd; publish an even one."
+        )
     needed = width * as_told.channels * as_told.bytes
     if step < needed:
-        raise InputError(f"step is {step}, but a row of {width} {encoding} pixels takes {needed} bytes; correct the publisher.")
+        raise InputError(
+            f"step is {step}, but a row of {width} {encoding} pixels takes {needed} bytes;"
+            " correct the publisher."
+        )
     flat = np.frombuffer(data, np.uint8)
     rows = int(height * as_told.planes)
     if flat.size < step * (rows - 1) + needed:
-        raise InputError(f"The image has {flat.size} bytes, but {rows} rows of {step} take {step * rows}; correct the publisher.")
+        raise InputError(
+            f"The image has {flat.size} bytes, but {rows} rows of {step} take {step * rows};"
+            " correct the publisher."
+        )
     # By strides and not by a reshape: a last row without its padding is as good.
     pixel = as_told.channels * as_told.bytes
     values = np.lib.stride_tricks.as_strided(flat, (rows, width, pixel), (step, pixel, 1))
@@ -123,7 +150,9 @@ def to_rgb(
         return values
     # Bayer wants at least 3x3 pixels to interpolate; OpenCV leaves smaller images black without a word.
     if encoding.startswith("bayer") and min(height, width) < 3:
-        raise InputError(f"A {encoding} image of {width}x{height} pixels is too small to interpolate; publish 3x3 or more.")
+        raise InputError(
+            f"A {encoding} image of {width}x{height} pixels is too small to interpolate; publish 3x3 or more."
+        )
     if encoding == "nv24":
         colors = np.lib.stride_tricks.as_strided(flat[step * height :], (height, 2 * width), (2 * step, 1))
         return _nv24(values[:height, :, 0], colors)
@@ -131,7 +160,10 @@ def to_rgb(
 
 
 def true_bits(values: np.ndarray) -> int:
-    """How many bits a picture of 16 uses, of `TRUE_BITS`. Cameras of 10 and 12 bits send theirs unshifted, and no field says so."""
+    """How many bits a picture of 16 uses, of `TRUE_BITS`.
+
+    Cameras of 10 and 12 bits send theirs unshifted, and no field says so.
+    """
     largest = int(values.max(initial=0))
     return next(bits for bits in TRUE_BITS if largest < 1 << bits)
 
@@ -154,16 +186,21 @@ def compressed_to_rgb(
     at_least_bits: int = TRUE_BITS[0],
     shrink: bool = False,
 ) -> np.ndarray:
-    """A compressed picture as (H, W, 3) uint8 RGB. InputError for other data, for depth, and for what is huge.
+    """A compressed picture as (H, W, 3) uint8 RGB.
 
-    form: a CompressedImage's `format`, which by image_transport begins with the encoding that was compressed, as in
-    "bayer_rggb8; jpeg compressed bgr8". upright: whether the orientation that a photograph carries is followed; in messages it
-    is not, for CameraInfo describes the sensor's own rows and columns. shrink: whether a JPEG of more than MAX_PIXELS is unpacked
-    at a half, a quarter or an eighth of its size, without its pixels ever being in memory, and not refused.
+    InputError for other data, for depth, and for what is huge.
+
+    form: a CompressedImage's `format`, which by image_transport begins with the encoding that was compressed,
+    as in "bayer_rggb8; jpeg compressed bgr8". upright: whether the orientation that a photograph carries is
+    followed; in messages it is not, for CameraInfo describes the sensor's own rows and columns. shrink:
+    whether a JPEG of more than MAX_PIXELS is unpacked at a half, a quarter or an eighth of its size, without
+    its pixels ever being in memory, and not refused.
     """
     encoding, _, rest = (part.strip() for part in form.partition(";"))
     if "compressedDepth" in form or encoding in DEPTHS:
-        raise InputError(f"A compressed image of {form!r} is depth, not a picture; connect the camera's colour topic.")
+        raise InputError(
+            f"A compressed image of {form!r} is depth, not a picture; connect the camera's colour topic."
+        )
     flat = np.frombuffer(data, np.uint8)
     found = declared(flat.data)
     scale = 1
@@ -180,20 +217,23 @@ def compressed_to_rgb(
     if image is None:
         others = ", ".join(kind for kind in kinds if kind not in ("JPEG", "PNG"))
         raise InputError(
-            f"The {flat.size} bytes of the compressed image are neither JPEG nor PNG, nor {others} where OpenCV reads it; publish"
+            f"The {flat.size} bytes of the compressed image are neither JPEG nor PNG, nor {others} where"
+            " OpenCV reads it; publish"
             " one of these, whole."
         )
     if image.dtype == np.uint16:
         image = _to_8_bits(image, max(at_least_bits, true_bits(image)))
     if image.dtype != np.uint8:
         raise InputError(
-            f"The picture holds {image.dtype} numbers, which are measurements and no colours; give a picture of 8 or 16 bits."
+            f"The picture holds {image.dtype} numbers, which are measurements and no colours; give a"
+            " picture of 8 or 16 bits."
         )
     if mosaic:
         pattern = encoding.rstrip("0123456789") + "8"
         height, width = image.shape
         return to_rgb(np.ascontiguousarray(image), pattern, height, width, step=width)
-    # By image_transport colours are compressed as bgr, as OpenCV has them, and "compressed rgb" says otherwise.
+    # By image_transport colours are compressed as bgr, as OpenCV has them, and "compressed rgb" says
+    # otherwise.
     return image if "compressed rgb" in rest else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
@@ -205,4 +245,6 @@ FILE_KINDS = tuple(KINDS)
 def refuse_huge(width: int, height: int) -> None:
     """InputError for an image of more than MAX_PIXELS, before memory is taken for it."""
     if width * height > MAX_PIXELS:
-        raise InputError(f"{width}x{height} pixels are more than the {MAX_PIXELS:,} that are taken; send it smaller.")
+        raise InputError(
+            f"{width}x{height} pixels are more than the {MAX_PIXELS:,} that are taken; send it smaller."
+        )

@@ -25,4 +25,6 @@ def sure_regions(answer: Any, least: float) -> Any:
     surest = np.zeros(count, np.float32)
     np.maximum.at(surest, regions[answer.mask], answer.confidence[answer.mask])
     unsure = answer.mask & (surest < least)[regions]
-    return replace(answer, mask=answer.mask & ~unsure, confidence=np.where(unsure, np.float32(0), answer.confidence))
+    return replace(
+        answer, mask=answer.mask & ~unsure, confidence=np.where(unsure, np.float32(0), answer.confidence)
+    )

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Depth of many frames with known poses into one mesh with colours and classes. Needs Open3D.
 
-Frames are fused in a truncated signed distance function (Curless and Levoy 1996, "A volumetric method for building complex models
-from range images") by Open3D's hashed voxel blocks. A vertex has the class that most of the frames that see it give it.
+Frames are fused in a truncated signed distance function (Curless and Levoy 1996, "A volumetric method for
+building complex models from range images") by Open3D's hashed voxel blocks. A vertex has the class that most
+of the frames that see it give it.
 """
 
 from dataclasses import dataclass
@@ -57,7 +58,10 @@ class MeshMap:
 
     def __init__(self, voxel_m: float = 0.04, max_range_m: float = 5.0):
         if not 0.002 <= voxel_m <= 1.0 or not voxel_m < max_range_m <= 100.0:
-            raise InputError(f"A voxel of {voxel_m} m and a range of {max_range_m} m do not fit; give 0.002 to 1 m, and up to 100 m.")
+            raise InputError(
+                f"A voxel of {voxel_m} m and a range of {max_range_m} m do not fit; give 0.002"
+                " to 1 m, and up to 100 m."
+            )
         self._open3d = open3d_module()
         core = self._open3d.core
         self._voxel_m, self._max_range_m = voxel_m, max_range_m
@@ -71,7 +75,9 @@ class MeshMap:
         )
         self._seen: list[_Seen] = []
 
-    def add(self, depth_m: np.ndarray, image: np.ndarray, labels: np.ndarray, camera: Intrinsics, pose: np.ndarray) -> None:
+    def add(
+        self, depth_m: np.ndarray, image: np.ndarray, labels: np.ndarray, camera: Intrinsics, pose: np.ndarray
+    ) -> None:
         """Fuses one frame.
 
         Args:
@@ -89,7 +95,9 @@ class MeshMap:
         geometry, tensor = self._open3d.t.geometry, self._open3d.core.Tensor
         depth = geometry.Image(tensor(np.ascontiguousarray(near[..., None])))
         color = geometry.Image(tensor(np.ascontiguousarray(image, np.float32) / 255))
-        matrix = tensor(np.array([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]], np.float64))
+        matrix = tensor(
+            np.array([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]], np.float64)
+        )
         world_to_camera = np.linalg.inv(pose.astype(np.float64))
         given = (tensor(world_to_camera), 1.0, self._max_range_m, float(TRUNCATED))
         blocks = self._grid.compute_unique_block_coordinates(depth, matrix, *given)
@@ -104,7 +112,10 @@ class MeshMap:
         """
         found = self._grid.extract_triangle_mesh(least_seen - 0.5) if self._seen else None
         if found is None or "positions" not in found.vertex or not len(found.vertex.positions):
-            raise InputError("No surface was found: no frame has depth within the range, or the voxels are too small for the frames.")
+            raise InputError(
+                "No surface was found: no frame has depth within the range, or the voxels are"
+                " too small for the frames."
+            )
         vertices = found.vertex.positions.numpy().astype(np.float32)
         colors = (found.vertex.colors.numpy().clip(0, 1) * 255).round().astype(np.uint8)
         return Mesh(vertices, found.triangle.indices.numpy().astype(np.int32), colors, self._labels(vertices))
@@ -120,7 +131,8 @@ class MeshMap:
             u, v = np.rint(k.fx * x / z + k.cx), np.rint(k.fy * y / z + k.cy)
             inside = np.flatnonzero(ahead & (u >= 0) & (u < k.width) & (v >= 0) & (v < k.height))
             rows, columns = v[inside].astype(int), u[inside].astype(int)
-            met = np.abs(seen.depth_m[rows, columns] - z[inside]) < TRUNCATED * self._voxel_m  # else something is in front of it
+            # else something is in front of it
+            met = np.abs(seen.depth_m[rows, columns] - z[inside]) < TRUNCATED * self._voxel_m
             chosen = seen.labels[rows[met], columns[met]]
             for label in np.unique(chosen[chosen != UNLABELLED]):
                 count = votes.setdefault(int(label), np.zeros(len(vertices), np.uint16))
@@ -138,7 +150,8 @@ def open3d_module() -> Any:
         import open3d
     except (ImportError, OSError) as error:
         raise InputError(
-            f"This needs Open3D ({error}): `pip install open3d` in the environment of this command, and the libraries that it"
+            f"This needs Open3D ({error}): `pip install open3d` in the environment of this command, and the"
+            " libraries that it"
             " names (Debian, Ubuntu: apt install libgl1 libegl1 libgomp1 libusb-1.0-0)."
         ) from None
     return open3d

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Converts depth to a small point cloud of obstacles: confident, near and not isolated.
 
-A costmap marks a cell for a single point, so an outlier is an obstacle. Five steps remove speckle and floor: a
-confidence threshold, a range limit, a minimum height above the floor where that is known, a voxel grid, and the
-removal of statistical outliers (Rusu 2008, "Towards 3D point cloud based object maps"), points whose mean
+A costmap marks a cell for a single point, so an outlier is an obstacle. Five steps remove speckle and floor:
+a confidence threshold, a range limit, a minimum height above the floor where that is known, a voxel grid, and
+the removal of statistical outliers (Rusu 2008, "Towards 3D point cloud based object maps"), points whose mean
 distance to their nearest neighbours is far above that of the cloud.
 
 The voxel grid and the outlier removal are own loops. Open3D, with which the tests compare them, gives the
@@ -20,8 +20,8 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception.geometry import Intrinsics
 
 REACH = 3
-"""Neighbours are looked for this many voxels away. One that is missing counts as lying there: the threshold then does not
-depend on how far away the outliers are, and the time does not either."""
+"""Neighbours are looked for this many voxels away. One that is missing counts as lying there: the
+threshold then does not depend on how far away the outliers are, and the time does not either."""
 
 _PER_AXIS = 1 << 20
 _EMPTY = np.int64(-1)
@@ -69,10 +69,13 @@ class ObstacleFilter:
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:
-            raise InputError(f"The obstacles' min_confidence is {self.min_confidence}; it must lie between 0 and 1.")
+            raise InputError(
+                f"The obstacles' min_confidence is {self.min_confidence}; it must lie between 0 and 1."
+            )
         if not 0 <= self.min_range < self.max_range <= 1000:
             raise InputError(
-                f"Obstacles from {self.min_range} m to {self.max_range} m leave nothing; give a smaller min_range, and a"
+                f"Obstacles from {self.min_range} m to {self.max_range} m leave nothing; give a smaller"
+                " min_range, and a"
                 " max_range up to 1000."
             )
         if not 0.005 <= self.voxel <= 10:
@@ -80,11 +83,15 @@ class ObstacleFilter:
         if not 1 <= self.neighbours <= 64:
             raise InputError(f"The obstacles' neighbours are {self.neighbours}; give 1 to 64.")
         if not -10 <= self.min_height <= 10:
-            raise InputError(f"The obstacles' min_height is {self.min_height} m; it must lie between -10 and 10.")
+            raise InputError(
+                f"The obstacles' min_height is {self.min_height} m; it must lie between -10 and 10."
+            )
         if not self.spread > 0:
             raise InputError(f"The obstacles' spread is {self.spread}; it must be above 0.")
 
-    def __call__(self, depth_m: np.ndarray, confidence: np.ndarray, intrinsics: Intrinsics, floor: Floor | None = None) -> np.ndarray:
+    def __call__(
+        self, depth_m: np.ndarray, confidence: np.ndarray, intrinsics: Intrinsics, floor: Floor | None = None
+    ) -> np.ndarray:
         """(H, W) metres along Z and (H, W) confidence -> (N, 3) float32 in the optical frame, all finite.
 
         The order of the points is that of the image rows. InputError if the sizes differ.
@@ -92,7 +99,8 @@ class ObstacleFilter:
         size = (intrinsics.height, intrinsics.width)
         if depth_m.shape != size or confidence.shape != size:
             raise InputError(
-                f"Depth {depth_m.shape}, confidence {confidence.shape} and camera {size} must be of one size; scale the"
+                f"Depth {depth_m.shape}, confidence {confidence.shape} and camera {size} must be of one"
+                " size; scale the"
                 " intrinsics to the depth's."
             )
         k = intrinsics
@@ -246,7 +254,11 @@ def _search(points, keys, entries, cells, i, ring, nearest):  # type: ignore[no-
                 if keys[place] == _EMPTY:
                     continue
                 other = entries[place]
-                x, y, z = points[i, 0] - points[other, 0], points[i, 1] - points[other, 1], points[i, 2] - points[other, 2]
+                x, y, z = (
+                    points[i, 0] - points[other, 0],
+                    points[i, 1] - points[other, 1],
+                    points[i, 2] - points[other, 2],
+                )
                 distance2 = x * x + y * y + z * z
                 if distance2 >= nearest[last]:
                     continue

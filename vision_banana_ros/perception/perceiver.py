@@ -82,7 +82,11 @@ class Perceiver:
     """
 
     def __init__(
-        self, generator: Painter, output_size: Literal["input", "generator"] = "input", passes: int = 1, together: bool = False
+        self,
+        generator: Painter,
+        output_size: Literal["input", "generator"] = "input",
+        passes: int = 1,
+        together: bool = False,
     ):
         if output_size not in ("input", "generator"):
             raise InputError(f"output_size is {output_size!r}; it must be 'input' or 'generator'.")
@@ -99,7 +103,9 @@ class Perceiver:
 
     def asked(self, questions: Sequence[Question]) -> list[Question]:
         """All questions that the generator gets for these, to prepare them in advance."""
-        return [way.question for question, _ in self._joined(questions) for way in ways(question, self.passes)]
+        return [
+            way.question for question, _ in self._joined(questions) for way in ways(question, self.passes)
+        ]
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """The resolution (height, width) of the answers for a frame of height x width.
@@ -115,7 +121,9 @@ class Perceiver:
         """The placement of a frame of height x width on the canvas on which it is largest."""
         return Letterbox.best((height, width), getattr(self.generator, "sizes", (self.generator.size,)))
 
-    def look(self, image: np.ndarray, questions: Sequence[Question], intrinsics: Intrinsics | None = None) -> Looks:
+    def look(
+        self, image: np.ndarray, questions: Sequence[Question], intrinsics: Intrinsics | None = None
+    ) -> Looks:
         """Answers questions about a frame.
 
         Args:
@@ -145,7 +153,10 @@ class Perceiver:
             found |= zip(places, [answer] if len(places) == 1 else answer, strict=True)
         answers = [found[place] for place in range(len(questions))]
         if self._format.referring_core:
-            answers = [sure_regions(a, self._format.referring_core) if isinstance(a, referring.Answer) else a for a in answers]
+            answers = [
+                sure_regions(a, self._format.referring_core) if isinstance(a, referring.Answer) else a
+                for a in answers
+            ]
         answers = [self._in_metres(a, box, intrinsics) if isinstance(a, depth.Answer) else a for a in answers]
         readable = tuple(np.count_nonzero(a.confidence) / a.confidence.size for a in answers)
         if self.output_size == "generator":
@@ -160,12 +171,18 @@ class Perceiver:
 
         Several passes ask each by itself.
         """
-        return joined(questions, self._format.expressions_together if self.together and self.passes == 1 else 1)
+        return joined(
+            questions, self._format.expressions_together if self.together and self.passes == 1 else 1
+        )
 
     def _ask(self, canvas: np.ndarray, questions: Sequence[Question]) -> list[Any]:
         """For each question a picture, or an answer from a generator that decodes on its own device."""
         answer = getattr(self.generator, "answer", None)
-        return list(answer(canvas, questions) if answer else self.generator.paint(canvas, [q.instruction for q in questions]))
+        return list(
+            answer(canvas, questions)
+            if answer
+            else self.generator.paint(canvas, [q.instruction for q in questions])
+        )
 
     def _in_metres(self, answer: Any, box: Letterbox, intrinsics: Intrinsics | None) -> Any:
         """Scales depth from the reference focal length to that of the camera.
@@ -175,8 +192,12 @@ class Perceiver:
         depth_m = answer.depth_m
         if intrinsics is not None and self.needs_lens:
             on_canvas = intrinsics.scaled(box.width, box.height)
-            depth_m = depth_m * np.float32(math.sqrt(on_canvas.fx * on_canvas.fy) / self._format.depth_focal_px)
-        return replace(answer, depth_m=np.where(depth_m > self._format.depth_range_m[1], np.float32(np.inf), depth_m))
+            depth_m = depth_m * np.float32(
+                math.sqrt(on_canvas.fx * on_canvas.fy) / self._format.depth_focal_px
+            )
+        return replace(
+            answer, depth_m=np.where(depth_m > self._format.depth_range_m[1], np.float32(np.inf), depth_m)
+        )
 
     def _read(self, question: Question, made: Any, box: Letterbox) -> Any:
         """Decodes and crops a picture, or crops an answer."""
@@ -187,7 +208,11 @@ class Perceiver:
 
 def _check(image: np.ndarray) -> None:
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        what = f"{image.dtype} of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        what = (
+            f"{image.dtype} of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        )
         raise InputError(f"The image must be (height, width, 3) uint8 RGB; it is {what}. Convert it first.")
     if image.size == 0:
-        raise InputError(f"The image is {image.shape[1]}x{image.shape[0]} pixels, so there is nothing to look at.")
+        raise InputError(
+            f"The image is {image.shape[1]}x{image.shape[0]} pixels, so there is nothing to look at."
+        )

@@ -31,7 +31,9 @@ def write_ply(path: str | Path, xyz: np.ndarray, rgb: np.ndarray) -> int:
     Points with a coordinate that is not finite are left out. InputError where the two do not belong together.
     """
     if xyz.shape != rgb.shape or xyz.shape[-1] != 3:
-        raise InputError(f"Points {xyz.shape} and colours {rgb.shape} must have the same shape, three values a point.")
+        raise InputError(
+            f"Points {xyz.shape} and colours {rgb.shape} must have the same shape, three values a point."
+        )
     keep = np.isfinite(xyz).all(axis=-1)
     vertices = np.empty(int(keep.sum()), _VERTEX)
     vertices["xyz"] = xyz[keep]
@@ -42,9 +44,11 @@ def write_ply(path: str | Path, xyz: np.ndarray, rgb: np.ndarray) -> int:
 
 
 def write_mesh(path: str | Path, xyz: np.ndarray, triangles: np.ndarray, rgb: np.ndarray) -> None:
-    """Writes (N, 3) float metres in a fixed frame, (M, 3) whole numbers of vertices and (N, 3) uint8 colours as binary PLY."""
+    """Writes vertices (N, 3) in metres, faces (M, 3) and colours (N, 3) uint8 as binary PLY."""
     vertices, faces = np.empty(len(xyz), _VERTEX), np.empty(len(triangles), _FACE)
     vertices["xyz"], vertices["rgb"] = xyz, rgb
     faces["count"], faces["corners"] = 3, triangles
-    header = _HEADER.format(axes="the fixed frame's axes", count=len(xyz), faces=_FACES.format(count=len(triangles)))
+    header = _HEADER.format(
+        axes="the fixed frame's axes", count=len(xyz), faces=_FACES.format(count=len(triangles))
+    )
     write_bytes(Path(path), header.encode("ascii") + vertices.tobytes() + faces.tobytes())

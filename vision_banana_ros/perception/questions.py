@@ -44,7 +44,13 @@ class Question:
             raise InputError(f"There is no task {task!r}; ask for {', '.join(TASKS)}.")
         legend = None if words.legend is None else parse_legend(words.legend)
         color = None if words.color is None else parse_color(words.color)
-        return cls(task, TASKS[task].instruction(Words(legend, color, words.expression)), legend, color, words.expression)
+        return cls(
+            task,
+            TASKS[task].instruction(Words(legend, color, words.expression)),
+            legend,
+            color,
+            words.expression,
+        )
 
     @classmethod
     def depth(cls) -> "Question":

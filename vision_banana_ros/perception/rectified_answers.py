@@ -13,8 +13,15 @@ from vision_banana_ros.perception.geometry import Intrinsics
 from vision_banana_ros.perception.perceiver import Looks, Perceiver
 from vision_banana_ros.perception.questions import Question
 
-_UNREADABLE: dict[str, Any] = {"depth_m": np.nan, "depth_relative": np.nan, "normals": np.nan, "mask": False, "confidence": 0}
-"""What an answer's field holds where nothing could be read. Labels are of two kinds: 8 bits for classes, 16 for instances."""
+_UNREADABLE: dict[str, Any] = {
+    "depth_m": np.nan,
+    "depth_relative": np.nan,
+    "normals": np.nan,
+    "mask": False,
+    "confidence": 0,
+}
+"""What an answer's field holds where nothing could be read. Labels are of two kinds: 8 bits for classes,
+16 for instances."""
 
 
 def answer_rectified(
@@ -31,7 +38,9 @@ def answer_rectified(
     looks = perceiver.look(camera.rectify(image), questions, camera.intrinsics)
     height, width = looks.image.shape[:2]
     if camera.outside is not None:
-        outside = cv2.resize(camera.outside.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST).view(bool)
+        outside = cv2.resize(
+            camera.outside.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST
+        ).view(bool)
         looks = replace(looks, answers=tuple(_without(answer, outside) for answer in looks))
     return looks, camera.intrinsics.scaled(width, height)
 
@@ -40,6 +49,8 @@ def _without(answer: Any, outside: np.ndarray) -> Any:
     changed = {}
     for field in fields(answer):
         values = getattr(answer, field.name).copy()
-        values[outside] = (255 if values.dtype == np.uint8 else 0) if field.name == "labels" else _UNREADABLE[field.name]
+        values[outside] = (
+            (255 if values.dtype == np.uint8 else 0) if field.name == "labels" else _UNREADABLE[field.name]
+        )
         changed[field.name] = values
     return replace(answer, **changed)

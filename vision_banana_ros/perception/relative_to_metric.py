@@ -23,7 +23,8 @@ STEEP = 0.05
 MIN_SHARE = 0.7
 """Of the ranges, this part must agree. Where it does not, painted depth is wrong in too many places."""
 SPREAD = 1.5
-"""The far ranges must be this many times the near ones: within what counts as agreement, any scale fits a single depth."""
+"""The far ranges must be this many times the near ones: within what counts as agreement, any scale fits a
+single depth."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,11 @@ class Fit:
 
 
 def fit_ranges(
-    depth_relative: np.ndarray, intrinsics: Intrinsics, points: np.ndarray, kind: str, believed_m: tuple[float, float]
+    depth_relative: np.ndarray,
+    intrinsics: Intrinsics,
+    points: np.ndarray,
+    kind: str,
+    believed_m: tuple[float, float],
 ) -> Fit:
     """Fits relative depth, (H, W), to `points`, (N, 3) metres in the optical frame.
 
@@ -66,13 +71,15 @@ def fit_ranges(
     agree = agreeing(alignment, relative, measured)
     if agree.mean() < MIN_SHARE:
         raise InputError(
-            f"Only {agree.mean():.0%} of the ranges agree with one scale and shift of relative depth, {MIN_SHARE:.0%} must: check"
+            f"Only {agree.mean():.0%} of the ranges agree with one scale and shift of relative depth,"
+            f" {MIN_SHARE:.0%} must: check"
             " where their sensor is mounted."
         )
     near, far = np.percentile(measured[agree], (5, 95))
     if far < SPREAD * near:
         raise InputError(
-            f"The ranges lie between {near:.2f} and {far:.2f} m, which gives relative depth no scale: let their sensor see near and"
+            f"The ranges lie between {near:.2f} and {far:.2f} m, which gives relative depth no scale: let"
+            " their sensor see near and"
             " far things."
         )
     least, greatest = np.percentile(grey(relative[agree], kind), (1, 99))

@@ -22,9 +22,11 @@ DEPTH_STEP = 0.1
 """Depths of neighbours that differ by more than this fraction are two surfaces."""
 
 NORMAL_SPREAD = 0.97
-"""Four unit normals are one surface where the squared length of their mean is above this: within about 10 degrees."""
+"""Four unit normals are one surface where the squared length of their mean is above this: within about 10
+degrees."""
 
-# One source pixel away counts as much as 16 grey levels of difference: it settles noise, and is little beside an edge.
+# One source pixel away counts as much as 16 grey levels of difference: it settles noise, and is little beside
+# an edge.
 _DISTANCE_WEIGHT = np.float32(16.0**2)
 _ONE = np.float32(1)  # Numba computes `1 - x` in float64
 
@@ -32,7 +34,8 @@ _ONE = np.float32(1)  # Numba computes `1 - x` in float64
 @njit(cache=True, nogil=True)
 def _axis(n_in, n_out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """For each output pixel the source pixels before and after it, and its position (0..1) between them."""
-    low = np.empty(n_out, np.uint32)  # unsigned: Numba then leaves out its test for indices that count from the end
+    # unsigned: Numba then leaves out its test for indices that count from the end
+    low = np.empty(n_out, np.uint32)
     high = np.empty(n_out, np.uint32)
     part = np.empty(n_out, np.float32)
     for j in range(n_out):
@@ -80,7 +83,11 @@ def _choose(image, small, rows, columns):  # type: ignore[no-untyped-def]  # pra
             weight = _DISTANCE_WEIGHT * (_ONE - t) * (_ONE - t) if k >= 2 else _DISTANCE_WEIGHT * t * t
             side = right if k % 2 else left
             for j in range(width):
-                r, g, b = pixels[0, j] - near[k, 0, j], pixels[1, j] - near[k, 1, j], pixels[2, j] - near[k, 2, j]
+                r, g, b = (
+                    pixels[0, j] - near[k, 0, j],
+                    pixels[1, j] - near[k, 1, j],
+                    pixels[2, j] - near[k, 2, j],
+                )
                 cost[k, j] = r * r + g * g + b * b + weight + side[j]
         upper_row, lower_row = np.uint32(y0) * stride, np.uint32(y1) * stride
         for j in range(width):

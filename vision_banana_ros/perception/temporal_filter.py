@@ -27,7 +27,9 @@ class SteadyDepth:
 
     def __init__(self, memory: float = 4.0):
         if not 0 < memory <= 100:
-            raise InputError(f"The memory of steady depth is {memory} frames; it must be above 0 and up to 100.")
+            raise InputError(
+                f"The memory of steady depth is {memory} frames; it must be above 0 and up to 100."
+            )
         self.memory = memory
         self.reset()
 

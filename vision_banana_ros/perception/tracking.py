@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ids that things keep from frame to frame.
 
-Boxes of one class are assigned to tracks by SciPy's `linear_sum_assignment` (the optimal assignment, Crouse 2016) over the
-distance-IoU (Zheng et al. 2020), between the frame's boxes and where a Kalman filter of constant velocity expects the tracks, as in
-SORT (Bewley et al. 2016). Time is that of the frames' stamps, so that dropped frames count as what they are.
+Boxes of one class are assigned to tracks by SciPy's `linear_sum_assignment` (the optimal assignment, Crouse
+2016) over the distance-IoU (Zheng et al. 2020), between the frame's boxes and where a Kalman filter of
+constant velocity expects the tracks, as in SORT (Bewley et al. 2016). Time is that of the frames' stamps, so
+that dropped frames count as what they are.
 """
 
 from collections.abc import Sequence
@@ -15,19 +16,24 @@ from scipy.optimize import linear_sum_assignment
 from vision_banana_ros.perception.detections import Detection
 
 FARTHEST = 1.3
-"""1 - distance-IoU up to which a box may be a track's: without overlap, centres apart by half the diagonal around both."""
+"""1 - distance-IoU up to which a box may be a track's: without overlap, centres apart by half the diagonal
+around both."""
 LOST_S = 1.0
 """A track that is not seen for longer is forgotten; its id does not come again."""
 SURE_AFTER = 3
 """Frames in which a thing was seen before its track counts as sure."""
 
 BOX_NOISE, ACCELERATION, FIRST_SPEED = 0.05, 2.0, 1.0
-"""Standard deviations in sizes of the box: of a measured box, of what its speed changes by in a second, of a new track's speed."""
+"""Standard deviations in sizes of the box: of a measured box, of what its speed changes by in a second, of
+a new track's speed."""
 
 
 @dataclass(frozen=True)
 class Tracked:
-    """A detection with its track. box: left, top, width and height as the filter sees them. sure: seen often enough."""
+    """A detection with its track.
+
+    Box: left, top, width and height as the filter sees them. sure: seen often enough.
+    """
 
     detection: Detection
     id: int
@@ -36,7 +42,10 @@ class Tracked:
 
 
 class _Track:
-    """Centre x, centre y, width and height of a box, each with its speed, in pixels and seconds; each by a filter of its own."""
+    """Centre x, centre y, width and height of a box, each with its speed, in pixels and seconds.
+
+    Each by a filter of its own.
+    """
 
     def __init__(self, number: int, name: str, measured: np.ndarray):
         self.id, self.name = number, name
@@ -49,7 +58,9 @@ class _Track:
         move = np.array([[1.0, dt], [0.0, 1.0]])
         self.state = self.state @ move.T
         self.state[2:, 0] = np.maximum(self.state[2:, 0], 1.0)
-        pushed = np.outer([dt * dt / 2, dt], [dt * dt / 2, dt]) * (ACCELERATION * self.state[2:, 0].mean()) ** 2
+        pushed = (
+            np.outer([dt * dt / 2, dt], [dt * dt / 2, dt]) * (ACCELERATION * self.state[2:, 0].mean()) ** 2
+        )
         self.covariance = move @ self.covariance @ move.T + pushed
         self.unseen_s += dt
 
@@ -74,7 +85,10 @@ class Tracker:
         self._tracks, self._last_ns = [], None
 
     def __call__(self, detections: Sequence[Detection], stamp_ns: int) -> list[Tracked]:
-        """The detections in their order, each with an id from 1. A stamp before the last one forgets the tracks."""
+        """The detections in their order, each with an id from 1.
+
+        A stamp before the last one forgets the tracks.
+        """
         if self._last_ns is not None and stamp_ns < self._last_ns:
             self.reset()
         dt = 0.0 if self._last_ns is None else (stamp_ns - self._last_ns) / 1e9
@@ -102,7 +116,14 @@ class Tracker:
                 self._tracks.append(mine[j])
             track = mine[j]
             x, y, width, height = (float(number) for number in track.state[:, 0])
-            out.append(Tracked(detection, track.id, track.seen >= SURE_AFTER, (x - width / 2, y - height / 2, width, height)))
+            out.append(
+                Tracked(
+                    detection,
+                    track.id,
+                    track.seen >= SURE_AFTER,
+                    (x - width / 2, y - height / 2, width, height),
+                )
+            )
         return out
 
 

@@ -16,7 +16,8 @@ EVERY_S = 10.0
 IN_A_ROW = 3
 """Frames that must look upside down before a stream counts as such."""
 MARGIN = 1.05
-"""Mean confidence of depth, turned over as it came. Of 31 frames (21 real, 10 rendered) all are surer upright, on average by 1.3."""
+"""Mean confidence of depth, turned over as it came. Of 31 frames (21 real, 10 rendered) all are surer
+upright, on average by 1.3."""
 
 
 def upside_down(perceiver: Perceiver, image: np.ndarray, question: Question, confidence: np.ndarray) -> bool:
@@ -30,7 +31,9 @@ def upside_down(perceiver: Perceiver, image: np.ndarray, question: Question, con
     """
     turned = perceiver.look(np.ascontiguousarray(image[::-1, ::-1]), [question])[0].confidence[::-1, ::-1]
     seen = image.any(axis=2)  # rectifying leaves black what no ray met
-    return bool(seen.any()) and float(turned[seen].mean()) > MARGIN * max(float(confidence[seen].mean()), 1e-3)
+    return bool(seen.any()) and float(turned[seen].mean()) > MARGIN * max(
+        float(confidence[seen].mean()), 1e-3
+    )
 
 
 class UprightCheck:
@@ -40,7 +43,9 @@ class UprightCheck:
         self._due = time.monotonic() + EVERY_S
         self._turned = 0
 
-    def fault(self, perceiver: Perceiver, image: np.ndarray, question: Question, confidence: np.ndarray) -> str:
+    def fault(
+        self, perceiver: Perceiver, image: np.ndarray, question: Question, confidence: np.ndarray
+    ) -> str:
         """Why the stream counts as upside down, as a sentence with what to do; empty where it does not.
 
         Arguments as above.
@@ -54,6 +59,7 @@ class UprightCheck:
         if self._turned < IN_A_ROW:
             return ""
         return (
-            "The images look upside down: turned by 180 degrees, their depth is surer. Turn the camera, or its images"
+            "The images look upside down: turned by 180 degrees, their depth is surer. Turn the camera, or"
+            " its images"
             " (the driver's rotation or flip setting, or image_flip)."
         )

@@ -33,7 +33,9 @@ def depth_picture(depth_m: np.ndarray, near: float, far: float) -> np.ndarray:
     Depths outside are clipped; NaN is black, +inf light grey.
     """
     if not 0 < near < far:
-        raise InputError(f"The range of a depth picture must satisfy 0 < near < far; it is {near:g} to {far:g}.")
+        raise InputError(
+            f"The range of a depth picture must satisfy 0 < near < far; it is {near:g} to {far:g}."
+        )
     finite = np.isfinite(depth_m)
     inside = np.clip(np.where(finite, depth_m, near), near, far)
     level = (np.log(inside / near) * (255 / np.log(far / near)) + 0.5).astype(np.uint8)
@@ -43,7 +45,9 @@ def depth_picture(depth_m: np.ndarray, near: float, far: float) -> np.ndarray:
     return picture
 
 
-def labels_overlay(image: np.ndarray, labels: np.ndarray, legend: Mapping[str, RGB], strength: float = 0.6) -> np.ndarray:
+def labels_overlay(
+    image: np.ndarray, labels: np.ndarray, legend: Mapping[str, RGB], strength: float = 0.6
+) -> np.ndarray:
     """Blends the image with the class colours.
 
     Unlabelled pixels (255, or not in the legend) are unchanged.
@@ -125,7 +129,9 @@ def _row(tiles: Sequence[Tile], width: int, tile_width: int) -> np.ndarray:
 def _cell(tile: Tile, width: int) -> np.ndarray:
     height = max(1, round(tile.picture.shape[0] * width / tile.picture.shape[1]))
     smaller = width <= tile.picture.shape[1]
-    picture = cv2.resize(tile.picture, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_NEAREST)
+    picture = cv2.resize(
+        tile.picture, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_NEAREST
+    )
     notes = textwrap.wrap(tile.note, width // 9)
     swatches = _place(tile.legend or {}, width)
     rows = max((row for _, _, _, row in swatches), default=-1) + 1

@@ -27,7 +27,9 @@ class Camera:
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1 or min(self.fx, self.fy) <= 0:
-            raise InputError("A camera needs a width and height of at least one pixel and focal lengths above zero.")
+            raise InputError(
+                "A camera needs a width and height of at least one pixel and focal lengths above zero."
+            )
         if np.shape(self.pose) != (4, 4):
             raise InputError("A camera's pose is a 4x4 matrix, world_from_optical.")
 

@@ -203,7 +203,9 @@ def develop(rgb: np.ndarray, effects: Effects, seed: int) -> np.ndarray:
     expose(np.ascontiguousarray(rgb), curve, gains, effects.vignette, effects.noise, seed, out)
     out = process(out, effects, seed)
     if out.shape[:2] != (height, width):
-        out = np.asarray(cv2.resize(out, (width, height), interpolation=(cv2.INTER_LINEAR, cv2.INTER_CUBIC)[seed & 1]))
+        out = np.asarray(
+            cv2.resize(out, (width, height), interpolation=(cv2.INTER_LINEAR, cv2.INTER_CUBIC)[seed & 1])
+        )
     if effects.jpeg == 100:
         return out
     how = [cv2.IMWRITE_JPEG_QUALITY, effects.jpeg, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, SAMPLING[effects.chroma]]
@@ -221,7 +223,8 @@ def through_lens(rgb: np.ndarray, effects: Effects) -> np.ndarray:
         bend = 1.0 + effects.distortion * (x * x + y * y) / (cx * cx + cy * cy)
         moved = [
             cv2.remap(
-                np.ascontiguousarray(rgb[..., k]), cx + x * bend * size, cy + y * bend * size, cv2.INTER_LINEAR,
+                np.ascontiguousarray(rgb[..., k]), cx + x * bend * size, cy + y * bend * size,
+                cv2.INTER_LINEAR,
                 borderMode=cv2.BORDER_REPLICATE,
             )
             for k, size in enumerate((1.0 - 0.5 * effects.aberration, 1.0, 1.0 + 0.5 * effects.aberration))
@@ -229,7 +232,9 @@ def through_lens(rgb: np.ndarray, effects: Effects) -> np.ndarray:
         rgb = np.stack(moved, -1)
     if effects.bloom > 0.0:
         small = cv2.resize(rgb, (max(4, width // 8), max(4, height // 8)), interpolation=cv2.INTER_AREA)
-        veil = cv2.resize(cv2.GaussianBlur(small, (0, 0), 0.012 * width), (width, height), interpolation=cv2.INTER_LINEAR)
+        veil = cv2.resize(
+            cv2.GaussianBlur(small, (0, 0), 0.012 * width), (width, height), interpolation=cv2.INTER_LINEAR
+        )
         rgb = (1.0 - effects.bloom) * rgb + np.float32(effects.bloom) * veil
     if effects.defocus * width > 0.25:
         rgb = cv2.GaussianBlur(rgb, (0, 0), effects.defocus * width)
@@ -239,7 +244,15 @@ def through_lens(rgb: np.ndarray, effects: Effects) -> np.ndarray:
         streak = np.zeros((size, size), np.float32)
         middle = size // 2
         ax, ay = (round(0.5 * m * width * 16) for m in effects.motion)
-        cv2.line(streak, (middle * 16 - ax, middle * 16 - ay), (middle * 16 + ax, middle * 16 + ay), 1.0, 1, cv2.LINE_AA, 4)
+        cv2.line(
+            streak,
+            (middle * 16 - ax, middle * 16 - ay),
+            (middle * 16 + ax, middle * 16 + ay),
+            1.0,
+            1,
+            cv2.LINE_AA,
+            4,
+        )
         rgb = cv2.filter2D(rgb, -1, streak / max(float(streak.sum()), 1e-6))
     return rgb
 
@@ -267,16 +280,25 @@ def process(out: np.ndarray, effects: Effects, seed: int) -> np.ndarray:
         raw[1::2, 0::2], raw[1::2, 1::2] = out[1::2, 0::2, 1], out[1::2, 1::2, 2]
         out = cv2.cvtColor(raw, cv2.COLOR_BayerRGGB2RGB)
     strength, periods, phase = effects.banding
-    if effects.blotches == 0.0 and strength == 0.0 and effects.saturation == 1.0 and effects.sharpening == 0.0:
+    if (
+        effects.blotches == 0.0
+        and strength == 0.0
+        and effects.saturation == 1.0
+        and effects.sharpening == 0.0
+    ):
         return out
     picture = out.astype(np.float32)
     if effects.blotches > 0.0:
         rng = np.random.default_rng(seed)
         coarse = rng.standard_normal((height // 2 + 1, width // 2 + 1, 3), np.float32)
-        coarse = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR) * np.float32(1.5 * effects.blotches)
+        coarse = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR) * np.float32(
+            1.5 * effects.blotches
+        )
         picture += coarse * (1.1 - picture.mean(-1, keepdims=True) / 255.0)
     if strength > 0.0:
-        wave = 1.0 - strength * (0.5 + 0.5 * np.sin(2 * math.pi * periods * np.arange(height) / height + phase))
+        wave = 1.0 - strength * (
+            0.5 + 0.5 * np.sin(2 * math.pi * periods * np.arange(height) / height + phase)
+        )
         picture *= wave.astype(np.float32)[:, None, None]
     if effects.saturation != 1.0:
         luma = picture @ np.array([0.299, 0.587, 0.114], np.float32)

@@ -23,7 +23,17 @@ HALF = 12  # 3 numbers: half sizes in metres
 TAPER = 15  # radius at the top of a TUBE over the radius at its bottom
 BOUND = 16  # centre and radius of the bounding sphere
 SHAPE, LABEL, INSTANCE = 20, 21, 22
-PATTERN, COLOR_A, COLOR_B, SCALE, ASPECT, GLOSS, SHARPNESS, SURFACE, LOOK_SEED = 23, 24, 27, 30, 31, 32, 33, 34, 35
+PATTERN, COLOR_A, COLOR_B, SCALE, ASPECT, GLOSS, SHARPNESS, SURFACE, LOOK_SEED = (
+    23,
+    24,
+    27,
+    30,
+    31,
+    32,
+    33,
+    34,
+    35,
+)
 PRIM_COLUMNS = 36
 BOX, BALL, TUBE = 0, 1, 2
 PLAIN, CHECKER, TILES, PLANKS, BRICKS, STRIPES, CLOUDY, SPECKLE, CARTON, RIBS, PICTURE, SECTORS = range(12)
@@ -31,7 +41,8 @@ OPAQUE, MIRROR, GLASS, WINDOW, GLOWING = range(5)
 # columns of `groups` (float64): bounding sphere, run of primitives behind it, whether they cast shadows
 FIRST, LAST, CASTS = 4, 5, 6
 GROUP_COLUMNS = 7
-# columns of `lights` (float64): kind, position or direction towards it, colour, radius (metres, or radians for a sun)
+# columns of `lights` (float64): kind, position or direction towards it, colour, radius (metres, or radians
+# for a sun)
 SUN, LAMP = 0, 1
 LIGHT_COLUMNS = 8
 # entries of `air` (float64)
@@ -463,7 +474,9 @@ def corner_shade(air, x, y, z, nx, ny, nz):
     d = 1.0 + 32.0 * (air[ROOM + 4] - y) ** 2
     e = 1.0 + 32.0 * (z - air[ROOM + 2]) ** 2
     f = 1.0 + 32.0 * (air[ROOM + 5] - z) ** 2
-    kept = (a - 0.25 * (1.0 - nx)) * (b - 0.25 * (1.0 + nx)) * (c - 0.25 * (1.0 - ny)) * (d - 0.25 * (1.0 + ny))
+    kept = (
+        (a - 0.25 * (1.0 - nx)) * (b - 0.25 * (1.0 + nx)) * (c - 0.25 * (1.0 - ny)) * (d - 0.25 * (1.0 + ny))
+    )
     return kept * (e - 0.3 * (1.0 - nz)) * (f - 0.2 * (1.0 + nz)) / (a * b * c * d * e * f)
 
 
@@ -541,7 +554,29 @@ def lit_surface(prims, groups, lights, air, casters, rows, p, ox, oy, oz, dx, dy
 
 
 @inline
-def color_of(prims, groups, lights, air, casters, rows, items, nears, first, last, p, ox, oy, oz, dx, dy, dz, t, pixel, j1, j2):
+def color_of(
+    prims,
+    groups,
+    lights,
+    air,
+    casters,
+    rows,
+    items,
+    nears,
+    first,
+    last,
+    p,
+    ox,
+    oy,
+    oz,
+    dx,
+    dy,
+    dz,
+    t,
+    pixel,
+    j1,
+    j2,
+):
     """Colour seen along a camera ray that meets primitive p (or nothing, p < 0) at depth t: (r, g, b).
 
     A pane shows two things: what it mirrors, and what is behind it.
@@ -586,7 +621,23 @@ def color_of(prims, groups, lights, air, casters, rows, items, nears, first, las
             sr, sg, sb = sky(air, ex / length, ey / length, ez / length)
         else:
             sr, sg, sb = lit_surface(
-                prims, groups, lights, air, casters, -1 if pane else rows, q, qx, qy, qz, ex, ey, ez, s, pixel, j1, j2
+                prims,
+                groups,
+                lights,
+                air,
+                casters,
+                -1 if pane else rows,
+                q,
+                qx,
+                qy,
+                qz,
+                ex,
+                ey,
+                ez,
+                s,
+                pixel,
+                j1,
+                j2,
             )
         if not pane:
             r = sr
@@ -639,7 +690,25 @@ def fraction(x):
 
 
 @inline
-def shade_pixel(eye, prims, groups, lights, air, casters, rows, split, items, nears, starts, columns, depth, who, column, row, rgb):
+def shade_pixel(
+    eye,
+    prims,
+    groups,
+    lights,
+    air,
+    casters,
+    rows,
+    split,
+    items,
+    nears,
+    starts,
+    columns,
+    depth,
+    who,
+    column,
+    row,
+    rgb,
+):
     """Colour of one pixel: one sample inside surfaces, four where neighbours show different primitives.
 
     Casters for what is nearer than `split` begin at `rows`, for the rest L rows further on.
@@ -678,7 +747,8 @@ def shade_pixel(eye, prims, groups, lights, air, casters, rows, split, items, ne
         mine = rows if t < split else rows + lights.shape[0]
         sr, sg, sb = color_of(
             prims, groups, lights, air, casters, mine, items, nears, starts[tile], starts[tile + 1], q,
-            eye[ORIGIN], eye[ORIGIN + 1], eye[ORIGIN + 2], dx, dy, dz, t, eye[SLOPE], fraction(j1 + 0.25 * k), j2,
+            eye[ORIGIN], eye[ORIGIN + 1], eye[ORIGIN + 2], dx, dy, dz, t, eye[SLOPE], fraction(j1 + 0.25 * k),
+            j2,
         )  # fmt: skip
         r += least(sr, 4.0)
         g += least(sg, 4.0)
@@ -701,7 +771,9 @@ def truth_pixel(eye, prims, who, depth, column, row, depth_m, normals, labels, i
         return
     dx, dy, dz = ray(eye, column, row)
     t = depth[row, column]
-    nx, ny, nz, _, _, _, _ = surface_at(prims, p, eye[ORIGIN], eye[ORIGIN + 1], eye[ORIGIN + 2], dx, dy, dz, t)
+    nx, ny, nz, _, _, _, _ = surface_at(
+        prims, p, eye[ORIGIN], eye[ORIGIN + 1], eye[ORIGIN + 2], dx, dy, dz, t
+    )
     depth_m[row, column] = t
     normals[row, column, 0] = eye[ROTATION] * nx + eye[ROTATION + 3] * ny + eye[ROTATION + 6] * nz
     normals[row, column, 1] = -(eye[ROTATION + 1] * nx + eye[ROTATION + 4] * ny + eye[ROTATION + 7] * nz)
@@ -732,7 +804,9 @@ def screen_boxes(eye, prims, height, width, boxes, nears, corners):
             wy = prims[p, BOUND + 1] + a * prims[p, 1] + b * prims[p, 5] + c * prims[p, 9] - eye[ORIGIN + 1]
             wz = prims[p, BOUND + 2] + a * prims[p, 2] + b * prims[p, 6] + c * prims[p, 10] - eye[ORIGIN + 2]
             for j in range(3):
-                corners[k, j] = eye[ROTATION + j] * wx + eye[ROTATION + 3 + j] * wy + eye[ROTATION + 6 + j] * wz
+                corners[k, j] = (
+                    eye[ROTATION + j] * wx + eye[ROTATION + 3 + j] * wy + eye[ROTATION + 6 + j] * wz
+                )
             near = least(near, corners[k, 2])
             far = most(far, corners[k, 2])
         nears[p] = most(near, 0.0)
@@ -753,7 +827,10 @@ def screen_boxes(eye, prims, height, width, boxes, nears, corners):
                         w = (NEAR - za) / (zb - za)
                     z = za + w * (zb - za)
                     u = eye[CENTRE] + eye[FOCAL] * (corners[k, 0] + w * (corners[m, 0] - corners[k, 0])) / z
-                    v = eye[CENTRE + 1] + eye[FOCAL + 1] * (corners[k, 1] + w * (corners[m, 1] - corners[k, 1])) / z
+                    v = (
+                        eye[CENTRE + 1]
+                        + eye[FOCAL + 1] * (corners[k, 1] + w * (corners[m, 1] - corners[k, 1])) / z
+                    )
                     u0 = least(u0, u)
                     u1 = most(u1, u)
                     v0 = least(v0, v)
@@ -885,7 +962,19 @@ def find_casters(eye, prims, groups, lights, depth, y0, y1, x0, x1, low, high, c
         n = 0
         for g in range(groups.shape[0]):
             if groups[g, CASTS] == 0.0 or not in_beam(
-                groups[g, 0], groups[g, 1], groups[g, 2], groups[g, 3], cx, cy, cz, wx, wy, wz, far, start, growth
+                groups[g, 0],
+                groups[g, 1],
+                groups[g, 2],
+                groups[g, 3],
+                cx,
+                cy,
+                cz,
+                wx,
+                wy,
+                wz,
+                far,
+                start,
+                growth,
             ):
                 continue
             away = math.sqrt((groups[g, 0] - cx) ** 2 + (groups[g, 1] - cy) ** 2 + (groups[g, 2] - cz) ** 2)
@@ -917,7 +1006,9 @@ def prepare_tile(eye, prims, groups, lights, depth, tile, columns, casters, rows
     split = 0.5 * (low + high) if high > 1.25 * low else FAR
     find_casters(eye, prims, groups, lights, depth, y0, y1, x0, x1, 0.0, split, casters, rows)
     if split < FAR:
-        find_casters(eye, prims, groups, lights, depth, y0, y1, x0, x1, split, FAR, casters, rows + lights.shape[0])
+        find_casters(
+            eye, prims, groups, lights, depth, y0, y1, x0, x1, split, FAR, casters, rows + lights.shape[0]
+        )
     return split
 
 
@@ -945,7 +1036,9 @@ def truth_image(eye, prims, who, depth, depth_m, normals, labels, instances, sky
             truth_pixel(eye, prims, who, depth, column, row, depth_m, normals, labels, instances, sky_label)
 
 
-def tiles(eye: np.ndarray, prims: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+def tiles(
+    eye: np.ndarray, prims: np.ndarray, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Which primitives may be seen in which tile: (items, nears, starts, tile columns)."""
     rows = -(-height // TILE)
     columns = -(-width // TILE)

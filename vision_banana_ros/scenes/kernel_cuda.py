@@ -40,7 +40,8 @@ def shade(  # type: ignore[no-untyped-def]
     if row < depth.shape[0] and column < depth.shape[1]:
         tile = row // kernel.TILE * columns + column // kernel.TILE
         kernel.shade_pixel(
-            eye, prims, groups, lights, air, casters, tile * 2 * lights.shape[0], splits[tile], items, nears, starts,
+            eye, prims, groups, lights, air, casters, tile * 2 * lights.shape[0], splits[tile], items, nears,
+            starts,
             columns, depth, who, column, row, rgb,
         )  # fmt: skip
         kernel.truth_pixel(eye, prims, who, depth, column, row, depth_m, normals, labels, instances, SKY)
@@ -51,7 +52,8 @@ def cast(world: World, camera: Camera) -> tuple[np.ndarray, ...]:
     size = camera.height, camera.width
     items, nears, starts, columns = kernel.tiles(camera.eye(), world.prims, *size)
     eye, prims, groups, lights, air, items, nears, starts = map(
-        cuda.to_device, (camera.eye(), world.prims, world.groups, world.lights, world.air, items, nears, starts)
+        cuda.to_device,
+        (camera.eye(), world.prims, world.groups, world.lights, world.air, items, nears, starts),
     )
     count = len(starts) - 1
     depth, who = cuda.device_array(size, np.float64), cuda.device_array(size, np.int32)
@@ -60,7 +62,8 @@ def cast(world: World, camera: Camera) -> tuple[np.ndarray, ...]:
     out = [
         cuda.device_array(shape, kind)
         for shape, kind in (
-            ((*size, 3), np.float32), (size, np.float32), ((*size, 3), np.float32), (size, np.uint8), (size, np.uint16),
+            ((*size, 3), np.float32), (size, np.float32), ((*size, 3), np.float32), (size, np.uint8),
+            (size, np.uint16),
         )
     ]  # fmt: skip
     grid = (columns, count // columns)

@@ -143,10 +143,19 @@ def wall_look(rng: Random, kind: str) -> Look:
     if kind in ("warehouse", "yard") and drawn < 0.55:
         if drawn < 0.25:
             return Look("metal", "gray", tone, tone, kernel.RIBS, scale=rng.uniform(0.12, 0.3), gloss=0.1)
-        return Look("concrete", "gray", near(rng, (168, 166, 160)), (128, 127, 124), kernel.CLOUDY, scale=rng.uniform(0.4, 1.2))
+        return Look(
+            "concrete",
+            "gray",
+            near(rng, (168, 166, 160)),
+            (128, 127, 124),
+            kernel.CLOUDY,
+            scale=rng.uniform(0.4, 1.2),
+        )
     if drawn < 0.16 or (kind == "yard" and drawn < 0.8):
         brick = near(rng, rng.choice([(160, 76, 56), (178, 104, 76), (190, 160, 128)]))
-        return Look("brick", "red", brick, (196, 190, 180), kernel.BRICKS, scale=rng.uniform(0.07, 0.1), aspect=3.0)
+        return Look(
+            "brick", "red", brick, (196, 190, 180), kernel.BRICKS, scale=rng.uniform(0.07, 0.1), aspect=3.0
+        )
     if drawn < 0.26:
         return Look(
             "tile",
@@ -225,10 +234,14 @@ def floor_look(rng: Random, kind: str) -> Look:
             sharpness=60,
         )
     if drawn < 0.88:
-        tone = near(rng, rng.choice([(128, 118, 106), (96, 104, 118), (140, 130, 116), (122, 84, 78), (96, 112, 96)]))
+        tone = near(
+            rng, rng.choice([(128, 118, 106), (96, 104, 118), (140, 130, 116), (122, 84, 78), (96, 112, 96)])
+        )
         return Look("carpet", "gray", tone, scaled(tone, 0.75), kernel.SPECKLE, scale=rng.uniform(0.01, 0.03))
     tone = near(rng, (160, 158, 150))
-    return Look("concrete", "gray", tone, scaled(tone, 0.85), kernel.CLOUDY, scale=rng.uniform(0.3, 1.2), gloss=0.05)
+    return Look(
+        "concrete", "gray", tone, scaled(tone, 0.85), kernel.CLOUDY, scale=rng.uniform(0.3, 1.2), gloss=0.05
+    )
 
 
 def ground_look(rng: Random) -> Look:
@@ -241,4 +254,12 @@ def ground_look(rng: Random) -> Look:
         ((182, 168, 144), (140, 126, 108), "gravel", kernel.SPECKLE, 0.05),
         ((166, 130, 94), (136, 104, 74), "earth", kernel.CLOUDY, 0.8),
     ])  # fmt: skip
-    return Look(material, "gray", near(rng, tone), near(rng, second), pattern, scale=scale * rng.uniform(0.8, 1.5), aspect=0.04)
+    return Look(
+        material,
+        "gray",
+        near(rng, tone),
+        near(rng, second),
+        pattern,
+        scale=scale * rng.uniform(0.8, 1.5),
+        aspect=0.04,
+    )

@@ -43,7 +43,15 @@ def ball(rng: Random) -> Thing:
     color = rng.choice(BRIGHT)
     look = materials.plastic(rng, color)
     if rng.random() < 0.3:
-        look = Look("plastic", color, look.rgb, materials.near(rng, COLORS["white"]), kernel.SECTORS, aspect=3.0, gloss=0.2)
+        look = Look(
+            "plastic",
+            color,
+            look.rgb,
+            materials.near(rng, COLORS["white"]),
+            kernel.SECTORS,
+            aspect=3.0,
+            gloss=0.2,
+        )
     thing = Thing("ball", "ball", look=look)
     return thing.ball((0, 0, radius), radius, look, yaw=rng.uniform(0, 6), tilt=rng.uniform(-1, 1))
 
@@ -52,7 +60,9 @@ def barrel(rng: Random) -> Thing:
     """A 200-litre drum or a smaller keg."""
     size = rng.choice([1.0, 1.0, 0.75])
     r, h = 0.29 * size * rng.uniform(0.95, 1.05), 0.88 * size * rng.uniform(0.95, 1.05)
-    look = materials.painted(rng, rng.choice(("red", "orange", "yellow", "green", "blue", "gray", "black", "white")))
+    look = materials.painted(
+        rng, rng.choice(("red", "orange", "yellow", "green", "blue", "gray", "black", "white"))
+    )
     rim = Look(look.material, look.color, materials.scaled(look.rgb, 0.8), look.rgb, gloss=look.gloss)
     thing = Thing("barrel", "barrel", look=look, top=(0.6 * r, 0.6 * r, h))
     thing.tube((0, 0, 0), (0, 0, h - 0.015), r, look)
@@ -84,7 +94,11 @@ def chair(rng: Random) -> Thing:
     d = w * rng.uniform(0.95, 1.05)
     seat = rng.uniform(0.43, 0.5)
     color = rng.choice(COMMON)
-    cover = materials.wood(rng) if color == "brown" else rng.choice((materials.plastic, materials.fabric))(rng, color)
+    cover = (
+        materials.wood(rng)
+        if color == "brown"
+        else rng.choice((materials.plastic, materials.fabric))(rng, color)
+    )
     style = rng.random()
     thing = Thing("chair", "chair", look=cover)
     if style < 0.25:
@@ -109,7 +123,11 @@ def chair(rng: Random) -> Thing:
         thing.box((0, 0.5 * d, seat + 0.15), (0.06, 0.02, 0.4), dark)
         thing.box((0, 0.5 * d - 0.03, seat + 0.15 + 0.5 * back), (0.92 * w, 0.06, back), cover, tilt=-0.1)
         return thing
-    legs = cover if rng.random() < 0.5 else rng.choice((materials.metal(rng), materials.wood(rng), materials.painted(rng, "black")))
+    legs = (
+        cover
+        if rng.random() < 0.5
+        else rng.choice((materials.metal(rng), materials.wood(rng), materials.painted(rng, "black")))
+    )
     leg = rng.uniform(0.015, 0.024)
     for x in (-1.0, 1.0):
         for y in (-1.0, 1.0):
@@ -150,7 +168,12 @@ def table(rng: Random) -> Thing:
     if style == "desk":
         thing.box((-0.5 * w + 0.22, 0, 0.5 * (h - top)), (0.4, d - 0.06, h - top), look)
         for z in (0.2, 0.5, 0.8):
-            thing.tube((-0.5 * w + 0.16, -0.5 * d + 0.02, z * h), (-0.5 * w + 0.28, -0.5 * d + 0.02, z * h), 0.008, legs)
+            thing.tube(
+                (-0.5 * w + 0.16, -0.5 * d + 0.02, z * h),
+                (-0.5 * w + 0.28, -0.5 * d + 0.02, z * h),
+                0.008,
+                legs,
+            )
         sides: tuple[float, ...] = (1.0,)
     else:
         sides = (-1.0, 1.0)
@@ -232,14 +255,23 @@ def shelf(rng: Random, fill: bool = True) -> Thing:
 
 def cupboard(rng: Random) -> Thing:
     """A closed cupboard with two doors, of the class of shelves."""
-    w, d, h = rng.uniform(0.7, 1.3), rng.uniform(0.38, 0.6), rng.choice((rng.uniform(0.75, 1.0), rng.uniform(1.7, 2.1)))
+    w, d, h = (
+        rng.uniform(0.7, 1.3),
+        rng.uniform(0.38, 0.6),
+        rng.choice((rng.uniform(0.75, 1.0), rng.uniform(1.7, 2.1))),
+    )
     color = rng.choice(("brown", "brown", "white", "gray", "green", "blue"))
     look = materials.wood(rng) if color == "brown" else materials.painted(rng, color, "wood")
     thing = Thing("shelf", "cupboard", look=look, top=(0.5 * w, 0.5 * d, h))
     thing.box((0, 0.01, 0.5 * h), (w, d - 0.02, h), look)
     for x in (-1.0, 1.0):
         thing.box((x * 0.25 * w, -0.5 * d + 0.01, 0.5 * h + 0.02), (0.5 * w - 0.02, 0.02, h - 0.1), look)
-        thing.tube((x * 0.03, -0.5 * d - 0.02, 0.45 * h), (x * 0.03, -0.5 * d - 0.02, 0.55 * h), 0.008, materials.metal(rng))
+        thing.tube(
+            (x * 0.03, -0.5 * d - 0.02, 0.45 * h),
+            (x * 0.03, -0.5 * d - 0.02, 0.55 * h),
+            0.008,
+            materials.metal(rng),
+        )
     return thing
 
 
@@ -270,8 +302,16 @@ def rack(rng: Random) -> Thing:
             tall = rng.uniform(0.3, pitch - 0.3)
             deep = rng.uniform(0.5, 0.8) * d
             if rng.random() < 0.75:
-                look = materials.carton(rng) if rng.random() < 0.7 else materials.plastic(rng, rng.choice(BRIGHT))
-                thing.box((x + 0.5 * size, rng.uniform(-0.05, 0.05), z + 0.07 + 0.5 * tall), (size - 0.04, deep, tall), look)
+                look = (
+                    materials.carton(rng)
+                    if rng.random() < 0.7
+                    else materials.plastic(rng, rng.choice(BRIGHT))
+                )
+                thing.box(
+                    (x + 0.5 * size, rng.uniform(-0.05, 0.05), z + 0.07 + 0.5 * tall),
+                    (size - 0.04, deep, tall),
+                    look,
+                )
             x += size
     return thing
 
@@ -289,7 +329,11 @@ def pallet(rng: Random) -> Thing:
         thing.box((0, 0, 0.111) if y == 0 else (y * (0.5 * w - 0.0725), 0, 0.111), (0.145, d, 0.022), look)
     slats = 7 if d > 0.9 else 5
     for k in range(slats):
-        thing.box((0, -0.5 * d + 0.06 + (d - 0.12) * k / (slats - 1), 0.133), (w, 0.12 if k % 2 == 0 else 0.09, 0.022), look)
+        thing.box(
+            (0, -0.5 * d + 0.06 + (d - 0.12) * k / (slats - 1), 0.133),
+            (w, 0.12 if k % 2 == 0 else 0.09, 0.022),
+            look,
+        )
     return thing
 
 
@@ -302,14 +346,20 @@ def person(rng: Random) -> Thing:
     shirt = materials.fabric(rng, color)
     trousers = materials.fabric(rng, rng.choice(("blue", "black", "gray", "brown", "green")))
     shoes = rng.choice((materials.rubber(rng), materials.plastic(rng, "white")))
-    hair = Look("hair", "black", rng.choice([(30, 24, 20), (90, 60, 36), (190, 150, 90), (150, 150, 150)]), (0, 0, 0))
+    hair = Look(
+        "hair", "black", rng.choice([(30, 24, 20), (90, 60, 36), (190, 150, 90), (150, 150, 150)]), (0, 0, 0)
+    )
     thing = Thing("person", "person", look=shirt)
     step = rng.uniform(0.0, 0.28) * s
     fat = rng.uniform(0.9, 1.2)
     hip, shoulder = 0.86 * s, 1.42 * s
     for x, y in ((-0.09 * s, step), (0.09 * s, -step)):
-        thing.tube((x, y, 0.09 * s), (x, 0.3 * y - 0.05 * abs(step), 0.48 * s), 0.055 * s, trousers, 0.068 * s * fat)
-        thing.tube((x, 0.3 * y - 0.05 * abs(step), 0.48 * s), (x, 0, hip), 0.068 * s * fat, trousers, 0.09 * s * fat)
+        thing.tube(
+            (x, y, 0.09 * s), (x, 0.3 * y - 0.05 * abs(step), 0.48 * s), 0.055 * s, trousers, 0.068 * s * fat
+        )
+        thing.tube(
+            (x, 0.3 * y - 0.05 * abs(step), 0.48 * s), (x, 0, hip), 0.068 * s * fat, trousers, 0.09 * s * fat
+        )
         thing.ball((x, y - 0.05 * s, 0.045 * s), (0.05 * s, 0.13 * s, 0.045 * s), shoes)
     thing.ball((0, 0, hip + 0.04 * s), (0.17 * s * fat, 0.125 * s * fat, 0.13 * s), trousers)
     thing.tube((0, 0, hip + 0.02 * s), (0, 0, shoulder - 0.06 * s), 0.145 * s * fat, shirt, 0.165 * s * fat)
@@ -345,7 +395,9 @@ def wheels(thing: Thing, spots: list[tuple[float, float]], radius: float, width:
 
 def car(rng: Random) -> Thing:
     """A passenger car or a van, its front along -y."""
-    look = materials.painted(rng, rng.choice(("red", "blue", "white", "black", "gray", "green", "yellow", "gray")))
+    look = materials.painted(
+        rng, rng.choice(("red", "blue", "white", "black", "gray", "green", "yellow", "gray"))
+    )
     dark = Look("glass", "black", (40, 48, 54), (40, 48, 54), gloss=0.8, sharpness=90)
     lamp = Look("plastic", "white", (240, 236, 220), (0, 0, 0), gloss=0.6, sharpness=80)
     rear = Look("plastic", "red", (170, 20, 20), (0, 0, 0), gloss=0.5, sharpness=80)
@@ -371,7 +423,11 @@ def car(rng: Random) -> Thing:
         for y, sign in ((0.08 * long - 0.5 * cab + 0.2, -1), (0.08 * long + 0.5 * cab - 0.2, 1)):
             thing.box((0, y, 0.84 + 0.5 * drop), (wide - 0.24, 0.05, 1.3 * drop), dark, tilt=0.75 * sign)
         for y in (-0.5, 0.0, 0.5):
-            thing.box((0, 0.08 * long + y * (cab - 0.75), 0.86 + 0.5 * (high - 0.9)), (wide - 0.18, 0.07, high - 0.9), look)
+            thing.box(
+                (0, 0.08 * long + y * (cab - 0.75), 0.86 + 0.5 * (high - 0.9)),
+                (wide - 0.18, 0.07, high - 0.9),
+                look,
+            )
         nose, tail = -0.5 * long, 0.5 * long
     for x in (-1.0, 1.0):
         thing.box((x * (0.5 * wide - 0.2), nose, 0.64), (0.3, 0.03, 0.14), lamp)
@@ -380,7 +436,13 @@ def car(rng: Random) -> Thing:
         thing.box((0, y, 0.4), (wide - 0.04, 0.1, 0.14), trim)
     thing.box((0, nose, 0.6), (0.5 * wide, 0.02, 0.12), trim)
     r = rng.uniform(0.3, 0.34)
-    wheels(thing, [(x * (0.5 * wide - 0.09), y * 0.31 * long) for x in (-1.0, 1.0) for y in (-1.0, 1.0)], r, 0.2, rng)
+    wheels(
+        thing,
+        [(x * (0.5 * wide - 0.09), y * 0.31 * long) for x in (-1.0, 1.0) for y in (-1.0, 1.0)],
+        r,
+        0.2,
+        rng,
+    )
     return thing
 
 
@@ -457,7 +519,9 @@ def tree(rng: Random) -> Thing:
     """A tree, 3 to 7 m, of the class of plants."""
     h = rng.uniform(3.0, 7.0)
     bark = materials.wood(rng)
-    rgb = materials.near(rng, rng.choice([(92, 146, 62), (116, 158, 66), (70, 124, 70), (160, 156, 60)]), 0.15)
+    rgb = materials.near(
+        rng, rng.choice([(92, 146, 62), (116, 158, 66), (70, 124, 70), (160, 156, 60)]), 0.15
+    )
     leaf = Look("leaves", "green", rgb, materials.scaled(rgb, 0.5), kernel.CLOUDY, scale=0.18)
     thing = Thing("plant", "tree", look=leaf)
     r = 0.03 * h + 0.02
@@ -471,7 +535,9 @@ def tree(rng: Random) -> Thing:
     for k in range(10):
         a, lean = k * 2.4, rng.uniform(0.05, 0.22) * h
         size = rng.uniform(0.1, 0.18) * h
-        thing.ball((lean * cos(a), lean * sin(a), rng.uniform(0.5, 0.86) * h), (size, size, 0.8 * size), leaf, yaw=a)
+        thing.ball(
+            (lean * cos(a), lean * sin(a), rng.uniform(0.5, 0.86) * h), (size, size, 0.8 * size), leaf, yaw=a
+        )
     return thing
 
 
@@ -503,7 +569,14 @@ def cup(rng: Random) -> Thing:
         thing.tube((0, 0, 0), (0, 0, 0.55 * r), 0.5 * r, look, r)
         return thing
     r, h = rng.uniform(0.036, 0.045), rng.uniform(0.08, 0.11)
-    inside = Look("drink", "brown", rng.choice([(60, 36, 22), (120, 70, 30), (230, 226, 216)]), (0, 0, 0), gloss=0.3, sharpness=60)
+    inside = Look(
+        "drink",
+        "brown",
+        rng.choice([(60, 36, 22), (120, 70, 30), (230, 226, 216)]),
+        (0, 0, 0),
+        gloss=0.3,
+        sharpness=60,
+    )
     thing.tube((0, 0, 0), (0, 0, h), 0.82 * r if style == "cup" else r, look, r)
     thing.tube((0, 0, h), (0, 0, h + 0.001), 0.85 * r, inside)
     if style == "mug":
@@ -611,7 +684,11 @@ def window(rng: Random) -> Thing:
 def mirror(rng: Random) -> Thing:
     """A framed mirror (its back at y = 0, its lower edge at z = 0)."""
     w, h = rng.uniform(0.4, 1.2), rng.uniform(0.7, 1.6)
-    frame = materials.wood(rng) if rng.random() < 0.5 else materials.painted(rng, rng.choice(("black", "white", "gray")))
+    frame = (
+        materials.wood(rng)
+        if rng.random() < 0.5
+        else materials.painted(rng, rng.choice(("black", "white", "gray")))
+    )
     thing = Thing("mirror", "mirror", look=frame)
     thing.box((0, -0.0125, 0.5 * h), (w, 0.025, h), materials.mirror(rng))
     for x in (-1.0, 1.0):

@@ -50,7 +50,11 @@ class SimulatedCamera:
 
     def _worth(self, place: tuple[float, ...], turn: float) -> float:
         x, y, z, yaw, pitch, _ = place
-        return interest(*glance(self.world, pinhole(self.width, self.height, FOV, look_from(x, y, z, yaw + turn, pitch, 0.0))))
+        return interest(
+            *glance(
+                self.world, pinhole(self.width, self.height, FOV, look_from(x, y, z, yaw + turn, pitch, 0.0))
+            )
+        )
 
     def camera(self, t_seconds: float) -> Camera:
         """Intrinsics and pose at a time."""
@@ -70,4 +74,9 @@ class SimulatedCamera:
         """The picture at a time, with its truth."""
         effects = Effects(balance=self.balance, vignette=0.15, noise=1.5)
         frame = round(t_seconds * self.rate_hz)
-        return render(self.world, self.camera(t_seconds), np.random.default_rng((self.seed, frame & 0xFFFFFFFF)), effects)
+        return render(
+            self.world,
+            self.camera(t_seconds),
+            np.random.default_rng((self.seed, frame & 0xFFFFFFFF)),
+            effects,
+        )

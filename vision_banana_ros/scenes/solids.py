@@ -53,13 +53,17 @@ class Thing:
         self.parts.append(Part(kernel.BOX, center, half, look, rotation))
         return self
 
-    def ball(self, center: Vector, half: Vector | float, look: Look, yaw: float = 0.0, tilt: float = 0.0) -> "Thing":
+    def ball(
+        self, center: Vector, half: Vector | float, look: Look, yaw: float = 0.0, tilt: float = 0.0
+    ) -> "Thing":
         """An ellipsoid with half axes `half`."""
         axes = (half, half, half) if isinstance(half, (int, float)) else half
         self.parts.append(Part(kernel.BALL, center, axes, look, turn(yaw, tilt)))
         return self
 
-    def tube(self, bottom: Vector, top: Vector, radius: float, look: Look, end: float | None = None) -> "Thing":
+    def tube(
+        self, bottom: Vector, top: Vector, radius: float, look: Look, end: float | None = None
+    ) -> "Thing":
         """A round bar from `bottom` to `top`, its radius running to `end` (cones: 0)."""
         ax, ay, az = (b - a for a, b in zip(bottom, top, strict=True))
         length = (ax * ax + ay * ay + az * az) ** 0.5
@@ -228,7 +232,11 @@ def assemble(placed: list[Placed]) -> tuple[list[WorldObject], dict[str, np.ndar
     # the box of each thing in its own frame gives its size, its centre, and a sphere around it
     round_ = (shapes == kernel.BALL)[:, None]
     reach = halves * np.stack([wide, wide, np.ones(n)], -1)
-    spread = np.where(round_, np.sqrt(np.einsum("nij,nj->ni", local**2, halves**2)), np.einsum("nij,nj->ni", abs(local), reach))
+    spread = np.where(
+        round_,
+        np.sqrt(np.einsum("nij,nj->ni", local**2, halves**2)),
+        np.einsum("nij,nj->ni", abs(local), reach),
+    )
     firsts = spans[:, 0]
     low = np.minimum.reduceat(centers - spread, firsts)
     high = np.maximum.reduceat(centers + spread, firsts)

@@ -46,17 +46,22 @@ def interest(depth: np.ndarray, instances: np.ndarray, nearest: float = 0.6) -> 
 
 
 WANTED = {
-    "stairs": 6.0, "mirror": 6.0, "glass": 6.0, "cone": 5.0, "cable": 6.0, "ball": 6.0, "cup": 5.0, "barrel": 4.0, "pallet": 3.0,
-    "sofa": 4.0, "box": 2.5, "person": 2.0, "vehicle": 2.0, "plant": 1.2, "chair": 1.5, "table": 2.0, "shelf": 1.0, "door": 1.0,
+    "stairs": 6.0, "mirror": 6.0, "glass": 6.0, "cone": 5.0, "cable": 6.0, "ball": 6.0, "cup": 5.0,
+    "barrel": 4.0, "pallet": 3.0,
+    "sofa": 4.0, "box": 2.5, "person": 2.0, "vehicle": 2.0, "plant": 1.2, "chair": 1.5, "table": 2.0,
+    "shelf": 1.0, "door": 1.0,
     "window": 0.5,
 }  # fmt: skip
-"""How often cameras turn to a thing of a class: rare and small ones more often. All other things: `OTHERS`."""
+"""How often cameras turn to a thing of a class: rare and small ones more often. All other things:
+`OTHERS`."""
 OTHERS = 0.3
 CLOSE = 0.3
 """Share of the cameras that look at one thing from as near as its size asks for."""
 
 
-def close_look(world: World, rng: np.random.Generator, chances: np.ndarray, top: float) -> tuple[float, float, float, float, float]:
+def close_look(
+    world: World, rng: np.random.Generator, chances: np.ndarray, top: float
+) -> tuple[float, float, float, float, float]:
     """x, y, z, yaw and pitch (radians) of a camera near an object, mostly above it, looking at it."""
     thing = world.objects[int(rng.choice(len(chances), p=chances))]
     w, d, h = thing.size_m
@@ -64,15 +69,26 @@ def close_look(world: World, rng: np.random.Generator, chances: np.ndarray, top:
     turn = rng.uniform(0, 2 * np.pi)
     x, y = thing.center[0] + away * np.cos(turn), thing.center[1] + away * np.sin(turn)
     if world.kind != "yard":
-        low, high = world.air[kernel.ROOM : kernel.ROOM + 2] + 0.12, world.air[kernel.ROOM + 3 : kernel.ROOM + 5] - 0.12
+        low, high = (
+            world.air[kernel.ROOM : kernel.ROOM + 2] + 0.12,
+            world.air[kernel.ROOM + 3 : kernel.ROOM + 5] - 0.12,
+        )
         x, y = np.clip(x, low[0], high[0]), np.clip(y, low[1], high[1])
     z = np.clip(thing.center[2] + rng.uniform(-0.2, 0.8) * max(away, 0.3), 0.1, top)
     dx, dy = thing.center[0] - x, thing.center[1] - y
     pitch = np.arctan2(z - thing.center[2], max(np.hypot(dx, dy), 1e-3))
-    return float(x), float(y), float(z), float(np.arctan2(dy, dx) + rng.normal(0, 0.15)), float(pitch + rng.normal(0, 0.1))
+    return (
+        float(x),
+        float(y),
+        float(z),
+        float(np.arctan2(dy, dx) + rng.normal(0, 0.15)),
+        float(pitch + rng.normal(0, 0.1)),
+    )
 
 
-def sample_camera(world: World, rng: np.random.Generator, width: int, height: int, edition: int = 2) -> Camera:
+def sample_camera(
+    world: World, rng: np.random.Generator, width: int, height: int, edition: int = 2
+) -> Camera:
     """A camera in a free place of the world: the most interesting of a few drawn.
 
     Height 0.1-2.5 m, pitch -20 to +60 degrees (down positive), roll up to 10 degrees either way, horizontal
@@ -95,7 +111,9 @@ def sample_camera(world: World, rng: np.random.Generator, width: int, height: in
             z = rng.uniform(0.15, 0.8)
         yaw = rng.uniform(0, 2 * np.pi)
         if len(targets) and rng.random() < 0.7:  # towards something, not into its middle
-            tx, ty = targets[rng.integers(len(targets)) if edition == 1 else rng.choice(len(targets), p=chances)]
+            tx, ty = targets[
+                rng.integers(len(targets)) if edition == 1 else rng.choice(len(targets), p=chances)
+            ]
             yaw = np.arctan2(ty - y, tx - x) + rng.normal(0, 0.25)
         pitch = rng.uniform(-20, 60) if rng.random() < 0.2 else rng.normal(3.0 + 4.0 * z, 8.0)
         roll = rng.normal(0, 2.5) if rng.random() < 0.7 else rng.uniform(-10, 10)

@@ -77,7 +77,19 @@ def cast_on_cpu(world: World, camera: Camera) -> tuple[np.ndarray, ...]:
     casters = np.empty((2 * len(world.lights), len(world.prims) + 1), np.int32)
     rgb = np.empty((*size, 3), np.float32)
     kernel.shade_image(
-        eye, world.prims, world.groups, world.lights, world.air, items, nears, starts, columns, casters, depth, who, rgb
+        eye,
+        world.prims,
+        world.groups,
+        world.lights,
+        world.air,
+        items,
+        nears,
+        starts,
+        columns,
+        casters,
+        depth,
+        who,
+        rgb,
     )
     depth_m, normals = np.empty(size, np.float32), np.empty((*size, 3), np.float32)
     labels, instances = np.empty(size, np.uint8), np.empty(size, np.uint16)

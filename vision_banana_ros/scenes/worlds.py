@@ -64,7 +64,9 @@ def extent(thing: Thing) -> tuple[float, float, float]:
         if r == IDENTITY:
             rx, ry, rz = hx, hy, hz
         elif part.shape == kernel.BALL:
-            rx, ry, rz = (((r[i] * hx) ** 2 + (r[i + 1] * hy) ** 2 + (r[i + 2] * hz) ** 2) ** 0.5 for i in (0, 3, 6))
+            rx, ry, rz = (
+                ((r[i] * hx) ** 2 + (r[i + 1] * hy) ** 2 + (r[i + 2] * hz) ** 2) ** 0.5 for i in (0, 3, 6)
+            )
         else:
             rx, ry, rz = (abs(r[i]) * hx + abs(r[i + 1]) * hy + abs(r[i + 2]) * hz for i in (0, 3, 6))
         wide = max(wide, abs(x) + rx)
@@ -118,7 +120,11 @@ class Site:
         """Stand a thing somewhere free on the floor; its index, or None where nothing was free."""
         w, d, _ = extent(thing)
         for _ in range(tries):
-            yaw = self.rng.choice((0, 0.5, 1, 1.5)) * pi if self.rng.random() < square else self.rng.uniform(0, 2 * pi)
+            yaw = (
+                self.rng.choice((0, 0.5, 1, 1.5)) * pi
+                if self.rng.random() < square
+                else self.rng.uniform(0, 2 * pi)
+            )
             x = self.rng.uniform(-0.5, 0.5) * (self.width - 2 * min(w, d))
             y = self.rng.uniform(-0.5, 0.5) * (self.depth - 2 * min(w, d))
             if self.fits((x, y, w + margin, d + margin, yaw)):
@@ -195,7 +201,16 @@ class Site:
                     continue
                 taken.append(spot)
                 c, s = cos(under.yaw), sin(under.yaw)
-                done.append(self.put(thing, under.x + c * x - s * y, under.y + s * x + c * y, under.yaw + yaw, under.z + top, base))
+                done.append(
+                    self.put(
+                        thing,
+                        under.x + c * x - s * y,
+                        under.y + s * x + c * y,
+                        under.yaw + yaw,
+                        under.z + top,
+                        base,
+                    )
+                )
                 break
         return done
 
@@ -231,11 +246,15 @@ def enclose(site: Site, height: float) -> Look:
     )
     site.structure(Thing("floor").box((0, 0, -0.1), (w + 0.4, d + 0.4, 0.2), floor))
     other = materials.wall_look(rng, site.kind) if rng.random() < 0.25 else paint
-    for k, (x, y, length) in enumerate(((0.0, 0.5 * d, w), (-0.5 * w, 0.0, d), (0.0, -0.5 * d, w), (0.5 * w, 0.0, d))):
+    for k, (x, y, length) in enumerate(
+        ((0.0, 0.5 * d, w), (-0.5 * w, 0.0, d), (0.0, -0.5 * d, w), (0.5 * w, 0.0, d))
+    ):
         yaw = k * 0.5 * pi
         wall = Wall(x, y, yaw, length)
         cx, cy = wall.at(0.0, -0.1)
-        thing = Thing("wall").box((cx, cy, 0.5 * height), (length + 0.4, 0.2, height), other if k == 0 else paint, yaw)
+        thing = Thing("wall").box(
+            (cx, cy, 0.5 * height), (length + 0.4, 0.2, height), other if k == 0 else paint, yaw
+        )
         site.structure(thing)
         site.walls.append(wall)
     site.structure(Thing("ceiling").box((0, 0, height + 0.1), (w + 0.4, d + 0.4, 0.2), ceiling))
@@ -254,7 +273,10 @@ def lamps(site: Site, height: float, count_x: int, count_y: int, power: float) -
     round_ = rng.random() < 0.4
     size = (rng.uniform(0.25, 0.6), rng.uniform(0.25, 1.2))
     spots = [
-        ((i + 0.5) / count_x * site.width - 0.5 * site.width, (j + 0.5) / count_y * site.depth - 0.5 * site.depth)
+        (
+            (i + 0.5) / count_x * site.width - 0.5 * site.width,
+            (j + 0.5) / count_y * site.depth - 0.5 * site.depth,
+        )
         for i in range(count_x)
         for j in range(count_y)
     ]
@@ -268,7 +290,9 @@ def lamps(site: Site, height: float, count_x: int, count_y: int, power: float) -
     lit = rng.sample(spots, min(2, len(spots)))
     for x, y in lit:
         s = power * height * height / len(lit)
-        site.lights.append([kernel.LAMP, x, y, height - 0.1, *(s * c for c in color), rng.choice((0.02, 0.06, 0.12))])
+        site.lights.append(
+            [kernel.LAMP, x, y, height - 0.1, *(s * c for c in color), rng.choice((0.02, 0.06, 0.12))]
+        )
 
 
 def decorate(site: Site, height: float) -> None:
@@ -284,17 +308,24 @@ def decorate(site: Site, height: float) -> None:
             start = b
     for _ in range(rng.randint(0, 3)):
         w, h = rng.uniform(0.3, 1.1), rng.uniform(0.3, 0.8)
-        first, second = (materials.near(rng, materials.COLORS[rng.choice(materials.BRIGHT)]) for _ in range(2))
+        first, second = (
+            materials.near(rng, materials.COLORS[rng.choice(materials.BRIGHT)]) for _ in range(2)
+        )
         art = Look("paper", "white", first, second, kernel.PICTURE, scale=rng.uniform(0.1, 0.3))
         frame = materials.painted(rng, rng.choice(("black", "white", "brown")), "wood")
-        thing = Thing("wall").box((0, -0.01, 0), (w, 0.02, h), frame).box((0, -0.012, 0), (w - 0.06, 0.022, h - 0.06), art)
+        thing = (
+            Thing("wall")
+            .box((0, -0.01, 0), (w, 0.02, h), frame)
+            .box((0, -0.012, 0), (w - 0.06, 0.022, h - 0.06), art)
+        )
         site.hang(thing, rng.uniform(1.3, min(1.8, height - 0.6)), solid=False)
 
 
 def small_things(rng: Random) -> list[Callable[[], Thing]]:
     """What stands on tables."""
     return [
-        lambda: objects.cup(rng), lambda: objects.cup(rng), lambda: objects.box(rng, 0.32), lambda: objects.ball(rng),
+        lambda: objects.cup(rng), lambda: objects.cup(rng), lambda: objects.box(rng, 0.32),
+        lambda: objects.ball(rng),
         lambda: small_plant(rng),
     ]  # fmt: skip
 
@@ -315,7 +346,11 @@ def set_tables(site: Site, count: int) -> None:
     rng = site.rng
     for _ in range(count):
         table = objects.table(rng)
-        place = site.lean(table, gap=rng.uniform(0.02, 0.1)) if table.name == "desk" else site.scatter(table, square=0.8)
+        place = (
+            site.lean(table, gap=rng.uniform(0.02, 0.1))
+            if table.name == "desk"
+            else site.scatter(table, square=0.8)
+        )
         if place is None:
             continue
         site.load(place, small_things(rng), rng.randint(0, 4))
@@ -359,15 +394,21 @@ def furnish_room(site: Site, height: float) -> None:
     for _ in range(rng.randint(0, 2)):
         maker = rng.choice((objects.shelf, objects.shelf, objects.cupboard))
         place = site.lean(maker(rng))
-        if place is not None and (site.placed[place].thing.top or (0, 0, 9))[2] < height - 0.7 and rng.random() < 0.7:
+        if (
+            place is not None
+            and (site.placed[place].thing.top or (0, 0, 9))[2] < height - 0.7
+            and rng.random() < 0.7
+        ):
             site.load(place, small_things(rng), rng.randint(1, 3))
     for _ in range(rng.randint(0, 2) if area > 14 else rng.randint(0, 1)):
         site.lean(objects.sofa(rng), gap=rng.uniform(0.03, 0.3))
     decorate(site, height)
     set_tables(site, rng.choice((0, 1, 1, 2)) if area > 12 else rng.choice((0, 1)))
     makers: list[Callable[[], Thing]] = [
-        lambda: objects.chair(rng), lambda: objects.ball(rng), lambda: objects.ball(rng), lambda: objects.box(rng),
-        lambda: objects.box(rng, 0.6), lambda: objects.plant(rng), lambda: objects.person(rng), lambda: objects.barrel(rng),
+        lambda: objects.chair(rng), lambda: objects.ball(rng), lambda: objects.ball(rng),
+        lambda: objects.box(rng),
+        lambda: objects.box(rng, 0.6), lambda: objects.plant(rng), lambda: objects.person(rng),
+        lambda: objects.barrel(rng),
         lambda: objects.cone(rng), lambda: objects.cable(rng), lambda: objects.table(rng),
     ]  # fmt: skip
     chosen = rng.sample(makers, 6)
@@ -422,7 +463,9 @@ def corridor(rng: Random) -> tuple[Site, float]:
             site.taken.append((0.0, y, w, d, 0.0))
             site.put(flight, 0.0, y, 0.0)
     for _ in range(rng.randint(1, 4)):
-        maker = rng.choice((objects.shelf, objects.cupboard, objects.chair, objects.plant, objects.chair, objects.barrel))
+        maker = rng.choice(
+            (objects.shelf, objects.cupboard, objects.chair, objects.plant, objects.chair, objects.barrel)
+        )
         thing = maker(rng)
         if extent(thing)[1] * 2 < 0.4 * width:
             place = site.lean(thing)
@@ -525,12 +568,18 @@ def house(site: Site, x: float, y: float, w: float, d: float, h: float) -> None:
     )
     site.structure(thing, casts=True)
     site.taken.append((x, y, 0.5 * w + 0.35, 0.5 * d + 0.35, 0.0))
-    for k, (wx, wy, length) in enumerate(((x, y - 0.5 * d, w), (x + 0.5 * w, y, d), (x, y + 0.5 * d, w), (x - 0.5 * w, y, d))):
+    for k, (wx, wy, length) in enumerate(
+        ((x, y - 0.5 * d, w), (x + 0.5 * w, y, d), (x, y + 0.5 * d, w), (x - 0.5 * w, y, d))
+    ):
         wall = Wall(wx, wy, k * 0.5 * pi, length)
         for low in range(int(h / 2.8)):
             for _ in range(rng.randint(1, max(1, round(length / 3)))):
                 ground = low == 0 and rng.random() < 0.3
-                piece = (objects.door(rng) if rng.random() < 0.7 or h < 4 else objects.gate(rng)) if ground else objects.window(rng)
+                piece = (
+                    (objects.door(rng) if rng.random() < 0.7 or h < 4 else objects.gate(rng))
+                    if ground
+                    else objects.window(rng)
+                )
                 half = extent(piece)[0]
                 s = wall.find(rng, half)
                 if s is None:
@@ -557,8 +606,15 @@ def yard(rng: Random) -> tuple[Site, float]:
             house(site, x, y, w, d, h)
     if rng.random() < 0.6:  # a fence or wall around
         h = rng.uniform(0.9, 2.2)
-        look = rng.choice((materials.wall_look(rng, "yard"), materials.wood(rng), materials.wall_look(rng, "warehouse")))
-        for sx, sy, w, d in ((0, 1, width, 0.14), (0, -1, width, 0.14), (1, 0, 0.14, depth), (-1, 0, 0.14, depth)):
+        look = rng.choice(
+            (materials.wall_look(rng, "yard"), materials.wood(rng), materials.wall_look(rng, "warehouse"))
+        )
+        for sx, sy, w, d in (
+            (0, 1, width, 0.14),
+            (0, -1, width, 0.14),
+            (1, 0, 0.14, depth),
+            (-1, 0, 0.14, depth),
+        ):
             if rng.random() < 0.7:
                 x, y = sx * 0.5 * (width + 1.0), sy * 0.5 * (depth + 1.0)
                 if not any(overlap((x, y, 0.5 * w, 0.5 * d, 0.0), other) for other in site.taken):
@@ -610,7 +666,9 @@ def atmosphere(site: Site, height: float) -> np.ndarray:
     outside = 1.0 if site.kind == "yard" else 1.8  # seen from inside, the day is bright
     clear, dull = np.array([0.16, 0.36, 0.9]), np.array([0.62, 0.66, 0.72])
     air[kernel.ZENITH : kernel.ZENITH + 3] = outside * (clear * (1 - cloudy) + dull * cloudy)
-    air[kernel.HORIZON : kernel.HORIZON + 3] = outside * (np.array([0.72, 0.84, 0.95]) * (1 - cloudy) + 1.2 * dull * cloudy)
+    air[kernel.HORIZON : kernel.HORIZON + 3] = outside * (
+        np.array([0.72, 0.84, 0.95]) * (1 - cloudy) + 1.2 * dull * cloudy
+    )
     air[kernel.CLOUDS] = rng.uniform(0.05, 0.5)
     turn, rise = rng.uniform(0, 2 * pi), rng.uniform(0.35, 1.2)
     air[kernel.SUN_DIR : kernel.SUN_DIR + 3] = cos(turn) * cos(rise), sin(turn) * cos(rise), sin(rise)
@@ -618,9 +676,13 @@ def atmosphere(site: Site, height: float) -> np.ndarray:
         power = rng.uniform(1.2, 2.6) * (1.0 - 0.75 * cloudy)
         low = 1.0 - rise / 1.2
         color = (power, power * (0.95 - 0.2 * low), power * (0.88 - 0.4 * low))
-        site.lights.append([kernel.SUN, *air[kernel.SUN_DIR : kernel.SUN_DIR + 3], *color, 0.008 + 0.1 * cloudy**2])
+        site.lights.append(
+            [kernel.SUN, *air[kernel.SUN_DIR : kernel.SUN_DIR + 3], *color, 0.008 + 0.1 * cloudy**2]
+        )
         air[kernel.AMBIENT_UP : kernel.AMBIENT_UP + 3] = np.array([0.36, 0.42, 0.5]) * rng.uniform(0.7, 1.2)
-        air[kernel.AMBIENT_DOWN : kernel.AMBIENT_DOWN + 3] = np.array([0.22, 0.21, 0.18]) * rng.uniform(0.7, 1.2)
+        air[kernel.AMBIENT_DOWN : kernel.AMBIENT_DOWN + 3] = np.array([0.22, 0.21, 0.18]) * rng.uniform(
+            0.7, 1.2
+        )
         air[kernel.FOG] = rng.choice((0.0, 0.0, 0.001, 0.003, rng.uniform(0.0, 0.02)))
     else:
         base = rng.uniform(0.18, 0.42)

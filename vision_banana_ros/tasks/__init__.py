@@ -22,7 +22,13 @@ def register(task: Task) -> None:
     TASKS[task.name] = task
 
 
-for _task in (depth.DepthTask, normals.NormalsTask, semantic.SemanticTask, instances.InstancesTask, referring.ReferringTask):
+for _task in (
+    depth.DepthTask,
+    normals.NormalsTask,
+    semantic.SemanticTask,
+    instances.InstancesTask,
+    referring.ReferringTask,
+):
     register(_task())
 
 __all__ = ["TASKS", "depth", "instances", "normals", "referring", "register", "semantic"]

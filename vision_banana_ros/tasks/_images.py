@@ -84,8 +84,8 @@ def _planes(colors: NDArray[Any], scale: float) -> NDArray[np.float32]:
         for i in range(n):
             # In double precision, so that an 8-bit value is rounded once, and 255 times it is exact again.
             planes[c, i] = np.float32(scale * colors[i, c])
-    # Clipped where values lie side by side: beside the transposition the compiler branches, and noise about 0 makes
-    # every other guess of the branch wrong. Ten times as fast.
+    # Clipped where values lie side by side: beside the transposition the compiler branches, and noise about 0
+    # makes every other guess of the branch wrong. Ten times as fast.
     values = planes.reshape(-1)
     zero, one = np.float32(0), np.float32(1)
     for i in range(len(values)):

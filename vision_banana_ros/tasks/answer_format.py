@@ -16,8 +16,10 @@ class AnswerFormat:
         codec: The name of the profile that its answers follow, see `tasks.profiles`.
         legend: The classes that it knows best and their colours, in class order.
         depth_range_m: The least and the greatest depth that it was taught, metres; beyond, it paints noise.
-        depth_focal_px: The focal length, in pixels of a painted picture, that depth is painted for. 0: metres whatever the lens.
-        instance_taus: Thresholds of `instances.decode` by name, where it paints less flatly than the paper's generator.
+        depth_focal_px: The focal length, in pixels of a painted picture, that depth is painted for. 0: metres
+            whatever the lens.
+        instance_taus: Thresholds of `instances.decode` by name, where it paints less flatly than the paper's
+            generator.
         referring_core: The confidence that a region of a mask must reach somewhere, or it is left out
             (`perception.mask_hysteresis`). 0: every region stays.
         expressions_together: How many referring expressions it was taught to paint in one picture, at most.

@@ -28,7 +28,9 @@ _TRIPLE = re.compile(r"(?:rgb)?\s*\(\s*(\d{1,3})\s*[,\s]\s*(\d{1,3})\s*[,\s]\s*(
 # Of two names for one colour, the one that people use.
 _NAMES = {rgb: name for name, rgb in CSS_COLORS.items()}
 _NAMES.update({CSS_COLORS[name]: name for name in ("cyan", "magenta", "gray")})
-_CORNERS = [CSS_COLORS[name] for name in ("red", "lime", "blue", "yellow", "magenta", "cyan", "white", "black")]
+_CORNERS = [
+    CSS_COLORS[name] for name in ("red", "lime", "blue", "yellow", "magenta", "cyan", "white", "black")
+]
 _LEVELS = (0, 42, 85, 128, 170, 212, 255)
 _GRID: list[Rgb] = [(r, g, b) for r in _LEVELS for g in _LEVELS for b in _LEVELS]
 _CANDIDATES = _CORNERS + [color for color in _GRID if color not in _CORNERS]
@@ -66,8 +68,8 @@ def write_color(color: ColorLike, style: str = "hex") -> str:
 def parse_legend(legend: Mapping[str, ColorLike]) -> Legend:
     """Return a legend as names and (r, g, b) triples, in class order.
 
-    Raises `InputError` for an empty legend, an empty or repeated name, more than `MAX_CLASSES` classes,
-    a colour that cannot be read, and two colours nearer than `MIN_DISTANCE`.
+    Raises `InputError` for an empty legend, an empty or repeated name, more than `MAX_CLASSES` classes, a
+    colour that cannot be read, and two colours nearer than `MIN_DISTANCE`.
     """
     if not isinstance(legend, Mapping) or not legend:
         raise InputError("A legend names at least one class with its colour, such as {'floor': '#808080'}.")
@@ -93,7 +95,8 @@ def require_distinct(colors: Mapping[str, Rgb]) -> None:
         pair = divmod(int(distance.argmin()), len(colors))
         one, other = (f"{name!r} ({write_color(colors[name])})" for name in (list(colors)[i] for i in pair))
         raise InputError(
-            f"{one} and {other} are too near to tell apart; choose colours that are at least {MIN_DISTANCE:g} apart in RGB."
+            f"{one} and {other} are too near to tell apart; choose colours that are at least"
+            f" {MIN_DISTANCE:g} apart in RGB."
         )
 
 

@@ -136,7 +136,9 @@ def decode(rgb: ArrayLike, max_distance: float = MAX_DISTANCE, colormap: str = "
         raise InputError(f"max_distance must be above 0, not {max_distance}.")
     colors = read_colors(rgb)
     flat, limit = colors.reshape(3, -1), np.float32(max_distance)
-    depth_m, confidence = _read_cube(flat, limit) if colormap == "cube" else _read_polyline(flat, limit, COLORMAPS[colormap])
+    depth_m, confidence = (
+        _read_cube(flat, limit) if colormap == "cube" else _read_polyline(flat, limit, COLORMAPS[colormap])
+    )
     return Answer(depth_m.reshape(colors.shape[1:]), confidence.reshape(colors.shape[1:]))
 
 
@@ -146,7 +148,9 @@ def _require_colormap(colormap: str) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _paint(depth: NDArray[np.floating], knots: NDArray[np.float32], missing: NDArray[np.float32]) -> NDArray[np.float32]:
+def _paint(
+    depth: NDArray[np.floating], knots: NDArray[np.float32], missing: NDArray[np.float32]
+) -> NDArray[np.float32]:
     rgb = np.empty((depth.size, 3), np.float32)
     edges = len(knots) - 1
     for i in range(depth.size):
@@ -170,7 +174,9 @@ def _depth(walked: np.float32, left: np.float32) -> np.float32:
 
 # error_model="numpy": at white nothing of the walk is left, and a division by zero is infinity.
 @njit(cache=True, nogil=True, error_model="numpy")
-def _read_cube(colors: NDArray[np.float32], max_distance: np.float32) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _read_cube(
+    colors: NDArray[np.float32], max_distance: np.float32
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Projects on all seven edges, without branches, so that the compiler vectorises it."""
     n = colors.shape[1]
     depth = np.empty(n, np.float32)

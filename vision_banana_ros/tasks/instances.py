@@ -79,7 +79,9 @@ def instruction(name: str, background: ColorLike = BLACK, *, phrasing: int = 0, 
     )
 
 
-def encode(labels: ArrayLike, colors: Sequence[ColorLike] | None = None, background: ColorLike = BLACK) -> NDArray[np.float32]:
+def encode(
+    labels: ArrayLike, colors: Sequence[ColorLike] | None = None, background: ColorLike = BLACK
+) -> NDArray[np.float32]:
     """Encodes instances as colours.
 
     Args:
@@ -181,7 +183,9 @@ def _spread(
 
 
 @njit(cache=True, nogil=True)
-def _grow(colors: NDArray[np.float32], regions: NDArray[np.int32], tau2: np.float32, neighbours: NDArray[np.int64]) -> int:
+def _grow(
+    colors: NDArray[np.float32], regions: NDArray[np.int32], tau2: np.float32, neighbours: NDArray[np.int64]
+) -> int:
     """Numbers the regions in raster order of their seeds, from 1, and returns their number."""
     stack = np.empty(len(regions), np.int32)
     count = 0

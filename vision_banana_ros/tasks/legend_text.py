@@ -4,7 +4,15 @@
 from collections.abc import Mapping, Sequence
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.tasks.colors import BLACK, MAX_CLASSES, Legend, Rgb, far_apart, parse_color, parse_legend
+from vision_banana_ros.tasks.colors import (
+    BLACK,
+    MAX_CLASSES,
+    Legend,
+    Rgb,
+    far_apart,
+    parse_color,
+    parse_legend,
+)
 
 MAX_CHARACTERS = 500
 """Of an expression or the name of a class."""

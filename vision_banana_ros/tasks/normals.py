@@ -86,7 +86,9 @@ def decode(rgb: ArrayLike, max_length_error: float = MAX_LENGTH_ERROR) -> Answer
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _read(colors: NDArray[np.float32], max_length_error: np.float32) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _read(
+    colors: NDArray[np.float32], max_length_error: np.float32
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     n = colors.shape[1]
     normals = np.empty((n, 3), np.float32)
     confidence = np.empty(n, np.float32)

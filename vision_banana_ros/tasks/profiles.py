@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Codec profiles: in what words a generator wants its questions, and in what colours it answers them.
 
-Every profile has the same face: `instruction`, `encode` (truth to picture), `decode` (picture to answer), task by task. The
-profile of a bundle is its manifest's `codec`. Only a profile that is `metric` answers depth in metres (`answer.depth_m`); the
-others answer `depth_relative`, which has no unit, and metres come from `profiles_relative.align` alone.
+Every profile has the same face: `instruction`, `encode` (truth to picture), `decode` (picture to answer),
+task by task. The profile of a bundle is its manifest's `codec`. Only a profile that is `metric` answers depth
+in metres (`answer.depth_m`); the others answer `depth_relative`, which has no unit, and metres come from
+`profiles_relative.align` alone.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +21,13 @@ from vision_banana_ros.tasks.phrasings import one_line, write_legend
 from vision_banana_ros.tasks.task import Words
 
 #: What an instruction of a profile may hold in braces, task by task.
-PLACES = {"depth": (), "normals": (), "semantic": ("legend",), "instances": ("name",), "referring": ("expression", "color")}
+PLACES = {
+    "depth": (),
+    "normals": (),
+    "semantic": ("legend",),
+    "instances": ("name",),
+    "referring": ("expression", "color"),
+}
 
 
 class Question(Protocol):
@@ -45,7 +52,10 @@ class Question(Protocol):
 
 @dataclass(frozen=True)
 class Asked:
-    """A question in the words of a profile, read by its rules. It stands wherever a perception question does."""
+    """A question in the words of a profile, read by its rules.
+
+    It stands wherever a perception question does.
+    """
 
     task: str
     instruction: str
@@ -60,7 +70,10 @@ class Asked:
 
 
 class Profile:
-    """The paper's codec: metric depth along the colour cube, normals, and masks in the colours that the question names."""
+    """The paper's codec.
+
+    Metric depth along the colour cube, normals, and masks in the colours that the question names.
+    """
 
     name = "vision_banana"
     tasks: tuple[str, ...] = tuple(TASKS)
@@ -90,14 +103,24 @@ class Profile:
         return TASKS[task].instruction(Words(legend, color, expression))
 
     def decode(
-        self, task: str, rgb: ArrayLike, *, legend: Mapping[str, ColorLike] | None = None, color: ColorLike | None = None
+        self,
+        task: str,
+        rgb: ArrayLike,
+        *,
+        legend: Mapping[str, ColorLike] | None = None,
+        color: ColorLike | None = None,
     ) -> Any:
         """Read a painted answer, (H, W, 3) uint8 or float in [0, 1]."""
         self.require(task)
         return TASKS[task].decode(rgb, Words(legend, color), {})
 
     def encode(
-        self, task: str, truth: ArrayLike, *, legend: Mapping[str, ColorLike] | None = None, color: ColorLike | None = None
+        self,
+        task: str,
+        truth: ArrayLike,
+        *,
+        legend: Mapping[str, ColorLike] | None = None,
+        color: ColorLike | None = None,
     ) -> NDArray[np.float32]:
         """Paint the truth as this profile's generator should, (H, W, 3) float32 in [0, 1]."""
         self.require(task)
@@ -106,7 +129,10 @@ class Profile:
     def require(self, task: str) -> None:
         """Raises InputError if the profile does not support a task."""
         if task not in self.tasks:
-            raise InputError(f"A generator of the profile {self.name} cannot answer '{task}'; ask for {', '.join(self.tasks)}.")
+            raise InputError(
+                f"A generator of the profile {self.name} cannot answer '{task}'; ask for"
+                f" {', '.join(self.tasks)}."
+            )
 
     def asked(self, question: Question) -> Asked:
         """The same question in this profile's words. InputError where it cannot be asked."""
@@ -124,18 +150,22 @@ class Profile:
 class OpenVisionBanana(Profile):
     """Relative depth in grey (near is bright), the paper's normals, masks on black. It never answers metres.
 
-    words: instructions by task in place of the built-in ones, with the places of `PLACES` in braces, to ask in the very words
-    that a set of weights was tuned on.
+    words: instructions by task in place of the built-in ones, with the places of `PLACES` in braces, to ask
+    in the very words that a set of weights was tuned on.
     """
 
     name = "open_vision_banana"
     metric = False
     depth_kind = "inverse"
     WORDS = {
-        "depth": "Generate a relative depth map of this image in greyscale: near surfaces are bright, far surfaces are dark.",
-        "normals": "Generate a surface normal map of this image: red for left, green for up, blue for towards the camera.",
-        "semantic": "Perform semantic segmentation on this image on a black background, with these colours: {legend}.",
-        "instances": "Perform instance segmentation of {name} in this image: each in a colour of its own on a black background.",
+        "depth": "Generate a relative depth map of this image in greyscale: near surfaces are bright, far"
+        " surfaces are dark.",
+        "normals": "Generate a surface normal map of this image: red for left, green for up, blue for"
+        " towards the camera.",
+        "semantic": "Perform semantic segmentation on this image on a black background, with these colours:"
+        " {legend}.",
+        "instances": "Perform instance segmentation of {name} in this image: each in a colour of its own on"
+        " a black background.",
         "referring": "Segment {expression} in this image: paint it {color} on a black background.",
     }
 
@@ -156,8 +186,12 @@ class OpenVisionBanana(Profile):
         given = Words(legend, color, expression)
         made: dict[str, Callable[[], str]] = {
             "legend": lambda: write_legend(parse_legend(given.need("legend", "legend")), "hex")["legend"],
-            "name": lambda: one_line(given.need("expression", "class"), "The class has no name; say what to look for."),
-            "expression": lambda: one_line(given.need("expression", "expression"), "The expression is empty; say what to look for."),
+            "name": lambda: one_line(
+                given.need("expression", "class"), "The class has no name; say what to look for."
+            ),
+            "expression": lambda: one_line(
+                given.need("expression", "expression"), "The expression is empty; say what to look for."
+            ),
             "color": lambda: write_color(given.need("color", "colour"), "hex"),
         }
         text = self._words[task]
@@ -166,7 +200,12 @@ class OpenVisionBanana(Profile):
         return text
 
     def decode(
-        self, task: str, rgb: ArrayLike, *, legend: Mapping[str, ColorLike] | None = None, color: ColorLike | None = None
+        self,
+        task: str,
+        rgb: ArrayLike,
+        *,
+        legend: Mapping[str, ColorLike] | None = None,
+        color: ColorLike | None = None,
     ) -> Any:
         """The answer, decoded by the codes of this profile."""
         self._require_black(task, color)
@@ -175,7 +214,12 @@ class OpenVisionBanana(Profile):
         return super().decode(task, rgb, legend=legend, color=color)
 
     def encode(
-        self, task: str, truth: ArrayLike, *, legend: Mapping[str, ColorLike] | None = None, color: ColorLike | None = None
+        self,
+        task: str,
+        truth: ArrayLike,
+        *,
+        legend: Mapping[str, ColorLike] | None = None,
+        color: ColorLike | None = None,
     ) -> NDArray[np.float32]:
         """The truth, encoded by the codes of this profile, (H, W, 3) float32 in [0, 1]."""
         self._require_black(task, color)
@@ -185,11 +229,17 @@ class OpenVisionBanana(Profile):
 
     def _require_black(self, task: str, color: ColorLike | None) -> None:
         if task == "instances" and color is not None and parse_color(color) != BLACK:
-            raise InputError(f"A generator of the profile {self.name} paints instances on black; ask with the background black.")
+            raise InputError(
+                f"A generator of the profile {self.name} paints instances on black; ask with"
+                " the background black."
+            )
 
 
 class Marigold(Profile):
-    """One task a bundle and no words: affine depth in grey, or normals with x, y and z in red, green and blue."""
+    """One task a bundle and no words.
+
+    Affine depth in grey, or normals with x, y and z in red, green and blue.
+    """
 
     metric = False
     depth_kind = "affine"
@@ -213,11 +263,18 @@ class Marigold(Profile):
     def encode(self, task: str, truth: ArrayLike, **_: Any) -> NDArray[np.float32]:
         """The truth, encoded by the codes of this profile, (H, W, 3) float32 in [0, 1]."""
         self.require(task)
-        return profiles_relative.encode(truth, self.depth_kind) if task == "depth" else _mirror_red(normals.encode(truth))
+        return (
+            profiles_relative.encode(truth, self.depth_kind)
+            if task == "depth"
+            else _mirror_red(normals.encode(truth))
+        )
 
 
 def _mirror_red(rgb: ArrayLike) -> NDArray[np.float32]:
-    """The paper's red grows to the left, Marigold's to the right. Takes and gives what `read_colors` takes."""
+    """The paper's red grows to the left, Marigold's to the right.
+
+    Takes and gives what `read_colors` takes.
+    """
     image = np.asarray(rgb)
     image = image.astype(np.float32) / (255 if image.dtype == np.uint8 else 1)
     return np.stack([1 - image[..., 0], image[..., 1], image[..., 2]], axis=-1).astype(np.float32)
@@ -229,19 +286,29 @@ def _checked_words(words: Mapping[str, str], tasks: tuple[str, ...]) -> dict[str
             raise InputError(f"There is no task '{task}' to give words for: choose of {', '.join(tasks)}.")
         missing = [f"{{{place}}}" for place in PLACES[task] if f"{{{place}}}" not in str(text)]
         if missing:
-            raise InputError(f"The words for '{task}' lack {' and '.join(missing)}, where the question's own words go.")
+            raise InputError(
+                f"The words for '{task}' lack {' and '.join(missing)}, where the question's own words go."
+            )
     return {task: str(text) for task, text in words.items()}
 
 
-PROFILES: dict[str, Profile] = {p.name: p for p in (Profile(), OpenVisionBanana(), Marigold("depth"), Marigold("normals"))}
+PROFILES: dict[str, Profile] = {
+    p.name: p for p in (Profile(), OpenVisionBanana(), Marigold("depth"), Marigold("normals"))
+}
 
 
 def profile(name: str, words: Mapping[str, str] | None = None) -> Profile:
-    """The profile of this name; words: instructions of its own, which only open_vision_banana takes. InputError for others."""
+    """The profile of this name; words: instructions of its own, which only open_vision_banana takes.
+
+    InputError for others.
+    """
     if name not in PROFILES:
         raise InputError(f"There is no profile '{name}': choose one of {', '.join(PROFILES)}.")
     if not words:
         return PROFILES[name]
     if name != OpenVisionBanana.name:
-        raise InputError(f"The profile {name} has fixed instructions; only {OpenVisionBanana.name} can be asked in other words.")
+        raise InputError(
+            f"The profile {name} has fixed instructions; only {OpenVisionBanana.name} can be"
+            " asked in other words."
+        )
     return OpenVisionBanana(words)

@@ -21,10 +21,13 @@ from vision_banana_ros.tasks._images import read_colors, read_floats
 KINDS = ("inverse", "affine")
 #: What is known of `Answer.depth_relative`, by kind. a and b are another frame's other numbers.
 MEANINGS = {
-    "inverse": "no unit, grows with distance: 1 / metres = a / depth_relative + b, with a and b of each frame unknown",
-    "affine": "no unit, grows with distance: metres = a * depth_relative + b, with a and b of each frame unknown",
+    "inverse": "no unit, grows with distance: 1 / metres = a / depth_relative + b, with a and b of each"
+    " frame unknown",
+    "affine": "no unit, grows with distance: metres = a * depth_relative + b, with a and b of each frame"
+    " unknown",
 }
-#: RGB distance (0-1) from the grey diagonal at which a colour says nothing any more: a sixth of the way to a full colour.
+#: RGB distance (0-1) from the grey diagonal at which a colour says nothing any more: a sixth of the way to a
+#: full colour.
 MAX_DISTANCE = 0.25
 #: Below half an 8-bit step of grey an inverse depth is none.
 NOTHING = 0.5 / 255
@@ -120,13 +123,19 @@ def align(depth_relative: NDArray[np.floating], measured_m: NDArray[np.floating]
     """
     _require_kind(kind)
     if depth_relative.shape != measured_m.shape:
-        raise InputError(f"The ranges lie on a grid of {measured_m.shape}, the answer on {depth_relative.shape}: project them anew.")
+        raise InputError(
+            f"The ranges lie on a grid of {measured_m.shape}, the answer on"
+            f" {depth_relative.shape}: project them anew."
+        )
     known = np.isfinite(measured_m) & (measured_m > 0) & np.isfinite(depth_relative) & (depth_relative >= 0)
     x, d = grey(depth_relative[known].astype(np.float64), kind), measured_m[known].astype(np.float64)
     step = max(1, -(-len(d) // MAX_POINTS))
     x, d = x[::step], d[::step]
     if len(d) < MIN_POINTS:
-        raise InputError(f"Only {len(d)} ranges fall on readable pixels; {MIN_POINTS} are needed to give relative depth metres.")
+        raise InputError(
+            f"Only {len(d)} ranges fall on readable pixels; {MIN_POINTS} are needed to give"
+            " relative depth metres."
+        )
     y = 1 / d if kind == "inverse" else d
     best = np.zeros(len(d), bool)
     rng = np.random.default_rng(0)
@@ -140,7 +149,8 @@ def align(depth_relative: NDArray[np.floating], measured_m: NDArray[np.floating]
         best = on if on.sum() > best.sum() else best
     if best.sum() < max(MIN_POINTS, MIN_SHARE * len(d)):
         raise InputError(
-            f"The ranges do not agree on a scale for relative depth ({int(best.sum())} of {len(d)} do at most): check where their "
+            f"The ranges do not agree on a scale for relative depth ({int(best.sum())} of {len(d)} do at"
+            " most): check where their "
             "sensor is mounted, and let it see near and far things."
         )
     # 1 / d errs most where it is large; weighted by d, all ranges err by the same part of themselves.
@@ -149,7 +159,8 @@ def align(depth_relative: NDArray[np.floating], measured_m: NDArray[np.floating]
     scale, shift = np.linalg.lstsq(columns, y[best] * weight, rcond=None)[0]
     if scale <= 0:
         raise InputError(
-            "The ranges lie all at one depth, which gives relative depth no scale: let their sensor see near and far things."
+            "The ranges lie all at one depth, which gives relative depth no scale: let their sensor see"
+            " near and far things."
         )
     spread = float(np.median(_error(scale, shift, x[best], d[best], kind)))
     return Alignment(kind, float(scale), float(shift), int(best.sum()), spread)
@@ -169,7 +180,9 @@ def metres(depth_relative: NDArray[np.floating], alignment: Alignment) -> NDArra
     return np.where(np.isnan(depth_relative), np.nan, depth).astype(np.float32)
 
 
-def agreeing(alignment: Alignment, depth_relative: NDArray[np.floating], measured_m: NDArray[np.floating]) -> NDArray[np.bool_]:
+def agreeing(
+    alignment: Alignment, depth_relative: NDArray[np.floating], measured_m: NDArray[np.floating]
+) -> NDArray[np.bool_]:
     """Which of the measured depths, in metres, agree with an alignment at their pixels."""
     x = grey(depth_relative.astype(np.float64), alignment.kind)
     return _error(alignment.scale, alignment.shift, x, measured_m, alignment.kind) < AGREE

@@ -44,7 +44,9 @@ class Answer:
     confidence: NDArray[np.float32]
 
 
-def instruction(expression: str, color: ColorLike, background: ColorLike = BLACK, *, phrasing: int = 0, style: str = "hex") -> str:
+def instruction(
+    expression: str, color: ColorLike, background: ColorLike = BLACK, *, phrasing: int = 0, style: str = "hex"
+) -> str:
     """The prompt for an expression.
 
     Args:
@@ -67,7 +69,9 @@ def instruction(expression: str, color: ColorLike, background: ColorLike = BLACK
     )
 
 
-def instruction_many(colors: Mapping[str, ColorLike], background: ColorLike = BLACK, *, phrasing: int = 0, style: str = "hex") -> str:
+def instruction_many(
+    colors: Mapping[str, ColorLike], background: ColorLike = BLACK, *, phrasing: int = 0, style: str = "hex"
+) -> str:
     """The prompt for several expressions in one picture, each with its colour.
 
     `phrasing` is an index into `PHRASINGS_MANY`.
@@ -76,12 +80,17 @@ def instruction_many(colors: Mapping[str, ColorLike], background: ColorLike = BL
         InputError: For an empty expression, more than `MAX_EXPRESSIONS`, or colours that are too similar.
     """
     wanted, rest = _parse_many(colors, background)
-    pairs = (f"{phrasings.one_line(text, 'An expression is empty; say what to look for.')}: {write_color(color, style)}"
+    pairs = (f"{phrasings.one_line(text, 'An expression is empty; say what to look for.')}:"
+        f" {write_color(color, style)}"
              for text, color in wanted.items())  # fmt: skip
-    return phrasings.phrase(PHRASINGS_MANY, phrasing, pairs="; ".join(pairs), background=write_color(rest, style))
+    return phrasings.phrase(
+        PHRASINGS_MANY, phrasing, pairs="; ".join(pairs), background=write_color(rest, style)
+    )
 
 
-def encode_many(masks: ArrayLike, colors: Sequence[ColorLike], background: ColorLike = BLACK) -> NDArray[np.float32]:
+def encode_many(
+    masks: ArrayLike, colors: Sequence[ColorLike], background: ColorLike = BLACK
+) -> NDArray[np.float32]:
     """Encodes masks (N, H, W) of bool in N colours as RGB (H, W, 3) float32 in [0, 1].
 
     The first mask has precedence.
@@ -92,7 +101,9 @@ def encode_many(masks: ArrayLike, colors: Sequence[ColorLike], background: Color
     wanted, rest = _parse_many({str(i): color for i, color in enumerate(colors)}, background)
     layers = [read_mask(mask, "A mask") for mask in np.asarray(masks)]
     if len(layers) != len(wanted):
-        raise InputError(f"There are {len(layers)} masks and {len(wanted)} colours: give one of each an expression.")
+        raise InputError(
+            f"There are {len(layers)} masks and {len(wanted)} colours: give one of each an expression."
+        )
     index = np.zeros(layers[0].shape, np.uint8)
     for i in range(len(layers), 0, -1):
         index[layers[i - 1]] = i
@@ -101,7 +112,10 @@ def encode_many(masks: ArrayLike, colors: Sequence[ColorLike], background: Color
 
 
 def decode_many(
-    rgb: ArrayLike, colors: Sequence[ColorLike], background: ColorLike = BLACK, max_distance: float = MAX_DISTANCE
+    rgb: ArrayLike,
+    colors: Sequence[ColorLike],
+    background: ColorLike = BLACK,
+    max_distance: float = MAX_DISTANCE,
 ) -> list[Answer]:
     """Decodes one mask per colour from an answer (H, W, 3), uint8 or float in [0, 1].
 
@@ -130,7 +144,9 @@ def encode(mask: ArrayLike, color: ColorLike, background: ColorLike = BLACK) -> 
     return table[read_mask(mask, "A mask").astype(np.uint8)]
 
 
-def decode(rgb: ArrayLike, color: ColorLike, background: ColorLike = BLACK, max_distance: float = MAX_DISTANCE) -> Answer:
+def decode(
+    rgb: ArrayLike, color: ColorLike, background: ColorLike = BLACK, max_distance: float = MAX_DISTANCE
+) -> Answer:
     """Decodes a mask from an answer (H, W, 3), uint8 or float in [0, 1].
 
     A pixel is in the mask if it is nearer to `color` than to `background`, and nearer than `max_distance`
@@ -148,9 +164,14 @@ def decode(rgb: ArrayLike, color: ColorLike, background: ColorLike = BLACK, max_
 
 def _parse_many(colors: Mapping[str, ColorLike], background: ColorLike) -> tuple[dict[str, Rgb], Rgb]:
     if not 1 <= len(colors) <= MAX_EXPRESSIONS:
-        raise InputError(f"One picture answers 1 to {MAX_EXPRESSIONS} expressions, not {len(colors)}: ask for them in parts.")
+        raise InputError(
+            f"One picture answers 1 to {MAX_EXPRESSIONS} expressions, not {len(colors)}: ask"
+            " for them in parts."
+        )
     wanted, rest = {text: parse_color(color) for text, color in colors.items()}, parse_color(background)
-    require_distinct({"the background": rest} | {f"the colour of '{text}'": color for text, color in wanted.items()})
+    require_distinct(
+        {"the background": rest} | {f"the colour of '{text}'": color for text, color in wanted.items()}
+    )
     return wanted, rest
 
 

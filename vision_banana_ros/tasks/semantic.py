@@ -71,7 +71,9 @@ def instruction(
     return phrasings.phrase(PHRASINGS, phrasing, **phrasings.write_legend(named, style))
 
 
-def encode(labels: ArrayLike, legend: Mapping[str, ColorLike], unlabelled: ColorLike | None = BLACK) -> NDArray[np.float32]:
+def encode(
+    labels: ArrayLike, legend: Mapping[str, ColorLike], unlabelled: ColorLike | None = BLACK
+) -> NDArray[np.float32]:
     """Encodes labels as colours.
 
     Args:

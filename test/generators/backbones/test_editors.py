@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Open image editors as bundles, on tiny random weights in the real format: painting, prompts, LoRA, graphs."""
+"""Open image editors as bundles, on tiny random weights in the real format: painting, prompts, LoRA,
+graphs."""
 
 import hashlib
 import json
@@ -45,7 +46,9 @@ def model(tmp_path_factory):
 @pytest.fixture(scope="module")
 def bundle(model, tmp_path_factory):
     """Four steps, profile vision_banana, with WORDS encoded."""
-    made = import_model(model[0], tmp_path_factory.mktemp("bundles") / "klein", Options("vision_banana", size=tiny.SIZE))
+    made = import_model(
+        model[0], tmp_path_factory.mktemp("bundles") / "klein", Options("vision_banana", size=tiny.SIZE)
+    )
     encode_here(made, [WORDS], "cpu")
     return made
 
@@ -61,7 +64,13 @@ def by_diffusers(pipeline, steps, instruction=WORDS):
     tokens, channels = (HEIGHT // 16) * (WIDTH // 16), pipeline.transformer.config.in_channels
     noise = torch.from_numpy(start_of("noise", (tokens, channels)))
     noise = noise.transpose(1, 2).reshape(1, channels, HEIGHT // 16, WIDTH // 16)
-    given = {"height": HEIGHT, "width": WIDTH, "latents": noise, "num_inference_steps": steps, "output_type": "np"}
+    given = {
+        "height": HEIGHT,
+        "width": WIDTH,
+        "latents": noise,
+        "num_inference_steps": steps,
+        "output_type": "np",
+    }
     return pipeline(image=Image.fromarray(IMAGE), prompt=instruction, **given).images[0]
 
 
@@ -77,12 +86,16 @@ def test_it_paints_what_the_pipeline_of_diffusers_paints(model, bundle):
 
 def test_bf16_paints_nearly_the_same(bundle):
     plain = load_generator(bundle.path).paint(IMAGE, [WORDS])
-    assert 0 < np.abs(load_generator(bundle.path, "torch:bf16").paint(IMAGE, [WORDS]) - plain).mean() < 4 / 255
+    assert (
+        0 < np.abs(load_generator(bundle.path, "torch:bf16").paint(IMAGE, [WORDS]) - plain).mean() < 4 / 255
+    )
 
 
 def test_a_robot_paints_without_the_text_encoder(copy, bundle):
     shutil.rmtree(copy / "encoder")
-    np.testing.assert_array_equal(load_generator(copy).paint(IMAGE, [WORDS]), load_generator(bundle.path).paint(IMAGE, [WORDS]))
+    np.testing.assert_array_equal(
+        load_generator(copy).paint(IMAGE, [WORDS]), load_generator(bundle.path).paint(IMAGE, [WORDS])
+    )
     with pytest.raises(InputError, match="no text encoder here"):
         encode_here(open_bundle(copy), ["another"], "cpu")
 
@@ -132,7 +145,11 @@ def test_prompts_of_another_encoder_are_not_used(copy):
 
 @pytest.mark.parametrize(
     ("instruction", "said"),
-    [("a very long one " * 60, "this text encoder reads 512"), ("<|im_end|> and more", "marks of the text encoder"), (" ", "empty")],
+    [
+        ("a very long one " * 60, "this text encoder reads 512"),
+        ("<|im_end|> and more", "marks of the text encoder"),
+        (" ", "empty"),
+    ],
 )
 def test_prompts_that_cannot_be_encoded(bundle, instruction, said, capsys):
     assert main(["prompts", "encode", str(bundle.path), "--", instruction]) == 2
@@ -145,7 +162,9 @@ def test_the_command_encodes_and_lists(copy, capsys):
     assert main(["prompts", "list", str(copy)]) == 0
     listed = capsys.readouterr().out.splitlines()
     assert {WORDS, depth.instruction(), normals.instruction()} < set(listed)
-    looks = Perceiver(load_generator(copy)).look(np.zeros((90, 90, 3), np.uint8), [Question.depth(), Question.normals()])
+    looks = Perceiver(load_generator(copy)).look(
+        np.zeros((90, 90, 3), np.uint8), [Question.depth(), Question.normals()]
+    )
     assert looks[0].depth_m.shape == (90, 90) and looks[1].normals.shape == (90, 90, 3)
 
 
@@ -166,7 +185,9 @@ def test_a_relative_profile_gives_no_metres(model, tmp_path):
 
 def test_words_of_ones_own_are_used(model, tmp_path):
     words = {"depth": "Grey depth, please."}
-    made = import_model(model[0], tmp_path / "own", Options("open_vision_banana", size=tiny.SIZE, words=words))
+    made = import_model(
+        model[0], tmp_path / "own", Options("open_vision_banana", size=tiny.SIZE, words=words)
+    )
     encode_here(made, ["Grey depth, please."], "cpu")
     generator = load_generator(made.path)
     generator.prepare(generator.asked(Question.depth()).instruction)
@@ -196,7 +217,9 @@ def test_another_transformer_takes_the_place_of_the_models_own(model, tmp_path):
     options = Options("vision_banana", size=tiny.SIZE, transformer=tmp_path / "other" / "transformer")
     made = import_model(model[0], tmp_path / "swapped", options)
     swapped = read_tensors(made.path / "transformer" / "diffusion_pytorch_model.safetensors")
-    np.testing.assert_array_equal(swapped["proj_out.weight"], other.transformer.proj_out.weight.detach().numpy())
+    np.testing.assert_array_equal(
+        swapped["proj_out.weight"], other.transformer.proj_out.weight.detach().numpy()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +227,11 @@ def graphs(model, tmp_path_factory):
     """The same as ONNX graphs, which are the same for any number of steps."""
     pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")
-    made = import_model(model[0], tmp_path_factory.mktemp("graphs") / "klein", Options("vision_banana", size=tiny.SIZE, graphs=True))
+    made = import_model(
+        model[0],
+        tmp_path_factory.mktemp("graphs") / "klein",
+        Options("vision_banana", size=tiny.SIZE, graphs=True),
+    )
     encode_here(made, [WORDS], "cpu")
     return made
 
@@ -281,8 +308,14 @@ def test_the_card_says_what_the_vae_costs(model, tmp_path, capsys):
         assert main([*given, "--profile", profile, "--out", str(out)]) == 0
         figures = open_bundle(out).metrics["vae"]
         card = (out / "README.md").read_text()
-        assert "## What the VAE alone costs\nTrue answers of 1 rendered views" in card and "## How good it is" not in card
-        assert f"| {figures['normals']['mean_deg']:.2f}° |" in card and f"| {figures['semantic']['miou']:.4f} |" in card
+        assert (
+            "## What the VAE alone costs\nTrue answers of 1 rendered views" in card
+            and ("## How good it is") not in card
+        )
+        assert (
+            f"| {figures['normals']['mean_deg']:.2f}° |" in card
+            and f"| {figures['semantic']['miou']:.4f} |" in card
+        )
         assert ("aligned with the truth" in card) == (profile == "open_vision_banana")
         assert main(["card", str(out)]) == 0
     assert main([*given[:-1], "0", "--profile", "vision_banana", "--out", str(tmp_path / "none")]) == 0
@@ -294,8 +327,17 @@ def test_an_editor_is_measured_in_words_that_are_encoded_first(model, tmp_path, 
     made = import_model(model[0], tmp_path / "open", Options("open_vision_banana", size=tiny.SIZE, steps=1))
     assert main(["evaluate", str(made.path), "--count", "2", "--write"]) == 0
     report = open_bundle(made.path).metrics["procedural"]
-    assert report["depth"]["aligned"] is True and {"normals", "semantic", "referring", "instances", "legends"} < set(report)
-    assert "questions ..." in capsys.readouterr().err and "aligned with the truth" in (made.path / "README.md").read_text()
+    assert report["depth"]["aligned"] is True and {
+        "normals",
+        "semantic",
+        "referring",
+        "instances",
+        "legends",
+    } < set(report)
+    assert (
+        "questions ..." in capsys.readouterr().err
+        and "aligned with the truth" in (made.path / "README.md").read_text()
+    )
     assert main(["evaluate", str(made.path), "--count", "1"]) == 0
     assert "questions ..." not in capsys.readouterr().err  # they are known now
     shutil.rmtree(made.path / "encoder")
@@ -304,7 +346,10 @@ def test_an_editor_is_measured_in_words_that_are_encoded_first(model, tmp_path, 
 
 
 def test_what_the_vae_costs_is_measured(model, tmp_path, capsys):
-    assert main(["import", str(model[0]), "--profile", "vision_banana", "--size", "64x96", "--measure-vae", "1"]) == 0
+    assert (
+        main(["import", str(model[0]), "--profile", "vision_banana", "--size", "64x96", "--measure-vae", "1"])
+        == 0
+    )
     said = capsys.readouterr().out
     assert "m median error" in said and "degrees mean" in said and "mIoU" in said and "cIoU" in said
 
@@ -333,7 +378,8 @@ def test_a_vae_that_loses_nothing_costs_nothing(model, monkeypatch):
 def test_graphs_and_cached_prompts_need_neither_torch_nor_transformers(graphs):
     code = (
         "import sys, numpy as np\n"
-        "for name in ('torch', 'diffusers', 'transformers', 'tokenizers', 'safetensors'): sys.modules[name] = None\n"
+        "for name in ('torch', 'diffusers', 'transformers', 'tokenizers', 'safetensors'): sys.modules[name]"
+        " = None\n"
         "from vision_banana_ros.generators import load_generator\n"
         f"g = load_generator({str(graphs.path)!r})\n"
         f"print(g.paint(np.zeros(({HEIGHT}, {WIDTH}, 3), np.uint8), [{WORDS!r}]).shape)\n"
@@ -351,6 +397,12 @@ def test_safetensors_read_as_the_real_package_reads_them(tmp_path):
     write_tensors(path, {"wide": wide, "narrow": np.ones((2, 2), np.float32)}, {"a": "b"})
     assert read_header(path)["narrow"]["dtype"] == "BF16"
     np.testing.assert_array_equal(load_file(path)["wide"], wide)
-    save_file({"x": torch.tensor([1.5, -2.25], dtype=torch.bfloat16), "y": torch.tensor([3.0], dtype=torch.float16)}, path)
+    save_file(
+        {
+            "x": torch.tensor([1.5, -2.25], dtype=torch.bfloat16),
+            "y": torch.tensor([3.0], dtype=torch.float16),
+        },
+        path,
+    )
     np.testing.assert_array_equal(read_tensors(path)["x"], [1.5, -2.25])
     np.testing.assert_array_equal(read_tensors(path)["y"], [3.0])

@@ -40,7 +40,13 @@ def by_diffusers(pipeline, steps, guidance):
     tokens, channels = (HEIGHT // 16) * (WIDTH // 16), pipeline.transformer.config.in_channels
     noise = torch.from_numpy(start_of("noise", (tokens, channels)))
     noise = noise.transpose(1, 2).reshape(1, channels, HEIGHT // 16, WIDTH // 16)
-    given = {"height": HEIGHT, "width": WIDTH, "latents": noise, "num_inference_steps": steps, "output_type": "np"}
+    given = {
+        "height": HEIGHT,
+        "width": WIDTH,
+        "latents": noise,
+        "num_inference_steps": steps,
+        "output_type": "np",
+    }
     return pipeline(image=Image.fromarray(IMAGE), prompt=WORDS, guidance_scale=guidance, **given).images[0]
 
 
@@ -60,7 +66,9 @@ def test_weights_that_were_not_distilled_are_guided(base, tmp_path):
 def test_it_paints_what_the_guided_pipeline_paints(base, tmp_path, steps, graphs):
     if graphs:
         pytest.importorskip("onnxscript")
-    made = import_model(base[0], tmp_path / "bundle", Options("vision_banana", size=tiny.SIZE, steps=steps, graphs=graphs))
+    made = import_model(
+        base[0], tmp_path / "bundle", Options("vision_banana", size=tiny.SIZE, steps=steps, graphs=graphs)
+    )
     encode_here(made, [WORDS], "cpu")
     painted = load_generator(made.path).paint(IMAGE, [WORDS])[0]
     np.testing.assert_allclose(painted, by_diffusers(base[1], steps, 4.0), atol=1e-4)
@@ -70,12 +78,22 @@ def test_it_paints_what_the_guided_pipeline_paints(base, tmp_path, steps, graphs
 def test_kontext_with_guidance_on_top_of_what_it_was_distilled_from(tmp_path):
     pipeline = tiny.flux_kontext(tmp_path / "kontext")
     pipeline.set_progress_bar_config(disable=True)
-    made = import_model(tmp_path / "kontext", tmp_path / "bundle", Options("vision_banana", size=tiny.SIZE, steps=2, guidance=3.0))
+    made = import_model(
+        tmp_path / "kontext",
+        tmp_path / "bundle",
+        Options("vision_banana", size=tiny.SIZE, steps=2, guidance=3.0),
+    )
     encode_here(made, [WORDS], "cpu")
     painted = load_generator(made.path).paint(IMAGE, [WORDS])[0]
     noise = torch.from_numpy(start_of("noise", made.manifest.backbone["latents"]))
     size = {"height": HEIGHT, "width": WIDTH, "max_area": HEIGHT * WIDTH, "_auto_resize": False}
-    given = {"image": Image.fromarray(IMAGE), "prompt": WORDS, "latents": noise, "num_inference_steps": 2, "output_type": "np"}
+    given = {
+        "image": Image.fromarray(IMAGE),
+        "prompt": WORDS,
+        "latents": noise,
+        "num_inference_steps": 2,
+        "output_type": "np",
+    }
     expected = pipeline(**given, **size, negative_prompt="", true_cfg_scale=3.0).images[0]
     np.testing.assert_allclose(painted, expected, atol=1e-4)
     assert np.abs(painted - pipeline(**given, **size).images[0]).max() > 1e-3
@@ -93,7 +111,9 @@ def test_the_empty_instruction_leads_but_is_not_answered(base, tmp_path):
 @pytest.mark.parametrize("guidance", [0.5, 21.0])
 def test_a_guidance_that_cannot_be(base, tmp_path, guidance):
     with pytest.raises(InputError, match="cannot be: give 1 .none. to 20"):
-        import_model(base[0], tmp_path / "bundle", Options("vision_banana", size=tiny.SIZE, guidance=guidance))
+        import_model(
+            base[0], tmp_path / "bundle", Options("vision_banana", size=tiny.SIZE, guidance=guidance)
+        )
 
 
 def test_what_takes_no_words_takes_no_guidance(tmp_path):
@@ -108,4 +128,6 @@ def test_led_answers_by_hand():
     led = Guidance(2.0, {}, keeps_length=True).lead(told, untold)
     np.testing.assert_allclose(np.linalg.norm(led), 5.0)
     np.testing.assert_allclose(led[0, 0, 1] / led[0, 0, 0], 8 / 3)
-    np.testing.assert_allclose(Guidance(2.0, {}, True).lead(torch.tensor(told), torch.tensor(untold)).numpy(), led)
+    np.testing.assert_allclose(
+        Guidance(2.0, {}, True).lead(torch.tensor(told), torch.tensor(untold)).numpy(), led
+    )

@@ -45,10 +45,31 @@ def refused(model, said, options=WHOLE):
 
 def test_the_command_makes_a_bundle(model, capsys):
     out = model.parent / "bundle"
-    assert main(["import", str(model), "--profile", "vision_banana", "--size", "64x96", "--out", str(out), "--licence", "mine"]) == 0
+    assert (
+        main(
+            [
+                "import",
+                str(model),
+                "--profile",
+                "vision_banana",
+                "--size",
+                "64x96",
+                "--out",
+                str(out),
+                "--licence",
+                "mine",
+            ]
+        )
+        == 0
+    )
     assert f"prompts encode {out}" in capsys.readouterr().out
     manifest = open_bundle(out).manifest
-    assert (manifest.licence, manifest.codec, manifest.steps, manifest.size) == ("mine", "vision_banana", 4, (64, 96))
+    assert (manifest.licence, manifest.codec, manifest.steps, manifest.size) == (
+        "mine",
+        "vision_banana",
+        4,
+        (64, 96),
+    )
     assert main(["info", str(out)]) == 0
     assert "transformer/diffusion_pytorch_model.safetensors" in capsys.readouterr().out
     assert main(["import", str(model), "--profile", "vision_banana", "--out", str(out)]) == 2
@@ -107,7 +128,9 @@ def test_an_unknown_pipeline(model, pipeline):
 
 def test_a_component_of_another_class(model):
     index = json.loads((model / "model_index.json").read_text())
-    (model / "model_index.json").write_text(json.dumps(index | {"transformer": ["my_module", "Flux2Transformer2DModel"]}))
+    (model / "model_index.json").write_text(
+        json.dumps(index | {"transformer": ["my_module", "Flux2Transformer2DModel"]})
+    )
     refused(model, "needs Flux2Transformer2DModel")
 
 
@@ -118,7 +141,9 @@ def test_files_that_cannot_be_read(model):
     refused(model, "lacks its component vae")
 
 
-@pytest.mark.parametrize("weights", ["vae/diffusion_pytorch_model", "transformer/diffusion_pytorch_model", "text_encoder/model"])
+@pytest.mark.parametrize(
+    "weights", ["vae/diffusion_pytorch_model", "transformer/diffusion_pytorch_model", "text_encoder/model"]
+)
 def test_cut_off_weights(model, weights):
     file = model / f"{weights}.safetensors"
     file.write_bytes(file.read_bytes()[:-10])
@@ -126,8 +151,13 @@ def test_cut_off_weights(model, weights):
 
 
 def test_a_missing_shard(model):
-    shards = {"a": "diffusion_pytorch_model.safetensors", "b": "diffusion_pytorch_model-00002-of-00002.safetensors"}
-    (model / "transformer" / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
+    shards = {
+        "a": "diffusion_pytorch_model.safetensors",
+        "b": "diffusion_pytorch_model-00002-of-00002.safetensors",
+    }
+    (model / "transformer" / "diffusion_pytorch_model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": shards})
+    )
     refused(model, "lacks diffusion_pytorch_model-00002-of-00002.safetensors")
 
 
@@ -149,7 +179,11 @@ def test_a_text_encoder_of_another_model(model, tmp_path):
 
 
 def test_profiles_and_options_that_do_not_fit(model):
-    refused(model, "does not fit Flux2KleinPipeline: give vision_banana or open_vision_banana", Options("marigold_depth"))
+    refused(
+        model,
+        "does not fit Flux2KleinPipeline: give vision_banana or open_vision_banana",
+        Options("marigold_depth"),
+    )
     refused(model, "There is no profile 'metric'", Options("metric"))
     refused(model, "fixed instructions", Options("vision_banana", words={"depth": "Depth!"}))
     refused(model, "lack {legend}", Options("open_vision_banana", words={"semantic": "Classes!"}))
@@ -169,7 +203,8 @@ def test_loras_that_do_not_fit(model, tmp_path):
     tiny.bare_lora(path, "transformer_blocks.0.attn.to_q", width=3072)
     refused(
         model,
-        "made for another base: its 'transformer_blocks.0.attn.to_q' is .2, 3072., this model's layer is 32x32",
+        "made for another base: its 'transformer_blocks.0.attn.to_q' is .2, 3072., this model's layer is"
+        " 32x32",
         with_lora(path),
     )
     tiny.bare_lora(path, "transformer_blocks.20.attn.to_q", width=32)
@@ -207,10 +242,15 @@ def test_a_disk_that_fills_while_a_lora_is_added(model, whole, tmp_path, monkeyp
     tiny.lora(tmp_path / "lora.safetensors", whole[1])
 
     def fill(*_, **__):
-        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")  # its own words
+        # its own words
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
     monkeypatch.setattr("diffusers.Flux2Transformer2DModel.save_pretrained", fill)
-    refused(model, "is full: nothing was imported", Options("vision_banana", size=tiny.SIZE, lora=tmp_path / "lora.safetensors"))
+    refused(
+        model,
+        "is full: nothing was imported",
+        Options("vision_banana", size=tiny.SIZE, lora=tmp_path / "lora.safetensors"),
+    )
 
 
 def test_what_was_imported_is_the_model(model, whole):
@@ -218,4 +258,6 @@ def test_what_was_imported_is_the_model(model, whole):
     from vision_banana_ros.generators.backbones.diffusers_folder import read_tensors
 
     weights = read_tensors(made.path / "transformer" / "diffusion_pytorch_model.safetensors")
-    np.testing.assert_array_equal(weights["proj_out.weight"], whole[1].transformer.proj_out.weight.detach().numpy())
+    np.testing.assert_array_equal(
+        weights["proj_out.weight"], whole[1].transformer.proj_out.weight.detach().numpy()
+    )

@@ -31,17 +31,22 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.u
 def test_marigold(task, tmp_path):
     pipeline = tiny.marigold(tmp_path / "marigold", task)
     pipeline.set_progress_bar_config(disable=True)
-    made = import_model(tmp_path / "marigold", tmp_path / "bundle", Options(f"marigold_{task}", size=tiny.SIZE))
+    made = import_model(
+        tmp_path / "marigold", tmp_path / "bundle", Options(f"marigold_{task}", size=tiny.SIZE)
+    )
     assert made.manifest.tasks == (task,) and not (made.path / "encoder").exists()
     generator = load_generator(made.path)
     question = Question.depth() if task == "depth" else Question.normals()
     (answer,) = generator.answer(IMAGE, [question])
     noise = torch.from_numpy(start_of("noise", made.manifest.backbone["latents"]))
-    expected = pipeline(Image.fromarray(IMAGE), latents=noise, num_inference_steps=4, output_type="np").prediction[0]
+    expected = pipeline(
+        Image.fromarray(IMAGE), latents=noise, num_inference_steps=4, output_type="np"
+    ).prediction[0]
     read = answer.confidence > 0.2
     assert read.mean() > 0.02  # random weights paint few greys and few unit vectors
     if task == "depth":
-        read &= np.abs(expected[..., 0] - 0.5) < 0.35  # the pipeline takes the mean of the channels before it clips them
+        # the pipeline takes the mean of the channels before it clips them
+        read &= np.abs(expected[..., 0] - 0.5) < 0.35
         np.testing.assert_allclose(answer.depth_relative[read], expected[..., 0][read], atol=1e-4)
         assert not hasattr(answer, "depth_m")
     else:
@@ -55,7 +60,9 @@ def test_marigold_with_a_profile_of_the_other_task(tmp_path):
     with pytest.raises(InputError, match="give marigold_depth"):
         import_model(tmp_path / "marigold", tmp_path / "bundle", Options("marigold_normals"))
     index = json.loads((tmp_path / "marigold" / "model_index.json").read_text())
-    (tmp_path / "marigold" / "model_index.json").write_text(json.dumps(index | {"prediction_type": "disparity"}))
+    (tmp_path / "marigold" / "model_index.json").write_text(
+        json.dumps(index | {"prediction_type": "disparity"})
+    )
     with pytest.raises(InputError, match="'disparity', which no profile reads"):
         import_model(tmp_path / "marigold", tmp_path / "bundle", Options("marigold_depth"))
 
@@ -63,7 +70,9 @@ def test_marigold_with_a_profile_of_the_other_task(tmp_path):
 def test_flux_kontext(tmp_path):
     pipeline = tiny.flux_kontext(tmp_path / "kontext")
     pipeline.set_progress_bar_config(disable=True)
-    made = import_model(tmp_path / "kontext", tmp_path / "bundle", Options("vision_banana", size=tiny.SIZE, steps=3))
+    made = import_model(
+        tmp_path / "kontext", tmp_path / "bundle", Options("vision_banana", size=tiny.SIZE, steps=3)
+    )
     encode_here(made, ["Paint depth."], "cpu")
     painted = load_generator(made.path).paint(IMAGE, ["Paint depth."])[0]
     noise = torch.from_numpy(start_of("noise", made.manifest.backbone["latents"]))
@@ -90,7 +99,8 @@ def qwen(tmp_path_factory):
 
 
 def by_qwen(pipeline, instruction, steps, **given):
-    """What the pipeline paints where it does not enlarge the frame, and its encoder knows which tokens are the picture's."""
+    """What the pipeline paints where it does not enlarge the frame, and its encoder knows which tokens are
+    the picture's."""
     from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus as module
 
     encoder = type(pipeline.text_encoder)
@@ -99,8 +109,16 @@ def by_qwen(pipeline, instruction, steps, **given):
     def told(self, input_ids, **more):
         return forward(self, input_ids, mm_token_type_ids=(input_ids == place).int(), **more)
 
-    noise = torch.from_numpy(start_of("noise", ((HEIGHT // 16) * (WIDTH // 16), pipeline.transformer.config.in_channels)))
-    size = {"height": HEIGHT, "width": WIDTH, "num_inference_steps": steps, "latents": noise, "output_type": "np"}
+    noise = torch.from_numpy(
+        start_of("noise", ((HEIGHT // 16) * (WIDTH // 16), pipeline.transformer.config.in_channels))
+    )
+    size = {
+        "height": HEIGHT,
+        "width": WIDTH,
+        "num_inference_steps": steps,
+        "latents": noise,
+        "output_type": "np",
+    }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "VAE_IMAGE_SIZE", HEIGHT * WIDTH)
         patch.setattr(encoder, "forward", told)
@@ -120,7 +138,9 @@ def test_qwen_looks_at_the_frame_while_it_reads(qwen, tmp_path):
 
 
 def test_qwen_with_guidance_paints_what_the_pipeline_paints(qwen, tmp_path):
-    made = import_model(qwen[0], tmp_path / "bundle", Options("vision_banana", size=tiny.SIZE, steps=2, guidance=4.0))
+    made = import_model(
+        qwen[0], tmp_path / "bundle", Options("vision_banana", size=tiny.SIZE, steps=2, guidance=4.0)
+    )
     painted = load_generator(made.path).paint(IMAGE, ["Paint depth."])[0]
     expected = by_qwen(qwen[1], "Paint depth.", 2, negative_prompt=" ", true_cfg_scale=4.0)
     np.testing.assert_allclose(painted, expected, atol=1e-4)
@@ -147,7 +167,23 @@ def test_qwen_answers_pictures_by_the_command(qwen, tmp_path):
     bundle, picture = tmp_path / "bundle", tmp_path / "frame.png"
     blocks = np.kron(IMAGE[::8, ::8], np.ones((8, 8, 1), np.uint8))  # noise would not be asked about
     Image.fromarray(blocks).save(picture)
-    assert main(["import", str(qwen[0]), "--profile", "vision_banana", "--size", "64x96", "--steps", "1", "--out", str(bundle)]) == 0
+    assert (
+        main(
+            [
+                "import",
+                str(qwen[0]),
+                "--profile",
+                "vision_banana",
+                "--size",
+                "64x96",
+                "--steps",
+                "1",
+                "--out",
+                str(bundle),
+            ]
+        )
+        == 0
+    )
     assert main(["run", str(picture), "--bundle", str(bundle), "--out", str(tmp_path / "out")]) == 0
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["not_answered"] == 0
     assert main(["evaluate", str(bundle), "--count", "1"]) == 0
@@ -161,7 +197,11 @@ def test_what_an_encoder_that_sees_the_frame_cannot_do(qwen, tmp_path, capsys):
     assert main(["prompts", "encode", str(made.path), "Paint depth."]) == 2
     assert "nothing can be encoded ahead" in capsys.readouterr().err
     generator = load_generator(made.path)
-    for instruction, said in (("a very long one " * 80, "this text encoder reads 1088"), ("<|image_pad|>", "marks"), (" ", "empty")):
+    for instruction, said in (
+        ("a very long one " * 80, "this text encoder reads 1088"),
+        ("<|image_pad|>", "marks"),
+        (" ", "empty"),
+    ):
         with pytest.raises(InputError, match=said):
             generator.prepare(instruction)
     weights = made.path / "text_encoder" / "model.safetensors"
@@ -172,7 +212,10 @@ def test_what_an_encoder_that_sees_the_frame_cannot_do(qwen, tmp_path, capsys):
 
 def test_qwen_of_components_that_do_not_fit(qwen, tmp_path):
     tiny.qwen_image_edit(tmp_path / "other", latent_channels=8, text_width=16)
-    for component, said in (("vae", "The VAE has 8 latent channels"), ("text_encoder", "The text encoder gives 16 numbers a token")):
+    for component, said in (
+        ("vae", "The VAE has 8 latent channels"),
+        ("text_encoder", "The text encoder gives 16 numbers a token"),
+    ):
         folder = tmp_path / component
         shutil.copytree(qwen[0], folder)
         shutil.rmtree(folder / component)

@@ -79,7 +79,9 @@ class Machine:
 def machine(monkeypatch, bundle):
     made = Machine(monkeypatch, bundle)
     yield made
-    for name in [n for n in sys.modules if n in ("tensorrt", "tensorrt_rtx") or n.partition(".")[0] == "cuda"]:
+    for name in [
+        n for n in sys.modules if n in ("tensorrt", "tensorrt_rtx") or n.partition(".")[0] == "cuda"
+    ]:
         sys.modules.pop(name)
 
 
@@ -88,6 +90,8 @@ def engine_files():
     """Where the engine and the sidecar of a recipe lie."""
 
     def where(cache, recipe):
-        return SimpleNamespace(engine=cache.folder / f"{recipe.key}.engine", sidecar=cache.folder / f"{recipe.key}.json")
+        return SimpleNamespace(
+            engine=cache.folder / f"{recipe.key}.engine", sidecar=cache.folder / f"{recipe.key}.json"
+        )
 
     return where

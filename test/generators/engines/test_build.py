@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds run in a process of their own, tell how far they are, and leave nothing behind that could be mistaken for an engine."""
+"""Builds run in a process of their own, tell how far they are, and leave nothing behind that could be
+mistaken for an engine."""
 
 import json
 import subprocess
@@ -41,7 +42,9 @@ def test_both_generations_build_strongly_typed_without_precision_flags(machine, 
 def test_the_stand_in_has_nothing_that_tensorrt_11_removed(machine):
     """Or the test above would prove nothing."""
     trt = open_library("tensorrt").trt
-    assert not hasattr(trt.BuilderFlag, "FP16") and not hasattr(trt.NetworkDefinitionCreationFlag, "EXPLICIT_BATCH")
+    assert not hasattr(trt.BuilderFlag, "FP16") and not hasattr(
+        trt.NetworkDefinitionCreationFlag, "EXPLICIT_BATCH"
+    )
     with pytest.raises(AttributeError):
         trt.Builder(None).create_builder_config().int8_calibrator = None
 
@@ -66,7 +69,9 @@ def test_two_builds_at_once_build_each_engine_once(machine, bundle, record, monk
     assert len(record()) == len(graphs(bundle))
 
 
-def test_others_see_a_build_and_that_it_was_killed_and_the_next_one_goes_on(machine, bundle, record, monkeypatch):
+def test_others_see_a_build_and_that_it_was_killed_and_the_next_one_goes_on(
+    machine, bundle, record, monkeypatch
+):
     monkeypatch.setenv("STAND_IN_STEP_S", "0.03")
     build = start_build(bundle, "tensorrt")
     _until(lambda: engine_state(bundle, "tensorrt").percent > 0)
@@ -74,7 +79,9 @@ def test_others_see_a_build_and_that_it_was_killed_and_the_next_one_goes_on(mach
     state = engine_state(bundle, "tensorrt")
     assert state.name == "missing" and "was ended at" in state.why
     ended = build.poll()
-    assert ended.name == "refused" and "killed, most likely because the machine ran out of memory" in ended.why
+    assert (
+        ended.name == "refused" and "killed, most likely because the machine ran out of memory" in ended.why
+    )
     monkeypatch.setenv("STAND_IN_STEP_S", "0")
     finished = len(EngineCache().entries())
     before = len(record())
@@ -89,7 +96,9 @@ def test_a_build_that_the_kernel_kills_is_reported(machine, bundle, monkeypatch)
     assert EngineCache().entries() == []
 
 
-@pytest.mark.parametrize(("fails", "words"), [("memory", "too little memory"), ("refuses", "cannot build .*conv2d.*onnxruntime")])
+@pytest.mark.parametrize(
+    ("fails", "words"), [("memory", "too little memory"), ("refuses", "cannot build .*conv2d.*onnxruntime")]
+)
 def test_a_failure_is_a_sentence_and_stays_until_the_next_build(machine, bundle, monkeypatch, fails, words):
     monkeypatch.setenv("STAND_IN_FAILS", fails)
     with pytest.raises(BuildOutOfMemory if fails == "memory" else InputError, match=words):
@@ -113,9 +122,13 @@ def test_an_altered_engine_is_built_again(machine, bundle, engine_files):
 
 def test_an_operator_that_is_not_supported_is_named(machine, bundle, tmp_path):
     graph = tmp_path / "odd.onnx"
-    graph.write_bytes((bundle.path / "text.onnx").read_bytes().replace(b"LayerNormalization", b"LayerNormalizatiox"))
+    graph.write_bytes(
+        (bundle.path / "text.onnx").read_bytes().replace(b"LayerNormalization", b"LayerNormalizatiox")
+    )
     library = open_library("tensorrt")
-    with pytest.raises(InputError, match="cannot read odd.onnx .operator LayerNormalizatiox.*export the bundle again"):
+    with pytest.raises(
+        InputError, match="cannot read odd.onnx .operator LayerNormalizatiox.*export the bundle again"
+    ):
         compile_graph(library, graph, {}, options(library, "fp32"), "", lambda fraction: None)
 
 

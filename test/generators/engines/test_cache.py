@@ -62,10 +62,15 @@ def test_every_field_is_part_of_the_key_and_a_mismatch_is_named(cache, field, en
     other = replace(RECIPE, **{field: OTHER[field]})
     assert other.key != RECIPE.key
     # As it is found after an update of the machine: nothing under the new name, and a word about the old one.
-    with pytest.raises(EngineMissing, match="graph_sha256|for this machine yet: build it" if field == "graph_sha256" else field):
+    with pytest.raises(
+        EngineMissing,
+        match="graph_sha256|for this machine yet: build it" if field == "graph_sha256" else field,
+    ):
         cache.load(other)
     # As somebody copies it there by hand.
-    for old, new in zip(vars(engine_files(cache, RECIPE)).values(), vars(engine_files(cache, other)).values(), strict=True):
+    for old, new in zip(
+        vars(engine_files(cache, RECIPE)).values(), vars(engine_files(cache, other)).values(), strict=True
+    ):
         new.write_bytes(old.read_bytes())
     with pytest.raises(EngineRefused, match=f"{field} was .* is "):
         cache.load(other)
@@ -88,7 +93,9 @@ def test_a_truncated_and_an_altered_engine_are_refused(cache, engine_files):
     assert cache.load(RECIPE) == b"a new one"
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", "not json", '{"fields": 3, "sha256": "", "size": 1, "build_s": 1}'])
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", "not json", '{"fields": 3, "sha256": "", "size": 1, "build_s": 1}']
+)
 def test_an_engine_with_a_broken_sidecar_is_none(cache, content, engine_files):
     engine_files(cache, RECIPE).sidecar.write_text(content)
     with pytest.raises(EngineMissing):
@@ -173,7 +180,9 @@ with EngineCache().building(RECIPE) as note:
     time.sleep({30})
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
-    holder = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=environment)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=environment
+    )
     assert holder.stdout is not None and holder.stdout.readline() == "locked\n"
     note = cache.note(RECIPE.key)
     assert note.running and note.fraction == 0.4 and time.time() - note.started < 60

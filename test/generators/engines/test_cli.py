@@ -59,7 +59,8 @@ def test_list_and_verify_and_prune(engine, bundle, machine, engine_files):
     assert status == 1 and "altered" in lines[0]
 
     status, lines, _ = engine("prune")
-    assert status == 0 and lines[0].startswith(f"{3 * count} files deleted")  # engine, sidecar and lock of the other version
+    # engine, sidecar and lock of the other version
+    assert status == 0 and lines[0].startswith(f"{3 * count} files deleted")
     assert {entry.fields["version"] for entry in EngineCache().entries()} == {"10.9.0.34"}
 
 
@@ -79,4 +80,6 @@ def test_without_a_library_it_names_the_packages(engine, monkeypatch):
 
     open_library.cache_clear()
     status, _, complaint = engine("build")
-    assert status == 2 and "pip install tensorrt" in complaint and "pip install tensorrt_rtx_cu13" in complaint
+    assert (
+        status == 2 and "pip install tensorrt" in complaint and "pip install tensorrt_rtx_cu13" in complaint
+    )

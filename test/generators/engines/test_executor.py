@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The path over the GPU, on stand-ins that do nothing before they are waited for: same answers, one graph, no silent death."""
+"""The path over the GPU, on stand-ins that do nothing before they are waited for: same answers, one graph,
+no silent death."""
 
 import numpy as np
 import pytest
@@ -49,13 +50,21 @@ def test_a_frame_is_one_copy_in_one_graph_one_copy_out(ready, bundle, frames):
     assert generator._executor.captured(3)
     ready.cuda.calls.clear()
     generator.paint(frames[1], QUESTIONS)
-    assert ready.cuda.calls == ["copy in", "cudaGraphLaunch", "copy out", "cudaEventRecord", "cudaEventSynchronize"]
+    assert ready.cuda.calls == [
+        "copy in",
+        "cudaGraphLaunch",
+        "copy out",
+        "cudaEventRecord",
+        "cudaEventSynchronize",
+    ]
 
 
 def test_two_frames_can_be_under_way_and_answers_stay_as_they_are(ready, bundle, frames):
     generator = load_generator(bundle.path, "tensorrt")
     executor = generator._executor
-    text, mask = (np.stack(parts) for parts in zip(*(generator._encoded(q) for q in QUESTIONS[:1]), strict=True))
+    text, mask = (
+        np.stack(parts) for parts in zip(*(generator._encoded(q) for q in QUESTIONS[:1]), strict=True)
+    )
     alone = [executor.answer([frame], text, mask) for frame in frames]
     tickets = [executor.submit(frame, text, mask) for frame in frames]  # one more than there are buffers
     for ticket, expected in zip(tickets, alone, strict=True):
@@ -66,12 +75,18 @@ def test_two_frames_can_be_under_way_and_answers_stay_as_they_are(ready, bundle,
 def test_numbers_leave_the_gpu_where_the_bundle_has_decoders(ready, bundle, frames):
     if DECODE_GRAPHS["semantic"] not in bundle.manifest.files:
         pytest.skip("the installed bundle was exported before there were decode graphs")
-    questions = [Question.semantic({"floor": (255, 0, 0), "wall": (0, 0, 255)}), Question.depth(), Question.normals()]
+    questions = [
+        Question.semantic({"floor": (255, 0, 0), "wall": (0, 0, 255)}),
+        Question.depth(),
+        Question.normals(),
+    ]
     questions += [Question.referring("the red box", "white"), Question.instances("chair")]
     asked = [(q.task, decode_inputs(q.task, q.legend, q.color)) for q in questions]
     generator = load_generator(bundle.path, "tensorrt")
     executor = generator._executor
-    text, mask = (np.stack(parts) for parts in zip(*(generator._encoded(q.instruction) for q in questions), strict=True))
+    text, mask = (
+        np.stack(parts) for parts in zip(*(generator._encoded(q.instruction) for q in questions), strict=True)
+    )
     for some in (slice(0, 5), slice(1, 3)):
         pictures = executor.answer([frames[0]], text[some], mask[some])
         ready.cuda.calls.clear()
@@ -94,7 +109,8 @@ def test_programs_that_are_no_longer_used_are_freed(ready, bundle, frames, monke
     pending = executor.submit(frames[0], text[:1], mask[:1])
     executor.answer([frames[0]], text[:2], mask[:2])
     before = ready.cuda.allocated()
-    executor.answer([frames[0]], text[:3], mask[:3])  # in place of the first, whose answer has not been taken yet
+    # in place of the first, whose answer has not been taken yet
+    executor.answer([frames[0]], text[:3], mask[:3])
     assert ready.cuda.allocated() == before
     np.testing.assert_array_equal(pending.result()["rgb"], executor.answer([frames[0]], text[:1], mask[:1]))
 
@@ -128,7 +144,9 @@ def test_an_answer_that_nobody_took_is_lost_with_its_executor(ready, bundle, fra
 
 
 def test_without_engines_it_says_what_to_run(machine, bundle):
-    with pytest.raises(EngineMissing, match="vision-banana engine build .* --executor tensorrt --precision fp32"):
+    with pytest.raises(
+        EngineMissing, match="vision-banana engine build .* --executor tensorrt --precision fp32"
+    ):
         tensorrt.load(bundle)
     with pytest.raises(InputError, match="has no option 'fp12': give fp32 or tf32"):
         tensorrt.load(bundle, ("fp12",))
@@ -166,7 +184,9 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("call", "error", "words"), FAILURES)
-def test_a_gpu_that_fails_while_serving_says_so_and_frees_everything(ready, bundle, frames, call, error, words):
+def test_a_gpu_that_fails_while_serving_says_so_and_frees_everything(
+    ready, bundle, frames, call, error, words
+):
     generator = load_generator(bundle.path, "tensorrt")
     generator.paint(frames[0], QUESTIONS[:1])
     ready.cuda.fail_with[call] = ready.cuda.cudaError_t[error]
@@ -187,7 +207,9 @@ def test_another_executor_answers_the_frame_in_hand(ready, bundle, frames, call,
     assert generator.executor == plain.name
     assert len(told) == 1 and words in told[0] and "answers" in told[0]
     np.testing.assert_allclose(
-        generator.paint(frames[1], QUESTIONS[:1]), Generator(bundle, plain).paint(frames[1], QUESTIONS[:1]), atol=1e-4
+        generator.paint(frames[1], QUESTIONS[:1]),
+        Generator(bundle, plain).paint(frames[1], QUESTIONS[:1]),
+        atol=1e-4,
     )
     assert len(told) == 1
 
@@ -196,9 +218,12 @@ def test_pictures_come_from_an_executor_that_cannot_decode(ready, bundle, frames
     plain = onnxruntime.load(bundle, ("fp32",))
     executor = FallbackExecutor(tensorrt.load(bundle), lambda: plain, print)
     generator = Generator(bundle, executor)
-    text, mask = (np.stack(parts) for parts in zip(*(generator._encoded(q) for q in QUESTIONS[:2]), strict=True))
+    text, mask = (
+        np.stack(parts) for parts in zip(*(generator._encoded(q) for q in QUESTIONS[:2]), strict=True)
+    )
     features = executor.encode_image(frames[0])
-    asked = [("depth", {}), ("semantic", {"palette": np.full((65, 3), 1e6, np.float32)})]  # one colour too many for the engine
+    # one colour too many for the engine
+    asked = [("depth", {}), ("semantic", {"palette": np.full((65, 3), 1e6, np.float32)})]
     outputs = executor.read(features, text, mask, asked)
     assert executor.decodes and [len(each) for each in outputs] == [2, 1]
     ready.cuda.fail_with["copy out"] = ready.cuda.cudaError_t.cudaErrorMemoryAllocation
@@ -225,7 +250,9 @@ def test_the_name_of_an_executor_that_needs_a_gpu_says_what_is_missing(machine, 
 
 
 @pytest.mark.parametrize("capturable", [True, False])
-def test_tensorrt_rtx_compiles_at_once_and_is_captured_where_it_can_be(machine, bundle, frames, monkeypatch, capturable):
+def test_tensorrt_rtx_compiles_at_once_and_is_captured_where_it_can_be(
+    machine, bundle, frames, monkeypatch, capturable
+):
     machine.install_rtx()
     machine.build(executor="tensorrt_rtx")
     if not capturable:

@@ -22,7 +22,8 @@ def test_ratios_and_roofline_follow_from_what_was_measured(gpu):
     report = {
         "peaks": {"fp32_tflops": 50.0, "fp16_tflops": 500.0, "memory_tb_s": 2.0},
         "executors": {
-            spec: {"latency": {"1": {"p50_ms": p50, "p99_ms": 9.0}}} for spec, p50 in ((gpu.BASE, 8.0), ("torch:graph-fp16", 2.0))
+            spec: {"latency": {"1": {"p50_ms": p50, "p99_ms": 9.0}}}
+            for spec, p50 in ((gpu.BASE, 8.0), ("torch:graph-fp16", 2.0))
         },
         "left_out": {"tensorrt:fp32": "not\ninstalled"},
     }
@@ -32,11 +33,18 @@ def test_ratios_and_roofline_follow_from_what_was_measured(gpu):
     assert slow["roofline_ms"] == pytest.approx(1.0 + 2.0) and fast["roofline_ms"] == pytest.approx(0.1 + 1.0)
     assert fast["times_faster"] == 4 and fast["times_roofline"] == pytest.approx(2 / 1.1)
     lines = gpu.table(report).splitlines()
-    assert lines[3] == "| torch:graph-fp16 | 1 | 2.00 | 9.00 | 4.0 | 1.8 |  |" and lines[-1] == "- tensorrt:fp32: not installed"
+    assert (
+        lines[3] == "| torch:graph-fp16 | 1 | 2.00 | 9.00 | 4.0 | 1.8 |  |"
+        and lines[-1] == "- tensorrt:fp32: not installed"
+    )
 
 
 def test_nothing_measured_is_no_error(gpu):
-    report = {"peaks": None, "executors": {"torch:eager-fp16": {"latency": {"1": {"p50_ms": 1.0, "p99_ms": 1.0}}}}, "left_out": {}}
+    report = {
+        "peaks": None,
+        "executors": {"torch:eager-fp16": {"latency": {"1": {"p50_ms": 1.0, "p99_ms": 1.0}}}},
+        "left_out": {},
+    }
     gpu._compare(report, {1: None, 3: None})
     assert "| torch:eager-fp16 | 1 | 1.00 | 1.00 |  |  |  |" in gpu.table(report)
 

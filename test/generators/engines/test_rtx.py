@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real TensorRT-RTX, which needs no GPU to read a graph and to build an engine: every graph that is shipped must do."""
+"""The real TensorRT-RTX, which needs no GPU to read a graph and to build an engine: every graph that is
+shipped must do."""
 
 import json
 
@@ -34,7 +35,9 @@ def test_progress_is_reported(bundle):
     library = open_library("tensorrt_rtx")
     recipe = recipes(bundle, "tensorrt_rtx")[1]
     told: list[float] = []
-    compile_graph(library, bundle.path / recipe.graph, recipe.sizes, recipe.options, recipe.target, told.append)
+    compile_graph(
+        library, bundle.path / recipe.graph, recipe.sizes, recipe.options, recipe.target, told.append
+    )
     assert told == sorted(told) and told[-1] == 1 and len(told) > 20
 
 
@@ -47,8 +50,12 @@ def test_tf32_is_another_engine(bundle):
 def test_an_operator_that_is_not_supported_is_named(bundle, tmp_path):
     library = open_library("tensorrt_rtx")
     graph = tmp_path / "odd.onnx"
-    graph.write_bytes((bundle.path / "text.onnx").read_bytes().replace(b"LayerNormalization", b"LayerNormalizatiox"))
-    with pytest.raises(InputError, match="cannot read odd.onnx .operator LayerNormalizatiox at 'node_layer_norm'"):
+    graph.write_bytes(
+        (bundle.path / "text.onnx").read_bytes().replace(b"LayerNormalization", b"LayerNormalizatiox")
+    )
+    with pytest.raises(
+        InputError, match="cannot read odd.onnx .operator LayerNormalizatiox at 'node_layer_norm'"
+    ):
         compile_graph(library, graph, {}, options(library, "fp32"), "", lambda fraction: None)
 
 

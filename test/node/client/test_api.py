@@ -11,20 +11,39 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from lifecycle_msgs.msg import Transition
-from node_support import BALL, BOX, ECHO, NOTHING, ROOT, SIZE, Camera, camera_info, depth_of, drawn, mask_of, new_client, running_node
+from node_support import (
+    BALL,
+    BOX,
+    ECHO,
+    NOTHING,
+    ROOT,
+    SIZE,
+    Camera,
+    camera_info,
+    depth_of,
+    drawn,
+    mask_of,
+    new_client,
+    running_node,
+)
 
 from vision_banana_ros.node.client import Refused, VisionBanana
 
 
 @pytest.fixture(scope="module")
 def running():
-    with running_node(expressions=[BALL]) as (node, context), new_client(context, ["depth/image_rect"]) as client:
+    with (
+        running_node(expressions=[BALL]) as (node, context),
+        new_client(context, ["depth/image_rect"]) as client,
+    ):
         for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
             assert client.transition(transition)
         camera = Camera(client)
         camera.connect()
         camera.infos.publish(camera_info())
-        client.spin_until(lambda: node.streams[0].outputs.watched() and node.streams[0].inputs.info, "all connections")
+        client.spin_until(
+            lambda: node.streams[0].outputs.watched() and node.streams[0].inputs.info, "all connections"
+        )
         camera.show(100)
         client.spin_until(lambda: client.received["depth/image_rect"], "the first frame")
         yield node, context, camera
@@ -44,7 +63,12 @@ def test_segment_finds_what_is_there_and_says_what_is_not(banana):
     assert found.place[2] == pytest.approx(depth_of(100), rel=1e-3)
     assert banana.segment(BOX, stamp_ns=found.stamp_ns).stamp_ns == found.stamp_ns
     nothing = banana.segment(NOTHING)
-    assert not nothing and not nothing.mask.any() and nothing.place is None and "Nothing in the frame fits" in nothing.message
+    assert (
+        not nothing
+        and not nothing.mask.any()
+        and nothing.place is None
+        and ("Nothing in the frame fits") in nothing.message
+    )
 
 
 def test_an_image_of_the_programs_own_can_be_asked_about(banana):
@@ -104,6 +128,8 @@ def test_the_example_in_the_documentation_runs_as_it_is(running):
         "ROS_DOMAIN_ID": str(running[1].get_domain_id()),
         "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
     }
-    child = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120)
+    child = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120
+    )
     assert child.returncode == 0, child.stderr
     assert re.search(r"16x12 pixels .*\n.* m to the right, .* m down, \d\.\d\d m away", child.stdout)

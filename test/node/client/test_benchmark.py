@@ -35,7 +35,13 @@ def node(monkeypatch):
 
     monkeypatch.setenv("ROS_DOMAIN_ID", str(any_domain()))
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    program = [sys.executable, str(ROOT / "test" / "support" / "node_support.py"), "--ros-args", "-p", "autostart:=true"]
+    program = [
+        sys.executable,
+        str(ROOT / "test" / "support" / "node_support.py"),
+        "--ros-args",
+        "-p",
+        "autostart:=true",
+    ]
     child = subprocess.Popen(program, env={**os.environ, "PYTHONPATH": path}, cwd=ROOT)
     yield child
     child.kill()
@@ -66,7 +72,9 @@ def test_a_node_that_is_gone_ends_the_waiting_with_a_sentence(node):
 def test_the_highest_rate_is_where_few_frames_are_missed(monkeypatch):
     """With measurements that miss nothing up to 23 Hz, and half of the frames above."""
     benchmark = object.__new__(NodeBenchmark)
-    monkeypatch.setattr(benchmark, "measure", lambda rate, seconds: {"missed": 0.0 if rate <= 23 else 0.5}, raising=False)
+    monkeypatch.setattr(
+        benchmark, "measure", lambda rate, seconds: {"missed": 0.0 if rate <= 23 else 0.5}, raising=False
+    )
     said: list[str] = []
     assert 23 / 1.3 < benchmark.highest_rate(1.0, said.append) <= 23 and len(said) == 6
     monkeypatch.setattr(benchmark, "measure", lambda rate, seconds: {"missed": 1.0})

@@ -31,7 +31,9 @@ class Build:
     def poll(self):
         self.looks += 1
         self.engines.now = State(name="ready", text=self.engines.outcome) if self.ended else self.engines.now
-        return self.engines.now if self.ended else State(name="building", text=f"building {10 * self.looks} %")
+        return (
+            self.engines.now if self.ended else State(name="building", text=f"building {10 * self.looks} %")
+        )
 
     def cancel(self):
         self.cancelled = True
@@ -41,7 +43,11 @@ class Build:
 def engines(monkeypatch):
     """Stands for the engines of a machine with a GPU."""
     module = ModuleType("vision_banana_ros.generators.engines")
-    module.now, module.outcome, module.builds = State(name="missing", text="missing (none was built)"), "ready", []
+    module.now, module.outcome, module.builds = (
+        State(name="missing", text="missing (none was built)"),
+        "ready",
+        [],
+    )
     module.engine_wanted = lambda executor: ("tensorrt", "fp32")
     module.engine_state = lambda *wanted: module.now
     module.start_build = lambda *wanted: module.builds.append(Build(module)) or module.builds[-1]
@@ -55,7 +61,9 @@ def test_a_missing_engine_is_built_beside_the_node_and_seen_in_diagnostics(engin
         node.trigger_configure()
         assert node.state == "inactive" and len(engines.builds) == 1  # configure did not wait
         seen = [client.spin_until(lambda: client.status("generator").get("engine"), "the engine's state")]
-        client.spin_until(lambda: seen.append(client.status("generator")["engine"]) or seen[-1] == "ready", "the engine")
+        client.spin_until(
+            lambda: seen.append(client.status("generator")["engine"]) or seen[-1] == "ready", "the engine"
+        )
         assert any(text.startswith("building") for text in seen)
         assert client.get_parameter_of_node("build_only") is False
         node.trigger_activate(), node.trigger_deactivate(), node.trigger_activate()
@@ -86,6 +94,10 @@ def test_build_only_ends_with_what_the_build_came_to(engines, monkeypatch, outco
 
 
 def test_memory_that_ran_out_is_said_in_words_with_a_cure():
-    for error in (MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), RuntimeError("std::bad_alloc")):
+    for error in (
+        MemoryError(),
+        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("std::bad_alloc"),
+    ):
         assert "choose a smaller bundle" in say(error)
     assert say(RuntimeError("odd")) == "RuntimeError: odd"

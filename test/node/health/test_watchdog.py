@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A thread that holds Python's lock for ever ends the process, with a traceback; one that is well does not."""
+"""A thread that holds Python's lock for ever ends the process, with a traceback; one that is well does
+not."""
 
 import subprocess
 import sys
@@ -19,7 +20,9 @@ SPINS = "any(itertools.repeat(0))  # without end, never without the lock, and wi
 
 
 def run(then):
-    return subprocess.run([sys.executable, "-c", PROGRAM.format(then=then)], capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(then=then)], capture_output=True, text=True, timeout=120
+    )
 
 
 def test_a_thread_that_keeps_pythons_lock_for_ever_ends_the_process_with_a_traceback():

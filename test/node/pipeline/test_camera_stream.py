@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames through the node over DDS: what comes out, with which stamp, and what becomes of frames that cannot be answered."""
+"""Frames through the node over DDS: what comes out, with which stamp, and what becomes of frames that
+cannot be answered."""
 
 from array import array
 
@@ -63,7 +64,12 @@ def camera(client):
 def node(running):
     node, _ = running
     yield node
-    for name, value in {"max_age": 2.0, "output_size": "input", "max_range": 0.0, "min_readable": 0.05}.items():
+    for name, value in {
+        "max_age": 2.0,
+        "output_size": "input",
+        "max_range": 0.0,
+        "min_readable": 0.05,
+    }.items():
         if node.get_parameter(name).value != value:
             with new_client(node.context) as client:
                 client.set_parameters(**{name: value})
@@ -73,7 +79,9 @@ def watch(node, client, topics):
     """Subscribes, and waits until the node knows."""
     for topic in topics:
         client.listen(topic)
-    client.spin_until(lambda: node.streams[0].outputs.watched() == set(topics), f"the node to see subscribers to {topics}")
+    client.spin_until(
+        lambda: node.streams[0].outputs.watched() == set(topics), f"the node to see subscribers to {topics}"
+    )
 
 
 def see(client, camera, topics, level, size=SIZE):
@@ -81,7 +89,8 @@ def see(client, camera, topics, level, size=SIZE):
     before = {topic: len(client.received[topic]) for topic in topics}
     stamp = camera.show(level, size=size)
     client.spin_until(
-        lambda: all(len(client.received[topic]) > before[topic] for topic in topics), f"one message of each of {topics}"
+        lambda: all(len(client.received[topic]) > before[topic] for topic in topics),
+        f"one message of each of {topics}",
     )
     latest = {topic: client.received[topic][-1] for topic in topics}
     assert {stamp_of(message) for message in latest.values()} == {stamp}
@@ -95,12 +104,16 @@ def give_info(node, client, camera, info):
     client.spin_until(lambda: node.streams[0].inputs.info is not None, "the CameraInfo in the node")
 
 
-def test_every_output_arrives_with_the_frames_stamp_and_frame_id_and_what_it_says_is_true(node, client, camera):
+def test_every_output_arrives_with_the_frames_stamp_and_frame_id_and_what_it_says_is_true(
+    node, client, camera
+):
     watch(node, client, TYPES)
     give_info(node, client, camera, camera_info())
     seen = see(client, camera, TYPES, 120)
     assert {message.header.frame_id for message in seen.values()} == {"camera"}
-    on_the_grid = [message for topic, message in seen.items() if topic not in {"points_obstacles", *OF_THINGS}]
+    on_the_grid = [
+        message for topic, message in seen.items() if topic not in {"points_obstacles", *OF_THINGS}
+    ]
     assert {(message.height, message.width) for message in on_the_grid} == {SIZE}
     assert pixels(seen["depth/image_rect"]) == pytest.approx(np.full(SIZE, depth_of(120)), rel=1e-5)
     assert pixels(seen["normals/image"])[5, 5] == pytest.approx([0.6, 0.0, -0.8], abs=1e-5)
@@ -111,7 +124,9 @@ def test_every_output_arrives_with_the_frames_stamp_and_frame_id_and_what_it_say
     assert np.array_equal(pixels(seen["referring/mask"]), ball * 1 + box * 2)
     found = pixels(seen["instances/mask"])
     assert len(set(found[ball])) == 1 and len(set(found[box])) == 1 and (found[~ball & ~box] == 0).all()
-    assert pixels(seen["segmentation/overlay"])[20, 0].tolist() == [(2 * 120 + 3 * c + 2) // 5 for c in LEGEND["floor"]]
+    assert pixels(seen["segmentation/overlay"])[20, 0].tolist() == [
+        (2 * 120 + 3 * c + 2) // 5 for c in LEGEND["floor"]
+    ]
     assert seen["depth/camera_info"].k.tolist() == camera_info().k.tolist()
 
     cloud = seen["points"]
@@ -125,16 +140,27 @@ def test_every_output_arrives_with_the_frames_stamp_and_frame_id_and_what_it_say
     assert np.frombuffer(cloud.data, np.uint32)[4 * 20 * SIZE[1] + 3] == 0x787878
 
     things = read_things(seen["detections"])
-    assert set(things["name"]) == {"box", BALL, BOX} and len(set(things["id"])) == len(things) == 4 and (things["score"] > 0.9).all()
+    assert (
+        set(things["name"]) == {"box", BALL, BOX}
+        and len(set(things["id"])) == len(things) == 4
+        and (things["score"] > 0.9).all()
+    )
     (of_ball,) = things[things["name"] == BALL]
     rows, columns = np.nonzero(ball)
     left, top, width, height = of_ball["box"]
-    assert (left, left + width - 1, top, top + height - 1) == (columns.min(), columns.max(), rows.min(), rows.max())
+    assert (left, left + width - 1, top, top + height - 1) == (
+        columns.min(),
+        columns.max(),
+        rows.min(),
+        rows.max(),
+    )
     solids = read_things(seen["detections_3d"])
     assert sorted(solids["id"]) == sorted(things["id"])
     (solid,) = solids[solids["name"] == BALL]
     assert solid["center"][2] == pytest.approx(depth_of(120), rel=1e-4)
-    assert solid["center"][0] == pytest.approx((left + (width - 1) / 2 - info.k[2]) / info.k[0] * depth_of(120), rel=0.02)
+    assert solid["center"][0] == pytest.approx(
+        (left + (width - 1) / 2 - info.k[2]) / info.k[0] * depth_of(120), rel=0.02
+    )
     assert read_things(seen["tracks"]).size == 0  # nothing was seen for long enough
 
 
@@ -146,7 +172,9 @@ def test_a_thing_keeps_its_id_and_becomes_a_track(node, client, camera):
     first = client.next_stamp()
     for i in range(4):  # a tenth of a second apart by their stamps, however long that takes here
         stamp = camera.show(100 + i, first + i * 100_000_000)
-        client.spin_until(lambda s=stamp: all(s in map(stamp_of, client.received[topic]) for topic in topics), f"frame {i}")
+        client.spin_until(
+            lambda s=stamp: all(s in map(stamp_of, client.received[topic]) for topic in topics), f"frame {i}"
+        )
     ids = [set(read_things(message)["id"]) for message in client.received["detections"]]
     assert ids[0] and ids == ids[:1] * 4 and set(read_things(client.received["tracks"][-1])["id"]) == ids[0]
 
@@ -180,7 +208,9 @@ def test_only_what_somebody_subscribes_to_is_asked(node, client, camera):
     dropped = int(client.status()["dropped: unwatched"])
     node.generator.answered.clear()
     camera.show(50)
-    client.spin_until(lambda: int(client.status()["dropped: unwatched"]) > dropped, "the unwatched frame to be counted")
+    client.spin_until(
+        lambda: int(client.status()["dropped: unwatched"]) > dropped, "the unwatched frame to be counted"
+    )
     assert node.generator.answered == []
     watch(node, client, ["normals/color"])
     see(client, camera, ["normals/color"], 50)
@@ -227,7 +257,9 @@ def broken(kind, stamp):
 
 
 @pytest.mark.parametrize("kind", ["step", "size", "encoding", "zero", "huge", "depth"])
-def test_an_image_that_cannot_be_read_is_counted_and_explained_and_the_next_one_answered(node, client, camera, kind):
+def test_an_image_that_cannot_be_read_is_counted_and_explained_and_the_next_one_answered(
+    node, client, camera, kind
+):
     watch(node, client, ["depth/image_rect"])
     camera.connect()
     before = int(client.status()["dropped: unusable"])
@@ -242,7 +274,9 @@ def test_an_image_that_cannot_be_read_is_counted_and_explained_and_the_next_one_
 def test_compressed_images_are_answered(node, client):
     watch(node, client, ["depth/image_rect"])
     publisher = client.create_publisher(CompressedImage, "image/compressed", 10)
-    client.spin_until(lambda: publisher.get_subscription_count() > 0, "the node's subscription to image/compressed")
+    client.spin_until(
+        lambda: publisher.get_subscription_count() > 0, "the node's subscription to image/compressed"
+    )
     for suffix, form in ((".png", "png"), (".jpg", "rgb8; jpeg compressed bgr8")):
         message = CompressedImage(format=form)
         ok, data = cv2.imencode(suffix, drawn(80))
@@ -251,7 +285,9 @@ def test_compressed_images_are_answered(node, client):
         message.header = picture(0, client.next_stamp()).header
         seen = len(client.received["depth/image_rect"])
         publisher.publish(message)
-        client.spin_until(lambda seen=seen: len(client.received["depth/image_rect"]) > seen, f"the depth of a {suffix}")
+        client.spin_until(
+            lambda seen=seen: len(client.received["depth/image_rect"]) > seen, f"the depth of a {suffix}"
+        )
         depth = client.received["depth/image_rect"][-1]
         assert stamp_of(depth) == stamp_of(message)
         assert pixels(depth).mean() == pytest.approx(depth_of(80), rel=0.02)
@@ -293,7 +329,9 @@ def blank(info):
         (camera_info((30, 40)), "CameraInfo is for 40x30 pixels, the image has 64x48"),
     ],
 )
-def test_with_a_camera_info_that_cannot_be_used_there_are_masks_and_no_depth(node, client, camera, info, words):
+def test_with_a_camera_info_that_cannot_be_used_there_are_masks_and_no_depth(
+    node, client, camera, info, words
+):
     watch(node, client, ["depth/image_rect", "points", "depth/camera_info", "segmentation/mask"])
     give_info(node, client, camera, info)
     see(client, camera, ["segmentation/mask"], 10)
@@ -324,7 +362,9 @@ def test_stamps_that_jump_back_are_counted_and_answered(node, client, camera):
     now = client.next_stamp()
     for number, stamp in enumerate((now, now - 1_000_000_000, now - 500_000_000), 1):
         camera.show(10, stamp)
-        client.spin_until(lambda n=number: len(client.received["depth/image_rect"]) >= n, "the answer to a frame")
+        client.spin_until(
+            lambda n=number: len(client.received["depth/image_rect"]) >= n, "the answer to a frame"
+        )
     assert stamps(client.received["depth/image_rect"]) == [now, now - 1_000_000_000, now - 500_000_000]
     assert int(client.status()["stamps that jumped back"]) == before + 1
 
@@ -345,7 +385,9 @@ def test_a_stale_frame_is_dropped_unless_there_is_no_limit(node, client, camera)
 
 def test_a_subscriber_whose_qos_does_not_fit_is_reported_with_the_topic_and_the_policy(client):
     client.listen("depth/color", qos=QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
-    assert "qos_overrides./depth/color.publisher.durability" in client.wait_for_fault("A subscriber to /depth/color")
+    assert "qos_overrides./depth/color.publisher.durability" in client.wait_for_fault(
+        "A subscriber to /depth/color"
+    )
 
 
 def test_a_best_effort_camera_is_answered_like_a_reliable_one(node, client):
@@ -354,7 +396,8 @@ def test_a_best_effort_camera_is_answered_like_a_reliable_one(node, client):
     camera.connect()
     client.spin_until(
         lambda: (
-            [s.qos_profile.reliability for s in client.get_subscriptions_info_by_topic("/image")] == [ReliabilityPolicy.BEST_EFFORT]
+            [s.qos_profile.reliability for s in client.get_subscriptions_info_by_topic("/image")]
+            == [ReliabilityPolicy.BEST_EFFORT]
         ),
         "a best-effort subscription, and no other",
     )
@@ -419,7 +462,9 @@ def test_a_camera_that_repeats_its_picture_is_frozen_until_it_changes(node, clie
         message = picture(120, client.next_stamp())
 
         def said_after_one_more():
-            message.header.stamp.sec, message.header.stamp.nanosec = divmod(client.next_stamp(), 1_000_000_000)
+            message.header.stamp.sec, message.header.stamp.nanosec = divmod(
+                client.next_stamp(), 1_000_000_000
+            )
             camera.images.publish(message)
             return client.said("bit-identical")
 

@@ -38,7 +38,9 @@ def show(node, client, camera, level, *topics):
     client.spin_until(lambda: set(topics) <= node.streams[0].outputs.watched(), "the subscribers in the node")
     seen = [len(client.received[topic]) for topic in topics]
     camera.show(level)
-    client.spin_until(lambda: all(len(client.received[t]) > n for t, n in zip(topics, seen, strict=True)), "the outputs")
+    client.spin_until(
+        lambda: all(len(client.received[t]) > n for t, n in zip(topics, seen, strict=True)), "the outputs"
+    )
     return [client.received[topic][-1] for topic in topics]
 
 
@@ -70,13 +72,20 @@ def test_steady_depth_trembles_less_invents_nothing_and_is_off_by_default(runnin
 
     def trembling():
         levels = [100, 101, 99, 101, 99, 101, 99, 100] * 2
-        return [float(pixels(show(node, client, camera, level, "depth/image_rect")[0])[20, 20]) for level in levels]
+        return [
+            float(pixels(show(node, client, camera, level, "depth/image_rect")[0])[20, 20])
+            for level in levels
+        ]
 
     free = trembling()
     assert np.std(free) == pytest.approx(0.0087, abs=0.002)
     assert client.set_parameters(steady_depth=8.0)[0].successful
     steady = trembling()
-    assert np.std(steady[4:]) < np.std(free) / 2 and depth_of(99) <= min(steady) and max(steady) <= depth_of(101) + 1e-6
+    assert (
+        np.std(steady[4:]) < np.std(free) / 2
+        and depth_of(99) <= min(steady)
+        and max(steady) <= depth_of(101) + 1e-6
+    )
     (jump,) = show(node, client, camera, 200, "depth/image_rect")  # something else: taken as it is
     assert pixels(jump) == pytest.approx(np.full(SIZE, depth_of(200)), rel=1e-5)
 
@@ -92,7 +101,9 @@ def scan(client, distance_m):
 def test_ranges_correct_the_scale_slowly_and_the_place_that_segment_tells(running):
     node, client, camera = running
     assert client.set_parameters(scale_check="scan")[0].successful
-    assert "no ranges on /scan are within" in fault_after(show, node, client, camera, "The scale of depth is not checked")
+    assert "no ranges on /scan are within" in fault_after(
+        show, node, client, camera, "The scale of depth is not checked"
+    )
     ranges = client.create_publisher(LaserScan, "scan", 5)
     client.spin_until(lambda: ranges.get_subscription_count() > 0, "the node's subscription to scan")
     stream = node.streams[0]
@@ -102,7 +113,9 @@ def test_ranges_correct_the_scale_slowly_and_the_place_that_segment_tells(runnin
         stamp = start + i * 500_000_000
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 1_000_000_000)
         ranges.publish(message)
-        client.spin_until(lambda m=message: stream._ranges._newest and stream._ranges._newest.header == m.header, "the scan")
+        client.spin_until(
+            lambda m=message: stream._ranges._newest and stream._ranges._newest.header == m.header, "the scan"
+        )
         camera.show(100, stamp)
         client.spin_until(lambda s=stamp: frame_of(client, s), "depth")
     scales = [float(pixels(m)[20, 20]) / depth_of(100) for m in client.received["depth/image_rect"][1:]]
@@ -121,11 +134,16 @@ def test_ranges_correct_the_scale_slowly_and_the_place_that_segment_tells(runnin
     client.wait_for_fault("not believed")
     assert stream.depth.scale == pytest.approx(scales[-1], rel=1e-3)
     assert client.set_parameters(scale_check="")[0].successful
-    client.spin_until(lambda: camera.show(100) and "scale checked by" not in client.status(), "the check to end")
+    client.spin_until(
+        lambda: camera.show(100) and "scale checked by" not in client.status(), "the check to end"
+    )
 
 
 def frame_of(client, stamp):
-    return any(m.header.stamp.sec * 10**9 + m.header.stamp.nanosec == stamp for m in client.received["depth/image_rect"])
+    return any(
+        m.header.stamp.sec * 10**9 + m.header.stamp.nanosec == stamp
+        for m in client.received["depth/image_rect"]
+    )
 
 
 def fault_after(show, node, client, camera, words):
@@ -160,12 +178,29 @@ def test_poses_are_those_of_urdf_and_clouds_are_read_with_their_padding():
     values = rows[:, :40].reshape(2, 2, 20)
     points = np.arange(12, dtype="<f4").reshape(2, 2, 3)
     values[..., 4:16] = points.view(np.uint8).reshape(2, 2, 12)
-    fields = [PointField(name=n, offset=4 + 4 * i, datatype=PointField.FLOAT32, count=1) for i, n in enumerate("xyz")]
+    fields = [
+        PointField(name=n, offset=4 + 4 * i, datatype=PointField.FLOAT32, count=1)
+        for i, n in enumerate("xyz")
+    ]
     cloud = PointCloud2(height=2, width=2, fields=fields, point_step=20, row_step=44, data=rows.tobytes())
     assert read_points(cloud).tolist() == points.tolist()
-    for change in ({"row_step": 30}, {"height": 3}, {"point_step": 8}, {"fields": fields[:2]}, {"width": 2**31}):
+    for change in (
+        {"row_step": 30},
+        {"height": 3},
+        {"point_step": 8},
+        {"fields": fields[:2]},
+        {"width": 2**31},
+    ):
         broken = PointCloud2(
-            **{"height": 2, "width": 2, "fields": fields, "point_step": 20, "row_step": 44, "data": rows.tobytes(), **change}
+            **{
+                "height": 2,
+                "width": 2,
+                "fields": fields,
+                "point_step": 20,
+                "row_step": 44,
+                "data": rows.tobytes(),
+                **change,
+            }
         )
         with pytest.raises(InputError, match="the cloud"):
             read_points(broken)

@@ -39,7 +39,11 @@ class Node:
             self.work()
 
     def change(self, *expressions: str) -> None:
-        self.slot.change(settings(*expressions), lambda config: self.used.append(config.prompts.expressions), self.refused.append)
+        self.slot.change(
+            settings(*expressions),
+            lambda config: self.used.append(config.prompts.expressions),
+            self.refused.append,
+        )
 
     def work(self) -> None:
         while self.jobs:

@@ -76,10 +76,13 @@ def answered(client, topics, stamp):
     """The message of each topic with this stamp."""
 
     def found():
-        of = {topic: next((m for m in client.received[topic] if stamp_of(m) == stamp), None) for topic in topics}
+        of = {
+            topic: next((m for m in client.received[topic] if stamp_of(m) == stamp), None) for topic in topics
+        }
         return of if all(of.values()) else None
 
-    return client.spin_until(found, f"{topics} of {stamp}", patience_s=120)  # the first frame waits for code that is compiled
+    # the first frame waits for code that is compiled
+    return client.spin_until(found, f"{topics} of {stamp}", patience_s=120)
 
 
 def distorted_info() -> CameraInfo:
@@ -97,7 +100,8 @@ def fisheye_info() -> CameraInfo:
 def test_the_cloud_of_a_raw_image_holds_true_rays_and_its_info_describes_it(node, client, camera):
     for info in (distorted_info(), fisheye_info()):
         stamp = client.next_stamp()
-        rows, columns = np.mgrid[: WIDE[0], : WIDE[1]].astype(np.uint8)  # red and green say where a pixel came from
+        # red and green say where a pixel came from
+        rows, columns = np.mgrid[: WIDE[0], : WIDE[1]].astype(np.uint8)
         message = Image(height=WIDE[0], width=WIDE[1], encoding="rgb8", step=3 * WIDE[1])
         message.data = array("B", np.stack([columns, rows, np.full_like(rows, 90)], axis=-1).tobytes())
         message.header = stamped(info, stamp).header
@@ -108,9 +112,14 @@ def test_the_cloud_of_a_raw_image_holds_true_rays_and_its_info_describes_it(node
         values = np.frombuffer(cloud.data, np.float32).reshape(-1, 4)
         colors = np.frombuffer(cloud.data, np.uint32).reshape(-1, 4)[:, 3]
         came_from = np.stack([colors >> 16, colors >> 8 & 255], axis=-1).astype(float)
-        there = np.isfinite(values[:, 2]) & (came_from > 2).all(axis=1) & (came_from < (WIDE[1] - 3, WIDE[0] - 3)).all(axis=1)
+        there = (
+            np.isfinite(values[:, 2])
+            & (came_from > 2).all(axis=1)
+            & (came_from < (WIDE[1] - 3, WIDE[0] - 3)).all(axis=1)
+        )
         points, of = values[there, :3].astype(np.float64), Calibration.of(info)
-        off = project(of, points) - came_from[there]  # 8 bits round it by half a pixel in both axes, as often up as down
+        # 8 bits round it by half a pixel in both axes, as often up as down
+        off = project(of, points) - came_from[there]
         assert there.sum() > 0.5 * len(values) and np.abs(off).max() < 0.6
         assert (np.abs(off.mean(axis=0)).max() * degrees_a_pixel(of, points)).max() < 0.1
         published: CameraInfo = seen["depth/camera_info"]
@@ -131,7 +140,8 @@ def test_what_was_decided_of_the_image_is_in_diagnostics_and_can_be_overruled(no
     stamp = camera.show(90, size=WIDE)
     answered(client, TOPICS, stamp)
     assert client.status()["images"] == "raw (plumb_bob), rectified here to P"
-    assert client.set_parameters(image_is_rectified=True)[0].successful  # as YAML and the command line have it
+    # as YAML and the command line have it
+    assert client.set_parameters(image_is_rectified=True)[0].successful
     answered(client, TOPICS, camera.show(90, size=WIDE))
     assert client.status()["images"] == "rectified, by P"
     client.set_parameters(image_is_rectified="auto", rectify="never")
@@ -147,7 +157,9 @@ def test_nonsense_in_camera_info_is_a_fault_that_names_the_field_and_there_is_no
     info.k[0] = float("nan")
     camera.infos.publish(info)
     answered(client, ["segmentation/mask"], camera.show(20))
-    assert "neither depth nor clouds" in client.wait_for_fault("CameraInfo's K holds numbers that are not finite")
+    assert "neither depth nor clouds" in client.wait_for_fault(
+        "CameraInfo's K holds numbers that are not finite"
+    )
     assert not client.received["depth/image_rect"] and not client.received["points"]
 
 
@@ -185,17 +197,24 @@ def test_a_requests_own_picture_is_measured_with_its_own_camera_or_not_at_all(no
     foreign = picture(20, 0, frame_id="elsewhere")
     reply = client.call(Segment, "/vision_banana/segment", Segment.Request(expression=BALL, image=foreign))
     assert reply.success and np.isnan(reply.centroid.point.z)
-    reply = client.call(Segment, "/vision_banana/segment", Segment.Request(expression=BALL, image=foreign, camera_info=own))
+    reply = client.call(
+        Segment, "/vision_banana/segment", Segment.Request(expression=BALL, image=foreign, camera_info=own)
+    )
     by_own = reply.centroid.point
     assert by_own.z == pytest.approx(depth_of(20), rel=1e-4)
     same = picture(20, 0, frame_id="camera")
-    by_live = client.call(Segment, "/vision_banana/segment", Segment.Request(expression=BALL, image=same)).centroid.point
+    by_live = client.call(
+        Segment, "/vision_banana/segment", Segment.Request(expression=BALL, image=same)
+    ).centroid.point
     assert by_live.x / by_own.x == pytest.approx(1.6 / 0.8, rel=1e-3)
 
 
 def test_frames_of_one_stamp_are_all_answered_or_counted_also_when_the_subscription_changes(node, client):
-    """A publisher that repeats its stamp; at first beside one that is not reliable, so that best effort is asked for."""
-    other = client.create_publisher(Image, "image", QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
+    """A publisher that repeats its stamp; at first beside one that is not reliable, so that best effort is
+    asked for."""
+    other = client.create_publisher(
+        Image, "image", QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    )
     camera = Camera(client)
     camera.connect()
     assert client.set_parameters(max_age=0.0)[0].successful
@@ -213,10 +232,18 @@ def test_frames_of_one_stamp_are_all_answered_or_counted_also_when_the_subscript
         client.spin_until(one_more, f"answers to frames of one stamp by {phase}")
         if phase == "best effort":
             client.destroy_publisher(other)
-            client.spin_until(lambda: "image, reliable" in node.streams[0].inputs._subscriptions, "the reliable subscription")
-    after = client.spin_until(lambda: (s := client.status())["waiting"] == "0" and s, "all frames to be answered or counted")
+            client.spin_until(
+                lambda: "image, reliable" in node.streams[0].inputs._subscriptions,
+                "the reliable subscription",
+            )
+    after = client.spin_until(
+        lambda: (s := client.status())["waiting"] == "0" and s, "all frames to be answered or counted"
+    )
     dropped = sum(int(after[key]) - int(before[key]) for key in after if key.startswith("dropped"))
-    assert int(after["received"]) - int(before["received"]) == int(after["published"]) - int(before["published"]) + dropped
+    assert (
+        int(after["received"]) - int(before["received"])
+        == int(after["published"]) - int(before["published"]) + dropped
+    )
     copies = int(after["copies by another subscription"]) - int(before["copies by another subscription"])
     assert copies <= 8 and int(after["received"]) - int(before["received"]) + copies >= 24
     camera.close()
@@ -224,7 +251,9 @@ def test_frames_of_one_stamp_are_all_answered_or_counted_also_when_the_subscript
 
 def test_compressed_images_are_taken_where_raw_ones_are_only_advertised(node, client, camera):
     compressed = client.create_publisher(CompressedImage, "image/compressed", 5)
-    client.spin_until(lambda: compressed.get_subscription_count() > 0, "the subscription to compressed images")
+    client.spin_until(
+        lambda: compressed.get_subscription_count() > 0, "the subscription to compressed images"
+    )
     message = CompressedImage(format="rgb8; jpeg compressed bgr8")
     message.data = array("B", cv2.imencode(".jpg", drawn(90))[1].tobytes())
     stamp = client.next_stamp()
@@ -233,7 +262,9 @@ def test_compressed_images_are_taken_where_raw_ones_are_only_advertised(node, cl
     mask = answered(client, ["segmentation/mask"], stamp)["segmentation/mask"]
     assert pixels(mask).shape == SIZE
     answered(client, ["segmentation/mask"], camera.show(20))
-    client.spin_until(lambda: compressed.get_subscription_count() == 0, "compressed images to be left, as raw ones come")
+    client.spin_until(
+        lambda: compressed.get_subscription_count() == 0, "compressed images to be left, as raw ones come"
+    )
     client.destroy_publisher(compressed)
 
 

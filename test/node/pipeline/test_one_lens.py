@@ -1,12 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle that paints depth for one lens, over DDS: metres follow from CameraInfo, and without one there are none."""
+"""A bundle that paints depth for one lens, over DDS: metres follow from CameraInfo, and without one there
+are none."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from lifecycle_msgs.msg import Transition
-from node_support import BALL, SIZE, Camera, TestGenerator, camera_info, depth_of, new_client, pixels, running_node
+from node_support import (
+    BALL,
+    SIZE,
+    Camera,
+    TestGenerator,
+    camera_info,
+    depth_of,
+    new_client,
+    pixels,
+    running_node,
+)
 
 from vision_banana_interfaces.srv import Segment
 
@@ -27,7 +38,9 @@ def running():
             assert client.transition(transition), node.failure
         camera = Camera(client)
         camera.connect()
-        client.spin_until(lambda: node.streams[0].outputs.watched() == {*DEPTH, "normals/image"}, "the subscribers")
+        client.spin_until(
+            lambda: node.streams[0].outputs.watched() == {*DEPTH, "normals/image"}, "the subscribers"
+        )
         yield node, client, camera
 
 

@@ -33,11 +33,17 @@ def test_the_default_priority_names_every_output_once():
 
 @settings(max_examples=30, deadline=None)
 @given(st.floats(0.5, 15.0), st.integers(10, 40), st.floats(0.0, 0.2), st.integers(0, 100))
-def test_an_output_comes_at_its_rate_on_the_average_though_frames_come_unevenly(rate_hz, camera_hz, jitter, seed):
+def test_an_output_comes_at_its_rate_on_the_average_though_frames_come_unevenly(
+    rate_hz, camera_hz, jitter, seed
+):
     rng = np.random.default_rng(seed)
     frames = (np.arange(20 * camera_hz) + rng.uniform(-jitter, jitter, 20 * camera_hz)) / camera_hz + 1.0
     schedule = Schedule()
-    times = [t for t in frames if "normals" in schedule.plan(["depth", "normals"], int(t * 1e9), pacing(normals=rate_hz))]
+    times = [
+        t
+        for t in frames
+        if "normals" in schedule.plan(["depth", "normals"], int(t * 1e9), pacing(normals=rate_hz))
+    ]
     assert len(times) <= 20 * rate_hz + 2
     if rate_hz <= camera_hz / 2:
         assert len(times) >= 0.9 * 20 * rate_hz - 1
@@ -100,13 +106,18 @@ TOPICS = ["depth/image_rect", "segmentation/mask", "normals/image"]
 
 @pytest.fixture
 def running():
-    with running_node(loader=lambda bundle, executor: Paced()) as (node, context), new_client(context, TOPICS) as client:
+    with (
+        running_node(loader=lambda bundle, executor: Paced()) as (node, context),
+        new_client(context, TOPICS) as client,
+    ):
         for transition in UP:
             assert client.transition(transition)
         camera = Camera(client)
         camera.connect()
         camera.infos.publish(camera_info())
-        client.spin_until(lambda: len(node.streams[0].outputs.watched()) == len(TOPICS), "the subscribers in the node")
+        client.spin_until(
+            lambda: len(node.streams[0].outputs.watched()) == len(TOPICS), "the subscribers in the node"
+        )
         yield node, client, camera
 
 
@@ -116,7 +127,9 @@ def show(client, camera, count, interval_s):
     sent = [first + int(i * interval_s * 1e9) for i in range(count)]
     for stamp in sent:
         camera.show(10, stamp)
-        client.spin_until(lambda s=stamp: s in stamps(client.received["depth/image_rect"]), "depth of a frame")
+        client.spin_until(
+            lambda s=stamp: s in stamps(client.received["depth/image_rect"]), "depth of a frame"
+        )
     return sent
 
 
@@ -144,13 +157,17 @@ def test_a_machine_that_cannot_keep_up_leaves_out_the_last_of_priority_and_says_
     assert client.status()["segmentation: over budget"] == "5"
     assert client.set_parameters(budget=0.0)[0].successful
     later = show(client, camera, 1, 0.1)
-    client.spin_until(lambda: stamps(client.received["segmentation/mask"]) == [sent[0], *later], "the mask again")
+    client.spin_until(
+        lambda: stamps(client.received["segmentation/mask"]) == [sent[0], *later], "the mask again"
+    )
     client.spin_until(lambda: "cannot keep up" not in client.status()["message"], "the fault to go")
 
 
 def test_a_frame_for_which_nothing_is_due_is_a_counted_drop(running):
     node, client, camera = running
-    assert client.set_parameters(**{f"rates.{group}": 1.0 for group in ("depth", "segmentation", "normals")})[0].successful
+    assert client.set_parameters(**{f"rates.{group}": 1.0 for group in ("depth", "segmentation", "normals")})[
+        0
+    ].successful
     first = show(client, camera, 1, 0.1)[0]
     camera.show(10, first + 100_000_000)
     client.spin_until(lambda: client.status()["dropped: not due"] == "1", "the drop")

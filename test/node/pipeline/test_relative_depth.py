@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth without a unit, over DDS: where it goes, and that it has metres only while ranges give it some that fit."""
+"""Depth without a unit, over DDS: where it goes, and that it has metres only while ranges give it some
+that fit."""
 
 import math
 
@@ -20,7 +21,8 @@ from vision_banana_ros.tasks.profiles import PROFILES
 
 UP = (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
 METRIC = ("depth/image_rect", "depth/color", "points", "points_obstacles")
-SLANT = np.broadcast_to(np.linspace(3.0, 9.0, SIZE[1]), SIZE)  # a wall, 3 m away on the left and 9 m on the right
+# a wall, 3 m away on the left and 9 m on the right
+SLANT = np.broadcast_to(np.linspace(3.0, 9.0, SIZE[1]), SIZE)
 SECOND = 1_000_000_000
 
 
@@ -74,12 +76,16 @@ def painted(codec):
 def beams(depth, factor=1.0):
     """What a level laser at the camera measures of depth that is the same in every row."""
     k = camera_info().k
-    message = LaserScan(angle_min=-0.5, angle_max=0.5, angle_increment=0.01, range_min=0.1, range_max=10_000.0)
+    message = LaserScan(
+        angle_min=-0.5, angle_max=0.5, angle_increment=0.01, range_min=0.1, range_max=10_000.0
+    )
     message.header.frame_id = "laser"
     for i in range(101):
         angle = -0.5 + 0.01 * i
         column = min(max(k[2] - k[0] * math.tan(angle), 0), SIZE[1] - 1)
-        message.ranges.append(factor * float(np.interp(column, np.arange(SIZE[1]), depth[24])) / math.cos(angle))
+        message.ranges.append(
+            factor * float(np.interp(column, np.arange(SIZE[1]), depth[24])) / math.cos(angle)
+        )
     return message
 
 
@@ -89,7 +95,9 @@ class Laser:
     def __init__(self, node, client):
         self.node, self.client = node, client
         self.publisher = client.create_publisher(LaserScan, "scan", 5)
-        client.spin_until(lambda: self.publisher.get_subscription_count() > 0, "the node's subscription to scan")
+        client.spin_until(
+            lambda: self.publisher.get_subscription_count() > 0, "the node's subscription to scan"
+        )
 
     def measure(self, message):
         """Returns the stamp of the scan."""
@@ -97,7 +105,9 @@ class Laser:
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, SECOND)
         self.publisher.publish(message)
         newest = self.node.streams[0]._ranges
-        self.client.spin_until(lambda: newest._newest is not None and newest._newest.header == message.header, "the scan")
+        self.client.spin_until(
+            lambda: newest._newest is not None and newest._newest.header == message.header, "the scan"
+        )
         return stamp
 
 
@@ -113,13 +123,17 @@ def test_relative_depth_leaves_by_its_own_topic_alone_and_says_what_it_means(run
     told = client.wait_for_fault("A topic of depth")
     assert "this bundle's is relative; take depth_relative/image_rect, or set scale_check" in told
     meaning = client.status()["depth_relative"]
-    assert meaning.startswith("no unit") and ("1 / metres = a / depth_relative" in meaning) == (codec == "open_vision_banana")
+    assert meaning.startswith("no unit") and ("1 / metres = a / depth_relative" in meaning) == (
+        codec == "open_vision_banana"
+    )
     assert not any(client.received[topic] for topic in METRIC)
 
 
 def test_relative_depth_is_offered_as_depth_is(running):
     node, client, _ = running
-    (relative,), (metric,) = (client.get_publishers_info_by_topic(f"/{topic}") for topic in (RELATIVE, "depth/image_rect"))
+    (relative,), (metric,) = (
+        client.get_publishers_info_by_topic(f"/{topic}") for topic in (RELATIVE, "depth/image_rect")
+    )
     assert relative.qos_profile == metric.qos_profile
     assert client.set_parameters(**{"rates.depth": 1.0})[0].successful
 
@@ -132,7 +146,9 @@ def test_relative_depth_has_the_rate_of_depth(running):
     start = client.next_stamp()
     show(client, camera, start)
     camera.show(100, start + SECOND // 10)
-    client.spin_until(lambda: client.status()["dropped: not due"] == "1", "the frame in between to be dropped")
+    client.spin_until(
+        lambda: client.status()["dropped: not due"] == "1", "the frame in between to be dropped"
+    )
     show(client, camera, start + SECOND)
     assert [stamp_of(message) - start for message in client.received[RELATIVE]] == [0, SECOND]
 
@@ -147,7 +163,9 @@ def test_ranges_that_fit_give_metres_to_this_frame_and_others_do_not(running, co
 
     stamp = laser.measure(beams(SLANT))
     show(client, camera, stamp)
-    client.spin_until(lambda: all(client.received[topic] for topic in METRIC), "depth, cloud, obstacles and picture")
+    client.spin_until(
+        lambda: all(client.received[topic] for topic in METRIC), "depth, cloud, obstacles and picture"
+    )
     assert {stamp_of(client.received[topic][0]) for topic in METRIC} == {stamp}
     depth_m = pixels(client.received["depth/image_rect"][0])
     known = np.isfinite(depth_m)
@@ -191,7 +209,9 @@ def test_a_frame_whose_only_output_has_no_metres_is_a_counted_drop(running):
     camera.show(100)
     client.spin_until(lambda: client.status()["dropped: no metres"] == "1", "the drop")
     status = client.status()
-    assert status["received"] == "1" and status["published"] == "0" and not client.received["depth/image_rect"]
+    assert (
+        status["received"] == "1" and status["published"] == "0" and not client.received["depth/image_rect"]
+    )
 
 
 def test_the_height_of_the_camera_alone_gives_no_metres(running):
@@ -200,7 +220,9 @@ def test_the_height_of_the_camera_alone_gives_no_metres(running):
     watch(node, client, RELATIVE, "depth/image_rect")
     client.spin_until(lambda: node.streams[0].asking.settings.scale_check, "the change")
     show(client, camera)
-    assert "camera_height tells one of the two numbers that metres need" in client.wait_for_fault("A topic of depth")
+    assert "camera_height tells one of the two numbers that metres need" in client.wait_for_fault(
+        "A topic of depth"
+    )
     assert not client.received["depth/image_rect"]
 
 
@@ -219,7 +241,8 @@ def test_segment_tells_a_place_only_where_depth_has_metres(running):
     show(client, camera, laser.measure(beams(SLANT)))
     reply = client.call(Segment, "/vision_banana/segment", Segment.Request(expression=BALL))
     assert reply.centroid.point.z == pytest.approx(np.median(SLANT[mask_of(BALL, SIZE)]), rel=0.01)
-    assert node.streams[0].depth.report()["frames with metres"] == "0"  # the stream's own frames alone are counted
+    # the stream's own frames alone are counted
+    assert node.streams[0].depth.report()["frames with metres"] == "0"
 
 
 def test_a_metric_bundle_has_no_relative_depth_and_says_where_its_depth_is():
@@ -244,10 +267,15 @@ def test_a_real_marigold_publishes_relative_depth(tmp_path):
     from vision_banana_ros.generators.backbones.importing import Options, import_model
 
     tiny.marigold(tmp_path / "marigold", "depth")
-    bundle = import_model(tmp_path / "marigold", tmp_path / "bundle", Options("marigold_depth", size=tiny.SIZE, steps=1))
+    bundle = import_model(
+        tmp_path / "marigold", tmp_path / "bundle", Options("marigold_depth", size=tiny.SIZE, steps=1)
+    )
     from vision_banana_ros.node.node import load
 
-    with running_node(load, bundle=str(bundle.path), min_readable=0.0) as (node, context), new_client(context) as client:
+    with (
+        running_node(load, bundle=str(bundle.path), min_readable=0.0) as (node, context),
+        new_client(context) as client,
+    ):
         for transition in UP:
             assert client.transition(transition), node.failure
         camera = Camera(client)

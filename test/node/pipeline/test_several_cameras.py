@@ -4,7 +4,17 @@
 import numpy as np
 import pytest
 from lifecycle_msgs.msg import Transition
-from node_support import BALL, Camera, TestGenerator, camera_info, depth_of, new_client, pixels, running_node, stamps
+from node_support import (
+    BALL,
+    Camera,
+    TestGenerator,
+    camera_info,
+    depth_of,
+    new_client,
+    pixels,
+    running_node,
+    stamps,
+)
 
 from vision_banana_interfaces.srv import Generate, Segment
 from vision_banana_ros.errors import InputError
@@ -21,14 +31,20 @@ def load(bundle, executor):
 @pytest.fixture(scope="module")
 def running():
     topics = [f"{name}/{topic}" for name in ("front", "rear") for topic in ("depth/image_rect", "points")]
-    with running_node(loader=load, cameras=["front", "rear"]) as (node, context), new_client(context, topics) as client:
+    with (
+        running_node(loader=load, cameras=["front", "rear"]) as (node, context),
+        new_client(context, topics) as client,
+    ):
         for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
             assert client.transition(transition)
         cameras = {name: Camera(client, prefix=f"{name}/") for name in ("front", "rear")}
         for camera in cameras.values():
             camera.connect()
             camera.infos.publish(camera_info())
-        client.spin_until(lambda: all(len(s.outputs.watched()) == 2 and s.inputs.info for s in node.streams), "all connections")
+        client.spin_until(
+            lambda: all(len(s.outputs.watched()) == 2 and s.inputs.info for s in node.streams),
+            "all connections",
+        )
         yield node, client, cameras
 
 
@@ -61,7 +77,9 @@ def test_a_fast_camera_does_not_starve_a_slow_one(running):
             shown += 1
         client.own_executor.spin_once(timeout_sec=0.01)
     assert grown("rear") >= 8
-    client.spin_until(lambda: all(s.counts.report()["waiting"] == "0" for s in node.streams), "all frames to be done")
+    client.spin_until(
+        lambda: all(s.counts.report()["waiting"] == "0" for s in node.streams), "all frames to be done"
+    )
     assert int(node.stream("front").counts.report()["dropped: replaced"]) > 0
 
 
@@ -70,14 +88,19 @@ def test_services_ask_about_the_camera_that_they_name(running):
     cameras["front"].show(30), cameras["rear"].show(130)
     client.spin_until(lambda: client.status("stream rear")["waiting"] == "0", "the frames to be answered")
     for camera, level in (("", 30), ("front", 30), ("rear", 130)):
-        reply = client.call(Segment, "/vision_banana/segment", Segment.Request(expression=BALL, camera=camera))
+        reply = client.call(
+            Segment, "/vision_banana/segment", Segment.Request(expression=BALL, camera=camera)
+        )
         assert reply.success and abs(reply.centroid.point.z - depth_of(level)) < 0.01
     for kind, request in (
         (Segment, Segment.Request(expression=BALL, camera="left")),
         (Generate, Generate.Request(instruction="x", camera="left")),
     ):
         reply = client.call(kind, f"/vision_banana/{kind.__name__.lower()}", request)
-        assert not reply.success and "There is no camera 'left'; the parameter cameras names front, rear" in reply.message
+        assert (
+            not reply.success
+            and "There is no camera 'left'; the parameter cameras names front, rear" in reply.message
+        )
 
 
 def test_names_of_cameras_are_checked():

@@ -25,7 +25,9 @@ def running(request):
 def watch(node, client, *topics):
     for topic in topics:
         client.listen(topic)
-    client.spin_until(lambda: len(node.streams[0].outputs.watched()) == len(topics), "the subscribers in the node")
+    client.spin_until(
+        lambda: len(node.streams[0].outputs.watched()) == len(topics), "the subscribers in the node"
+    )
 
 
 @pytest.mark.parametrize("running", [{"use_sim_time": True}], indirect=True)
@@ -46,7 +48,8 @@ def test_simulated_time_rules_ages_and_may_start_pause_and_jump_back(running):
         message = Clock()
         message.clock.sec = seconds
         client.spin_until(
-            lambda: clock.publish(message) or node.get_clock().now().nanoseconds == seconds * SECOND, f"the time {seconds}"
+            lambda: clock.publish(message) or node.get_clock().now().nanoseconds == seconds * SECOND,
+            f"the time {seconds}",
         )
         before = int(node.streams[0].counts.report()["received"])
         camera.show(10, stamp_ns)
@@ -76,7 +79,9 @@ def test_stamps_in_the_future_are_answered_and_explained(running):
 
 
 @pytest.mark.parametrize("reliability", [ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT])
-def test_a_driver_that_starts_again_with_another_resolution_is_answered_from_its_second_frame_on(running, reliability):
+def test_a_driver_that_starts_again_with_another_resolution_is_answered_from_its_second_frame_on(
+    running, reliability
+):
     node, client = running
     topics = ["depth/image_rect", "points"]
     watch(node, client, *topics)
@@ -92,7 +97,9 @@ def test_a_driver_that_starts_again_with_another_resolution_is_answered_from_its
             while time.monotonic() < end:
                 client.own_executor.spin_once(timeout_sec=0.05)
         for topic in topics:
-            client.spin_until(lambda t=topic, s=sent[1]: s in stamps(client.received[t]), f"{topic} of the second frame")
+            client.spin_until(
+                lambda t=topic, s=sent[1]: s in stamps(client.received[t]), f"{topic} of the second frame"
+            )
             newest = client.received[topic][-1]
             assert (newest.height, newest.width) == size
         camera.close()
@@ -111,7 +118,9 @@ def test_connections_that_fail_are_named_and_forgotten_when_they_are_mended(runn
 
     client.spin_until(shown, "the fault of CameraInfo")
     camera.infos.publish(camera_info())
-    client.spin_until(lambda: camera.show(10) and "10x10" not in client.statuses[-1].status[0].message, "the fault to go")
+    client.spin_until(
+        lambda: camera.show(10) and "10x10" not in client.statuses[-1].status[0].message, "the fault to go"
+    )
 
     # A publisher that cannot serve the node, and a subscriber that the node cannot serve; both go again.
     wrong = client.create_subscription(
@@ -119,13 +128,20 @@ def test_connections_that_fail_are_named_and_forgotten_when_they_are_mended(runn
     )
     client.wait_for_fault("A subscriber to /depth/color asks for a durability")
     client.destroy_subscription(wrong)
-    client.spin_until(lambda: camera.show(10) and "/depth/color" not in client.statuses[-1].status[0].message, "the fault to go")
+    client.spin_until(
+        lambda: camera.show(10) and "/depth/color" not in client.statuses[-1].status[0].message,
+        "the fault to go",
+    )
 
 
-@pytest.mark.parametrize("running", [{"qos_overrides./camera_info.subscription.reliability": "reliable"}], indirect=True)
+@pytest.mark.parametrize(
+    "running", [{"qos_overrides./camera_info.subscription.reliability": "reliable"}], indirect=True
+)
 def test_a_publisher_that_offers_too_little_is_named_until_it_has_gone(running):
     node, client = running
-    weak = client.create_publisher(CameraInfo, "camera_info", QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
+    weak = client.create_publisher(
+        CameraInfo, "camera_info", QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    )
     client.wait_for_fault("A publisher on /camera_info does not offer the reliability")
     client.destroy_publisher(weak)
     client.spin_until(lambda: "/camera_info does not" not in client.status()["message"], "the fault to go")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Words that an imported editor does not know yet, over DDS: refused with the command, or encoded in another process and used."""
+"""Words that an imported editor does not know yet, over DDS: refused with the command, or encoded in
+another process and used."""
 
 import os
 import shutil
@@ -32,7 +33,8 @@ NEITHER = "a purple elephant"
 
 @pytest.fixture
 def bundle(tmp_path, monkeypatch):
-    """Knows what the node asks by default, and has a text encoder: the stand-in's, which takes the place of the real command's."""
+    """Knows what the node asks by default, and has a text encoder: the stand-in's, which takes the place
+    of the real command's."""
     made = make_bundle(tmp_path / "editor", "open_vision_banana")
     encode(made, own_instructions(made))
     (made.path / "encoder").mkdir()
@@ -52,7 +54,9 @@ def running(bundle):
 
 def segment(client, expression, later=False):
     image = picture(100, 5)
-    return client.call(Segment, "/vision_banana/segment", Segment.Request(expression=expression, image=image), later)
+    return client.call(
+        Segment, "/vision_banana/segment", Segment.Request(expression=expression, image=image), later
+    )
 
 
 def set_prompts(client, *expressions):
@@ -72,7 +76,9 @@ def test_unknown_words_are_refused_with_the_command_that_makes_them_known(runnin
     assert not reply.success and "Set encode_prompts to true, or run: " in reply.message
     assert f'vision-banana prompts encode {bundle.path} "Segment {BALL} in this image' in reply.message
     reply = set_prompts(client, BALL, BOX)
-    assert not reply.success and f'"Segment {BALL} in' in reply.message and f'"Segment {BOX} in' in reply.message
+    assert (
+        not reply.success and f'"Segment {BALL} in' in reply.message and f'"Segment {BOX} in' in reply.message
+    )
     assert client.get_parameter_of_node("expressions") == [""] and known(bundle) == before
     # The command that it names does it, beside the running node.
     asked = command_for(bundle.path).split() + [instruction_of(node, BALL)]
@@ -98,10 +104,14 @@ def test_unknown_words_are_encoded_and_used(running, bundle):
     camera = Camera(client)
     camera.connect()
     client.listen("referring/mask")
-    client.spin_until(lambda: camera.show(100) and client.received["referring/mask"], "a mask of the live stream")
+    client.spin_until(
+        lambda: camera.show(100) and client.received["referring/mask"], "a mask of the live stream"
+    )
     expected = mask_of(BALL, SIZE) + 2 * mask_of(BOX, SIZE)
     np.testing.assert_array_equal(pixels(client.received["referring/mask"][-1]), expected)
-    reply = client.call(Generate, "/vision_banana/generate", Generate.Request(instruction="Paint.", image=picture(100, 5)))
+    reply = client.call(
+        Generate, "/vision_banana/generate", Generate.Request(instruction="Paint.", image=picture(100, 5))
+    )
     assert reply.success, reply.message
 
 
@@ -118,7 +128,9 @@ def test_frames_go_on_while_words_are_encoded_and_the_node_is_left_in_time(runni
     for level in range(100, 105):
         before = len(client.received[RELATIVE])
         camera.show(level)
-        client.spin_until(lambda n=before: len(client.received[RELATIVE]) > n, "an answer beside the encoding")
+        client.spin_until(
+            lambda n=before: len(client.received[RELATIVE]) > n, "an answer beside the encoding"
+        )
     pid = encoding._process.pid
     assert os.getpriority(os.PRIO_PROCESS, pid) >= max(10, os.getpriority(os.PRIO_PROCESS, 0))
     assert not slow.done() and not waits.done() and encoding.running
@@ -134,11 +146,17 @@ def test_frames_go_on_while_words_are_encoded_and_the_node_is_left_in_time(runni
 def test_what_fails_is_told_and_the_next_is_encoded(running, bundle):
     _, client = running
     reply = segment(client, FAILS)
-    assert not reply.success and reply.message == "The instruction was not encoded: The text encoder has no memory left."
+    assert not reply.success and reply.message == (
+        "The instruction was not encoded: The text encoder has no memory left."
+    )
     assert segment(client, BALL).success
     shutil.rmtree(bundle.path / "encoder")
     reply = segment(client, NEITHER)
-    assert not reply.success and "no text encoder here" in reply.message and "vision-banana prompts encode" in reply.message
+    assert (
+        not reply.success
+        and "no text encoder here" in reply.message
+        and ("vision-banana prompts encode") in reply.message
+    )
     assert segment(client, BALL).success  # known by now
 
 
@@ -149,20 +167,29 @@ def test_services_cannot_fill_the_disk(running, bundle, monkeypatch):
     assert not set_prompts(client, BALL, BOX).success
     assert segment(client, BALL).success
     reply = segment(client, BOX)
-    assert not reply.success and f"would hold more than {before + 1} instructions" in reply.message and known(bundle) == before + 1
+    assert (
+        not reply.success
+        and f"would hold more than {before + 1} instructions" in reply.message
+        and known(bundle) == before + 1
+    )
 
 
 def test_encoding_that_takes_too_long_is_ended(running, monkeypatch):
     node, client = running
     monkeypatch.setattr(prompt_encoder, "LONGEST_S", 1.0)
     reply = segment(client, SLOW)
-    assert not reply.success and ("took longer than 1 s and was ended" in reply.message or "Within 1 s" in reply.message)
+    assert not reply.success and (
+        "took longer than 1 s and was ended" in reply.message or "Within 1 s" in reply.message
+    )
     monkeypatch.setattr(prompt_encoder, "LONGEST_S", 600.0)
     assert segment(client, BALL).success
 
 
 def test_the_process_ends_with_the_node(bundle):
-    load, given = loader(lambda image: Truth(depth_m=np.ones(SIZE))), {"bundle": str(bundle.path), "encode_prompts": True}
+    load, given = (
+        loader(lambda image: Truth(depth_m=np.ones(SIZE))),
+        {"bundle": str(bundle.path), "encode_prompts": True},
+    )
     with running_node(load, **given) as (node, context), new_client(context) as client:
         for transition in UP:
             assert client.transition(transition), node.failure
@@ -207,8 +234,12 @@ def test_prompts_may_be_encoded_anew_while_they_are_read(bundle):
 
 @pytest.mark.parametrize("text", ['the "best" $5 mug', "a `b` \\ c", "plain"])
 def test_the_command_can_be_typed_into_a_shell(text):
-    command = command_for(Path("/bundles/klein"), text, "another").replace("vision-banana", "printf '%s\\n'", 1)
-    said = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout.splitlines()
+    command = command_for(Path("/bundles/klein"), text, "another").replace(
+        "vision-banana", "printf '%s\\n'", 1
+    )
+    said = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     assert said == ["prompts", "encode", "/bundles/klein", text, "another"]
 
 

@@ -41,7 +41,11 @@ def test_what_is_kept_is_read_back_and_added_to(kept):
     kept.keep({"expressions": ["the door"]})
     kept.keep({"legend": ["floor", "wall=#0000ff"], "instances_class": "cup"})
     kept.keep({"expressions": ["the lift"]})
-    assert kept.read() == {"expressions": ["the lift"], "legend": ["floor", "wall=#0000ff"], "instances_class": "cup"}
+    assert kept.read() == {
+        "expressions": ["the lift"],
+        "legend": ["floor", "wall=#0000ff"],
+        "instances_class": "cup",
+    }
     assert [path.name for path in kept.path.parent.iterdir()] == ["vision_banana.prompts.json"]
 
 
@@ -59,7 +63,16 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(kept, monkeypat
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b'{"bundle": "/tmp/evil"}', b'{"expressions": "x"}', b'{"legend": [1]}', b"\xff\xfe", b" " * (MAX_BYTES + 1)],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"bundle": "/tmp/evil"}',
+        b'{"expressions": "x"}',
+        b'{"legend": [1]}',
+        b"\xff\xfe",
+        b" " * (MAX_BYTES + 1),
+    ],
 )
 def test_a_file_that_does_not_hold_prompts_is_not_used(kept, content):
     kept.path.parent.mkdir(parents=True)
@@ -91,7 +104,9 @@ def test_prompts_are_asked_after_a_restart_only_where_that_was_asked_for(kept):
         assert node.asking().prompts.expressions == ()
 
 
-@pytest.mark.parametrize(("name", "value"), [("expressions", ["x" * 501]), ("legend", ["a=#ff0000", "b=#ff0001"])])
+@pytest.mark.parametrize(
+    ("name", "value"), [("expressions", ["x" * 501]), ("legend", ["a=#ff0000", "b=#ff0001"])]
+)
 def test_kept_prompts_that_cannot_be_used_are_reported_and_left_aside(kept, name, value):
     kept.path.parent.mkdir(parents=True)
     kept.path.write_text(json.dumps({name: value}))
@@ -116,7 +131,10 @@ def test_a_legend_that_changes_while_a_frame_is_answered_does_not_split_it_and_i
         for transition in UP:
             assert client.transition(transition)
         client.create_subscription(
-            LabelInfo, "segmentation/labels", lambda m: heard.append([c.class_name for c in m.class_map]), LATCHED
+            LabelInfo,
+            "segmentation/labels",
+            lambda m: heard.append([c.class_name for c in m.class_map]),
+            LATCHED,
         )
         client.listen("segmentation/overlay")
         client.listen("segmentation/mask")
@@ -132,12 +150,17 @@ def test_a_legend_that_changes_while_a_frame_is_answered_does_not_split_it_and_i
         node.generator.truth = lambda image: (painting.set(), go_on.wait(30), truth(image))[-1]
         first = camera.show(10)
         client.spin_until(painting.is_set, "the frame to be painted")
-        assert client.set_parameters(legend=[f"{n}=#{r:02x}{g:02x}{b:02x}" for n, (r, g, b) in NEW_LEGEND.items()])[0].successful
+        assert client.set_parameters(
+            legend=[f"{n}=#{r:02x}{g:02x}{b:02x}" for n, (r, g, b) in NEW_LEGEND.items()]
+        )[0].successful
         go_on.set()
-        second = client.spin_until(lambda: stream.asking.prompts.legend == NEW_LEGEND, "the change") and camera.show(10)
+        second = client.spin_until(
+            lambda: stream.asking.prompts.legend == NEW_LEGEND, "the change"
+        ) and camera.show(10)
         client.spin_until(lambda: len(client.received["segmentation/overlay"]) == 2, "both frames")
         client.spin_until(lambda: heard[-1] == list(NEW_LEGEND), "the new labels")
-        assert published.index("segmentation/labels") > published.index("segmentation/mask")  # of the first frame
+        # of the first frame
+        assert published.index("segmentation/labels") > published.index("segmentation/mask")
         assert published.count("segmentation/labels") == 1
         old, new = client.received["segmentation/overlay"]
         assert (stamp_of(old), stamp_of(new)) == (first, second)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""~/segment with a language model before it, over DDS: what is asked of whom, and that a slow model blocks nothing else."""
+"""~/segment with a language model before it, over DDS: what is asked of whom, and that a slow model blocks
+nothing else."""
 
 import itertools
 import socket
@@ -19,7 +20,8 @@ QUERY, DEPTH = "something round to play with", "depth/image_rect"
 
 
 class Model:
-    """The stand-in that the node was started with: `reply` is what it does now, `asked` what came since it was changed."""
+    """The stand-in that the node was started with: `reply` is what it does now, `asked` what came since it
+    was changed."""
 
     def __init__(self):
         self.reply, self.requests, self.before = replying(b""), [], 0
@@ -41,7 +43,10 @@ def model():
 def running(model):
     with server(lambda handler: model.reply(handler)) as (url, requests):
         model.requests = requests
-        with running_node(reasoning_url=url, reasoning_model="m") as (node, context), new_client(context, [DEPTH]) as client:
+        with (
+            running_node(reasoning_url=url, reasoning_model="m") as (node, context),
+            new_client(context, [DEPTH]) as client,
+        ):
             assert client.transition(Transition.TRANSITION_CONFIGURE)
             assert client.transition(Transition.TRANSITION_ACTIVATE)
             yield node, client
@@ -65,7 +70,9 @@ def no_key(monkeypatch):
 
 def segment(client, query, later=False):
     image = picture(100, 5, frame_id="camera")
-    return client.call(Segment, "/vision_banana/segment", Segment.Request(expression=query, image=image), later)
+    return client.call(
+        Segment, "/vision_banana/segment", Segment.Request(expression=query, image=image), later
+    )
 
 
 def says(expression, present):
@@ -88,7 +95,11 @@ def test_what_the_model_does_not_see_is_not_painted(node, client, model):
     before = list(node.generator.answered)
     reply = segment(client, QUERY)
     assert reply.success and "says the reasoning model" in reply.message
-    assert not pixels(reply.mask).any() and reply.mask.header.frame_id == "camera" and pixels(reply.mask).shape == SIZE
+    assert (
+        not pixels(reply.mask).any()
+        and reply.mask.header.frame_id == "camera"
+        and pixels(reply.mask).shape == SIZE
+    )
     assert reply.confidence == 0 and reply.roi.width == 0 and np.isnan(reply.centroid.point.z)
     assert node.generator.answered == before
 
@@ -124,19 +135,32 @@ def test_a_slow_model_delays_neither_frames_nor_other_requests_and_is_left_in_ti
         client.spin_until(lambda: answered, "an answer beside the request")
     assert client.state() == "active" and not slow.done()
     reply = client.reply(slow)
-    assert not reply.success and "No answer within 3 s" in reply.message and "reasoning model is slow" in reply.message
+    assert (
+        not reply.success
+        and "No answer within 3 s" in reply.message
+        and "reasoning model is slow" in reply.message
+    )
     assert time.monotonic() - started < 10
     over.set()
 
 
 def test_nobody_can_send_frames_and_key_elsewhere_while_the_node_runs(client):
-    for change in ({"reasoning_url": "https://example.org/v1"}, {"reasoning_model": "other"}, {"reasoning_allow_http": True}):
+    for change in (
+        {"reasoning_url": "https://example.org/v1"},
+        {"reasoning_model": "other"},
+        {"reasoning_allow_http": True},
+    ):
         (result,) = client.set_parameters(**change)
         assert not result.successful and "read-only" in result.reason
 
 
-@pytest.mark.parametrize("url, words", [("http://192.168.1.5:8080/v1", "everybody on the way"), ("localhost", "no URL")])
+@pytest.mark.parametrize(
+    "url, words", [("http://192.168.1.5:8080/v1", "everybody on the way"), ("localhost", "no URL")]
+)
 def test_a_url_that_cannot_be_used_keeps_the_node_from_being_configured(url, words):
-    with running_node(reasoning_url=url, reasoning_model="m") as (node, context), new_client(context) as client:
+    with (
+        running_node(reasoning_url=url, reasoning_model="m") as (node, context),
+        new_client(context) as client,
+    ):
         assert not client.transition(Transition.TRANSITION_CONFIGURE)
         assert words in node.failure

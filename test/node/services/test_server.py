@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The services over DDS: what they answer, what they refuse and in which words, and that nothing waits for them."""
+"""The services over DDS: what they answer, what they refuse and in which words, and that nothing waits for
+them."""
 
 import threading
 
@@ -51,15 +52,21 @@ def client(running):
 
 
 def segment(client, expression, later=False, **fields):
-    return client.call(Segment, "/vision_banana/segment", Segment.Request(expression=expression, **fields), later)
+    return client.call(
+        Segment, "/vision_banana/segment", Segment.Request(expression=expression, **fields), later
+    )
 
 
 def set_prompts(client, task, *prompts):
-    return client.call(SetPrompts, "/vision_banana/set_prompts", SetPrompts.Request(task=task, prompts=list(prompts)))
+    return client.call(
+        SetPrompts, "/vision_banana/set_prompts", SetPrompts.Request(task=task, prompts=list(prompts))
+    )
 
 
 def generate(client, instruction, **fields):
-    return client.call(Generate, "/vision_banana/generate", Generate.Request(instruction=instruction, **fields))
+    return client.call(
+        Generate, "/vision_banana/generate", Generate.Request(instruction=instruction, **fields)
+    )
 
 
 def shown(node, client, level, stamp=None):
@@ -69,11 +76,14 @@ def shown(node, client, level, stamp=None):
     camera.infos.publish(camera_info())
     client.spin_until(lambda: node.streams[0].inputs.info is not None, "the CameraInfo in the node")
     stamp = camera.show(level, stamp)
-    client.spin_until(lambda: any(f.stamp_ns == stamp for f in node.streams[0].frames._newest), "the frame in the node")
+    client.spin_until(
+        lambda: any(f.stamp_ns == stamp for f in node.streams[0].frames._newest), "the frame in the node"
+    )
     return stamp
 
 
-def test_before_the_first_frame_a_request_is_told_where_frames_are_awaited(client):  # must stay the first of this file
+# must stay the first of this file
+def test_before_the_first_frame_a_request_is_told_where_frames_are_awaited(client):
     for reply in (segment(client, BALL), generate(client, ECHO)):
         assert not reply.success and "No image has arrived yet on /image" in reply.message
 
@@ -84,7 +94,9 @@ def test_segment_answers_for_the_newest_frame_with_mask_box_confidence_and_place
     assert reply.success and repr(BOX) in reply.message
     mask = mask_of(BOX, SIZE)
     assert np.array_equal(pixels(reply.mask), mask * 255)
-    assert stamp_of(reply.mask) == stamp_of(reply.centroid) == stamp and reply.mask.header.frame_id == "camera"
+    assert (
+        stamp_of(reply.mask) == stamp_of(reply.centroid) == stamp and reply.mask.header.frame_id == "camera"
+    )
     rows, columns = np.nonzero(mask)
     assert (reply.roi.x_offset, reply.roi.y_offset) == (columns.min(), rows.min())
     assert (reply.roi.width, reply.roi.height) == (np.ptp(columns) + 1, np.ptp(rows) + 1)
@@ -121,7 +133,11 @@ def test_segment_and_generate_answer_for_an_image_that_is_sent_along(client):
     assert reply.success and (reply.mask.height, reply.mask.width) == (24, 32)
     assert reply.mask.header.frame_id == "elsewhere" and "without a place" in reply.message
     painted = generate(client, ECHO, image=image)
-    assert painted.success and painted.image.encoding == "rgb8" and (pixels(painted.image)[SIZE[0] // 4 :] == 40).all()
+    assert (
+        painted.success
+        and painted.image.encoding == "rgb8"
+        and (pixels(painted.image)[SIZE[0] // 4 :] == 40).all()
+    )
     image.encoding = "purple8"
     for reply in (segment(client, BALL, image=image), generate(client, ECHO, image=image)):
         assert not reply.success and "'purple8' is not known" in reply.message
@@ -151,7 +167,9 @@ def test_an_answer_that_cannot_be_read_is_a_failure_that_says_so(node, client):
 
 def test_new_expressions_take_effect_on_the_next_frame_with_the_values_of_the_reply(node, client):
     client.listen("referring/mask")
-    client.spin_until(lambda: "referring/mask" in node.streams[0].outputs.watched(), "the subscriber in the node")
+    client.spin_until(
+        lambda: "referring/mask" in node.streams[0].outputs.watched(), "the subscriber in the node"
+    )
     reply = set_prompts(client, "referring", BALL, BOX)
     assert reply.success and list(reply.ids) == [1, 2] and len(set(reply.colors)) == 2
     stamp = shown(node, client, 100)
@@ -166,14 +184,18 @@ def test_new_expressions_take_effect_on_the_next_frame_with_the_values_of_the_re
 def test_a_new_legend_is_latched_and_answers_follow_it(node, client):
     client.listen("segmentation/labels", LabelInfo, LATCHED)
     client.listen("segmentation/mask")
-    client.spin_until(lambda: "segmentation/mask" in node.streams[0].outputs.watched(), "the subscriber in the node")
+    client.spin_until(
+        lambda: "segmentation/mask" in node.streams[0].outputs.watched(), "the subscriber in the node"
+    )
     reply = set_prompts(client, "semantic", "road=red", "curb=#00ff00")
     assert reply.success and list(reply.ids) == [0, 1] and list(reply.colors) == ["#ff0000", "#00ff00"]
 
     def names():
         return [entry.class_name for entry in client.received["segmentation/labels"][-1].class_map]
 
-    client.spin_until(lambda: client.received["segmentation/labels"] and names() == ["road", "curb"], "new labels")
+    client.spin_until(
+        lambda: client.received["segmentation/labels"] and names() == ["road", "curb"], "new labels"
+    )
     shown(node, client, 100)
     client.spin_until(lambda: client.received["segmentation/mask"], "a mask")
     assert set_prompts(client, "semantic").success  # back to the bundle's own

@@ -9,7 +9,14 @@ import pytest
 from node_support import pixels
 from std_msgs.msg import Header
 
-from vision_banana_ros.node.topics.messages import OF_THINGS, TYPES, Composer, Seen, image_message, picture_range
+from vision_banana_ros.node.topics.messages import (
+    OF_THINGS,
+    TYPES,
+    Composer,
+    Seen,
+    image_message,
+    picture_range,
+)
 from vision_banana_ros.perception import Intrinsics, points, visualization
 from vision_banana_ros.perception.obstacles import ObstacleFilter
 from vision_banana_ros.perception.visualization import BEYOND
@@ -34,13 +41,21 @@ def seen(seed=0, size=SIZE, camera=CAMERA, answers=None):
         "semantic": [SimpleNamespace(labels=rng.choice(np.uint8([0, 1, 2, 255]), size), confidence=sure)],
         "instances": [SimpleNamespace(labels=rng.integers(0, 900, size, dtype=np.uint16), confidence=sure)],
         "referring": [
-            SimpleNamespace(mask=rng.uniform(size=size) < 0.5, confidence=rng.uniform(0, 1, size).astype(np.float32))
+            SimpleNamespace(
+                mask=rng.uniform(size=size) < 0.5, confidence=rng.uniform(0, 1, size).astype(np.float32)
+            )
             for _ in range(3)
         ],
     }
     image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
     return Seen(
-        Header(frame_id="camera"), image, everything if answers is None else answers, LEGEND, (0.2, 20.0), camera, ObstacleFilter()
+        Header(frame_id="camera"),
+        image,
+        everything if answers is None else answers,
+        LEGEND,
+        (0.2, 20.0),
+        camera,
+        ObstacleFilter(),
     )
 
 
@@ -62,11 +77,17 @@ def test_a_message_has_the_frames_header_and_an_array_that_rclpy_passes_straight
 
 def test_numbers_are_passed_on_unchanged_and_normals_in_the_optical_frame():
     frame, composer = seen(), Composer()
-    assert np.array_equal(pixels(composer.compose("depth/image_rect", frame)), frame.answers["depth"][0].depth_m, equal_nan=True)
+    assert np.array_equal(
+        pixels(composer.compose("depth/image_rect", frame)), frame.answers["depth"][0].depth_m, equal_nan=True
+    )
     normals = frame.answers["normals"][0].normals * np.float32([1, -1, -1])
     assert np.array_equal(pixels(composer.compose("normals/image", frame)), normals, equal_nan=True)
-    assert np.array_equal(pixels(composer.compose("segmentation/mask", frame)), frame.answers["semantic"][0].labels)
-    assert np.array_equal(pixels(composer.compose("instances/mask", frame)), frame.answers["instances"][0].labels)
+    assert np.array_equal(
+        pixels(composer.compose("segmentation/mask", frame)), frame.answers["semantic"][0].labels
+    )
+    assert np.array_equal(
+        pixels(composer.compose("instances/mask", frame)), frame.answers["instances"][0].labels
+    )
     sure = np.round(frame.answers["semantic"][0].confidence * 255)
     assert np.array_equal(pixels(composer.compose("segmentation/confidence", frame)), sure)
 
@@ -97,11 +118,16 @@ def test_pictures_agree_with_those_of_the_command_line():
     depth = frame.answers["depth"][0].depth_m
     painted = pixels(composer.compose("depth/color", frame))
     # The same up to the table's steps in depth: the colour is that of a depth at most 0.8 % nearer.
-    nearer, itself = visualization.depth_picture(depth * 0.992, 0.2, 20.0), visualization.depth_picture(depth, 0.2, 20.0)
+    nearer, itself = (
+        visualization.depth_picture(depth * 0.992, 0.2, 20.0),
+        visualization.depth_picture(depth, 0.2, 20.0),
+    )
     low, high = np.minimum(nearer, itself).astype(int) - 6, np.maximum(nearer, itself).astype(int) + 6
     assert ((painted >= low) & (painted <= high)).all()
     assert painted[0, 0].tolist() == [0, 0, 0] and painted[0, 1].tolist() == list(BEYOND)
-    off = pixels(composer.compose("normals/color", frame)).astype(int) - normals_picture(frame.answers["normals"][0].normals)
+    off = pixels(composer.compose("normals/color", frame)).astype(int) - normals_picture(
+        frame.answers["normals"][0].normals
+    )
     assert abs(off).max() <= 1
     overlay = visualization.labels_overlay(frame.image, frame.answers["semantic"][0].labels, LEGEND)
     assert abs(pixels(composer.compose("segmentation/overlay", frame)).astype(int) - overlay).max() <= 1
@@ -123,7 +149,9 @@ def test_there_is_no_message_without_an_answer_or_without_a_camera():
     composer = Composer()
     for topic in TYPES:
         assert (composer.compose(topic, nothing) is None) == (topic != "depth/camera_info")
-    assert composer.compose("detections_3d", blind) is None and composer.compose("detections", blind) is not None
+    assert (
+        composer.compose("detections_3d", blind) is None and composer.compose("detections", blind) is not None
+    )
     assert composer.compose("points", blind) is None and composer.compose("depth/camera_info", blind) is None
 
 

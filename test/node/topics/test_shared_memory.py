@@ -10,7 +10,8 @@ import time
 from vision_banana_ros.node.topics.shared_memory import FOLDER, remove_dead_segments
 
 PARTICIPANT = (
-    "from vision_banana_ros.node.topics.fastdds import carry_large_images; carry_large_images(); import rclpy, time\n"
+    "from vision_banana_ros.node.topics.fastdds import carry_large_images; carry_large_images(); import"
+    " rclpy, time\n"
     "rclpy.init(args=[]); node = rclpy.create_node('one'); print('up', flush=True); time.sleep(120)"
 )
 
@@ -32,7 +33,14 @@ def test_only_what_is_dead_and_old_is_removed(tmp_path):
         fcntl.flock(held, fcntl.LOCK_EX)
         assert remove_dead_segments(tmp_path) == 1
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"fastdds_living", "fastdds_living_el", "fastdds_young", "fastdds_young_el", "other_el", "fastdds_link_el"}
+    assert left == {
+        "fastdds_living",
+        "fastdds_living_el",
+        "fastdds_young",
+        "fastdds_young_el",
+        "other_el",
+        "fastdds_link_el",
+    }
     assert not dead.exists() and remove_dead_segments(tmp_path / "nowhere") == 0
 
 
@@ -45,7 +53,9 @@ def test_the_segment_of_a_killed_participant_goes_and_that_of_a_living_one_stays
     mine = {}
     for which in ("killed", "living"):
         before = {path.name for path in FOLDER.glob("fastdds_*_el")}
-        child = subprocess.Popen([sys.executable, "-c", PARTICIPANT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        child = subprocess.Popen(
+            [sys.executable, "-c", PARTICIPANT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
         assert child.stdout is not None and child.stdout.readline() == b"up\n"
         held = {f"{os.readlink(f'/proc/{child.pid}/fd/{fd}')}" for fd in os.listdir(f"/proc/{child.pid}/fd")}
         new = [path for path in FOLDER.glob("fastdds_*_el") if path.name not in before and str(path) in held]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where frames are, by tf2; and the floor and the range sensors that follow from it.
 
-The wheels of ROS have no tf2, so a buffer with its interface stands in: `lookup_transform(target, source, time)`, which raises
-`TransformException`.
+The wheels of ROS have no tf2, so a buffer with its interface stands in: `lookup_transform(target, source,
+time)`, which raises `TransformException`.
 """
 
 from types import SimpleNamespace
@@ -35,7 +35,9 @@ class Buffer:
 
     def lookup_transform(self, target, source, time):
         if (target, source) != ("base_link", "camera"):
-            raise tf2.TransformException(f'"{source}" passed to lookupTransform argument source_frame does not exist')
+            raise tf2.TransformException(
+                f'"{source}" passed to lookupTransform argument source_frame does not exist'
+            )
         asked = time.nanoseconds
         if self.at_ns and asked and asked != self.at_ns:
             raise tf2.TransformException("Lookup would require extrapolation into the future")

@@ -32,7 +32,11 @@ def deb(path: Path, content: dict[str, bytes]) -> Path:
             archive.addfile(info, BytesIO(data))
     with path.open("wb") as file:
         file.write(b"!<arch>\n")
-        for name, data in (("debian-binary", b"2.0\n"), ("control.tar.xz", b"odd"), ("data.tar.xz", tar.getvalue())):
+        for name, data in (
+            ("debian-binary", b"2.0\n"),
+            ("control.tar.xz", b"odd"),
+            ("data.tar.xz", tar.getvalue()),
+        ):
             file.write(f"{name:<16}{'0':<12}{'0':<6}{'0':<6}{'100644':<8}{len(data):<10}`\n".encode())
             file.write(data + b"\n" * (len(data) % 2))
     return path
@@ -55,7 +59,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "vision_banana" / "furnished"
 
 
-def test_fetch_and_show(packages: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fetch_and_show(
+    packages: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("embreex")
     assert main(["scenes", "show", "3", "--furnished", "--out", str(tmp_path / "s.png")]) == 2
     assert "vision-banana scenes fetch" in capsys.readouterr().err
@@ -72,8 +78,15 @@ def test_fetch_and_show(packages: Path, cache: Path, tmp_path: Path, capsys: pyt
     assert main([*command, "--split", "test"]) == 0
 
 
-def test_procedural_scenes_show_without_models(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["scenes", "show", "3", "--kind", "yard", "--size", "96", "72", "--out", str(tmp_path / "s.png")]) == 0
+def test_procedural_scenes_show_without_models(
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main(
+            ["scenes", "show", "3", "--kind", "yard", "--size", "96", "72", "--out", str(tmp_path / "s.png")]
+        )
+        == 0
+    )
     assert "yard" in capsys.readouterr().out or (tmp_path / "s.png").is_file()
     assert main(["scenes", "show", "3", "--size", "9", "72"]) == 2
     assert "16 to 4096" in capsys.readouterr().err
@@ -90,7 +103,11 @@ def test_folders_that_hold_nothing(tmp_path: Path, cache: Path) -> None:
 
 def test_a_cut_package_is_told(packages: Path, tmp_path: Path) -> None:
     whole = next(packages.glob("*furniture*.deb")).read_bytes()
-    for name, data in (("cut", whole[: len(whole) // 2]), ("other", b"PK" + whole), ("altered", whole.replace(b"7zXZ", b"7zXx"))):
+    for name, data in (
+        ("cut", whole[: len(whole) // 2]),
+        ("other", b"PK" + whole),
+        ("altered", whole.replace(b"7zXZ", b"7zXx")),
+    ):
         path = tmp_path / f"{name}.deb"
         path.write_bytes(data)
         with pytest.raises(InputError, match="no whole Debian package"):
@@ -107,7 +124,10 @@ def mirror(packages: Path, tmp_path: Path) -> Iterator[tuple[str, Path]]:
     for name in PACKAGES:
         data = next(packages.glob(f"{name}_*.deb")).read_bytes()
         (root / f"{name}.deb").write_bytes(data)
-        blocks.append(f"Package: {name}\nDescription: many words\n of more\nFilename: {name}.deb\nSHA256: {sha256(data).hexdigest()}")
+        blocks.append(
+            f"Package: {name}\nDescription: many words\n of more\nFilename: {name}.deb\nSHA256:"
+            f" {sha256(data).hexdigest()}"
+        )
     (index / "Packages.xz").write_bytes(lzma.compress("\n\n".join(["Package: other", *blocks]).encode()))
 
     class Quiet(SimpleHTTPRequestHandler):
@@ -136,7 +156,8 @@ def test_fetch_from_a_mirror_checks_what_it_gets(mirror: tuple[str, Path], cache
     (root / "dists/stable/main/binary-amd64/Packages.xz").write_bytes(lzma.compress(b"Package: other"))
     with pytest.raises(InputError, match="lists no package sweethome3d-furniture"):
         fetch(url)
-    assert (cache / "index.json").read_bytes() == before  # what was there stays until there is something better
+    # what was there stays until there is something better
+    assert (cache / "index.json").read_bytes() == before
 
 
 def test_apt_that_fails_is_told(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

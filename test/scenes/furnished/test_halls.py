@@ -28,14 +28,20 @@ from vision_banana_ros.scenes.worlds import extent, overlap
 MAKERS = [f for f in vars(made).values() if getattr(f, "__annotations__", {}).get("return") is Piece]
 EXTRA = {"height": 3.0, "w": 1.4, "h": 1.2}
 CLASS_OF = {
-    "box": "box", "pallet": "pallet", "barrel": "barrel", "cone": "cone", "ball": "ball", "cable": "cable", "stairs": "stairs",
-    "rack": "shelf", "table": "table", "chair": "chair", "sofa": "sofa", "plant": "plant", "person": "person", "cup": "cup",
+    "box": "box", "pallet": "pallet", "barrel": "barrel", "cone": "cone", "ball": "ball", "cable": "cable",
+    "stairs": "stairs",
+    "rack": "shelf", "table": "table", "chair": "chair", "sofa": "sofa", "plant": "plant", "person": "person",
+    "cup": "cup",
     "mirror": "mirror", "pane": "glass", "door": "door", "window": "window",
 }  # fmt: skip
 
 
 def made_by(maker, seed: int) -> Piece:  # type: ignore[no-untyped-def]
-    extra = [EXTRA[name] for name, p in signature(maker).parameters.items() if name in EXTRA and p.default is p.empty]
+    extra = [
+        EXTRA[name]
+        for name, p in signature(maker).parameters.items()
+        if name in EXTRA and p.default is p.empty
+    ]
     return maker(Random(seed), *extra)
 
 
@@ -81,14 +87,20 @@ def test_a_box_shows_its_faces_outwards_and_its_paint(library: Library) -> None:
     outward = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     assert ((outward * (corners.mean(1) - (0, 0, 0.5))).sum(1) > 0).all()
     top = corners[:, :, 2].min(1) > 0.99
-    assert top.sum() == 2 and len(set(model.material[top])) == 1 and set(model.material[~top]) != set(model.material[top])
+    assert (
+        top.sum() == 2
+        and len(set(model.material[top])) == 1
+        and set(model.material[~top]) != set(model.material[top])
+    )
 
 
 def test_pictures_are_shared_between_things(library: Library) -> None:
     paint = Paint(picture="wood", number=3)
     pieces = [Shape().box((0, 0, 0.5), (1, 1, 1), paint).piece("box") for _ in range(3)]
     flats = Flats()
-    flats.add("floor", Finish("wood", (255, 255, 255)), np.zeros(3), np.array([4.0, 0, 0]), np.array([0, 4.0, 0]))
+    flats.add(
+        "floor", Finish("wood", (255, 255, 255)), np.zeros(3), np.array([4.0, 0, 0]), np.array([0, 4.0, 0])
+    )
     _, soup = assemble(library, [Placed(p, 2.0 * k, 0.0, 0.0, 0.0, -1) for k, p in enumerate(pieces)], flats)
     assert len(soup.textures) == 1
     assert {int(soup.materials[m, TEXTURE]) for m in soup.material} == {0, -1}
@@ -102,7 +114,11 @@ def test_things_keep_apart_and_inside(library: Library, kind: str) -> None:
             assert not any(overlap(a, b) for b in home.taken[:i]), (kind, seed)
         for p in home.placed:
             inside = abs(p.x) <= 0.5 * home.width + 0.2 and abs(p.y) <= 0.5 * home.depth + 0.2
-            assert not inside or p.z >= -1e-6 and p.z + extent(p.thing)[2] < home.height + 0.05, (kind, seed, p.thing.name)
+            assert not inside or p.z >= -1e-6 and p.z + extent(p.thing)[2] < home.height + 0.05, (
+                kind,
+                seed,
+                p.thing.name,
+            )
             outside = abs(p.x) > 0.5 * home.width + 0.5 or abs(p.y) > 0.5 * home.depth + 0.5
             assert inside or outside and p.thing.class_name in ("plant", "vehicle")
         assert home.width * home.depth > 8 and home.flats.classes.count("floor") == 1
@@ -119,7 +135,15 @@ def test_halls_are_seen_lit_and_named(library: Library, kind: str) -> None:
         assert np.isfinite(view.depth_m).mean() > 0.5 and view.image.std() > 4
         far = max(far, float(view.depth_m[np.isfinite(view.depth_m)].max()))
         assert not any(m.startswith("made") for m in world.models)
-        assert {o.class_name for o in world.objects} & {"chair", "table", "box", "shelf", "sofa", "door", "plant"}
+        assert {o.class_name for o in world.objects} & {
+            "chair",
+            "table",
+            "box",
+            "shelf",
+            "sofa",
+            "door",
+            "plant",
+        }
     assert far > 5.0
 
 
@@ -154,7 +178,11 @@ def test_cameras_turn_to_rare_things_and_come_close(library: Library) -> None:
     seen = {1: 0, 2: 0}
     for edition in seen:
         for k, world in enumerate(worlds):
-            rare = [o.instance for o in world.objects if o.class_name in ("cup", "cable", "ball", "cone", "mirror", "glass")]
+            rare = [
+                o.instance
+                for o in world.objects
+                if o.class_name in ("cup", "cable", "ball", "cone", "mirror", "glass")
+            ]
             for seed in range(12):
                 camera = sample_camera(world, np.random.default_rng(100 * k + seed), 48, 36, edition)
                 _, _, _, _, instances = world.caster.cast(camera)  # type: ignore[union-attr]

@@ -52,7 +52,8 @@ def world_of(library: Library, *things: tuple[str, float, float, float, float], 
     air[k.FOG] = 0.0
     lights = np.array([[k.LAMP, 0.0, 0.0, 6.0, 30.0, 30.0, 30.0, 0.05]])
     return World(
-        0, "room", objects, prims=np.zeros((0, k.PRIM_COLUMNS)), groups=np.zeros((0, k.GROUP_COLUMNS)), lights=lights, air=air,
+        0, "room", objects, prims=np.zeros((0, k.PRIM_COLUMNS)), groups=np.zeros((0, k.GROUP_COLUMNS)),
+        lights=lights, air=air,
         free=np.zeros((0, 3)), surfaces={}, caster=EmbreeCaster(soup, lights, air),
     )  # fmt: skip
 
@@ -69,8 +70,12 @@ def test_ground_has_its_depth_along_z_and_its_normal(library: Library) -> None:
     below = rows > camera.cy + 1
     depth = 1.2 * camera.fy / (rows[below] - camera.cy)
     assert view.depth_m[below] == pytest.approx(np.repeat(depth[:, None], camera.width, 1), rel=1e-6)
-    assert view.normals[below] == pytest.approx(np.broadcast_to([0.0, 1.0, 0.0], view.normals[below].shape), abs=1e-6)
-    assert np.isposinf(view.depth_m[rows < camera.cy]).all() and np.isnan(view.normals[rows < camera.cy]).all()
+    assert view.normals[below] == pytest.approx(
+        np.broadcast_to([0.0, 1.0, 0.0], view.normals[below].shape), abs=1e-6
+    )
+    assert (
+        np.isposinf(view.depth_m[rows < camera.cy]).all() and np.isnan(view.normals[rows < camera.cy]).all()
+    )
     assert (view.labels[rows < camera.cy] == CLASSES.index("sky")).all()
 
 
@@ -80,7 +85,9 @@ def test_box_against_the_slab_method(library: Library, yaw: float) -> None:
     camera = ahead(0.35)
     view = render(world_of(library, ("box", 2.0, 0.2, 0.0, yaw)), camera, 0)
     rows, columns = np.mgrid[: camera.height, : camera.width]
-    dirs = np.stack([(columns - camera.cx) / camera.fx, (rows - camera.cy) / camera.fy, np.ones(rows.shape)], -1)
+    dirs = np.stack(
+        [(columns - camera.cx) / camera.fx, (rows - camera.cy) / camera.fy, np.ones(rows.shape)], -1
+    )
     dirs = dirs @ camera.pose[:3, :3].T
     c, s = np.cos(yaw), np.sin(yaw)
     turn = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
@@ -90,7 +97,8 @@ def test_box_against_the_slab_method(library: Library, yaw: float) -> None:
         a, b = (np.array([-0.3, -0.25, -0.2]) - origin) / local, (np.array([0.3, 0.25, 0.2]) - origin) / local
     enter, leave = np.minimum(a, b), np.maximum(a, b)
     hit = (enter.max(-1) < leave.min(-1)) & (leave.min(-1) > 0)
-    inside = hit & np.roll(hit, 1, 0) & np.roll(hit, -1, 0) & np.roll(hit, 1, 1) & np.roll(hit, -1, 1)  # edges may go either way
+    # edges may go either way
+    inside = hit & np.roll(hit, 1, 0) & np.roll(hit, -1, 0) & np.roll(hit, 1, 1) & np.roll(hit, -1, 1)
     assert inside.sum() > 60 and (view.instances[inside] == 1).all()
     assert abs(int((view.instances == 1).sum()) - int(hit.sum())) <= 3
     assert view.depth_m[inside] == pytest.approx(enter.max(-1)[inside], rel=1e-5)
@@ -114,13 +122,20 @@ def test_cylinder_has_round_normals_and_sharp_rims(library: Library) -> None:
     assert normals[inner, 0] == pytest.approx(x[inner] / 0.1, abs=0.04)
     cube = np.array([[a, b, c] for a in (0, 1) for b in (0, 1) for c in (0, 1)], float)
     faces = np.array([[0, 1, 3], [0, 3, 2], [0, 4, 5], [0, 5, 1]])
-    assert np.sort(abs(smooth(cube, faces)).reshape(-1, 3), axis=1) == pytest.approx(np.tile([0, 0, 1], (12, 1)))
+    assert np.sort(abs(smooth(cube, faces)).reshape(-1, 3), axis=1) == pytest.approx(
+        np.tile([0, 0, 1], (12, 1))
+    )
 
 
 def test_glass_counts_with_its_own_surface_and_shows_what_is_behind(library: Library) -> None:
     camera = ahead(1.5)
     clear = render(world_of(library, ("chair", 3.0, 0.0, 1.0, 0.0)), camera, 0, effects=False)
-    view = render(world_of(library, ("window", 2.0, 0.0, 0.9, np.pi / 2), ("chair", 3.0, 0.0, 1.0, 0.0)), camera, 0, effects=False)
+    view = render(
+        world_of(library, ("window", 2.0, 0.0, 0.9, np.pi / 2), ("chair", 3.0, 0.0, 1.0, 0.0)),
+        camera,
+        0,
+        effects=False,
+    )
     middle = camera.height // 2, camera.width // 2
     assert view.depth_m[middle] == pytest.approx(1.9, abs=1e-5)
     assert view.labels[middle] == CLASSES.index("window") and clear.labels[middle] == CLASSES.index("chair")
@@ -171,9 +186,14 @@ def test_doors_are_through_walls_and_rooms_are_closed(folder: Path) -> None:
 
 def test_a_table_of_another_catalogue_has_another_size(tmp_path: Path) -> None:
     name, category, _, elevation, count, material = MODELS[0]
-    build([write_catalogue(tmp_path / "t.sh3f", ((name, category, (90, 60, 50), elevation, count, material),))], tmp_path / "c")
+    build(
+        [write_catalogue(tmp_path / "t.sh3f", ((name, category, (90, 60, 50), elevation, count, material),))],
+        tmp_path / "c",
+    )
     view = render(world_of(Library(tmp_path / "c"), ("table", 1.45, 0.0, 0.0, np.pi / 2)), ahead(0.25), 0)
-    assert view.depth_m[view.depth_m.shape[0] // 2, view.depth_m.shape[1] // 2] == pytest.approx(1.45 - 0.30, abs=1e-6)
+    assert view.depth_m[view.depth_m.shape[0] // 2, view.depth_m.shape[1] // 2] == pytest.approx(
+        1.45 - 0.30, abs=1e-6
+    )
 
 
 def test_procedural_worlds_still_render_the_same_way() -> None:
@@ -195,7 +215,10 @@ def test_opengl_agrees_with_embree(folder: Path) -> None:
         a, b = (render(world, camera, 0, effects=False, device=device) for device in ("cpu", "cuda"))  # type: ignore[arg-type]
         both = np.isfinite(a.depth_m) & np.isfinite(b.depth_m)
         assert (np.isfinite(a.depth_m) == np.isfinite(b.depth_m)).mean() > 0.995
-        same = both & (abs(np.where(both, a.depth_m, 1) - np.where(both, b.depth_m, 1)) < 1e-3 * np.where(both, a.depth_m, 1))
+        same = both & (
+            abs(np.where(both, a.depth_m, 1) - np.where(both, b.depth_m, 1))
+            < 1e-3 * np.where(both, a.depth_m, 1)
+        )
         assert same.sum() > 0.99 * both.sum()
         angle = np.degrees(np.arccos(np.clip((a.normals * b.normals).sum(-1)[same], -1, 1)))
         assert np.mean(angle < 0.5) > 0.99

@@ -4,7 +4,17 @@
 import numpy as np
 import pytest
 
-from vision_banana_ros.scenes.furnished.textures import GRAIN, NATURAL, PAINTERS, SIDE, SMOOTH, Painted, field, paint, streaks
+from vision_banana_ros.scenes.furnished.textures import (
+    GRAIN,
+    NATURAL,
+    PAINTERS,
+    SIDE,
+    SMOOTH,
+    Painted,
+    field,
+    paint,
+    streaks,
+)
 
 SURFACES = ("carpet", "parquet", "concrete", "tiles", "linoleum", "asphalt", "wallpaper", "bricks", "metal")
 

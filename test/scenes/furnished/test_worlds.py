@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Furnished scenes, of a catalogue of boxes made on the spot: sizes, placing, splits, expressions, and refusals."""
+"""Furnished scenes, of a catalogue of boxes made on the spot: sizes, placing, splits, expressions, and
+refusals."""
 
 import pickle
 import zipfile
@@ -54,7 +55,11 @@ def test_index_tells_class_colour_maker_and_licence(library: Library) -> None:
     fridge = next(i for i in library.items if i.noun == "fridge")
     assert (fridge.color, fridge.class_name, fridge.label) == ("red", "fridge", 255)
     chair = next(i for i in library.items if i.noun == "chair")
-    assert (chair.label, chair.creator, chair.licence) == (CLASSES.index("chair"), "Jürgen Living room", "CC0")
+    assert (chair.label, chair.creator, chair.licence) == (
+        CLASSES.index("chair"),
+        "Jürgen Living room",
+        "CC0",
+    )
     assert "Jürgen Kitchen" in library.credits() and "CC0" in library.credits()
     assert library.credits([chair]).endswith(": Jürgen Living room")
 
@@ -88,8 +93,12 @@ def test_same_seed_same_view(folder: Path) -> None:
     assert one.objects == two.objects
     a, b = (render(w, sample_camera(w, np.random.default_rng(1), 64, 48), 3) for w in (one, two))
     for name in ("image", "depth_m", "normals", "labels", "instances"):
-        assert np.array_equal(getattr(a, name), getattr(b, name), equal_nan=name not in ("image", "labels", "instances"))
-    assert [o.center for o in make_furnished_world(6, folder=folder).objects] != [o.center for o in one.objects]
+        assert np.array_equal(
+            getattr(a, name), getattr(b, name), equal_nan=name not in ("image", "labels", "instances")
+        )
+    assert [o.center for o in make_furnished_world(6, folder=folder).objects] != [
+        o.center for o in one.objects
+    ]
 
 
 def test_a_world_can_go_to_another_process(worlds: list[World]) -> None:
@@ -102,7 +111,9 @@ def test_every_kind_has_its_name_and_unknown_ones_are_refused(folder: Path) -> N
     for kind in KINDS:
         world = make_furnished_world(1, kind=kind, folder=folder)
         assert world.kind == kind
-        assert caption(render(world, sample_camera(world, np.random.default_rng(0), 64, 48), 0), np.random.default_rng(0))
+        assert caption(
+            render(world, sample_camera(world, np.random.default_rng(0), 64, 48), 0), np.random.default_rng(0)
+        )
     with pytest.raises(InputError, match="castle"):
         make_furnished_world(1, kind="castle", folder=folder)
     with pytest.raises(InputError, match="'train' or 'test'"):
@@ -137,7 +148,15 @@ def test_nothing_interpenetrates(boxes: list[World]) -> None:
             points = corners[owner == k].reshape(-1, 3)
             yaw = _yaw(points[:, :2])
             uprights.append(
-                (o.center[0], o.center[1], 0.49 * o.size_m[0], 0.49 * o.size_m[1], yaw, points[:, 2].min(), points[:, 2].max())
+                (
+                    o.center[0],
+                    o.center[1],
+                    0.49 * o.size_m[0],
+                    0.49 * o.size_m[1],
+                    yaw,
+                    points[:, 2].min(),
+                    points[:, 2].max(),
+                )
             )
         for i, a in enumerate(uprights):
             for b in uprights[:i]:
@@ -204,8 +223,26 @@ def test_properties_join_lines_and_read_unicode() -> None:
 
 
 def test_colours_have_names() -> None:
-    rgb = np.array([(200, 30, 30), (30, 60, 180), (120, 80, 50), (245, 130, 20), (232, 205, 170), (20, 20, 22), (240, 240, 238)])
-    assert list(color_names(rgb.astype(float))) == ["red", "blue", "brown", "orange", "beige", "black", "white"]
+    rgb = np.array(
+        [
+            (200, 30, 30),
+            (30, 60, 180),
+            (120, 80, 50),
+            (245, 130, 20),
+            (232, 205, 170),
+            (20, 20, 22),
+            (240, 240, 238),
+        ]
+    )
+    assert list(color_names(rgb.astype(float))) == [
+        "red",
+        "blue",
+        "brown",
+        "orange",
+        "beige",
+        "black",
+        "white",
+    ]
 
 
 def test_missing_models_are_told_with_the_command(tmp_path: Path) -> None:

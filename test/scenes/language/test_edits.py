@@ -57,7 +57,11 @@ def test_a_thing_takes_the_colour_that_is_asked_for():
         for old, new in changed:
             assert new.color in edit.text and old.color != new.color and old.instance == new.instance
             there = view.instances == new.instance
-            if new.class_name in ("ball", "box", "barrel", "sofa") and there.mean() > 0.02 and new.color in ("red", "green", "blue"):
+            if (
+                new.class_name in ("ball", "box", "barrel", "sofa")
+                and there.mean() > 0.02
+                and new.color in ("red", "green", "blue")
+            ):
                 channel = ("red", "green", "blue").index(new.color)
                 means = plain(edit.after, view).image[there].mean(0)
                 assert means.argmax() == channel, edit.text

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Expressions mean what they say: a second reader, which shares no code with the speaker, looks for it in the truth."""
+"""Expressions mean what they say: a second reader, which shares no code with the speaker, looks for it in
+the truth."""
 
 import re
 
@@ -13,7 +14,8 @@ from vision_banana_ros.scenes.materials import COLORS, Look
 from vision_banana_ros.scenes.solids import Thing
 
 SAME = {
-    "sphere": "ball", "package": "box", "drum": "barrel", "traffic cone": "cone", "cord": "cable", "couch": "sofa",
+    "sphere": "ball", "package": "box", "drum": "barrel", "traffic cone": "cone", "cord": "cable",
+    "couch": "sofa",
     "human": "person", "glass panel": "glass", "pane of glass": "glass", "grey": "gray",
 }  # fmt: skip
 SIDE = r"(?:on|at|in) the (left|right)(?: side| half of the picture)?"
@@ -43,8 +45,10 @@ def bench() -> View:
 MEANINGS = {
     "the red ball": 1, "the blue box": 2, "the green ball": 3, "the yellow box": 4,
     "the leftmost ball": 1, "the rightmost ball": 3, "the biggest box": 4, "the smallest box": 2,
-    "the nearest box": 2, "the farthest box": 4, "the box on the right": 4, "the ball to the left of the blue box": 1,
-    "the ball right of the blue box": 3, "the ball nearest to the yellow box": 3, "the box behind the green ball": 4,
+    "the nearest box": 2, "the farthest box": 4, "the box on the right": 4, "the ball to the left of the"
+        " blue box": 1,
+    "the ball right of the blue box": 3, "the ball nearest to the yellow box": 3, "the box behind the green"
+        " ball": 4,
 }  # fmt: skip
 NEVER = ("the ball", "the box", "the ball left of the yellow box", "the nearest ball", "the biggest ball")
 """Each fits two things, or as good as two."""
@@ -82,12 +86,15 @@ class Reader:
         self.objects = [o for o in view.world.objects if (view.instances == o.instance).any()]
         columns = np.arange(view.instances.shape[1])
         self.across = {
-            o.instance: float((columns * (view.instances == o.instance)).sum() / (view.instances == o.instance).sum())
+            o.instance: float(
+                (columns * (view.instances == o.instance)).sum() / (view.instances == o.instance).sum()
+            )
             for o in self.objects
         }
 
     def simple(self, words: str) -> list | None:
-        """Objects that "red ball", "wooden table" or "person in blue" fits; None where the words are unknown."""
+        """Objects that "red ball", "wooden table" or "person in blue" fits; None where the words are
+        unknown."""
         words = re.sub(r"^(.*) (?:in|wearing a) (\w+)(?: shirt)?$", r"\2 \1", words)
         for other, word in SAME.items():
             words = re.sub(rf"\b{other}\b", word, words)
@@ -181,7 +188,9 @@ def test_about_a_fifth_fits_nothing_and_wording_varies():
 
 def test_an_empty_wall_has_little_to_say():
     look = Look("paint", "white", (230, 230, 230), (230, 230, 230))
-    said = expressions(shown(Thing("wall").box((3, 0, 0), (0.1, 20, 20), look)), np.random.default_rng(0), 20, 0.0)
+    said = expressions(
+        shown(Thing("wall").box((3, 0, 0), (0.1, 20, 20), look)), np.random.default_rng(0), 20, 0.0
+    )
     assert {e.text for e in said} == {"the wall", "the walls"}
     assert all(e.mask.all() for e in said)
 

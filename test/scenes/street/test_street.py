@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Streets: repeatable, to scale, their truth in agreement with itself, and usable by words, training and command line."""
+"""Streets: repeatable, to scale, their truth in agreement with itself, and usable by words, training and
+command line."""
 
 from math import hypot, radians
 from pathlib import Path
@@ -47,7 +48,9 @@ def scene(*things: Thing) -> StreetWorld:
     lights = np.zeros((0, kernel.LIGHT_COLUMNS))
     none = np.zeros((0, kernel.PRIM_COLUMNS)), np.zeros((0, kernel.GROUP_COLUMNS))
     caster = StreetCaster(soup, lights, air)
-    return StreetWorld(0, "city street", objects, *none, lights, air, np.zeros((0, 3)), {"ground": "asphalt"}, caster)
+    return StreetWorld(
+        0, "city street", objects, *none, lights, air, np.zeros((0, 3)), {"ground": "asphalt"}, caster
+    )
 
 
 def test_same_seed_same_picture_and_truth() -> None:
@@ -56,7 +59,11 @@ def test_same_seed_same_picture_and_truth() -> None:
         return render(world, sample_street_camera(world, np.random.default_rng(1), 64, 48), 9)
 
     a, b = draw(), draw()
-    assert (a.image == b.image).all() and np.array_equal(a.depth_m, b.depth_m) and np.array_equal(a.instances, b.instances)
+    assert (
+        (a.image == b.image).all()
+        and np.array_equal(a.depth_m, b.depth_m)
+        and np.array_equal(a.instances, b.instances)
+    )
     assert a.world.objects == b.world.objects and a.world.kind in KINDS
     assert {make_street_world(seed).kind for seed in range(12)} > {a.world.kind}
 
@@ -73,9 +80,13 @@ def test_ground_has_its_depth_and_normal() -> None:
     below = rows > camera.cy + 2
     depth = 1.4 * camera.fy / (rows[below] - camera.cy)
     assert view.depth_m[below] == pytest.approx(np.repeat(depth[:, None], camera.width, 1), rel=1e-5)
-    assert view.normals[below] == pytest.approx(np.broadcast_to([0.0, 1.0, 0.0], view.normals[below].shape), abs=1e-5)
+    assert view.normals[below] == pytest.approx(
+        np.broadcast_to([0.0, 1.0, 0.0], view.normals[below].shape), abs=1e-5
+    )
     assert np.isposinf(view.depth_m[rows < camera.cy]).all()
-    assert (view.labels[rows < camera.cy] == CLASSES.index("sky")).all() and (view.labels[below] == CLASSES.index("ground")).all()
+    assert (view.labels[rows < camera.cy] == CLASSES.index("sky")).all() and (
+        view.labels[below] == CLASSES.index("ground")
+    ).all()
 
 
 @pytest.mark.parametrize("kind", BUILDS)
@@ -83,14 +94,17 @@ def test_a_car_stands_where_it_was_put_and_is_as_long_as_its_kind(kind: str) -> 
     mesh = car(kind, 0)
     low, high = BUILDS[kind].length
     assert low <= mesh.size[1] <= high + 0.05 and mesh.corners[..., 2].min() > -0.02
-    world = scene(Thing(mesh, "vehicle", "car", 8.0, 0.0, 0.0, np.pi / 2))  # its front (-y) looks along +x: we see its tail
+    # its front (-y) looks along +x: we see its tail
+    world = scene(Thing(mesh, "vehicle", "car", 8.0, 0.0, 0.0, np.pi / 2))
     view = render(world, pinhole(97, 73, radians(60), look_from(0, 0, 1.0, 0, 0, 0)), 0)
     seen = view.instances == 1
     assert seen.sum() > 100 and (view.labels[seen] == CLASSES.index("vehicle")).all()
     assert view.depth_m[seen].min() == pytest.approx(8.0 - 0.5 * mesh.size[1], abs=0.1)
     row = np.flatnonzero(seen.any(1))[int(0.7 * seen.any(1).sum())]  # below the windows
     wide = np.ptp(np.flatnonzero(seen[row])) + 1
-    assert wide * view.depth_m[seen].min() / view.camera.fx == pytest.approx(np.mean(BUILDS[kind].width), rel=0.2)
+    assert wide * view.depth_m[seen].min() / view.camera.fx == pytest.approx(
+        np.mean(BUILDS[kind].width), rel=0.2
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -116,7 +130,9 @@ def test_views_show_a_street_and_speak_of_it(worlds: dict[str, StreetWorld], kin
     assert any((view.labels == CLASSES.index("ground")).mean() > 0.1 for view in views)
 
 
-def test_no_camera_stands_in_a_thing_and_heights_are_those_of_cars_robots_and_people(worlds: dict[str, StreetWorld]) -> None:
+def test_no_camera_stands_in_a_thing_and_heights_are_those_of_cars_robots_and_people(
+    worlds: dict[str, StreetWorld],
+) -> None:
     world = worlds["city street"]
     rng = np.random.default_rng(0)
     cars = [o for o in world.objects if o.name in ("car", "van", "truck", "bus")]

@@ -6,8 +6,8 @@ metres; NaN unreadable, +inf beyond range depth_relative.npy in place of the two
 bundle's depth has no unit; grows with distance normals.npy       float32 unit vectors: +x right, +y up, +z
 towards the viewer; NaN unreadable normals.png       the same as colours labels.png        8-bit class ids
 (legend.json names them), 255 unlabelled instances.png     16-bit, 0 background mask_N.png        8-bit, 255
-where the N-th expression fits (legend.json) *_confidence.png  8-bit, 255 is sure, 0 unreadable points.ply
-x right, y down, z forward, metres, with colours sheet.png         image and answers side by side
+where the N-th expression fits (legend.json) *_confidence.png  8-bit, 255 is sure, 0 unreadable points.ply x
+right, y down, z forward, metres, with colours sheet.png         image and answers side by side
 """
 
 import json
@@ -66,7 +66,13 @@ def write_legend(folder: Path, questions: Sequence[Question]) -> None:
             named = enumerate(question.legend.items())
             classes = [{"id": k, "name": name, "color": write_color(color)} for k, (name, color) in named]
         if question.kind.takes == "expressions" and question.color is not None:
-            masks.append({"file": f"{stem}.png", "expression": question.expression, "color": write_color(question.color)})
+            masks.append(
+                {
+                    "file": f"{stem}.png",
+                    "expression": question.expression,
+                    "color": write_color(question.color),
+                }
+            )
     write_bytes(folder / LEGEND, (json.dumps({"classes": classes, "masks": masks}, indent=2) + "\n").encode())
 
 
@@ -79,13 +85,19 @@ def tile(question: Question, answer: Any, image: np.ndarray) -> Tile:
 
 def _relative(question: Question, answer: profiles_relative.Answer, image: np.ndarray, readable: str) -> Tile:
     near, far = visualization.depth_range(answer.depth_relative)
-    return Tile("depth, relative", visualization.depth_picture(answer.depth_relative, near, far), f"no unit, {readable}")
+    return Tile(
+        "depth, relative",
+        visualization.depth_picture(answer.depth_relative, near, far),
+        f"no unit, {readable}",
+    )
 
 
 def _depth(question: Question, answer: depth.Answer, image: np.ndarray, readable: str) -> Tile:
     near, far = visualization.depth_range(answer.depth_m)
     picture = visualization.depth_picture(answer.depth_m, near, far)
-    return Tile("depth", picture, f"{near:.2f} to {far:.2f} m, {readable}", visualization.color_bar(near, far))
+    return Tile(
+        "depth", picture, f"{near:.2f} to {far:.2f} m, {readable}", visualization.color_bar(near, far)
+    )
 
 
 def _normals(question: Question, answer: normals.Answer, image: np.ndarray, readable: str) -> Tile:
@@ -163,7 +175,9 @@ class Folders:
         clean = re.sub(r"[^\w.+=@ -]+", "_", name).strip(" .")[:100] or "frame"
         for number in count(1):
             folder = self._out / (clean if number == 1 else f"{clean}-{number}")
-            if folder in self._made or (folder.exists() and not (self._overwrite and folder.is_dir() and not folder.is_symlink())):
+            if folder in self._made or (
+                folder.exists() and not (self._overwrite and folder.is_dir() and not folder.is_symlink())
+            ):
                 continue
             folder.mkdir(parents=True, exist_ok=True)
             self._made.add(folder)
@@ -174,4 +188,6 @@ class Folders:
 def refuse_used(out: Path, overwrite: bool, result: str = LEGEND) -> None:
     """InputError where a folder holds a file of an earlier run, unless it may be overwritten."""
     if not overwrite and (out / result).exists():
-        raise InputError(f"'{out}' holds results already; name another folder with --out, or give --overwrite.")
+        raise InputError(
+            f"'{out}' holds results already; name another folder with --out, or give --overwrite."
+        )

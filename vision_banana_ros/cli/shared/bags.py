@@ -29,7 +29,8 @@ def is_bag(path: Path) -> bool:
 def bag_frames(path: Path, topic: str | None) -> Frames:
     """The frames of one image topic, with the camera of the CameraInfo topic beside it.
 
-    Without `topic` the bag must hold one image topic only. InputError where the bag or the topic cannot be read.
+    Without `topic` the bag must hold one image topic only. InputError where the bag or the topic cannot be
+    read.
     """
     with opened(path) as reader:
         chosen = image_connection(path, reader.connections, topic)
@@ -65,24 +66,33 @@ def opened(path: Path) -> Iterator[Any]:
         from rosbags.highlevel import AnyReader
         from rosbags.typesys import Stores, get_typestore
     except ImportError:
-        raise InputError("Reading bags needs the package rosbags; install it with `pip install rosbags`.") from None
+        raise InputError(
+            "Reading bags needs the package rosbags; install it with `pip install rosbags`."
+        ) from None
     try:
         with AnyReader([path], default_typestore=get_typestore(Stores.LATEST)) as reader:
             yield reader
     except InputError:
         raise
     except _damage() as error:
-        raise InputError(f"The bag '{path}' cannot be read: {str(error)[:300]} Copy it again, or run `ros2 bag reindex`.") from None
+        raise InputError(
+            f"The bag '{path}' cannot be read: {str(error)[:300]} Copy it again, or run `ros2 bag reindex`."
+        ) from None
 
 
 def image_connection(path: Path, connections: list[Any], topic: str | None) -> Any:
-    """The connection of a bag's image topic. Without `topic` it must be the only one; InputError where it is not there."""
+    """The connection of a bag's image topic.
+
+    Without `topic` it must be the only one; InputError where it is not there.
+    """
     images = [c for c in connections if c.msgtype in (IMAGE, COMPRESSED) and c.msgcount]
     names = sorted({c.topic for c in images})
     if not names:
         raise InputError(f"The bag '{path}' holds no images; record a topic of {IMAGE} or {COMPRESSED}.")
     if topic is None and len(names) > 1:
-        raise InputError(f"The bag '{path}' holds several image topics; choose one with --topic: {', '.join(names)}.")
+        raise InputError(
+            f"The bag '{path}' holds several image topics; choose one with --topic: {', '.join(names)}."
+        )
     for connection in images:
         if connection.topic == (topic or names[0]):
             return connection
@@ -129,7 +139,9 @@ def _message_frame(reader: Any, raw: bytes, kind: str, infos: _Infos) -> Frame:
     try:
         message = reader.deserialize(raw, kind)
     except _damage() as error:
-        raise InputError(f"A message of {len(raw)} bytes is no {kind} ({str(error)[:200]}); the bag is damaged.") from None
+        raise InputError(
+            f"A message of {len(raw)} bytes is no {kind} ({str(error)[:200]}); the bag is damaged."
+        ) from None
     return _frame(message, infos)
 
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cameras from files: a calibration as camera_calibration writes it, or a CameraInfo as `ros2 topic echo` prints it."""
+"""Cameras from files.
+
+A calibration as camera_calibration writes it, or a CameraInfo as `ros2 topic echo` prints it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,7 +13,12 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.files import read_bounded
 from vision_banana_ros.perception.camera import Calibration, camera_for
 
-_MATRICES = {"d": "distortion_coefficients", "k": "camera_matrix", "r": "rectification_matrix", "p": "projection_matrix"}
+_MATRICES = {
+    "d": "distortion_coefficients",
+    "k": "camera_matrix",
+    "r": "rectification_matrix",
+    "p": "projection_matrix",
+}
 """The names of the message, and those of camera_calibration's files. Only K must be there."""
 _LENGTHS = {"d": 0, "r": 9, "p": 12}
 
@@ -23,26 +31,47 @@ def read_calibration(path: Path) -> Calibration:
     try:
         import yaml
     except ImportError:
-        raise InputError("Reading --camera-info needs PyYAML; install it with `pip install pyyaml`, or give --fov.") from None
+        raise InputError(
+            "Reading --camera-info needs PyYAML; install it with `pip install pyyaml`, or give --fov."
+        ) from None
     try:
         # A topic's echo ends with `---`: the first document is the message.
         content: Any = next(yaml.safe_load_all(read_bounded(path, MAX_BYTES).decode()), {})
         if "camera_matrix" in content:
-            matrices = {name: content[file_name]["data"] for name, file_name in _MATRICES.items() if file_name in content}
+            matrices = {
+                name: content[file_name]["data"]
+                for name, file_name in _MATRICES.items()
+                if file_name in content
+            }
             width, height = content["image_width"], content["image_height"]
         else:
             matrices = {name: content[name] for name in _MATRICES if name in content}
             width, height = content["width"], content["height"]
         d, k, r, p = (
-            tuple(float(value) for value in (matrices["k"] if name == "k" else matrices.get(name, [0.0] * _LENGTHS[name])))
+            tuple(
+                float(value)
+                for value in (matrices["k"] if name == "k" else matrices.get(name, [0.0] * _LENGTHS[name]))
+            )
             for name in "dkrp"
         )
         model = str(content.get("distortion_model", content.get("camera_model", "plumb_bob")))
         binning = int(content.get("binning_x", 0)), int(content.get("binning_y", 0))
-        calibration = Calibration(int(width), int(height), model, d, k, r, p, binning, _region(content.get("roi", {})))
-    except (yaml.YAMLError, RecursionError, KeyError, IndexError, TypeError, ValueError, OverflowError, AttributeError):
+        calibration = Calibration(
+            int(width), int(height), model, d, k, r, p, binning, _region(content.get("roi", {}))
+        )
+    except (
+        yaml.YAMLError,
+        RecursionError,
+        KeyError,
+        IndexError,
+        TypeError,
+        ValueError,
+        OverflowError,
+        AttributeError,
+    ):
         raise InputError(
-            f"'{path}' is no camera: it needs image_width, image_height and camera_matrix as camera_calibration writes"
+            f"'{path}' is no camera: it needs image_width, image_height and camera_matrix as"
+            " camera_calibration writes"
             " them, or width, height and k as `ros2 topic echo --once camera_info` prints them."
         ) from None
     try:
@@ -58,7 +87,9 @@ def _region(roi: Mapping[str, Any]) -> tuple[int, int, int, int]:
 
 
 def resized(calibration: Calibration, width: int, height: int) -> Calibration:
-    """The calibration for an image of width x height. InputError where that is no resize of the calibration's own size.
+    """The calibration for an image of width x height.
+
+    InputError where that is no resize of the calibration's own size.
 
     With binning or a region the message itself says what size it is for, and is left as it is.
     """

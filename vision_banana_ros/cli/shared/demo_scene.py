@@ -13,7 +13,13 @@ import numpy as np
 
 from vision_banana_ros.cli.shared.answer_files import write_sheet
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.evaluation.scores import DepthScore, InstancesScore, NormalsScore, ReferringScore, SemanticScore
+from vision_banana_ros.evaluation.scores import (
+    DepthScore,
+    InstancesScore,
+    NormalsScore,
+    ReferringScore,
+    SemanticScore,
+)
 from vision_banana_ros.node.client.camera_publisher import CameraPublisher
 from vision_banana_ros.node.client.demo import SHOWN, Recorder
 from vision_banana_ros.perception import Intrinsics, points, visualization
@@ -61,7 +67,10 @@ class Scene:
         return [stamp for stamp in list(self.indices) if first <= stamp < last]
 
     def keeps(self, stamp_ns: int) -> bool:
-        """Whether the outputs of a stamp are to be compared with the truth: the first that arrives of each span."""
+        """Whether the outputs of a stamp are to be compared with the truth.
+
+        The first that arrives of each span.
+        """
         first, last = self._span_ns
         if not first <= stamp_ns < last or stamp_ns not in self.indices:
             return False
@@ -124,12 +133,17 @@ def _kind(things: list[WorldObject], shares: np.ndarray) -> str:
 
 def _rival(thing: WorldObject, other: WorldObject) -> bool:
     named_alike = thing.name in (other.name, other.class_name)
-    return other is not thing and named_alike and (thing.color == other.color or alike(thing.color, other.color))
+    return (
+        other is not thing and named_alike and (thing.color == other.color or alike(thing.color, other.color))
+    )
 
 
 @dataclass(frozen=True)
 class Results:
-    """What the demonstration shows: a table, what is missing or wrong, the tiles of its picture, and a cloud."""
+    """What the demonstration shows.
+
+    A table, what is missing or wrong, the tiles of its picture, and a cloud.
+    """
 
     table: str
     faults: list[str]
@@ -157,8 +171,12 @@ def score(client: Recorder, scene: Scene, legend: Mapping[str, RGB], value: int,
         f"{len(published)} frames published ({len(published) / seconds:.1f} Hz), {answered} answered, "
         f"{len(published) - answered} not; {len(_complete(client))} compared with the truth."
     )
-    drops = {k.removeprefix("dropped: "): v for k, v in client.diagnostics.items() if k.startswith("dropped: ")}
-    lines.append("Drops that the node counted: " + ", ".join(f"{count} {reason}" for reason, count in drops.items()))
+    drops = {
+        k.removeprefix("dropped: "): v for k, v in client.diagnostics.items() if k.startswith("dropped: ")
+    }
+    lines.append(
+        "Drops that the node counted: " + ", ".join(f"{count} {reason}" for reason, count in drops.items())
+    )
     return Results("\n".join(lines), faults, tiles, cloud)
 
 
@@ -217,7 +235,8 @@ def _compare(
         cloud = heard["points"], view.image
     d, n, s, r, i = (score.result() for score in (depth, normals, semantic, referring, instances))
     words = {
-        "depth/image_rect": f"AbsRel {d['absrel']:.3f}, delta1 {d['delta1']:.3f}, {d['readable']:.1%} readable",
+        "depth/image_rect": f"AbsRel {d['absrel']:.3f}, delta1 {d['delta1']:.3f}, {d['readable']:.1%}"
+        " readable",
         "depth/camera_info": "exact" if cameras == {True} else "WRONG",
         "normals/image": f"median {n['median_deg']:.1f}, mean {n['mean_deg']:.1f} degrees",
         "segmentation/mask": f"mIoU {s['miou']:.3f}, {s['pixel_accuracy']:.1%} of pixels right",
@@ -260,9 +279,19 @@ def _tiles(
     tile = visualization.Tile
     return [
         tile("camera", view.image),
-        tile("depth", visualization.depth_picture(heard["depth/image_rect"], near, far), "", visualization.color_bar(near, far)),
+        tile(
+            "depth",
+            visualization.depth_picture(heard["depth/image_rect"], near, far),
+            "",
+            visualization.color_bar(near, far),
+        ),
         tile("normals", normals_picture(facing)),
-        tile("segmentation", visualization.labels_overlay(view.image, heard["segmentation/mask"], legend), "", shown),
+        tile(
+            "segmentation",
+            visualization.labels_overlay(view.image, heard["segmentation/mask"], legend),
+            "",
+            shown,
+        ),
         tile(scene.expression, visualization.mask_overlay(view.image, mask, red)),
         tile(f"every {scene.kind}", visualization.instances_overlay(view.image, heard["instances/mask"])),
         tile("truth: depth", visualization.depth_picture(view.depth_m, near, far)),

@@ -19,11 +19,19 @@ def add_camera_arguments(parser: argparse.ArgumentParser) -> None:
         "--fov",
         type=float,
         metavar="DEG",
-        help=f"horizontal field of view in degrees (default: the CameraInfo of the bag, otherwise {DEFAULT_FOV:g})",
+        help="horizontal field of view in degrees (default: the CameraInfo of the bag, otherwise"
+        f" {DEFAULT_FOV:g})",
     )
-    camera.add_argument("--camera-info", type=Path, metavar="YAML", help="calibration file, or the output of `ros2 topic echo`")
+    camera.add_argument(
+        "--camera-info",
+        type=Path,
+        metavar="YAML",
+        help="calibration file, or the output of `ros2 topic echo`",
+    )
     parser.add_argument(
-        "--rectified", action="store_true", help="the images are already rectified, regardless of D in the calibration"
+        "--rectified",
+        action="store_true",
+        help="the images are already rectified, regardless of D in the calibration",
     )
 
 
@@ -37,12 +45,16 @@ def named_calibration(args: argparse.Namespace) -> Calibration | None:
     return read_calibration(args.camera_info) if args.camera_info else None
 
 
-def camera_of(frame: Frame, args: argparse.Namespace, calibration: Calibration | None, what: str) -> tuple[Camera, str]:
+def camera_of(
+    frame: Frame, args: argparse.Namespace, calibration: Calibration | None, what: str
+) -> tuple[Camera, str]:
     """The camera of a frame, and what the user should know about it. what: is made by it."""
     height, width = frame.image.shape[:2]
     known = None if args.fov is not None else calibration or frame.calibration
     if known is not None:
-        camera = camera_for(resized(known, width, height), (height, width), "true" if args.rectified else "auto")
+        camera = camera_for(
+            resized(known, width, height), (height, width), "true" if args.rectified else "auto"
+        )
         return camera, f"The images are {camera.reading}."
     pinhole = Intrinsics.from_fov(width, height, DEFAULT_FOV if args.fov is None else args.fov)
     remark = f"No camera is known: {what} take {DEFAULT_FOV:g} degrees of view; give --fov or --camera-info."

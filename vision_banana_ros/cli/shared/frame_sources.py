@@ -32,7 +32,9 @@ def open_frames(source: str | Path, topic: str | None = None, recursive: bool = 
         return video_frames(str(source))
     path = Path(source)
     if not path.exists():
-        raise InputError(f"There is nothing at '{path}'; name a picture, a folder of pictures, a video, or a bag.")
+        raise InputError(
+            f"There is nothing at '{path}'; name a picture, a folder of pictures, a video, or a bag."
+        )
     if is_bag(path):
         return bag_frames(path, topic)
     if topic is not None:
@@ -42,19 +44,30 @@ def open_frames(source: str | Path, topic: str | None = None, recursive: bool = 
     if path.is_file():
         read_picture(path)
         return Frames(1, lambda: iter([attempt(_picture_frame, path, path.stem)]))
-    found = sorted(f for f in (path.rglob("*") if recursive else path.iterdir()) if f.suffix.lower() in PICTURES)
+    found = sorted(
+        f for f in (path.rglob("*") if recursive else path.iterdir()) if f.suffix.lower() in PICTURES
+    )
     if not found:
         deeper = "" if recursive else " (its subfolders are read with --recursive)"
-        raise InputError(f"'{path}' holds no picture ({', '.join(PICTURES)}){deeper} and is no bag (it has no metadata.yaml).")
+        raise InputError(
+            f"'{path}' holds no picture ({', '.join(PICTURES)}){deeper} and is no bag (it has"
+            " no metadata.yaml)."
+        )
     names = _names(path, found)
-    return Frames(len(found), lambda: (attempt(_picture_frame, file, name) for file, name in zip(found, names, strict=True)))
+    return Frames(
+        len(found),
+        lambda: (attempt(_picture_frame, file, name) for file, name in zip(found, names, strict=True)),
+    )
 
 
 def _names(folder: Path, files: list[Path]) -> list[str]:
     """A name for each: its path in the folder without the ending, unless another one would have the same."""
     short = [str(file.parent.relative_to(folder) / file.stem) for file in files]
     taken = Counter(short)
-    return [name if taken[name] == 1 else str(file.relative_to(folder)) for name, file in zip(short, files, strict=True)]
+    return [
+        name if taken[name] == 1 else str(file.relative_to(folder))
+        for name, file in zip(short, files, strict=True)
+    ]
 
 
 def video_frames(source: str) -> Frames:
@@ -64,7 +77,9 @@ def video_frames(source: str) -> Frames:
     def opened() -> cv2.VideoCapture:
         capture = cv2.VideoCapture(source, pipeline)
         if not capture.isOpened():
-            with_gstreamer = "; this OpenCV may be built without GStreamer" if pipeline == cv2.CAP_GSTREAMER else ""
+            with_gstreamer = (
+                "; this OpenCV may be built without GStreamer" if pipeline == cv2.CAP_GSTREAMER else ""
+            )
             raise InputError(f"The video '{source}' cannot be opened{with_gstreamer}.")
         return capture
 
@@ -87,9 +102,13 @@ def video_frames(source: str) -> Frames:
 def read_picture(path: Path) -> np.ndarray:
     """A picture file as (H, W, 3) uint8 RGB. InputError where it is none."""
     try:
-        return compressed_to_rgb(read_bounded(path, MAX_FILE_BYTES), kinds=FILE_KINDS, upright=True, shrink=True)
+        return compressed_to_rgb(
+            read_bounded(path, MAX_FILE_BYTES), kinds=FILE_KINDS, upright=True, shrink=True
+        )
     except InputError as error:
-        raise InputError(f"'{path}' is not a picture that can be read; give a whole {', '.join(PICTURES)} file. {error}") from None
+        raise InputError(
+            f"'{path}' is not a picture that can be read; give a whole {', '.join(PICTURES)} file. {error}"
+        ) from None
     except OSError as error:
         raise InputError(f"'{path}' cannot be read ({error.strerror}).") from None
 
@@ -112,7 +131,9 @@ def webcam_frames(number: int, width: int, height: int) -> Frames:
     """A camera that OpenCV can open, asked for a size near width x height. InputError where there is none."""
     capture = cv2.VideoCapture(number)
     if not capture.isOpened():
-        raise InputError(f"Webcam {number} cannot be opened; see `ls /dev/video*` and whether you may read it.")
+        raise InputError(
+            f"Webcam {number} cannot be opened; see `ls /dev/video*` and whether you may read it."
+        )
     capture.set(cv2.CAP_PROP_FRAME_WIDTH, width)
     capture.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
 

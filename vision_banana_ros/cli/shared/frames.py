@@ -13,7 +13,10 @@ from vision_banana_ros.perception.camera import Calibration
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture, (H, W, 3) uint8 RGB, under a name that a file may have; with its camera where that is known."""
+    """One picture, (H, W, 3) uint8 RGB, under a name that a file may have.
+
+    With its camera where that is known.
+    """
 
     name: str
     image: np.ndarray
@@ -23,7 +26,9 @@ class Frame:
 
 @dataclass(frozen=True)
 class Frames:
-    """A source of frames: how many (None: without end) and a way to read them, one at a time and as often as wanted.
+    """A source of frames.
+
+    How many (None: without end) and a way to read them, one at a time and as often as wanted.
 
     A frame that cannot be read is an InputError in its place, so that the rest can go on.
     """

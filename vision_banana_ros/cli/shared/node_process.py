@@ -34,8 +34,14 @@ def running_node(log: Path, bundle: Path, executor: str = "auto") -> Iterator[su
 
 def _executable() -> str:
     """vision_banana_node on the PATH, or where colcon installs it under a prefix."""
-    places = [Path(p) / "lib" / "vision_banana_ros" / EXECUTABLE for p in os.environ.get("AMENT_PREFIX_PATH", "").split(":")]
+    places = [
+        Path(p) / "lib" / "vision_banana_ros" / EXECUTABLE
+        for p in os.environ.get("AMENT_PREFIX_PATH", "").split(":")
+    ]
     found = shutil.which(EXECUTABLE) or next((str(place) for place in places if place.is_file()), None)
     if found is None:
-        raise InputError(f"{EXECUTABLE} is neither on the PATH nor in an installation: build the package and source its setup.bash.")
+        raise InputError(
+            f"{EXECUTABLE} is neither on the PATH nor in an installation: build the package"
+            " and source its setup.bash."
+        )
     return found

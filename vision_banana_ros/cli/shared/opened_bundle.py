@@ -13,7 +13,9 @@ def is_run(path: Path) -> bool:
     return (path / "network").is_dir()
 
 
-def open_bundle_or_run(path: Path, executor: str, passes: int, together: bool = False) -> tuple[str, Perceiver]:
+def open_bundle_or_run(
+    path: Path, executor: str, passes: int, together: bool = False
+) -> tuple[str, Perceiver]:
     """What it is called, and what answers for it. InputError where it cannot be opened."""
     if is_run(path):
         needs_torch()

@@ -34,7 +34,9 @@ def write_photographs(generator: Generator, path: Path) -> None:
             *([Question.semantic(generator.manifest.legend)] if "semantic" in generator.tasks else []),
             *([Question.referring(expression, "red")] if "referring" in generator.tasks else []),
         ]
-        looks = perceiver.look(image, questions, Intrinsics.from_fov(image.shape[1], image.shape[0], FIELD_OF_VIEW))
+        looks = perceiver.look(
+            image, questions, Intrinsics.from_fov(image.shape[1], image.shape[0], FIELD_OF_VIEW)
+        )
         tiles.append(Tile(name, image, f"a photograph, {FIELD_OF_VIEW:g} degrees wide"))
         tiles += [tile(question, answer, image) for question, answer in zip(questions, looks, strict=True)]
     write_sheet(path, tiles, "Photographs", columns=len(tiles) // len(EXPRESSIONS))

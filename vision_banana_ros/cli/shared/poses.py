@@ -17,10 +17,12 @@ from vision_banana_ros.files import read_bounded
 WAYS = ("tf", "odom")
 TF, TF_STATIC, ODOMETRY = "/tf", "/tf_static", "nav_msgs/msg/Odometry"
 REACH_NS = 200_000_000
-"""So far before the first and after the last transform the nearest one is taken; drivers and filters start a little apart."""
+"""So far before the first and after the last transform the nearest one is taken; drivers and filters start
+a little apart."""
 
 Pose = Callable[[Frame], np.ndarray]
-"""The pose of a frame's camera, (4, 4) from its optical frame to the fixed frame. InputError where it is not known."""
+"""The pose of a frame's camera, (4, 4) from its optical frame to the fixed frame. InputError where it is
+not known."""
 
 
 class Transforms:
@@ -31,7 +33,14 @@ class Transforms:
         self._fixed: dict[str, np.ndarray] = {}
         self._moving: dict[str, list[tuple[int, np.ndarray, np.ndarray]]] = {}
 
-    def add(self, parent: str, child: str, stamp_ns: int | None, position: Iterable[float], quaternion: Iterable[float]) -> None:
+    def add(
+        self,
+        parent: str,
+        child: str,
+        stamp_ns: int | None,
+        position: Iterable[float],
+        quaternion: Iterable[float],
+    ) -> None:
         """A transform from `child` to `parent`.
 
         Args:
@@ -44,7 +53,9 @@ class Transforms:
         place, turn = np.array(list(position), float), np.array(list(quaternion), float)
         length = np.linalg.norm(turn)
         if not (np.isfinite(place).all() and np.isfinite(length) and length > 1e-6):
-            raise InputError(f"The transform from {child} to {parent} is no pose: {place.tolist()}, {turn.tolist()}.")
+            raise InputError(
+                f"The transform from {child} to {parent} is no pose: {place.tolist()}, {turn.tolist()}."
+            )
         self._parents[child.lstrip("/")] = parent.lstrip("/")
         if stamp_ns is None:
             self._fixed[child.lstrip("/")] = matrix(place, turn / length)
@@ -63,7 +74,10 @@ class Transforms:
         """
         name, found = frame.lstrip("/"), np.eye(4)
         if name not in self._parents:
-            raise InputError(f"No transform leads from '{frame}', the frame of the images; record /tf and /tf_static with them.")
+            raise InputError(
+                f"No transform leads from '{frame}', the frame of the images; record /tf and"
+                " /tf_static with them."
+            )
         for _ in range(len(self._parents) + 1):
             if name not in self._parents:
                 break
@@ -79,11 +93,15 @@ class Transforms:
         if after in (0, len(times)):
             stamp, place, turn = times[min(after, len(times) - 1)]
             if abs(stamp - stamp_ns) > REACH_NS:
-                raise InputError(f"The transform of '{name}' nearest to this frame is {abs(stamp - stamp_ns) / 1e9:.2f} s away.")
+                raise InputError(
+                    f"The transform of '{name}' nearest to this frame is"
+                    f" {abs(stamp - stamp_ns) / 1e9:.2f} s away."
+                )
             return matrix(place, turn)
         (t0, p0, q0), (t1, p1, q1) = times[after - 1], times[after]
         share = (stamp_ns - t0) / (t1 - t0)
-        turn = (1 - share) * q0 + share * (q1 if q0 @ q1 >= 0 else -q1)  # between neighbours as good as along the sphere
+        # between neighbours as good as along the sphere
+        turn = (1 - share) * q0 + share * (q1 if q0 @ q1 >= 0 else -q1)
         return matrix((1 - share) * p0 + share * p1, turn / np.linalg.norm(turn))
 
 
@@ -106,7 +124,8 @@ def bag_poses(path: Path, topic: str | None, way: str) -> Pose:
     Args:
         path: A bag.
         topic: Its image topic; None: the only one.
-        way: "tf": by /tf and /tf_static. "odom": by the only Odometry, and /tf_static from its child frame to the camera.
+        way: "tf": by /tf and /tf_static. "odom": by the only Odometry, and /tf_static from its child frame to
+            the camera.
 
     Raises:
         InputError: where the bag has none of these.
@@ -117,12 +136,20 @@ def bag_poses(path: Path, topic: str | None, way: str) -> Pose:
         wanted = [c for c in reader.connections if _is_wanted(c, way) and c.msgcount]
         for kind in ("tf2_msgs/msg/TFMessage",) if way == "tf" else (ODOMETRY,):
             if not any(c.msgtype == kind for c in wanted):
-                raise InputError(f"The bag '{path}' has no {kind.rpartition('/')[2]}, which --poses {way} needs; record it too.")
+                raise InputError(
+                    f"The bag '{path}' has no {kind.rpartition('/')[2]}, which --poses {way}"
+                    " needs; record it too."
+                )
         if way == "odom" and len(names := sorted({c.topic for c in wanted if c.msgtype == ODOMETRY})) > 1:
-            raise InputError(f"The bag '{path}' has several topics of odometry ({', '.join(names)}); use --poses tf.")
+            raise InputError(
+                f"The bag '{path}' has several topics of odometry ({', '.join(names)}); use --poses tf."
+            )
         for connection, _, raw in reader.messages(wanted):
             _take(transforms, connection, reader.deserialize(raw, connection.msgtype))
-        frame_id = next((reader.deserialize(raw, c.msgtype).header.frame_id for c, _, raw in reader.messages([images])), "")
+        frame_id = next(
+            (reader.deserialize(raw, c.msgtype).header.frame_id for c, _, raw in reader.messages([images])),
+            "",
+        )
     transforms.sort()
 
     def pose(frame: Frame) -> np.ndarray:
@@ -135,8 +162,8 @@ def bag_poses(path: Path, topic: str | None, way: str) -> Pose:
 def file_poses(path: Path) -> Pose:
     """The poses in a file of lines "NAME x y z qx qy qz qw", as those of TUM's RGB-D benchmark.
 
-    NAME is a picture's without its ending; the pose leads from the optical frame (x right, y down, z forward) to the fixed one,
-    in metres. Lines that begin with # are left out.
+    NAME is a picture's without its ending; the pose leads from the optical frame (x right, y down, z forward)
+    to the fixed one, in metres. Lines that begin with # are left out.
 
     Raises:
         InputError: where a line is no pose.
@@ -179,4 +206,6 @@ def _take(transforms: Transforms, connection: Any, message: Any) -> None:
     for each in message.transforms:
         p, q = each.transform.translation, each.transform.rotation
         stamp = None if connection.topic == TF_STATIC else nanoseconds(each)
-        transforms.add(each.header.frame_id, each.child_frame_id, stamp, (p.x, p.y, p.z), (q.x, q.y, q.z, q.w))
+        transforms.add(
+            each.header.frame_id, each.child_frame_id, stamp, (p.x, p.y, p.z), (q.x, q.y, q.z, q.w)
+        )

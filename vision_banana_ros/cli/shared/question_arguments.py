@@ -15,7 +15,11 @@ from vision_banana_ros.tasks.task import Words
 def add_question_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds `--expression`, `--legend` and `--instances`."""
     parser.add_argument(
-        "--expression", nargs="+", default=[], metavar="TEXT", help='referring expressions, as in "the red ball left of the box"'
+        "--expression",
+        nargs="+",
+        default=[],
+        metavar="TEXT",
+        help='referring expressions, as in "the red ball left of the box"',
     )
     parser.add_argument(
         "--legend",
@@ -26,7 +30,9 @@ def add_question_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--instances", metavar="NAME", help="class name for instance segmentation")
 
 
-def questions_for(tasks: Sequence[str], legend: Mapping[str, RGB], args: argparse.Namespace) -> list[Question]:
+def questions_for(
+    tasks: Sequence[str], legend: Mapping[str, RGB], args: argparse.Namespace
+) -> list[Question]:
     """The questions for a frame.
 
     All tasks that need no arguments, and those that the user gave arguments for.
@@ -49,10 +55,19 @@ def questions_for(tasks: Sequence[str], legend: Mapping[str, RGB], args: argpars
         "": [Words()],
         "legend": [Words(legend=legend)] if legend else [],
         "class": [Words(color=BLACK, expression=args.instances)] if args.instances else [],
-        "expressions": [Words(color=color, expression=text) for text, color in zip(args.expression, colors, strict=True)],
+        "expressions": [
+            Words(color=color, expression=text) for text, color in zip(args.expression, colors, strict=True)
+        ],
     }
     in_words = {"legend": args.legend, "class": args.instances, "expressions": args.expression}
     for task in TASKS.values():
         if in_words.get(task.takes) and task.name not in tasks:
-            raise InputError(f"This bundle does not support {task.name}, only {', '.join(tasks)}: use another bundle.")
-    return [Question.of(task.name, words) for task in TASKS.values() if task.name in tasks for words in wanted[task.takes]]
+            raise InputError(
+                f"This bundle does not support {task.name}, only {', '.join(tasks)}: use another bundle."
+            )
+    return [
+        Question.of(task.name, words)
+        for task in TASKS.values()
+        if task.name in tasks
+        for words in wanted[task.takes]
+    ]

@@ -8,7 +8,11 @@ from vision_banana_ros.errors import InputError
 
 def needs_torch() -> None:
     """Raise InputError that names the packages where they are missing."""
-    missing = [name for name in ("torch", "diffusers", "onnx", "onnxscript", "yaml") if importlib.util.find_spec(name) is None]
+    missing = [
+        name
+        for name in ("torch", "diffusers", "onnx", "onnxscript", "yaml")
+        if importlib.util.find_spec(name) is None
+    ]
     if missing:
         raise InputError(
             f"Training and export need {', '.join(missing)}: run `pip install -r requirements/train.txt` "

@@ -19,8 +19,24 @@ from vision_banana_ros.evaluation.benchmarks import (
 )
 from vision_banana_ros.evaluation.benchmarks.benchmark import Benchmark
 
-_FILES = (nyuv2, ibims1, eth3d, diode, kitti, nuscenes, scannet, vkitti, cityscapes, refcoco, reasonseg, saco_gold, real_frames)
-BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for file in _FILES for benchmark in file.BENCHMARKS}
+_FILES = (
+    nyuv2,
+    ibims1,
+    eth3d,
+    diode,
+    kitti,
+    nuscenes,
+    scannet,
+    vkitti,
+    cityscapes,
+    refcoco,
+    reasonseg,
+    saco_gold,
+    real_frames,
+)
+BENCHMARKS: dict[str, Benchmark] = {
+    benchmark.name: benchmark for file in _FILES for benchmark in file.BENCHMARKS
+}
 
 
 def benchmark_named(name: str) -> Benchmark:

@@ -27,14 +27,20 @@ def open_depth(root: Path) -> list[Entry]:
     root = reading.rooted(root, f"{SCANS}/*_depth.npy", "'indoors' of DIODE's val")
 
     def entry(stem: Path) -> Entry:
-        image, depth, mask = (stem.with_name(stem.name + end) for end in (".png", "_depth.npy", "_depth_mask.npy"))
+        image, depth, mask = (
+            stem.with_name(stem.name + end) for end in (".png", "_depth.npy", "_depth_mask.npy")
+        )
 
         def load() -> Frame:
             picture = reading.picture(image, SIZE)
             depth_m, known = reading.array(depth).squeeze(), reading.array(mask).squeeze() != 0
             reading.same_size(known, picture, mask)
             reading.same_size(depth_m, picture, depth)
-            return Frame(picture, reading.scored(np.where(known, depth_m, np.nan), NEAR_M, FAR_M, picture, depth), CAMERA)
+            return Frame(
+                picture,
+                reading.scored(np.where(known, depth_m, np.nan), NEAR_M, FAR_M, picture, depth),
+                CAMERA,
+            )
 
         return Entry(str(stem.relative_to(root)), (image, depth, mask), load)
 
@@ -62,14 +68,21 @@ def open_normals(root: Path) -> list[Entry]:
 def _stems(root: Path) -> list[Path]:
     """Of each picture, and of each truth without one."""
     found = {file.with_suffix("") for file in root.glob(f"{SCANS}/*.png")}
-    found |= {file.with_name(file.name.removesuffix(end)) for end in ENDS for file in root.glob(f"{SCANS}/*{end}")}
-    return sorted(stem for stem in found if not stem.name.endswith("_depth"))  # NAME_depth_mask.npy is no mask of NAME_depth
+    found |= {
+        file.with_name(file.name.removesuffix(end)) for end in ENDS for file in root.glob(f"{SCANS}/*{end}")
+    }
+    # NAME_depth_mask.npy is no mask of NAME_depth
+    return sorted(stem for stem in found if not stem.name.endswith("_depth"))
 
 
 def facing(normals: np.ndarray) -> np.ndarray:
     """Normals (H, W, 3) turned round where they point away from the camera."""
     rows, columns = np.mgrid[: normals.shape[0], : normals.shape[1]]
-    to_viewer = np.stack([CAMERA.cx - columns, rows - CAMERA.cy, np.ones(rows.shape)], axis=2) / (CAMERA.fx, CAMERA.fy, 1)
+    to_viewer = np.stack([CAMERA.cx - columns, rows - CAMERA.cy, np.ones(rows.shape)], axis=2) / (
+        CAMERA.fx,
+        CAMERA.fy,
+        1,
+    )
     away = np.einsum("hwc,hwc->hw", normals, to_viewer) < 0
     return np.where(away[..., None], -normals, normals).astype(np.float32)
 
@@ -80,14 +93,17 @@ BENCHMARKS = (
     Benchmark(
         "diode-depth", "DIODE indoor", DepthProtocol(), 325, open_depth, SOURCE, "MIT", "2.6 GB",
         f"{STEM}.png\n{STEM}_depth.npy\n{STEM}_depth_mask.npy",
-        ("Protocol: UniDepth's public evaluation: the indoor validation frames, their masks, up to 25 m, figures a picture. The paper"
+        ("Protocol: UniDepth's public evaluation: the indoor validation frames, their masks, up to 25 m,"
+            " figures a picture. The paper"
          " does not state its own.",),
         SIZE,
     ),
     Benchmark(
-        "diode-normals", "DIODE indoor", NormalsProtocol(), 325, open_normals, SOURCE, "MIT", "2.6 GB and 4.6 GB",
+        "diode-normals", "DIODE indoor", NormalsProtocol(), 325, open_normals, SOURCE, "MIT", "2.6 GB and"
+            " 4.6 GB",
         f"{STEM}.png\n{STEM}_normal.npy",
-        ("Protocol: DSINE's metrics, angles over all pixels of the set that have a normal; normals that point away from the camera"
+        ("Protocol: DSINE's metrics, angles over all pixels of the set that have a normal; normals that"
+            " point away from the camera"
          " are turned round. The paper does not state its own.",),
         SIZE,
     ),

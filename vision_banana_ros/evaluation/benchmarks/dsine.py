@@ -22,7 +22,8 @@ SOURCE = "https://github.com/baegwangbin/DSINE (dsine_eval.zip, by way of its RE
 DOWNLOAD = "a few GB, with all six sets of dsine_eval"
 IMAGES = ("_img.png", "_img.jpg")
 PROTOCOL = (
-    "Protocol: DSINE's public evaluation, angles over all pixels of the set that have a normal. The paper does not state its own."
+    "Protocol: DSINE's public evaluation, angles over all pixels of the set that have a normal. The paper"
+    " does not state its own."
 )
 LONGEST_ERROR = 0.1  # how far from 1 the length of a stored normal may be; 8 bits cost 0.01
 
@@ -58,11 +59,28 @@ def dsine_normals(
     suffix = "exr" if normal == "exr" else "png"
 
     def open_folder(root: Path) -> list[Entry]:
-        return _frames(reading.rooted(root, f"{scenes}/*_normal.{suffix}", f"'{folder}' of dsine_eval"), scenes, normal, size)
+        return _frames(
+            reading.rooted(root, f"{scenes}/*_normal.{suffix}", f"'{folder}' of dsine_eval"),
+            scenes,
+            normal,
+            size,
+        )
 
     layout = f"{scene}/000000_img.{image}\n{scene}/000000_normal.{suffix}\n{scene}/000000_intrins.npy"
     protocol = NormalsProtocol()
-    return Benchmark(name, title, protocol, frames, open_folder, SOURCE, licence, DOWNLOAD, layout, (PROTOCOL, *notes), size)
+    return Benchmark(
+        name,
+        title,
+        protocol,
+        frames,
+        open_folder,
+        SOURCE,
+        licence,
+        DOWNLOAD,
+        layout,
+        (PROTOCOL, *notes),
+        size,
+    )
 
 
 def _frames(root: Path, scenes: str, normal: str, size: tuple[int, int]) -> list[Entry]:
@@ -77,8 +95,14 @@ def _stem(file: Path) -> str:
 
 
 def _entry(root: Path, folder: Path, stem: str, normal: str, size: tuple[int, int]) -> Entry:
-    image = next((folder / f"{stem}{end}" for end in IMAGES if (folder / f"{stem}{end}").exists()), folder / f"{stem}_img.png")
-    truth, camera = folder / f"{stem}_normal.{'exr' if normal == 'exr' else 'png'}", folder / f"{stem}_intrins.npy"
+    image = next(
+        (folder / f"{stem}{end}" for end in IMAGES if (folder / f"{stem}{end}").exists()),
+        folder / f"{stem}_img.png",
+    )
+    truth, camera = (
+        folder / f"{stem}_normal.{'exr' if normal == 'exr' else 'png'}",
+        folder / f"{stem}_intrins.npy",
+    )
 
     def load() -> Frame:
         picture = reading.picture(image, size)
@@ -105,7 +129,9 @@ def _exr(file: Path) -> np.ndarray:
         with exr.File(str(file)) as opened:
             return np.asarray(opened.channels()["RGB"].pixels, np.float32)
     except (RuntimeError, KeyError, OSError) as error:
-        raise InputError(f"'{file}' cannot be read as a picture of three floats: copy it again. {error}") from None
+        raise InputError(
+            f"'{file}' cannot be read as a picture of three floats: copy it again. {error}"
+        ) from None
 
 
 def in_paper_frame(normals: np.ndarray, file: Path) -> np.ndarray:
@@ -126,7 +152,9 @@ def unit(normals: np.ndarray, file: Path) -> np.ndarray:
     if not there.any():
         raise InputError(f"'{file}' has no normal at all: its truth is missing.")
     if np.mean(np.abs(length[there] - 1) < LONGEST_ERROR) < 0.9:
-        raise InputError(f"'{file}' does not hold unit vectors: it is of another scale or format; get the published one.")
+        raise InputError(
+            f"'{file}' does not hold unit vectors: it is of another scale or format; get the published one."
+        )
     return np.where(there, normals / np.maximum(length, 0.5), np.nan).astype(np.float32)
 
 

@@ -36,7 +36,9 @@ def _entry(scene: Path, name: str) -> Entry:
         image = reading.picture(photograph)
         data = reading.content(truth)
         if len(data) != image.shape[0] * image.shape[1] * 4:
-            raise InputError(f"'{truth}' has {len(data):,} bytes, not 4 for each pixel of its photograph: copy it again.")
+            raise InputError(
+                f"'{truth}' has {len(data):,} bytes, not 4 for each pixel of its photograph: copy it again."
+            )
         depth_m = np.frombuffer(data, "<f4").reshape(image.shape[:2])
         return Frame(image, reading.scored(depth_m, NEAR_M, FAR_M, image, truth), _lenses(*cameras).get(name))
 
@@ -58,7 +60,9 @@ def _lenses(cameras: Path, images: Path) -> dict[str, Intrinsics]:
         photographs = [line.split() for line in reading.lines(images) if line.endswith(".JPG")]
         return {Path(row[9]).name: by_number[row[8]] for row in photographs}
     except (ValueError, KeyError, IndexError):
-        raise InputError(f"'{cameras}' and '{images}' are no cameras as ETH3D stores them: copy them again.") from None
+        raise InputError(
+            f"'{cameras}' and '{images}' are no cameras as ETH3D stores them: copy them again."
+        ) from None
 
 
 BENCHMARKS = (
@@ -67,7 +71,9 @@ BENCHMARKS = (
         "https://www.eth3d.net/datasets (multi_view_training_dslr_jpg, _depth)",
         "CC BY-NC-SA 4.0", "20 GB",
         f"office/{IMAGES}/DSC_0219.JPG\noffice/{DEPTHS}/DSC_0219.JPG\noffice/{CAMERAS}/cameras.txt\noffice/{CAMERAS}/images.txt",
-        ("Protocol: the 454 photographs of Marigold's list as they were taken (distorted), at full size, up to 50 m as UniDepth has"
-         " it, figures a picture. Intrinsics are the focal lengths of the distorted lens. The paper does not state its own.",),
+        ("Protocol: the 454 photographs of Marigold's list as they were taken (distorted), at full size, up"
+            " to 50 m as UniDepth has"
+         " it, figures a picture. Intrinsics are the focal lengths of the distorted lens. The paper does"
+         " not state its own.",),
     ),
 )  # fmt: skip

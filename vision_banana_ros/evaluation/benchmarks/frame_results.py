@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sums of each frame as lines of JSON, appended while a benchmark runs, so that a run that was killed goes on where it was.
-
-The first line says what is measured. A frame is a line {"frame": name, "sums": {...}} or {"frame": name,
-"failed": sentence}; where a frame has two, the last counts. A last line that was cut off is dropped.
-"""
+"""The sums of each frame as JSON lines, appended during a benchmark, so that a killed run can be resumed."""
 
 import errno
 import json
@@ -39,9 +35,15 @@ class FrameResults:
         if file.is_file() and file.stat().st_size:
             begun, frames = read_frames(file)
             if begun != {"format": FORMAT, **header}:
-                differs = [key for key in {**begun, **header} if key != "format" and begun.get(key) != header.get(key)]
+                differs = [
+                    key
+                    for key in {**begun, **header}
+                    if key != "format" and begun.get(key) != header.get(key)
+                ]
                 what = ", ".join(differs) or "version"
-                raise InputError(f"'{file}' was begun with another {what}: give another --out, or remove it to begin anew.")
+                raise InputError(
+                    f"'{file}' was begun with another {what}: give another --out, or remove it to begin anew."
+                )
             for frame in frames:
                 self.done[frame["frame"]] = "sums" in frame
             _drop_cut_line(file)
@@ -69,7 +71,8 @@ class FrameResults:
                 os.close(descriptor)
         except OSError as error:
             raise InputError(
-                f"'{self.file}' cannot be written ({error.strerror}): make room and give the same command again, it goes on."
+                f"'{self.file}' cannot be written ({error.strerror}): make room and give the same command"
+                " again, it goes on."
             ) from error
 
 
@@ -84,9 +87,13 @@ def read_frames(file: Path) -> tuple[Header, Iterator[dict[str, Any]]]:
         if not isinstance(header, dict) or header.get("format") != FORMAT:
             raise ValueError("it has another first line")
     except FileNotFoundError:
-        raise InputError(f"'{file}' is missing: keep it beside its report, the frames of shards are merged from it.") from None
+        raise InputError(
+            f"'{file}' is missing: keep it beside its report, the frames of shards are merged from it."
+        ) from None
     except ValueError as error:
-        raise InputError(f"'{file}' holds no results of frames of this version ({error}): remove it to begin anew.") from None
+        raise InputError(
+            f"'{file}' holds no results of frames of this version ({error}): remove it to begin anew."
+        ) from None
     return header, _frames(file)
 
 
@@ -110,7 +117,9 @@ def _whole_lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             except ValueError:
                 line = None
             if not isinstance(line, dict) or "frame" not in line:
-                raise InputError(f"Line {place + 2} of '{file}' is damaged: remove it, its frame is measured anew.")
+                raise InputError(
+                    f"Line {place + 2} of '{file}' is damaged: remove it, its frame is measured anew."
+                )
             yield place, line
 
 

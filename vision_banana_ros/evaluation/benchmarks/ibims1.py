@@ -37,7 +37,9 @@ def _frame(file: Path) -> Frame:
     except (ValueError, KeyError, IndexError, TypeError, NotImplementedError, OSError) as error:
         raise InputError(f"'{file}' is no frame of iBims-1, whole ({error}): copy it again.") from None
     if image.dtype != np.uint8 or image.shape != (*SIZE, 3) or k.shape != (3, 3) or valid.shape != SIZE:
-        raise InputError(f"'{file}' holds a picture of {image.shape}, {image.dtype}: iBims-1 has 640x480 pixels of 8 bits.")
+        raise InputError(
+            f"'{file}' holds a picture of {image.shape}, {image.dtype}: iBims-1 has 640x480 pixels of 8 bits."
+        )
     depth_m = np.where(valid, depth.astype(np.float32), np.nan)
     # MATLAB's camera matrix is the transpose of everybody else's.
     camera = Intrinsics(SIZE[1], SIZE[0], float(k[0, 0]), float(k[1, 1]), float(k[2, 0]), float(k[2, 1]))
@@ -47,9 +49,11 @@ def _frame(file: Path) -> Frame:
 LICENCE = "research, as its page states"
 BENCHMARKS = (
     Benchmark(
-        "ibims1-depth", "iBims-1", DepthProtocol(), 100, open_folder, "https://www.asg.ed.tum.de/lmf/ibims1/", LICENCE, "0.4 GB",
+        "ibims1-depth", "iBims-1", DepthProtocol(), 100, open_folder, "https://www.asg.ed.tum.de/lmf/ibims1/",
+        LICENCE, "0.4 GB",
         f"{LIST}\n{FOLDER}/corridor_01.mat",
-        ("Protocol: UniDepth's public evaluation with iBims-1's own masks (invalid and transparent pixels left out), up to 25 m,"
+        ("Protocol: UniDepth's public evaluation with iBims-1's own masks (invalid and transparent pixels"
+            " left out), up to 25 m,"
          " figures a picture. The paper does not state its own.",),
         SIZE,
     ),

@@ -19,14 +19,20 @@ def run_lengths(segmentation: Any, height: int, width: int, where: str) -> Rle:
     coco = reading.needed("pycocotools.mask")
     try:
         if isinstance(segmentation, list):
-            return coco.merge(coco.frPyObjects(segmentation, height, width)) if segmentation else empty(height, width)
+            return (
+                coco.merge(coco.frPyObjects(segmentation, height, width))
+                if segmentation
+                else empty(height, width)
+            )
         if list(segmentation["size"]) != [height, width]:
             raise ValueError(f"its mask is {segmentation['size']}, its picture [{height}, {width}]")
         if isinstance(segmentation["counts"], list):
             return coco.frPyObjects(segmentation, height, width)
         return {"size": [height, width], "counts": segmentation["counts"]}
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise InputError(f"The mask of {where} cannot be read ({error}): the annotations are of another version.") from None
+        raise InputError(
+            f"The mask of {where} cannot be read ({error}): the annotations are of another version."
+        ) from None
 
 
 def empty(height: int, width: int) -> Rle:

@@ -25,13 +25,17 @@ def open_folder(root: Path) -> list[Entry]:
     root = reading.rooted(root, f"{TABLES}/sample.json", f"{TABLES} and samples of nuScenes")
     if not (root / SCENES).is_file():
         raise InputError(
-            f"'{root / SCENES}' is missing: write the names of the validation scenes there, a line each, as the devkit lists them"
+            f"'{root / SCENES}' is missing: write the names of the validation scenes there, a line each, as"
+            " the devkit lists them"
             " (nuscenes.utils.splits.val)."
         )
     wanted = set(reading.once(reading.lines(root / SCENES), f"'{root / SCENES}'"))
     scenes, samples = _table(root, "scene", "name"), _table(root, "sample", "scene_token", "timestamp")
     if unknown := wanted - {scene["name"] for scene in scenes.values()}:
-        raise InputError(f"'{root / SCENES}' names scenes that {TABLES} does not have, such as {min(unknown)}: take both from v1.0.")
+        raise InputError(
+            f"'{root / SCENES}' names scenes that {TABLES} does not have, such as"
+            f" {min(unknown)}: take both from v1.0."
+        )
     data = _key_frames(root)
     found = []
     for token, sample in sorted(samples.items(), key=lambda item: item[1]["timestamp"]):
@@ -50,7 +54,15 @@ def _key_frames(root: Path) -> dict[tuple[str, str], dict[str, Any]]:
     """Rows of sample_data that are key frames of the two sensors, by sample and sensor."""
     sensors = {token: row["channel"] for token, row in _table(root, "sensor", "channel").items()}
     mounted = {token: sensors.get(row["sensor_token"], "") for token, row in _calibrated(root).items()}
-    rows = _table(root, "sample_data", "sample_token", "filename", "calibrated_sensor_token", "ego_pose_token", "is_key_frame")
+    rows = _table(
+        root,
+        "sample_data",
+        "sample_token",
+        "filename",
+        "calibrated_sensor_token",
+        "ego_pose_token",
+        "is_key_frame",
+    )
     keys = [row for row in rows.values() if row["is_key_frame"]]
     return {(row["sample_token"], mounted.get(row["calibrated_sensor_token"], "")): row for row in keys}
 
@@ -65,9 +77,14 @@ def _poses(root: Path) -> dict[str, dict[str, Any]]:
     return _table(root, "ego_pose", "translation", "rotation")
 
 
-def _entry(root: Path, scene: str, camera: Mapping[str, Any] | None, lidar: Mapping[str, Any] | None, token: str) -> Entry:
+def _entry(
+    root: Path, scene: str, camera: Mapping[str, Any] | None, lidar: Mapping[str, Any] | None, token: str
+) -> Entry:
     if camera is None or lidar is None:
-        raise InputError(f"Sample {token} of '{root / TABLES}' has no {CAMERA} or no {LIDAR}: the tables are not those of v1.0.")
+        raise InputError(
+            f"Sample {token} of '{root / TABLES}' has no {CAMERA} or no {LIDAR}: the tables"
+            " are not those of v1.0."
+        )
     image, points = root / camera["filename"], root / lidar["filename"]
 
     def load() -> Frame:
@@ -78,9 +95,13 @@ def _entry(root: Path, scene: str, camera: Mapping[str, Any] | None, lidar: Mapp
         mount = _calibrated(root)[camera["calibrated_sensor_token"]]
         k = np.array(mount["camera_intrinsic"], np.float64)
         if k.shape != (3, 3):
-            raise InputError(f"'{root / TABLES}' has no intrinsics of {CAMERA}: the tables are not those of v1.0.")
+            raise InputError(
+                f"'{root / TABLES}' has no intrinsics of {CAMERA}: the tables are not those of v1.0."
+            )
         # lidar -> car at the lidar's moment -> world -> car at the camera's moment -> camera
-        world = _pose(_poses(root)[lidar["ego_pose_token"]]) @ _pose(_calibrated(root)[lidar["calibrated_sensor_token"]])
+        world = _pose(_poses(root)[lidar["ego_pose_token"]]) @ _pose(
+            _calibrated(root)[lidar["calibrated_sensor_token"]]
+        )
         into = np.linalg.inv(_pose(_poses(root)[camera["ego_pose_token"]]) @ _pose(mount)) @ world
         xyz = np.frombuffer(data, "<f4").reshape(-1, 5)[:, :3].astype(np.float64)
         depth_m = projected(xyz @ into[:3, :3].T + into[:3, 3], k, SIZE)
@@ -104,7 +125,7 @@ def _pose(row: Mapping[str, Any]) -> np.ndarray:
 
 
 def projected(points: np.ndarray, k: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(H, W) depth of points (N, 3) in the camera's frame, metres, the nearest of those that fall on one pixel; NaN elsewhere."""
+    """Depth (H, W) in metres of points (N, 3) in the camera frame: the nearest per pixel, or NaN."""
     ahead = points[points[:, 2] > NEAR_M]
     uv = ahead @ k.T
     columns, rows = (np.rint(uv[:, i] / uv[:, 2]).astype(np.int64) for i in (0, 1))
@@ -116,12 +137,15 @@ def projected(points: np.ndarray, k: np.ndarray, size: tuple[int, int]) -> np.nd
 
 BENCHMARKS = (
     Benchmark(
-        "nuscenes-depth", "nuScenes", DepthProtocol(), 6019, open_folder, "https://www.nuscenes.org/nuscenes (v1.0 trainval)",
+        "nuscenes-depth", "nuScenes", DepthProtocol(), 6019, open_folder,
+        "https://www.nuscenes.org/nuscenes (v1.0 trainval)",
         "CC BY-NC-SA 4.0", "the key frames: 60 GB",
         f"{SCENES}\n{TABLES}/sample.json\n{TABLES}/sample_data.json\n{TABLES}/scene.json\n{TABLES}/sensor.json\n"
         f"{TABLES}/calibrated_sensor.json\n{TABLES}/ego_pose.json\nsamples/{CAMERA}/....jpg\nsamples/{LIDAR}/....pcd.bin",
-        ("Protocol: the front camera at all key frames of the validation scenes, one lidar sweep moved to the camera's moment, 1 to"
-         " 80 m, figures a picture. UniDepth takes a tenth of the frames of all six cameras; the paper does not state its own.",),
+        ("Protocol: the front camera at all key frames of the validation scenes, one lidar sweep moved to"
+            " the camera's moment, 1 to"
+         " 80 m, figures a picture. UniDepth takes a tenth of the frames of all six cameras; the paper does"
+         " not state its own.",),
         SIZE,
     ),
 )  # fmt: skip

@@ -18,7 +18,8 @@ MAT, SPLITS = "nyu_depth_v2_labeled.mat", "splits.mat"
 SIZE = (480, 640)
 CAMERA = Intrinsics(640, 480, 518.8579, 519.4696, 325.5824, 253.7362)
 EIGEN_CROP = (slice(45, 471), slice(41, 601))
-WITHIN_FRAME = (slice(7, 474), slice(7, 632))  # the pictures have a white frame, which others' evaluations blacken
+# the pictures have a white frame, which others' evaluations blacken
+WITHIN_FRAME = (slice(7, 474), slice(7, 632))
 NEAR_M, FAR_M = 1e-3, 10.0
 
 
@@ -28,7 +29,9 @@ def open_folder(root: Path) -> list[Entry]:
     file = root / MAT
     depths = _opened(file)["rawDepths"]
     numbers = _test_frames(root / SPLITS, len(depths))
-    return [Entry(f"{number:04d}", (file, root / SPLITS), partial(_frame, file, number)) for number in numbers]
+    return [
+        Entry(f"{number:04d}", (file, root / SPLITS), partial(_frame, file, number)) for number in numbers
+    ]
 
 
 @lru_cache(maxsize=2)
@@ -38,11 +41,15 @@ def _opened(file: Path) -> Any:
         mat = h5py.File(file, "r")
         ours = {name: mat[name] for name in ("images", "rawDepths")}
     except (OSError, KeyError) as error:
-        raise InputError(f"'{file}' is not the labelled data set of NYU, whole ({error}): get it again.") from None
+        raise InputError(
+            f"'{file}' is not the labelled data set of NYU, whole ({error}): get it again."
+        ) from None
     count = ours["images"].shape[0]
     height, width = SIZE
     if ours["images"].shape != (count, 3, width, height) or ours["rawDepths"].shape != (count, width, height):
-        raise InputError(f"'{file}' has arrays of other shapes than the labelled data set of NYU: get that one.")
+        raise InputError(
+            f"'{file}' has arrays of other shapes than the labelled data set of NYU: get that one."
+        )
     return ours
 
 
@@ -56,7 +63,9 @@ def _test_frames(file: Path, count: int) -> list[int]:
         raise InputError(f"'{file}' is not NYU's file of splits ({error}): get it again.") from None
     reading.once(map(str, numbers), f"'{file}'")
     if not numbers or not 1 <= min(numbers) <= max(numbers) <= count:
-        raise InputError(f"'{file}' names frames that the {count} of {MAT} do not have: take both from one download.")
+        raise InputError(
+            f"'{file}' names frames that the {count} of {MAT} do not have: take both from one download."
+        )
     return sorted(numbers)
 
 
@@ -73,11 +82,14 @@ def _frame(file: Path, number: int) -> Frame:
 
 BENCHMARKS = (
     Benchmark(
-        "nyuv2-depth", "NYU", DepthProtocol(), 654, open_folder, "https://cs.nyu.edu/~silberman/datasets/nyu_depth_v2.html",
+        "nyuv2-depth", "NYU", DepthProtocol(), 654, open_folder,
+        "https://cs.nyu.edu/~silberman/datasets/nyu_depth_v2.html",
         "stated by NYU: research", "2.8 GB", f"{MAT}\n{SPLITS}",
-        ("Protocol: UniDepth's public evaluation: the sensor's own depth (rawDepths) within the Eigen crop, 0.001 to 10 m, pictures"
+        ("Protocol: UniDepth's public evaluation: the sensor's own depth (rawDepths) within the Eigen crop,"
+            " 0.001 to 10 m, pictures"
          " with their white frame blackened, figures a picture. The paper does not state its own.",),
         SIZE,
     ),
-    dsine_normals("nyuv2-normals", "NYUv2", "nyuv2", "png8", 654, SIZE, "stated by NYU: research", "test", scenes="test"),
+    dsine_normals("nyuv2-normals", "NYUv2", "nyuv2", "png8", 654, SIZE, "stated by NYU: research", "test",
+                  scenes="test"),
 )  # fmt: skip

@@ -31,5 +31,14 @@ def read_plain_pickle(file: Path) -> Any:
         return _Plain(io.BytesIO(data), encoding="utf-8", errors="replace").load()
     except InputError as error:
         raise InputError(f"'{file}' is not read, because {error}: get the published file.") from None
-    except (pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        ValueError,
+        IndexError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise InputError(f"'{file}' is no whole pickle ({error}): copy it again.") from None

@@ -67,7 +67,7 @@ class Protocol(ABC):
 
     @abstractmethod
     def questions(self, texts: Sequence[str], legend: Legend, options: Options) -> list[Question]:
-        """What will be asked about a frame with these `texts`, of a generator with this `legend`, as far as that is known ahead."""
+        """The questions about a frame with these `texts`, for a generator with this `legend`, if known."""
 
     @abstractmethod
     def measure(self, perceiver: Perceiver, frame: Any, options: Options) -> Sums:
@@ -79,7 +79,7 @@ class Protocol(ABC):
 
 
 class DepthProtocol(Protocol):
-    """Figures of each picture, and their means over the pictures, as UniDepth's and Marigold's evaluations have them.
+    """Metrics of each picture and their means, as in the evaluations of UniDepth and Marigold.
 
     Truth is (H, W) metres, NaN where nothing is scored. Three answers are scored: without the camera's
     intrinsics, as the paper has none; with them ("lens"), of a generator whose metres need them; and times
@@ -94,7 +94,7 @@ class DepthProtocol(Protocol):
         return [Question.depth()]
 
     def measure(self, perceiver: Perceiver, frame: Any, options: Options) -> Sums:
-        """The sums of each answer, the factor of the medians, and the pixels that lie outside of what was taught."""
+        """The sums of each answer, the factor of the medians, and the pixels outside of the trained range."""
         truth = frame.truth
         near, far = perceiver.generator.manifest.depth_range_m
         known = truth[np.isfinite(truth)]
@@ -106,7 +106,10 @@ class DepthProtocol(Protocol):
             fitted = least_squares(answer.depth_relative, truth, generator.profile.depth_kind)
             return sums | {"depth": depth_sums(fitted, truth).tolist(), "relative": True}
         scale = median_scale(answer.depth_m, truth)
-        sums |= {"depth": depth_sums(answer.depth_m, truth).tolist(), "aligned": depth_sums(answer.depth_m * scale, truth).tolist()}
+        sums |= {
+            "depth": depth_sums(answer.depth_m, truth).tolist(),
+            "aligned": depth_sums(answer.depth_m * scale, truth).tolist(),
+        }
         sums |= {"scale": scale} if math.isfinite(scale) else {}
         if perceiver.needs_lens and frame.intrinsics is not None:
             (answer,) = asked.look(frame.image, [Question.depth()], frame.intrinsics)
@@ -128,13 +131,22 @@ class DepthProtocol(Protocol):
         found: dict[str, Any] = _mean_of_pictures(rows["depth"])
         for name in ("aligned", "lens"):
             if rows[name]:
-                found |= {f"{key}_{name}": value for key, value in _mean_of_pictures(rows[name]).items() if key != "readable"}
+                found |= {
+                    f"{key}_{name}": value
+                    for key, value in _mean_of_pictures(rows[name]).items()
+                    if key != "readable"
+                }
         found |= {"scale": float(np.median(scales))} if scales else {}
         found |= {"aligned": True} if relative else {}
         total = sum(row[0] for row in rows["depth"])
         near, far = outside / max(total, 1)
         return {
-            "depth": found | {"nearer_than_taught": float(near), "farther_than_taught": float(far), "pictures": len(rows["depth"])}
+            "depth": found
+            | {
+                "nearer_than_taught": float(near),
+                "farther_than_taught": float(far),
+                "pictures": len(rows["depth"]),
+            }
         }
 
 
@@ -155,13 +167,20 @@ class NormalsProtocol(Protocol):
         """The sums of angles."""
         (answer,) = perceiver.look(frame.image, [Question.normals()], frame.intrinsics)
         sums = normals_sums(answer.normals, frame.truth)
-        return {"known": sums.known, "degrees": sums.degrees, "under": sums.under.tolist(), "tenths": _packed(sums.tenths)}
+        return {
+            "known": sums.known,
+            "degrees": sums.degrees,
+            "under": sums.under.tolist(),
+            "tenths": _packed(sums.tenths),
+        }
 
     def figures(self, sums: Iterable[Sums], legend: Legend) -> dict[str, Any]:
         """The figures over all pixels."""
         total, pictures = NormalsSums.none(), 0
         for each in sums:
-            total += NormalsSums(each["known"], each["degrees"], np.array(each["under"]), _unpacked(each["tenths"]))
+            total += NormalsSums(
+                each["known"], each["degrees"], np.array(each["under"]), _unpacked(each["tenths"])
+            )
             pictures += 1
         return {"normals": {**total.figures(), "pictures": pictures}} if pictures else {}
 
@@ -182,7 +201,11 @@ class SemanticProtocol(Protocol):
 
     def legend(self, own: Legend) -> Legend:
         """The classes and their colours; the generator's own where the truth has the scenes' classes."""
-        return dict(zip(self.classes, far_apart(len(self.classes), ["black"]), strict=True)) if self.classes else own
+        return (
+            dict(zip(self.classes, far_apart(len(self.classes), ["black"]), strict=True))
+            if self.classes
+            else own
+        )
 
     def questions(self, texts: Sequence[str], legend: Legend, options: Options) -> list[Question]:
         """One, always the same."""
@@ -240,7 +263,9 @@ class ReferringProtocol(Protocol):
         texts = [expression.text for expression in expressions]
         if self.queries and options.language_model:
             texts = [options.language_model.rewrite(text, frame.image) for text in texts]
-        looks = perceiver.look(frame.image, [Question.referring(text, REFERRING_COLOR) for text in texts], frame.intrinsics)
+        looks = perceiver.look(
+            frame.image, [Question.referring(text, REFERRING_COLOR) for text in texts], frame.intrinsics
+        )
         overlaps = []
         for expression, answer in zip(expressions, looks, strict=True):
             counted = True if expression.ignored is None else ~expression.ignored

@@ -31,10 +31,16 @@ def rooted(root: Path, mark: str, what: str) -> Path:
         raise InputError(f"There is no folder '{root}': give --data the folder that holds {what}.")
     if any(root.glob(mark)):
         return root
-    near = [*(child for child in sorted(root.iterdir()) if child.is_dir()), root.resolve().parent, root.resolve().parent.parent]
+    near = [
+        *(child for child in sorted(root.iterdir()) if child.is_dir()),
+        root.resolve().parent,
+        root.resolve().parent.parent,
+    ]
     for folder in near:
         if any(folder.glob(mark)):
-            raise InputError(f"'{root}' is not the folder that holds {what}, but '{folder}' is: give --data that one.")
+            raise InputError(
+                f"'{root}' is not the folder that holds {what}, but '{folder}' is: give --data that one."
+            )
     raise InputError(f"'{root}' does not hold {what}: `vision-banana benchmark list` shows the layout.")
 
 
@@ -47,7 +53,8 @@ def needed(package: str) -> Any:
         return importlib.import_module(package)
     except ImportError:
         raise InputError(
-            f"This data set is read with {package.partition('.')[0]}, which is missing: `pip install -r requirements/benchmark.txt`."
+            f"This data set is read with {package.partition('.')[0]}, which is missing: `pip install -r"
+            " requirements/benchmark.txt`."
         ) from None
 
 
@@ -73,7 +80,8 @@ def picture(file: Path, size: tuple[int, int] | None = None) -> np.ndarray:
         raise _about(file, error) from None
     if size is not None and image.shape[:2] != size:
         raise InputError(
-            f"'{file}' has {image.shape[1]}x{image.shape[0]} pixels, and the published one {size[1]}x{size[0]}: figures of resized"
+            f"'{file}' has {image.shape[1]}x{image.shape[0]} pixels, and the published one"
+            f" {size[1]}x{size[0]}: figures of resized"
             " pictures cannot be compared."
         )
     return image
@@ -91,7 +99,9 @@ def raster(file: Path, kind: type | np.dtype, channels: int = 1) -> np.ndarray:
     shape = () if channels == 1 else (channels,)
     if values is None or values.dtype != kind or values.shape[2:] != shape:
         found = "no picture that can be read" if values is None else f"{values.dtype} of shape {values.shape}"
-        raise InputError(f"'{file}' is {found}, and should be {np.dtype(kind)} with {channels} channel(s): copy it again.")
+        raise InputError(
+            f"'{file}' is {found}, and should be {np.dtype(kind)} with {channels} channel(s): copy it again."
+        )
     return values if channels == 1 else values[..., ::-1]
 
 
@@ -125,7 +135,10 @@ def annotations(file: Path, *keys: str) -> dict[str, Any]:
     """
     found = _json(file)
     if not isinstance(found, dict) or not all(isinstance(found.get(key), list) for key in keys):
-        raise InputError(f"'{file}' has no lists {', '.join(keys)}: it is of another version or another data set; get the named one.")
+        raise InputError(
+            f"'{file}' has no lists {', '.join(keys)}: it is of another version or another"
+            " data set; get the named one."
+        )
     return found
 
 
@@ -148,13 +161,16 @@ def rows(file: Path) -> list[dict[str, Any]]:
     return found
 
 
-def by_id(found: Iterable[dict[str, Any]], file: Path, key: str = "id", have: tuple[str, ...] = ()) -> dict[Any, dict[str, Any]]:
+def by_id(
+    found: Iterable[dict[str, Any]], file: Path, key: str = "id", have: tuple[str, ...] = ()
+) -> dict[Any, dict[str, Any]]:
     """Rows by their id. InputError where one lacks a field, or two have the same id."""
     by: dict[Any, dict[str, Any]] = {}
     for row in found:
         if not isinstance(row, dict) or any(field not in row for field in (key, *have)):
             raise InputError(
-                f"A row of '{file}' lacks one of {', '.join((key, *have))}: it is of another version; get the named one."
+                f"A row of '{file}' lacks one of {', '.join((key, *have))}: it is of another version; get"
+                " the named one."
             )
         if row[key] in by:
             raise InputError(f"'{file}' has {key} {row[key]} twice: it was put together of two; get it anew.")
@@ -188,7 +204,10 @@ def scored(depth_m: np.ndarray, near_m: float, far_m: float, image: np.ndarray, 
     with np.errstate(invalid="ignore"):
         known = (depth_m > near_m) & (depth_m <= far_m)
     if not known.any():
-        raise InputError(f"'{file}' knows no depth between {near_m:g} and {far_m:g} m: its truth is missing, or of another unit.")
+        raise InputError(
+            f"'{file}' knows no depth between {near_m:g} and {far_m:g} m: its truth is"
+            " missing, or of another unit."
+        )
     return np.where(known, depth_m, np.nan).astype(np.float32)
 
 
@@ -208,4 +227,8 @@ def attempt(make: Callable[[], Any]) -> Any:
 
 
 def _about(file: Path, error: InputError) -> InputError:
-    return error if str(file) in str(error) else InputError(f"'{file}' cannot be read as a picture: copy it again. {error}")
+    return (
+        error
+        if str(file) in str(error)
+        else InputError(f"'{file}' cannot be read as a picture: copy it again. {error}")
+    )

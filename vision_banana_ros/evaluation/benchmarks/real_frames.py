@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of one's own real frames, in the layout of `evaluate --real`, by the protocols of the published sets."""
+"""Folders of own real frames in the layout of `evaluate --real`, with the protocols of the published sets."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,8 +49,10 @@ def open_classes(root: Path, mapping: Mapping[str, str] | None = None) -> list[E
 SOURCE, LICENCE = "your own, see docs/real_frames.md", "your own"
 BENCHMARKS = (
     Benchmark(
-        "real-depth", "real frames", DepthProtocol(), 0, open_depth, SOURCE, LICENCE, "your own", f"NAME.png\nNAME{DEPTH}",
-        ("Figures a picture and their means; `evaluate --real` counts every known pixel of the set the same.",),
+        "real-depth", "real frames", DepthProtocol(), 0, open_depth, SOURCE, LICENCE, "your own",
+        f"NAME.png\nNAME{DEPTH}",
+        ("Figures a picture and their means; `evaluate --real` counts every known pixel of the set the"
+            " same.",),
         own=True,
     ),
     Benchmark(

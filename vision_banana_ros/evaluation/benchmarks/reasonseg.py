@@ -49,7 +49,9 @@ def _annotation(file: Path) -> tuple[str, list[dict[str, Any]]]:
     except (ValueError, KeyError, IndexError, TypeError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"'{file}' is no annotation of ReasonSeg ({error}): it is of another version; get the named one.") from None
+        raise InputError(
+            f"'{file}' is no annotation of ReasonSeg ({error}): it is of another version; get the named one."
+        ) from None
 
 
 def painted(shapes: list[dict[str, Any]], size: tuple[int, int], file: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +67,9 @@ def painted(shapes: list[dict[str, Any]], size: tuple[int, int], file: Path) -> 
         try:
             corners = np.array(points, np.float64).reshape(-1, 2).astype(np.int32)
         except (ValueError, TypeError):
-            raise InputError(f"'{file}' has a polygon that is none: it is of another version; get the named one.") from None
+            raise InputError(
+                f"'{file}' has a polygon that is none: it is of another version; get the named one."
+            ) from None
         layer = np.zeros(size, np.uint8)
         cv2.polylines(layer, [corners], True, 1, 1)
         cv2.fillPoly(layer, [corners], 1)
@@ -74,7 +78,9 @@ def painted(shapes: list[dict[str, Any]], size: tuple[int, int], file: Path) -> 
     for layer, is_ignored in sorted(layers, key=lambda each: -int(each[0].sum())):
         mask[layer], ignored[layer] = not is_ignored, is_ignored
     if not mask.any():
-        raise InputError(f"'{file}' marks nothing in a picture of {size[1]}x{size[0]}: take both from one download.")
+        raise InputError(
+            f"'{file}' marks nothing in a picture of {size[1]}x{size[0]}: take both from one download."
+        )
     return mask, ignored
 
 
@@ -90,7 +96,8 @@ def _benchmark(split: str, frames: int) -> Benchmark:
         "0.3 GB" if split == "val" else "1 GB",
         f"{split}/1234_abcd.jpg\n{split}/1234_abcd.json",
         (
-            "Protocol: LISA's public evaluation: the first query of each picture, ignored regions left out; gIoU the mean of IoUs."
+            "Protocol: LISA's public evaluation: the first query of each picture, ignored regions left out;"
+            " gIoU the mean of IoUs."
             " The paper rewrites queries with a language model: --language-model does so.",
         ),
     )

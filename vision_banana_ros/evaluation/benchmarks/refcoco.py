@@ -28,7 +28,10 @@ def opener(folder: str, by: str, split: str) -> Any:
         by_picture: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for ref in refs:
             if ref["image_id"] not in pictures or ref["ann_id"] not in masks:
-                raise InputError(f"'{references}' names pictures or masks that '{instances}' lacks: take both from one download.")
+                raise InputError(
+                    f"'{references}' names pictures or masks that '{instances}' lacks: take"
+                    " both from one download."
+                )
             by_picture[ref["image_id"]].append(ref)
         return [
             _entry(root, pictures[number], [(ref, masks[ref["ann_id"]]["segmentation"]) for ref in group])
@@ -49,7 +52,11 @@ def _references(file: Path, split: str) -> list[dict[str, Any]]:
 
 def _entry(root: Path, picture: dict[str, Any], refs: list[tuple[dict[str, Any], Any]]) -> Entry:
     image = root / IMAGES / picture["file_name"]
-    asked = [(sentence["sent"].strip().lower(), ref["ref_id"], mask) for ref, mask in refs for sentence in ref["sentences"]]
+    asked = [
+        (sentence["sent"].strip().lower(), ref["ref_id"], mask)
+        for ref, mask in refs
+        for sentence in ref["sentences"]
+    ]
 
     def load() -> Frame:
         size = picture["height"], picture["width"]
@@ -72,7 +79,8 @@ def _benchmark(folder: str, title: str, by: str, split: str, frames: int, expres
         f"{frames:,} pictures of 13 GB, {expressions:,} expressions",
         f"{folder}/refs({by}).p\n{folder}/instances.json\n{IMAGES}/COCO_train2014_000000000009.jpg",
         (
-            "Protocol: LISA's public evaluation: every sentence of every reference once; cIoU of sums over the set, gIoU the mean of"
+            "Protocol: LISA's public evaluation: every sentence of every reference once; cIoU of sums over"
+            " the set, gIoU the mean of"
             " IoUs. The paper does not state its own.",
         ),
         texts=expressions,

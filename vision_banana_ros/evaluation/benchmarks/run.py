@@ -63,8 +63,16 @@ def identity(perceiver: Perceiver) -> str:
     Of a training run, which has none, its name alone.
     """
     manifest: Any = perceiver.generator.manifest
-    files = {name: digest for name, digest in getattr(manifest, "files", {}).items() if not name.endswith(OF_THE_CARD)}
-    return hashlib.sha256(json.dumps(files, sort_keys=True, default=str).encode()).hexdigest()[:16] if files else ""
+    files = {
+        name: digest
+        for name, digest in getattr(manifest, "files", {}).items()
+        if not name.endswith(OF_THE_CARD)
+    }
+    return (
+        hashlib.sha256(json.dumps(files, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        if files
+        else ""
+    )
 
 
 def run(
@@ -100,7 +108,10 @@ def run(
     """
     task, taught = benchmark.protocol.task, perceiver.generator.manifest.tasks
     if task not in taught:
-        raise InputError(f"{bundle} was not taught {task}, which {benchmark.name} asks for, only {', '.join(taught)}: give another.")
+        raise InputError(
+            f"{bundle} was not taught {task}, which {benchmark.name} asks for, only"
+            f" {', '.join(taught)}: give another."
+        )
     chosen = plan.of(entries)
     header = {
         "benchmark": benchmark.name,
@@ -119,7 +130,11 @@ def run(
     started, waited = time.monotonic(), 0.0
     for count, (entry, frame, wait_s) in enumerate(read_ahead(todo), start=1):
         waited += wait_s
-        found = frame if isinstance(frame, Exception) else attempt(lambda: benchmark.protocol.measure(perceiver, frame, options))  # noqa: B023
+        found = (
+            frame
+            if isinstance(frame, Exception)
+            else attempt(lambda: benchmark.protocol.measure(perceiver, frame, options))  # noqa: B023
+        )
         if isinstance(found, Exception):
             results.fail(entry.name, " ".join(str(found).split()))
             tell(f"{entry.name} failed: {found}")
@@ -137,7 +152,9 @@ def run(
     return tidy(report)
 
 
-def summed_up(benchmark: Benchmark, header: dict[str, Any], files: Iterable[Path], legend: Legend) -> dict[str, Any]:
+def summed_up(
+    benchmark: Benchmark, header: dict[str, Any], files: Iterable[Path], legend: Legend
+) -> dict[str, Any]:
     """The report of frames that were measured, of one file or of the files of all shards."""
     failed: list[dict[str, str]] = []
     counted = 0
@@ -153,8 +170,18 @@ def summed_up(benchmark: Benchmark, header: dict[str, Any], files: Iterable[Path
                     failed.append(frame)
 
     figures = benchmark.protocol.figures(sums(), legend)
-    broken = {"count": len(failed), "frames": {frame["frame"]: frame["failed"] for frame in failed[:NAMED]}} if failed else {}
-    return {**header, "published": benchmark.frames, "frames": counted, **figures, **({"failed": broken} if failed else {})}
+    broken = (
+        {"count": len(failed), "frames": {frame["frame"]: frame["failed"] for frame in failed[:NAMED]}}
+        if failed
+        else {}
+    )
+    return {
+        **header,
+        "published": benchmark.frames,
+        "frames": counted,
+        **figures,
+        **({"failed": broken} if failed else {}),
+    }
 
 
 def read_ahead(entries: Iterable[Entry]) -> Iterator[tuple[Entry, Frame | Exception, float]]:

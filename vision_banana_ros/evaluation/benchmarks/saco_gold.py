@@ -21,7 +21,8 @@ from vision_banana_ros.perception import Perceiver, Question
 from vision_banana_ros.tasks.colors import BLACK, Legend
 
 ANNOTATORS = ("a", "b", "c")
-#: The parts, their titles, where their photographs are from, and how many pairs of picture and phrase they have.
+#: The parts, their titles, where their photographs are from, and how many pairs of picture and phrase they
+#: have.
 PARTS = {
     "metaclip": ("MetaCLIP captioner", "metaclip-images", 33393),
     "sa1b": ("SA-1B captioner", "sa1b-images", 13258),
@@ -58,8 +59,14 @@ class ConceptProtocol(Protocol):
         """For each phrase what `matched` counts."""
         pairs: Sequence[Pair] = frame.truth
         model = options.language_model
-        asked = [pair for pair in pairs if model is None or model.present(pair.text, frame.image) is not False]
-        looks = iter(perceiver.look(frame.image, self.questions([pair.text for pair in asked], {}, options), frame.intrinsics))
+        asked = [
+            pair for pair in pairs if model is None or model.present(pair.text, frame.image) is not False
+        ]
+        looks = iter(
+            perceiver.look(
+                frame.image, self.questions([pair.text for pair in asked], {}, options), frame.intrinsics
+            )
+        )
         found = {id(pair): next(looks).labels for pair in asked}
         none = np.zeros(frame.image.shape[:2], np.uint16)
         return {"pairs": [matched(found.get(id(pair), none), pair.masks) for pair in pairs]}
@@ -83,7 +90,7 @@ class ConceptProtocol(Protocol):
 
 
 def matched(labels: np.ndarray, annotators: Sequence[Sequence[Rle]]) -> list[Any]:
-    """[instances that are there, instances answered, matches by IoU threshold] with the annotator that suits the answer best.
+    """Numbers of true and predicted instances and matches by IoU threshold, for the best annotator.
 
     labels: (H, W) whole numbers, 0 where there is none.
     """
@@ -105,7 +112,9 @@ def _matches(answered: Sequence[Rle], true: Sequence[Rle]) -> np.ndarray:
         return np.zeros(len(IOU_THRESHOLDS), np.int64)
     overlaps = reading.needed("pycocotools.mask").iou(list(answered), list(true), [0] * len(true))
     rows, columns = reading.needed("scipy.optimize").linear_sum_assignment(-overlaps)
-    return np.array([np.count_nonzero(overlaps[rows, columns] >= threshold - 1e-9) for threshold in IOU_THRESHOLDS])
+    return np.array(
+        [np.count_nonzero(overlaps[rows, columns] >= threshold - 1e-9) for threshold in IOU_THRESHOLDS]
+    )
 
 
 def opener(part: str, photographs: str) -> Any:
@@ -117,7 +126,11 @@ def opener(part: str, photographs: str) -> Any:
         files = [root / "annotations" / name for name in names]
         read = [_annotator(file) for file in files]
         asked, _ = read[0]
-        usable = [row for key, row in asked.items() if all(rows.get(key, {}).get("is_instance_exhaustive") for rows, _ in read)]
+        usable = [
+            row
+            for key, row in asked.items()
+            if all(rows.get(key, {}).get("is_instance_exhaustive") for rows, _ in read)
+        ]
         by_picture: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row in usable:
             by_picture[row["file_name"]].append(row)
@@ -131,7 +144,9 @@ def opener(part: str, photographs: str) -> Any:
 def _annotator(file: Path) -> tuple[dict[int, dict[str, Any]], dict[int, list[Any]]]:
     """The pairs by id, and the segmentations of each; crowds left out, as the evaluator does."""
     found = reading.annotations(file, "images", "annotations")
-    pairs = reading.by_id(found["images"], file, have=("file_name", "text_input", "height", "width", "is_instance_exhaustive"))
+    pairs = reading.by_id(
+        found["images"], file, have=("file_name", "text_input", "height", "width", "is_instance_exhaustive")
+    )
     masks: dict[int, list[Any]] = defaultdict(list)
     for row in reading.by_id(found["annotations"], file, have=("image_id", "segmentation")).values():
         if not row.get("iscrowd"):
@@ -139,7 +154,9 @@ def _annotator(file: Path) -> tuple[dict[int, dict[str, Any]], dict[int, list[An
     return pairs, masks
 
 
-def _entry(photographs: Path, name: str, rows: list[dict[str, Any]], masks: list[dict[int, list[Any]]]) -> Entry:
+def _entry(
+    photographs: Path, name: str, rows: list[dict[str, Any]], masks: list[dict[int, list[Any]]]
+) -> Entry:
     image = photographs / name
 
     def load() -> Frame:
@@ -148,7 +165,9 @@ def _entry(photographs: Path, name: str, rows: list[dict[str, Any]], masks: list
 
         def pair(row: dict[str, Any]) -> Pair:
             where = f"pair {row['id']}"
-            drawn = [[run_lengths(mask, *size, where) for mask in found.get(row["id"], [])] for found in masks]
+            drawn = [
+                [run_lengths(mask, *size, where) for mask in found.get(row["id"], [])] for found in masks
+            ]
             return Pair(row["text_input"], tuple(map(tuple, drawn)))
 
         return Frame(shown, tuple(pair(row) for row in rows))
@@ -170,9 +189,12 @@ def _benchmark(part: str) -> Benchmark:
         "\n".join(f"annotations/gold_{part}_merged_{annotator}_release_test.json" for annotator in ANNOTATORS)
         + f"\n{photographs}/1/1001/metaclip_1_1001_....jpeg",
         (
-            "Protocol: SAM 3's evaluator: pairs that all three annotated in full, the annotator that suits the answer best, IoU .5 to"
-            " .95, negatives in IL_MCC. Without its guard terms of 1e-4, which are less than 0.01 points. An answer has no scores:"
-            " every instance that is painted counts. --limit counts pictures. The paper asks a language model what is there:"
+            "Protocol: SAM 3's evaluator: pairs that all three annotated in full, the annotator that suits"
+            " the answer best, IoU .5 to"
+            " .95, negatives in IL_MCC. Without its guard terms of 1e-4, which are less than 0.01 points."
+            " An answer has no scores:"
+            " every instance that is painted counts. --limit counts pictures. The paper asks a language"
+            " model what is there:"
             " --language-model does so.",
         ),
     )

@@ -4,4 +4,6 @@
 from vision_banana_ros.evaluation.benchmarks.dsine import dsine_normals
 
 LICENCE = "ScanNet's terms of use: research"
-BENCHMARKS = (dsine_normals("scannet-normals", "ScanNet", "scannet", "png8", 300, (480, 640), LICENCE, "scene0532_00"),)
+BENCHMARKS = (
+    dsine_normals("scannet-normals", "ScanNet", "scannet", "png8", 300, (480, 640), LICENCE, "scene0532_00"),
+)

@@ -81,14 +81,18 @@ def read_reports(paths: Sequence[Path]) -> list[dict[str, Any]]:
     for path in paths:
         report = read_json(path)
         if not isinstance(report, dict) or report.get("benchmark") not in BENCHMARKS or "shard" not in report:
-            raise InputError(f"'{path}' is no report of a benchmark: give what `vision-banana benchmark NAME --out` wrote.")
+            raise InputError(
+                f"'{path}' is no report of a benchmark: give what `vision-banana benchmark NAME --out` wrote."
+            )
         i, n = report["shard"]
         if n == 1:
             whole.append(report)
             continue
         key = json.dumps([n, *(report.get(name) for name in MEASURED)])
         if i in shards[key]:
-            raise InputError(f"'{path}' and '{shards[key][i][0]}' are the same shard {i}/{n}: give each once.")
+            raise InputError(
+                f"'{path}' and '{shards[key][i][0]}' are the same shard {i}/{n}: give each once."
+            )
         shards[key][i] = path, report
     return whole + [_merged(found) for found in shards.values()]
 
@@ -97,7 +101,9 @@ def _merged(shards: Mapping[int, tuple[Path, dict[str, Any]]]) -> dict[str, Any]
     path, report = shards[min(shards)]
     n = report["shard"][1]
     if missing := [f"{i}/{n}" for i in range(1, n + 1) if i not in shards]:
-        raise InputError(f"Of the shards of '{path}' {', '.join(missing)} are missing: give the reports of all.")
+        raise InputError(
+            f"Of the shards of '{path}' {', '.join(missing)} are missing: give the reports of all."
+        )
     benchmark = BENCHMARKS[report["benchmark"]]
     header = {name: report[name] for name in MEASURED}
     files = [frames_file(shards[i][0]) for i in sorted(shards)]
@@ -153,7 +159,11 @@ def _rows(name: str, title: str, columns: Mapping[str, Report], numbers: list[in
     for figure in FIGURES:
         ours = {column: figure.of(report) for column, report in columns.items()}
         if any(map(math.isfinite, ours.values())):
-            published = {method: values[figure.key] for method, values in PUBLISHED.get(name, {}).items() if figure.key in values}
+            published = {
+                method: values[figure.key]
+                for method, values in PUBLISHED.get(name, {}).items()
+                if figure.key in values
+            }
             found.append(Row(name, title, figure, ours | published, numbers))
     return found
 
@@ -186,17 +196,29 @@ def _deviations(report: Report) -> list[str]:
     if report.get("limit"):
         notes.append(f"only the first {report['limit']} frames were asked (--limit).")
     if failed := report.get("failed"):
-        notes.append(f"{failed['count']} frames failed and are not counted, such as {next(iter(failed['frames']))}; {counted} are.")
+        notes.append(
+            f"{failed['count']} frames failed and are not counted, such as"
+            f" {next(iter(failed['frames']))}; {counted} are."
+        )
     depth = report.get("depth", {})
     for key, words in (("nearer_than_taught", "nearer"), ("farther_than_taught", "farther")):
         if (depth.get(key) or 0) > OUTSIDE:
-            notes.append(f"{100 * depth[key]:.1f} % of the scored depths are {words} than any that the bundle was taught.")
+            notes.append(
+                f"{100 * depth[key]:.1f} % of the scored depths are {words} than any that the"
+                " bundle was taught."
+            )
     if depth.get("aligned"):
-        notes.append("depth is relative and was aligned by least squares with the truth, picture by picture, as Marigold does.")
+        notes.append(
+            "depth is relative and was aligned by least squares with the truth, picture by"
+            " picture, as Marigold does."
+        )
     for task in ("depth", "normals"):
         read = report.get(task, {}).get("readable")
         if read is not None and 1 - read > UNREAD:
-            notes.append(f"{100 * (1 - read):.1f} % of the {task} could not be read: wrong in every share, in no mean of errors.")
+            notes.append(
+                f"{100 * (1 - read):.1f} % of the {task} could not be read: wrong in every share,"
+                " in no mean of errors."
+            )
     return notes
 
 
@@ -219,7 +241,11 @@ def _columns(rows: Iterable[Row]) -> list[str]:
     names = list(dict.fromkeys(name for row in rows for name in row.values))
     others = {method for methods in PUBLISHED.values() for method in methods}
     ours = [name for name in names if name not in others]
-    return [*ours, *(name for name in (PAPER,) if name in names), *(name for name in names if name in others and name != PAPER)]
+    return [
+        *ours,
+        *(name for name in (PAPER,) if name in names),
+        *(name for name in names if name in others and name != PAPER),
+    ]
 
 
 def _named(row: Row) -> str:
@@ -240,7 +266,15 @@ def as_csv(reports: Sequence[Report]) -> str:
     writer.writerow(("task", "benchmark", "figure", "method", "value"))
     for row in rows_of(reports)[0]:
         for method, value in row.values.items():
-            writer.writerow((row.figure.task, row.name, row.figure.key, method, "" if math.isnan(value) else f"{value:.6g}"))
+            writer.writerow(
+                (
+                    row.figure.task,
+                    row.name,
+                    row.figure.key,
+                    method,
+                    "" if math.isnan(value) else f"{value:.6g}",
+                )
+            )
     return text.getvalue()
 
 
@@ -252,15 +286,28 @@ def plot(reports: Sequence[Report]) -> bytes:
     pyplot = reading.needed("matplotlib.pyplot")
     every = rows_of(reports)[0]
     rows = [row for row in every if PAPER in row.values] or [row for row in every if row.figure.key in FIRST]
-    panels = [(form, [row for row in rows if row.figure.form == form]) for form in ("ratio", "share", "degrees", "metres")]
+    panels = [
+        (form, [row for row in rows if row.figure.form == form])
+        for form in ("ratio", "share", "degrees", "metres")
+    ]
     panels = [(form, chosen) for form, chosen in panels if chosen]
     heights = [0.5 + 0.22 * sum(len(row.values) + 1 for row in chosen) for _, chosen in panels]
     figure, axes = pyplot.subplots(
-        len(panels), 1, figsize=(9, sum(heights) + 0.6), height_ratios=heights, squeeze=False, layout="constrained"
+        len(panels),
+        1,
+        figsize=(9, sum(heights) + 0.6),
+        height_ratios=heights,
+        squeeze=False,
+        layout="constrained",
     )
     columns = _columns(rows)
     colors = dict(zip(columns, pyplot.get_cmap("tab10").colors * 3, strict=False))
-    units = {"ratio": "", "share": "", "degrees": "degrees, less is better", "metres": "metres, less is better"}
+    units = {
+        "ratio": "",
+        "share": "",
+        "degrees": "degrees, less is better",
+        "metres": "metres, less is better",
+    }
     for axis, (form, chosen) in zip(axes[:, 0], panels, strict=True):
         place, ticks = 0.0, []
         for row in chosen:

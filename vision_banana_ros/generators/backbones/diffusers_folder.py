@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A folder in diffusers' format, trusted for nothing but configuration JSON, tokenizer text and safetensors."""
+"""Reads folders in diffusers' format: only configuration JSON, tokenizer text and safetensors."""
 
 import json
 import struct
@@ -14,11 +14,22 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.family import Family, family_of
 
 INDEX = "model_index.json"
-#: The only files that are ever read or copied. merges.txt, vocab.json and tokenizer.json are a tokenizer's tables.
+#: The only files that are ever read or copied. merges.txt, vocab.json and tokenizer.json are a tokenizer's
+#: tables.
 _TEXT = ("merges.txt",)
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _LONGEST_HEADER = 100_000_000
-_TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1"}
+_TYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": "<u2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+    "U8": "u1",
+}
 
 
 @dataclass(frozen=True)
@@ -30,14 +41,22 @@ class Folder:
     family: Family
 
     def files(self, component: str) -> list[Path]:
-        """The files of a component that may be used; InputError where it is not there, is a pickle, or leads elsewhere."""
+        """The files of a component that may be used.
+
+        InputError where it is not there, is a pickle, or leads elsewhere.
+        """
         folder = self.path / component
         if not folder.is_dir():
             raise InputError(
-                f"'{self.path}' lacks its component {component}: download the whole model, or give the folder that holds it."
+                f"'{self.path}' lacks its component {component}: download the whole model, or give the"
+                " folder that holds it."
             )
         self._stays_inside(folder)
-        found = sorted(file for file in folder.iterdir() if file.suffix in (".json", ".safetensors") or file.name in _TEXT)
+        found = sorted(
+            file
+            for file in folder.iterdir()
+            if file.suffix in (".json", ".safetensors") or file.name in _TEXT
+        )
         for file in found:
             self._stays_inside(file)
         return found
@@ -47,14 +66,25 @@ class Folder:
         files = self.files(component)
         found = [file for file in files if file.suffix == ".safetensors"]
         if not found:
-            pickles = [file.name for file in sorted((self.path / component).iterdir()) if file.suffix in _PICKLES]
-            what = f"only {pickles[0]}, a pickle, which can run any code when it is opened" if pickles else "no weights"
-            raise InputError(f"The component {component} of '{self.path}' holds {what}: download its .safetensors files.")
+            pickles = [
+                file.name for file in sorted((self.path / component).iterdir()) if file.suffix in _PICKLES
+            ]
+            what = (
+                f"only {pickles[0]}, a pickle, which can run any code when it is opened"
+                if pickles
+                else "no weights"
+            )
+            raise InputError(
+                f"The component {component} of '{self.path}' holds {what}: download its .safetensors files."
+            )
         for table in (file for file in files if file.name.endswith(".safetensors.index.json")):
             shards = set(map(str, dict(read_json(table).get("weight_map", {})).values()))
             missing = sorted(shards - {file.name for file in found})
             if missing:
-                raise InputError(f"The component {component} of '{self.path}' lacks {', '.join(missing)}: download the whole model.")
+                raise InputError(
+                    f"The component {component} of '{self.path}' lacks {', '.join(missing)}:"
+                    " download the whole model."
+                )
         return found
 
     def config(self, component: str) -> dict[str, Any]:
@@ -62,13 +92,16 @@ class Folder:
         name = "scheduler_config.json" if component == "scheduler" else "config.json"
         files = {file.name: file for file in self.files(component)}
         if name not in files:
-            raise InputError(f"The component {component} of '{self.path}' lacks its {name}: download the whole model.")
+            raise InputError(
+                f"The component {component} of '{self.path}' lacks its {name}: download the whole model."
+            )
         return read_json(files[name])
 
     def _stays_inside(self, path: Path) -> None:
         if not path.resolve().is_relative_to(self.path.resolve()):
             raise InputError(
-                f"'{path}' is a link to a place outside the folder, which is not followed: download real files "
+                f"'{path}' is a link to a place outside the folder, which is not followed: download real"
+                " files "
                 "(`hf download MODEL --local-dir FOLDER`)."
             )
 
@@ -77,7 +110,9 @@ def open_folder(path: str | Path) -> Folder:
     """Read model_index.json and check that every component is there and of a class that the family allows."""
     path = Path(path).expanduser()
     if not path.is_dir():
-        raise InputError(f"There is no folder '{path}': give the one that a model was downloaded to (it holds {INDEX}).")
+        raise InputError(
+            f"There is no folder '{path}': give the one that a model was downloaded to (it holds {INDEX})."
+        )
     if not (path / INDEX).is_file():
         raise InputError(f"'{path}' holds no {INDEX}: give the folder of a whole model in diffusers' format.")
     index = read_json(path / INDEX)
@@ -85,10 +120,15 @@ def open_folder(path: str | Path) -> Folder:
     folder._stays_inside(path / INDEX)
     for component, classes in {**folder.family.painting, **folder.family.encoding}.items():
         entry = index.get(component)
-        named = entry[1] if isinstance(entry, list) and len(entry) == 2 and entry[0] in ("diffusers", "transformers") else entry
+        named = (
+            entry[1]
+            if isinstance(entry, list) and len(entry) == 2 and entry[0] in ("diffusers", "transformers")
+            else entry
+        )
         if named not in classes:
             raise InputError(
-                f"{INDEX} of '{path}' says that {component} is {named!r}; {folder.family.name} needs {' or '.join(classes)}."
+                f"{INDEX} of '{path}' says that {component} is {named!r}; {folder.family.name} needs"
+                f" {' or '.join(classes)}."
             )
         if component.startswith(("tokenizer", "processor")):
             folder.files(component)
@@ -113,9 +153,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """The header of a safetensors file: name -> {"dtype", "shape", "data_offsets"}, and "__metadata__" where there is some.
+    """The header of a safetensors file.
 
-    Source of the format: the safetensors specification (8 bytes of length, JSON, values). InputError where it is none.
+    Name -> {"dtype", "shape", "data_offsets"}, and "__metadata__" where there is some.
+
+    Source of the format: the safetensors specification (8 bytes of length, JSON, values). InputError where it
+    is none.
     """
     return _header(path)[0]
 
@@ -172,7 +215,12 @@ def _span(entry: dict[str, Any]) -> tuple[int, int]:
     numbers = [first, last, *entry["shape"]]
     if not isinstance(entry["dtype"], str):
         raise ValueError("a type is a text")
-    if not all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in numbers) or first > last:
+    if (
+        not all(
+            isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in numbers
+        )
+        or first > last
+    ):
         raise ValueError("offsets and shapes are whole numbers")
     return first, last
 
@@ -184,5 +232,7 @@ def _tensor(path: Path, data: bytes, entry: dict[str, Any]) -> np.ndarray:
     try:
         values = np.frombuffer(data[first:last], _TYPES[entry["dtype"]]).reshape(entry["shape"])
     except ValueError as error:
-        raise InputError(f"{path} is no safetensors file, or was cut off ({error}): download it again.") from error
+        raise InputError(
+            f"{path} is no safetensors file, or was cut off ({error}): download it again."
+        ) from error
     return (values.astype("<u4") << 16).view("<f4") if entry["dtype"] == "BF16" else values

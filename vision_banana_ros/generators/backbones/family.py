@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of a family of image editors before any of its weights is loaded. Imports neither torch nor diffusers."""
+"""What is known of a family of image editors before any of its weights is loaded.
+
+Imports neither torch nor diffusers.
+"""
 
 import importlib
 from collections.abc import Mapping
@@ -14,14 +17,14 @@ from vision_banana_ros.errors import InputError
 class Family:
     """One family of editors; the module of the same name builds its networks.
 
-    pipelines: classes of model_index.json. painting, encoding: component -> classes that it may have; the first are needed for
-    every frame, the second only to encode instructions. profiles: codec profiles that fit, the usual one first. steps: that its
-    usual weights were made for; these are distilled and want no classifier-free guidance. undistilled: steps and guidance of
-    weights whose model_index.json does not say that they are distilled, where the family tells them apart so. size: height and
-    width that it paints best, `multiple` what both must be multiples of.
-    encoder_sees_image: whether the instruction's encoder looks at the frame too, so that nothing can be encoded ahead.
-    words: whether it takes instructions at all. max_tokens: of an instruction, with what frames it.
-    licence: of the weights that the family is known by.
+    pipelines: classes of model_index.json. painting, encoding: component -> classes that it may have; the
+    first are needed for every frame, the second only to encode instructions. profiles: codec profiles that
+    fit, the usual one first. steps: that its usual weights were made for; these are distilled and want no
+    classifier-free guidance. undistilled: steps and guidance of weights whose model_index.json does not say
+    that they are distilled, where the family tells them apart so. size: height and width that it paints best,
+    `multiple` what both must be multiples of. encoder_sees_image: whether the instruction's encoder looks at
+    the frame too, so that nothing can be encoded ahead. words: whether it takes instructions at all.
+    max_tokens: of an instruction, with what frames it. licence: of the weights that the family is known by.
     """
 
     name: str
@@ -40,7 +43,10 @@ class Family:
 
     @property
     def networks(self) -> ModuleType:
-        """The module with `check`, `schedule`, `networks` and `encode`; importing it imports torch and diffusers."""
+        """The module with `check`, `schedule`, `networks` and `encode`.
+
+        Importing it imports torch and diffusers.
+        """
         return importlib.import_module(f"vision_banana_ros.generators.backbones.{self.name}")
 
     def painted(self, index: Mapping[str, Any]) -> tuple[int, float]:
@@ -53,7 +59,8 @@ class Family:
         """Raises InputError if a resolution (height, width) does not fit this family."""
         if min(size) < self.multiple or any(side % self.multiple for side in size):
             raise InputError(
-                f"{self.name} paints sizes that are multiples of {self.multiple}, not {size[0]}x{size[1]}: choose another."
+                f"{self.name} paints sizes that are multiples of {self.multiple}, not {size[0]}x{size[1]}:"
+                " choose another."
             )
 
 
@@ -65,8 +72,15 @@ FAMILIES: dict[str, Family] = {
         Family(
             name="flux2_klein",
             pipelines=("Flux2KleinPipeline",),
-            painting={"transformer": ("Flux2Transformer2DModel",), "vae": ("AutoencoderKLFlux2",), "scheduler": _FLOW},
-            encoding={"text_encoder": ("Qwen3ForCausalLM",), "tokenizer": ("Qwen2TokenizerFast", "Qwen2Tokenizer")},
+            painting={
+                "transformer": ("Flux2Transformer2DModel",),
+                "vae": ("AutoencoderKLFlux2",),
+                "scheduler": _FLOW,
+            },
+            encoding={
+                "text_encoder": ("Qwen3ForCausalLM",),
+                "tokenizer": ("Qwen2TokenizerFast", "Qwen2Tokenizer"),
+            },
             profiles=("vision_banana", "open_vision_banana"),
             steps=4,
             size=(384, 512),
@@ -80,7 +94,11 @@ FAMILIES: dict[str, Family] = {
         Family(
             name="flux_kontext",
             pipelines=("FluxKontextPipeline",),
-            painting={"transformer": ("FluxTransformer2DModel",), "vae": ("AutoencoderKL",), "scheduler": _FLOW},
+            painting={
+                "transformer": ("FluxTransformer2DModel",),
+                "vae": ("AutoencoderKL",),
+                "scheduler": _FLOW,
+            },
             encoding={
                 "text_encoder": ("CLIPTextModel",),
                 "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
@@ -99,8 +117,15 @@ FAMILIES: dict[str, Family] = {
         Family(
             name="marigold",
             pipelines=("MarigoldDepthPipeline", "MarigoldNormalsPipeline"),
-            painting={"unet": ("UNet2DConditionModel",), "vae": ("AutoencoderKL",), "scheduler": ("DDIMScheduler", "LCMScheduler")},
-            encoding={"text_encoder": ("CLIPTextModel",), "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast")},
+            painting={
+                "unet": ("UNet2DConditionModel",),
+                "vae": ("AutoencoderKL",),
+                "scheduler": ("DDIMScheduler", "LCMScheduler"),
+            },
+            encoding={
+                "text_encoder": ("CLIPTextModel",),
+                "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
+            },
             profiles=("marigold_depth", "marigold_normals"),
             steps=4,
             size=(576, 768),
@@ -123,7 +148,9 @@ FAMILIES: dict[str, Family] = {
             },
             encoding={},
             profiles=("vision_banana", "open_vision_banana"),
-            steps=8,  # of the distilled weights (Lightning); the others want 40 with guidance 4, and no file says which they are
+            # of the distilled weights (Lightning); the others want 40 with guidance 4, and no file says which
+            # they are
+            steps=8,
             size=(384, 512),
             multiple=32,
             encoder_sees_image=True,

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FLUX.2-klein: the frame's latent tokens follow the painted ones in one sequence, and the text's embedding is a constant.
+"""FLUX.2-klein.
 
-What the pipeline `Flux2KleinPipeline` of diffusers does, cut into three networks of fixed shapes: frame to tokens, one step,
-tokens to picture. Latents are 2x2 patches of the VAE's, normalised by its running mean and variance.
+The frame's latent tokens follow the painted ones in one sequence, and the text's embedding is a constant.
+
+What the pipeline `Flux2KleinPipeline` of diffusers does, cut into three networks of fixed shapes: frame to
+tokens, one step, tokens to picture. Latents are 2x2 patches of the VAE's, normalised by its running mean and
+variance.
 """
 
 from collections.abc import Sequence
@@ -17,7 +20,13 @@ from torch import Tensor, nn
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.noise_schedule import Step, flow_steps
 from vision_banana_ros.generators.backbones.prompt_cache import Prompt
-from vision_banana_ros.generators.backbones.shared_networks import LOCAL, FrameEncoder, TokenDenoiser, TokenEditor, check_patches
+from vision_banana_ros.generators.backbones.shared_networks import (
+    LOCAL,
+    FrameEncoder,
+    TokenDenoiser,
+    TokenEditor,
+    check_patches,
+)
 from vision_banana_ros.generators.backbones.tokenizer import read_tokenizer, to_ids
 
 DENOISER = "transformer"
@@ -39,7 +48,8 @@ def check(configs: dict[str, dict[str, Any]]) -> None:
     check_patches(int(vae.get("latent_channels", 32)), int(transformer.get("in_channels", 128)))
     if encoder is not None and 3 * int(encoder["hidden_size"]) != int(transformer["joint_attention_dim"]):
         raise InputError(
-            f"The text encoder gives {3 * int(encoder['hidden_size'])} numbers a token, the transformer reads "
+            f"The text encoder gives {3 * int(encoder['hidden_size'])} numbers a token, the transformer"
+            " reads "
             f"{transformer['joint_attention_dim']}: take both from one model."
         )
 
@@ -76,17 +86,23 @@ class Encoder(FrameEncoder):
 
 
 class Denoiser(TokenDenoiser):
-    """Painted tokens (N, n, C), the frame's (1, n, C), the time 0..1 (N,) and text (N, T, D) -> velocity (N, n, C)."""
+    """The transformer as a function of latents, frame, time and text.
+
+    Tokens (N, n, C), those of the frame (1, n, C), the time 0..1 (N,) and text (N, T, D) -> velocity (N, n,
+    C).
+    """
 
     def __init__(self, transformer: Any, grid: tuple[int, int]) -> None:
         zeros = torch.zeros(1, dtype=torch.long)
         rows, columns = torch.arange(grid[0]), torch.arange(grid[1])
         words = torch.cartesian_prod(zeros, zeros, zeros, torch.arange(_MAX_TOKENS))
-        pictures = [torch.cartesian_prod(torch.tensor([time]), rows, columns, zeros) for time in (0, _FRAME_TIME)]
+        pictures = [
+            torch.cartesian_prod(torch.tensor([time]), rows, columns, zeros) for time in (0, _FRAME_TIME)
+        ]
         super().__init__(transformer, torch.cat([words, *pictures]), _MAX_TOKENS)
 
     def forward(self, x: Tensor, frame: Tensor, time: Tensor, text: Tensor) -> Tensor:
-        """Predicts the velocity of the latents `x` at `time`, from the frame's latents and the encoded prompt."""
+        """Predicts the velocity of the latents `x` at `time`."""
         kind = self.transformer.dtype
         hidden = torch.cat([x, frame.expand(x.shape[0], -1, -1)], dim=1).to(kind)
         velocity = self.transformer(
@@ -146,7 +162,9 @@ class Words:
             for tokens, mask in ids:
                 given = (torch.tensor([values], device=self._device) for values in (tokens, mask))
                 hidden = self._encoder.model(*given, output_hidden_states=True, use_cache=False).hidden_states
-                made.append({"text": torch.cat([hidden[layer][0] for layer in _LAYERS], dim=-1).float().cpu().numpy()})
+                made.append(
+                    {"text": torch.cat([hidden[layer][0] for layer in _LAYERS], dim=-1).float().cpu().numpy()}
+                )
         return made
 
     @cached_property

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FLUX.1 Kontext: as FLUX.2-klein, the frame's tokens follow the painted ones; two text encoders, T5's words and CLIP's summary.
+"""FLUX.1 Kontext: as FLUX.2-klein, the frame's tokens follow the painted ones.
+
+Two text encoders, T5's words and CLIP's summary.
 
 What `FluxKontextPipeline` of diffusers does at one size, cut into three networks of fixed shapes.
 """
@@ -39,14 +41,18 @@ _MAX_TOKENS = 512
 
 def check(configs: dict[str, dict[str, Any]]) -> None:
     """InputError where the components are not of one model."""
-    transformer, vae, clip, t5 = (configs[name] for name in ("transformer", "vae", "text_encoder", "text_encoder_2"))
+    transformer, vae, clip, t5 = (
+        configs[name] for name in ("transformer", "vae", "text_encoder", "text_encoder_2")
+    )
     check_patches(int(vae.get("latent_channels", 16)), int(transformer.get("in_channels", 64)))
     for name, gives, reads in (
         ("text_encoder_2", t5["d_model"], transformer["joint_attention_dim"]),
         ("text_encoder", clip["hidden_size"], transformer["pooled_projection_dim"]),
     ):
         if int(gives) != int(reads):
-            raise InputError(f"{name} gives {gives} numbers, the transformer reads {reads}: take both from one model.")
+            raise InputError(
+                f"{name} gives {gives} numbers, the transformer reads {reads}: take both from one model."
+            )
 
 
 def latent_shape(configs: dict[str, dict[str, Any]], size: tuple[int, int]) -> tuple[int, ...]:
@@ -57,7 +63,10 @@ def latent_shape(configs: dict[str, dict[str, Any]], size: tuple[int, int]) -> t
 def prompt_shapes(configs: dict[str, dict[str, Any]]) -> dict[str, list[int]]:
     """The shapes of an encoded prompt by name, without the batch dimension."""
     transformer = configs["transformer"]
-    return {"text": [_MAX_TOKENS, int(transformer["joint_attention_dim"])], "summary": [int(transformer["pooled_projection_dim"])]}
+    return {
+        "text": [_MAX_TOKENS, int(transformer["joint_attention_dim"])],
+        "summary": [int(transformer["pooled_projection_dim"])],
+    }
 
 
 schedule = shifted_schedule
@@ -73,7 +82,11 @@ class Encoder(FrameEncoder):
 
 
 class Denoiser(TokenDenoiser):
-    """Painted tokens (N, n, C), the frame's (1, n, C), the time 0..1 (N,), text (N, T, D) and summary (N, P) -> velocity."""
+    """The transformer as a function of latents, frame, time and text.
+
+    Tokens (N, n, C), those of the frame (1, n, C), the time 0..1 (N,), text (N, T, D) and summary (N, P) ->
+    velocity (N, n, C).
+    """
 
     def __init__(self, transformer: Any, grid: tuple[int, int]) -> None:
         rows, columns = torch.arange(float(grid[0])), torch.arange(float(grid[1]))
@@ -81,7 +94,7 @@ class Denoiser(TokenDenoiser):
         super().__init__(transformer, torch.cat([torch.zeros(_MAX_TOKENS, 3), *pictures]), _MAX_TOKENS)
 
     def forward(self, x: Tensor, frame: Tensor, time: Tensor, text: Tensor, summary: Tensor) -> Tensor:
-        """Predicts the velocity of the latents `x` at `time`, from the frame's latents and the encoded prompt."""
+        """Predicts the velocity of the latents `x` at `time`."""
         kind = self.transformer.dtype
         velocity = self.transformer(
             hidden_states=torch.cat([x, frame.expand(x.shape[0], -1, -1)], dim=1).to(kind),
@@ -106,7 +119,9 @@ class PictureDecoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Decodes latents to an RGB picture in [0, 1]."""
         latents = from_tokens(x, self.grid)
-        picture = self.vae.decode(latents / self.vae.config.scaling_factor + self.vae.config.shift_factor, return_dict=False)[0]
+        picture = self.vae.decode(
+            latents / self.vae.config.scaling_factor + self.vae.config.shift_factor, return_dict=False
+        )[0]
         return (picture.permute(0, 2, 3, 1) / 2 + 0.5).clamp(0, 1)
 
 
@@ -128,7 +143,8 @@ class Words:
     def encode(self, instructions: Sequence[str]) -> list[Prompt]:
         """Encodes prompts: each {"text": (512, D), "summary": (P,)} float32.
 
-        CLIP reads only the first 77 tokens, as in the pipeline of diffusers. InputError for a prompt that is too long for T5.
+        CLIP reads only the first 77 tokens, as in the pipeline of diffusers. InputError for a prompt that is
+        too long for T5.
         """
         ids = [self.ids(text)[0] for text in instructions]
         made = []
@@ -136,7 +152,9 @@ class Words:
             for instruction, numbers in zip(instructions, ids, strict=True):
                 text = self._t5(torch.tensor([numbers], device=self._device))[0][0]
                 words, clip = self._clip
-                given = words(instruction, padding="max_length", max_length=77, truncation=True, return_tensors="pt").input_ids
+                given = words(
+                    instruction, padding="max_length", max_length=77, truncation=True, return_tensors="pt"
+                ).input_ids
                 summary = clip(given.to(self._device)).pooler_output[0]
                 made.append({"text": text.float().cpu().numpy(), "summary": summary.float().cpu().numpy()})
         return made
@@ -145,14 +163,20 @@ class Words:
     def _t5(self) -> Any:
         from transformers import T5EncoderModel
 
-        return T5EncoderModel.from_pretrained(self._path / "text_encoder_2", dtype="auto", **LOCAL).eval().to(self._device)
+        return (
+            T5EncoderModel.from_pretrained(self._path / "text_encoder_2", dtype="auto", **LOCAL)
+            .eval()
+            .to(self._device)
+        )
 
     @cached_property
     def _clip(self) -> tuple[Any, Any]:
         from transformers import CLIPTextModel, CLIPTokenizerFast
 
         words = CLIPTokenizerFast.from_pretrained(self._path / "tokenizer", local_files_only=True)
-        return words, CLIPTextModel.from_pretrained(self._path / "text_encoder", dtype="auto", **LOCAL).eval().to(self._device)
+        return words, CLIPTextModel.from_pretrained(
+            self._path / "text_encoder", dtype="auto", **LOCAL
+        ).eval().to(self._device)
 
 
 def encode(path: Path, instructions: list[str], device: str) -> list[Prompt]:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An open image editor as a generator: the same face as `generators.Generator`, on instructions that were encoded ahead."""
+"""An open image editor as a generator.
+
+The same face as `generators.Generator`, on instructions that were encoded ahead.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -32,7 +35,10 @@ class Runner(Protocol):
         start: np.ndarray | None,
         guidance: Guidance | None = None,
     ) -> np.ndarray:
-        """(H, W, 3) uint8 -> (N, H, W, 3) float32 in 0..1. start: the first latents, None for the frame's own."""
+        """(H, W, 3) uint8 -> (N, H, W, 3) float32 in 0..1.
+
+        Start: the first latents, None for the frame's own.
+        """
 
 
 class BackboneGenerator(BundleGenerator[Prompt]):
@@ -43,7 +49,9 @@ class BackboneGenerator(BundleGenerator[Prompt]):
         self._runner, self._encodes = runner, encode_prompts
         backbone = bundle.manifest.backbone
         self._steps = [Step(*map(float, step)) for step in backbone["schedule"]]
-        self._start = None if backbone["start"] == "frame" else start_of(backbone["start"], backbone["latents"])
+        self._start = (
+            None if backbone["start"] == "frame" else start_of(backbone["start"], backbone["latents"])
+        )
         self._cache = cache_of(bundle)
         self._family = FAMILIES[backbone["family"]]
         self._guidance = self._guidance_of(backbone)
@@ -57,24 +65,33 @@ class BackboneGenerator(BundleGenerator[Prompt]):
         return self._runner.name
 
     def asked(self, question: Question) -> Asked:
-        """The question in the words of the bundle's profile, read by its rules; `prepare` wants this one's instruction."""
+        """The question in the words of the bundle's profile, read by its rules.
+
+        `prepare` wants this one's instruction.
+        """
         return self.profile.asked(question)
 
     def prepare(self, instruction: str) -> None:
-        """Find an instruction's embedding ahead of the frame that needs it; where that is allowed, encode it and wait.
+        """Find an instruction's embedding ahead of the frame that needs it.
+
+        Where that is allowed, encode it and wait.
 
         InputError, which names the command to run, where it was not encoded.
         """
         self._prompt(instruction, wait=True)
 
     def paint(self, image: np.ndarray, instructions: Sequence[str]) -> np.ndarray:
-        """Paint one picture an instruction. It never waits for an encoder: InputError for an instruction that is not encoded.
+        """Paint one picture an instruction.
+
+        It never waits for an encoder: InputError for an instruction that is not encoded.
 
         image: (H, W, 3) uint8 RGB of exactly `size`. Returns (N, H, W, 3) float32 in 0..1.
         """
         self._check(image, instructions)
         prompts = [self._prompt(instruction, wait=False) for instruction in instructions]
-        painted = self._runner.paint(np.ascontiguousarray(image), prompts, self._steps, self._start, self._guidance)
+        painted = self._runner.paint(
+            np.ascontiguousarray(image), prompts, self._steps, self._start, self._guidance
+        )
         return trusted(painted, len(instructions), self.size)
 
     def answer(self, image: np.ndarray, questions: Sequence[Question]) -> list[Any]:
@@ -100,14 +117,18 @@ class BackboneGenerator(BundleGenerator[Prompt]):
         return self._cache.find(instruction)
 
     def _guidance_of(self, backbone: dict[str, Any]) -> Guidance | None:
-        """InputError where the instruction that says nothing is gone: it was encoded when the model was imported."""
+        """InputError where the instruction that says nothing is gone.
+
+        It was encoded when the model was imported.
+        """
         scale = float(backbone.get("guidance", 1.0))
         if scale <= 1:
             return None
         untold = self._find(backbone["untold"])
         if untold is None:
             raise InputError(
-                f"Bundle '{self._bundle.path}' lacks the empty instruction, encoded, that its guidance needs: copy its folder "
+                f"Bundle '{self._bundle.path}' lacks the empty instruction, encoded, that its guidance"
+                " needs: copy its folder "
                 "prompts/ again."
             )
         return Guidance(scale, untold, bool(backbone["keeps_length"]))
@@ -115,18 +136,24 @@ class BackboneGenerator(BundleGenerator[Prompt]):
     def _encode(self, instruction: str, wait: bool) -> Prompt:
         if not self._encodes:
             raise InputError(
-                f"This instruction was not encoded for '{self.name}'. Run: {command_for(self._bundle.path, instruction)}"
+                f"This instruction was not encoded for '{self.name}'. Run:"
+                f" {command_for(self._bundle.path, instruction)}"
             )
         running = self._encoding.get(instruction)
         if running is None:
             running = self._encoding[instruction] = Encoding(self._bundle.path, instruction)
         if running.running and not wait:
-            raise InputError("This instruction is being encoded in another process, which takes up to some minutes: ask again.")
+            raise InputError(
+                "This instruction is being encoded in another process, which takes up to some"
+                " minutes: ask again."
+            )
         del self._encoding[instruction]
         running.wait()
         found = self._cache.find(instruction)
         if found is None:
-            raise InputError(f"The instruction was not encoded. Run: {command_for(self._bundle.path, instruction)}")
+            raise InputError(
+                f"The instruction was not encoded. Run: {command_for(self._bundle.path, instruction)}"
+            )
         return found
 
 
@@ -135,16 +162,20 @@ def load_backbone(bundle: Bundle, executor: str = "auto", encode_prompts: bool =
 
     Args:
         bundle: The open bundle.
-        executor: "auto", "torch" or "onnxruntime", with options after a colon ("torch:bf16", "onnxruntime:cpu"), or several
-            separated by commas.
-        encode_prompts: Whether unknown prompts are encoded on demand in another process, if the bundle has its text encoder.
+        executor: "auto", "torch" or "onnxruntime", with options after a colon ("torch:bf16",
+            "onnxruntime:cpu"), or several separated by commas.
+        encode_prompts: Whether unknown prompts are encoded on demand in another process, if the bundle has
+            its text encoder.
 
     Raises:
         InputError: With all reasons, if none of the executors can run it.
     """
     backbone = bundle.manifest.backbone
     if backbone["family"] not in FAMILIES:
-        raise InputError(f"Bundle '{bundle.path}' is of the family '{backbone['family']}', which this version does not know.")
+        raise InputError(
+            f"Bundle '{bundle.path}' is of the family '{backbone['family']}', which this"
+            " version does not know."
+        )
     fitting = "onnxruntime" if backbone["graphs"] else "torch"
     refused = []
     for name in [fitting] if executor == "auto" else [part.strip() for part in executor.split(",")]:
@@ -152,7 +183,8 @@ def load_backbone(bundle: Bundle, executor: str = "auto", encode_prompts: bool =
         if kind != fitting:
             how = "without --graphs" if backbone["graphs"] else "with --graphs"
             refused.append(
-                f"'{name}' cannot run bundle '{bundle.path}', which {fitting} can: ask for that, or import the model {how}."
+                f"'{name}' cannot run bundle '{bundle.path}', which {fitting} can: ask for that, or import"
+                f" the model {how}."
             )
             continue
         try:
@@ -165,6 +197,8 @@ def load_backbone(bundle: Bundle, executor: str = "auto", encode_prompts: bool =
         except InputError as error:
             refused.append(str(error))
             continue
-        why = f"Running on {runner.name}, " + ("as asked." if executor != "auto" else f"which runs {backbone['pipeline']}.")
+        why = f"Running on {runner.name}, " + (
+            "as asked." if executor != "auto" else f"which runs {backbone['pipeline']}."
+        )
         return BackboneGenerator(bundle, runner, " ".join([why, *refused]), encode_prompts)
     raise InputError(" ".join(refused))

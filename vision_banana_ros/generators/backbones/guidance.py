@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Classifier-free guidance: each step is painted twice, and led away from what an instruction that says nothing gives.
+"""Classifier-free guidance.
 
-For weights that were not distilled to do without. It doubles the time of painting. Source: arXiv 2207.12598, and for the lengths
-that are kept the pipelines of Qwen-Image.
+Each step is painted twice, and led away from what an instruction that says nothing gives.
+
+For weights that were not distilled to do without. It doubles the time of painting. Source: arXiv 2207.12598,
+and for the lengths that are kept the pipelines of Qwen-Image.
 """
 
 from collections.abc import Callable
@@ -12,7 +14,8 @@ from typing import Any
 from vision_banana_ros.generators.backbones.prompt_cache import Prompt
 
 LARGEST = 20.0
-Denoise = Callable[[Any, float], Any]  # the picture so far and the time -> the denoiser's answer, of any kind of array
+# the picture so far and the time -> the denoiser's answer, of any kind of array
+Denoise = Callable[[Any, float], Any]
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Guidance:
 
 
 def guided(guidance: Guidance | None, denoise: Callable[[Prompt], Denoise]) -> Callable[[Prompt], Denoise]:
-    """The same as `denoise`, which gives the steps of an instruction, but led by the guidance where there is one."""
+    """`denoise`, which gives the sampling steps of a prompt, with classifier-free guidance."""
     if guidance is None:
         return denoise
     untold = denoise(guidance.untold)

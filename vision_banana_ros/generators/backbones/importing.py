@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a folder in diffusers' format to a bundle: checked, copied, and with the numbers that running needs worked out ahead."""
+"""From a folder in diffusers' format to a bundle.
+
+Checked, copied, and with the numbers that running needs worked out ahead.
+"""
 
 import errno
 import hashlib
@@ -11,7 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators.backbones.diffusers_folder import INDEX, Folder, open_folder, read_header, read_json
+from vision_banana_ros.generators.backbones.diffusers_folder import (
+    INDEX,
+    Folder,
+    open_folder,
+    read_header,
+    read_json,
+)
 from vision_banana_ros.generators.backbones.guidance import LARGEST
 from vision_banana_ros.generators.backbones.noise_schedule import STARTS, Step
 from vision_banana_ros.generators.backbones.prompt_cache import ENCODER, PromptCache, require_packages
@@ -26,9 +35,10 @@ _SPARE = 100_000_000  # bytes that must be left over
 class Options:
     """How a model is imported. Empty fields take what its family does.
 
-    transformer: a folder whose denoiser takes the place of the model's own. steps, start: of painting; start is one of STARTS.
-    guidance: classifier-free; 1 is none. words: instructions of the profile's own. graphs: ONNX graphs in place of the weights.
-    precision: of the denoiser's graph. encoder: whether the text encoder comes along.
+    transformer: a folder whose denoiser takes the place of the model's own. steps, start: of painting; start
+    is one of STARTS. guidance: classifier-free; 1 is none. words: instructions of the profile's own. graphs:
+    ONNX graphs in place of the weights. precision: of the denoiser's graph. encoder: whether the text encoder
+    comes along.
     """
 
     profile: str
@@ -46,8 +56,13 @@ class Options:
     depth_range_m: tuple[float, float] = (0.1, 100.0)
 
 
-def import_model(source: Path, out: Path, options: Options, say: Callable[[str], None] = lambda _: None) -> Bundle:
-    """Make the bundle `out` of a model. Nothing is left of it where that fails. InputError says what is wrong with the model."""
+def import_model(
+    source: Path, out: Path, options: Options, say: Callable[[str], None] = lambda _: None
+) -> Bundle:
+    """Make the bundle `out` of a model.
+
+    Nothing is left of it where that fails. InputError says what is wrong with the model.
+    """
     folder = open_folder(source)
     family = folder.family
     chosen = _check(folder, options)
@@ -67,14 +82,26 @@ def import_model(source: Path, out: Path, options: Options, say: Callable[[str],
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
-        made = {"from": source.name, "pipeline": folder.index["_class_name"], **_copy_painting(folder, options, partial, say)}
+        made = {
+            "from": source.name,
+            "pipeline": folder.index["_class_name"],
+            **_copy_painting(folder, options, partial, say),
+        }
         shapes = networks.prompt_shapes(configs)
         encoder = _copy_encoder(folder, options, partial, say)
         guidance = _guidance(folder, options)
-        constant = "" if not family.words else networks.UNTOLD if guidance > 1 and not family.encoder_sees_image else None
+        constant = (
+            ""
+            if not family.words
+            else networks.UNTOLD
+            if guidance > 1 and not family.encoder_sees_image
+            else None
+        )
         if constant is not None:
             say("encoding the constant prompt")
-            PromptCache(partial, encoder["digest"], shapes).add(constant, networks.encode(source, [constant], "cpu")[0])
+            PromptCache(partial, encoder["digest"], shapes).add(
+                constant, networks.encode(source, [constant], "cpu")[0]
+            )
         if options.graphs:
             _to_graphs(networks, partial, size, latents, shapes, options.precision, say)
         backbone = {
@@ -94,7 +121,12 @@ def import_model(source: Path, out: Path, options: Options, say: Callable[[str],
         }
         say("checksums")
         write_manifest(
-            partial, {**_fields(out.name, folder, options, chosen.tasks, size, len(steps)), "backbone": backbone, "made": made}
+            partial,
+            {
+                **_fields(out.name, folder, options, chosen.tasks, size, len(steps)),
+                "backbone": backbone,
+                "made": made,
+            },
         )
         if out.is_dir():
             out.rmdir()
@@ -103,7 +135,8 @@ def import_model(source: Path, out: Path, options: Options, say: Callable[[str],
     except Exception as error:
         if _disk_is_full(error):
             raise InputError(
-                f"The disk of '{out.parent}' is full: nothing was imported. Make room there, or give another --out."
+                f"The disk of '{out.parent}' is full: nothing was imported. Make room there, or give"
+                " another --out."
             ) from error
         raise
     finally:
@@ -120,26 +153,40 @@ def _disk_is_full(error: Exception) -> bool:
 def _check(folder: Folder, options: Options) -> Any:
     family = folder.family
     chosen = profile(options.profile, options.words)
-    fitting = [name for name in family.profiles if not name.startswith("marigold") or _marigold_task(folder) in name]
+    fitting = [
+        name for name in family.profiles if not name.startswith("marigold") or _marigold_task(folder) in name
+    ]
     if options.profile not in fitting:
-        raise InputError(f"The profile {options.profile} does not fit {folder.index['_class_name']}: give {' or '.join(fitting)}.")
+        raise InputError(
+            f"The profile {options.profile} does not fit {folder.index['_class_name']}: give"
+            f" {' or '.join(fitting)}."
+        )
     if family.encoder_sees_image and (options.graphs or not options.encoder):
         raise InputError(
-            f"The text encoder of {folder.index['_class_name']} looks at every frame, so the robot needs it, and torch to run it: "
-            "import the model without --graphs and --no-encoder, or choose one whose encoder reads words alone, such as FLUX.2-klein."
+            f"The text encoder of {folder.index['_class_name']} looks at every frame, so the robot needs"
+            " it, and torch to run it: "
+            "import the model without --graphs and --no-encoder, or choose one whose encoder reads words"
+            " alone, such as FLUX.2-klein."
         )
     if options.start not in STARTS:
-        raise InputError(f"A painting cannot start from '{options.start}': choose one of {', '.join(STARTS)}.")
+        raise InputError(
+            f"A painting cannot start from '{options.start}': choose one of {', '.join(STARTS)}."
+        )
     if options.guidance is not None and not 1 <= options.guidance <= LARGEST:
         raise InputError(f"A guidance of {options.guidance:g} cannot be: give 1 (none) to {LARGEST:g}.")
     if options.guidance is not None and options.guidance > 1 and not family.words:
-        raise InputError(f"{folder.index['_class_name']} takes no words, so nothing can be guided: leave --guidance away.")
+        raise InputError(
+            f"{folder.index['_class_name']} takes no words, so nothing can be guided: leave --guidance away."
+        )
     if options.steps is not None and not 1 <= options.steps <= 100:
         raise InputError(f"{options.steps} steps cannot be: give 1 to 100.")
     if options.precision not in ("fp32", "bf16"):
         raise InputError(f"Graphs are exported in fp32 or bf16, not in {options.precision}.")
     if options.lora is not None and options.transformer is not None:
-        raise InputError("Give either a LoRA or a whole transformer, not both: a LoRA fits the transformer that it was made for.")
+        raise InputError(
+            "Give either a LoRA or a whole transformer, not both: a LoRA fits the transformer"
+            " that it was made for."
+        )
     return chosen
 
 
@@ -149,7 +196,11 @@ def _marigold_task(folder: Folder) -> str:
 
 def _configs(folder: Folder, options: Options) -> dict[str, dict[str, Any]]:
     family = folder.family
-    weighted = [name for name in (*family.painting, *family.encoding) if not name.startswith(("tokenizer", "processor"))]
+    weighted = [
+        name
+        for name in (*family.painting, *family.encoding)
+        if not name.startswith(("tokenizer", "processor"))
+    ]
     configs = {name: folder.config(name) for name in weighted}
     configs["index"] = folder.index
     if options.transformer is not None:
@@ -159,14 +210,20 @@ def _configs(folder: Folder, options: Options) -> dict[str, dict[str, Any]]:
 
 def _config_of(transformer: Path) -> Path:
     if not (transformer / "config.json").is_file():
-        raise InputError(f"'{transformer}' holds no transformer (config.json is missing): give the folder with its safetensors.")
+        raise InputError(
+            f"'{transformer}' holds no transformer (config.json is missing): give the folder"
+            " with its safetensors."
+        )
     return transformer / "config.json"
 
 
 def _check_latents(folder: Folder, configs: dict[str, dict[str, Any]]) -> None:
     """The VAE's weights themselves, for a configuration can be of another model than the file beside it."""
     shapes = {
-        name: entry["shape"] for file in folder.weights("vae") for name, entry in read_header(file).items() if name != "__metadata__"
+        name: entry["shape"]
+        for file in folder.weights("vae")
+        for name, entry in read_header(file).items()
+        if name != "__metadata__"
     }
     first = shapes.get("decoder.conv_in.weight")
     wanted = configs["vae"].get("latent_channels", configs["vae"].get("z_dim"))
@@ -174,7 +231,8 @@ def _check_latents(folder: Folder, configs: dict[str, dict[str, Any]]) -> None:
         raise InputError(f"The VAE of '{folder.path}' holds no decoder: download the whole model.")
     if wanted is not None and first[1] != wanted:
         raise InputError(
-            f"The VAE's weights have {first[1]} latent channels, its configuration says {wanted}: download both from one model."
+            f"The VAE's weights have {first[1]} latent channels, its configuration says {wanted}: download"
+            " both from one model."
         )
 
 
@@ -186,7 +244,10 @@ def _schedule(folder: Folder, options: Options, latents: tuple[int, ...]) -> lis
 
 
 def _guidance(folder: Folder, options: Options) -> float:
-    """What was asked for; else what the weights were made for, but none where a tuned model paints in one step."""
+    """What was asked for.
+
+    Else what the weights were made for, but none where a tuned model paints in one step.
+    """
     if options.guidance is not None:
         return options.guidance
     return 1.0 if options.start == "frame" else folder.family.painted(folder.index)[1]
@@ -196,10 +257,13 @@ def _needed(folder: Folder, options: Options) -> int:
     """Bytes that the bundle takes at most while it is made."""
     painting = [file for name in folder.family.painting if name != "scheduler" for file in folder.files(name)]
     encoding = (
-        [file for name in folder.family.encoding for file in folder.files(name)] if options.encoder and folder.family.words else []
+        [file for name in folder.family.encoding for file in folder.files(name)]
+        if options.encoder and folder.family.words
+        else []
     )
     weights = sum(file.stat().st_size for file in painting)
-    graphs = (2 if options.precision == "fp32" else 1) * weights if options.graphs else 0  # bfloat16 weights double in fp32
+    # bfloat16 weights double in fp32
+    graphs = (2 if options.precision == "fp32" else 1) * weights if options.graphs else 0
     return weights + graphs + sum(file.stat().st_size for file in encoding)
 
 
@@ -208,12 +272,15 @@ def _require_room(out: Path, needed: int) -> None:
     free = shutil.disk_usage(there).free
     if free < needed + _SPARE:
         raise InputError(
-            f"The bundle needs up to {needed / 1e9:.1f} GB, and the disk of '{there}' has {free / 1e9:.1f} GB left: "
+            f"The bundle needs up to {needed / 1e9:.1f} GB, and the disk of '{there}' has {free / 1e9:.1f}"
+            " GB left: "
             "make room there, or give another --out."
         )
 
 
-def _copy_painting(folder: Folder, options: Options, partial: Path, say: Callable[[str], None]) -> dict[str, Any]:
+def _copy_painting(
+    folder: Folder, options: Options, partial: Path, say: Callable[[str], None]
+) -> dict[str, Any]:
     networks = folder.family.networks
     made: dict[str, Any] = {}
     shutil.copyfile(folder.path / INDEX, partial / INDEX)
@@ -234,8 +301,13 @@ def _copy_painting(folder: Folder, options: Options, partial: Path, say: Callabl
     return made
 
 
-def _copy_encoder(folder: Folder, options: Options, partial: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    """What the manifest says of the text encoder: its digest, by which prompts are known, and its files with checksums."""
+def _copy_encoder(
+    folder: Folder, options: Options, partial: Path, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """What the manifest says of the text encoder.
+
+    Its digest, by which prompts are known, and its files with checksums.
+    """
     sums: dict[str, str] = {}
     for component in folder.family.encoding:
         say(f"reading {component}")
@@ -276,7 +348,9 @@ def _to_graphs(
     (partial / INDEX).unlink()
 
 
-def _fields(name: str, folder: Folder, options: Options, tasks: tuple[str, ...], size: tuple[int, int], steps: int) -> dict[str, Any]:
+def _fields(
+    name: str, folder: Folder, options: Options, tasks: tuple[str, ...], size: tuple[int, int], steps: int
+) -> dict[str, Any]:
 
     return {
         "name": name,

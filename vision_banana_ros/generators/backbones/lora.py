@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A LoRA file added to an editor's denoiser for good, after a check that it was made for that very denoiser."""
+"""Merges a LoRA file into the denoiser of an editor, after checking that it was made for that denoiser."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ def fuse(folder: Folder, lora: Path, out: Path) -> int:
         raise InputError(f"There is no LoRA file '{lora}'.")
     if lora.suffix != ".safetensors":
         raise InputError(
-            f"'{lora}' is no .safetensors file; other formats can run any code when they are opened. Convert or download it."
+            f"'{lora}' is no .safetensors file; other formats can run any code when they are opened."
+            " Convert or download it."
         )
     read_header(lora)
     networks = folder.family.networks
@@ -43,7 +44,8 @@ def fuse(folder: Folder, lora: Path, out: Path) -> int:
         )
     except (KeyError, ValueError, RuntimeError, AttributeError) as error:
         raise InputError(
-            f"'{lora}' cannot be read as a LoRA ({error}): it was made for another base or by an unknown tool."
+            f"'{lora}' cannot be read as a LoRA ({error}): it was made for another base or by an unknown"
+            " tool."
         ) from error
     layers = _check(state, _shapes(folder, networks.DENOISER), lora, networks.DENOISER)
     kind = torch.bfloat16 if _stored(folder, networks.DENOISER) == "BF16" else torch.float32
@@ -51,7 +53,9 @@ def fuse(folder: Folder, lora: Path, out: Path) -> int:
         folder.path / networks.DENOISER, torch_dtype=kind, local_files_only=True, use_safetensors=True
     )
     scales = {"network_alphas": alphas[0]} if alphas else {}
-    pipeline.load_lora_into_transformer(state, transformer=denoiser, adapter_name="tuned", metadata=metadata, **scales)
+    pipeline.load_lora_into_transformer(
+        state, transformer=denoiser, adapter_name="tuned", metadata=metadata, **scales
+    )
     denoiser.fuse_lora()
     denoiser.unload_lora()
     denoiser.save_pretrained(out, safe_serialization=True)
@@ -59,7 +63,10 @@ def fuse(folder: Folder, lora: Path, out: Path) -> int:
 
 
 def comparison_of(lora: Path) -> dict[str, Any] | None:
-    """What `vision-banana tune` measured of this very file beside its teacher (COMPARISON, next to it); None where it did not."""
+    """What `vision-banana tune` measured of this very file beside its teacher (COMPARISON, next to it).
+
+    None where it did not.
+    """
     file = lora.parent / COMPARISON
     if not file.is_file():
         return None
@@ -82,22 +89,31 @@ def _stored(folder: Folder, component: str) -> str:
 
 
 def _check(state: dict[str, Any], base: dict[str, tuple[int, ...]], lora: Path, component: str) -> int:
-    """How many layers a LoRA changes; InputError where one of them is not in the base, or of another shape there."""
+    """How many layers a LoRA changes.
+
+    InputError where one of them is not in the base, or of another shape there.
+    """
     downs = {}
     for name, value in state.items():
         name = name.removeprefix(f"{component}.")
         if name.endswith(".alpha"):
             continue
         if not name.endswith((".lora_A.weight", ".lora_B.weight")):
-            raise InputError(f"'{lora}' holds '{name}', which is no LoRA's: only lora_A and lora_B are known (no LoKr, no DoRA).")
+            raise InputError(
+                f"'{lora}' holds '{name}', which is no LoRA's: only lora_A and lora_B are"
+                " known (no LoKr, no DoRA)."
+            )
         layer, _, half = name.removesuffix(".weight").rpartition(".")
         wanted = base.get(f"{layer}.weight")
         if wanted is None:
-            raise InputError(f"'{lora}' was made for another base: it changes '{layer}', which this model does not have.")
+            raise InputError(
+                f"'{lora}' was made for another base: it changes '{layer}', which this model does not have."
+            )
         fits = value.shape[1] == wanted[1] if half == "lora_A" else value.shape[0] == wanted[0]
         if not fits:
             raise InputError(
-                f"'{lora}' was made for another base: its '{layer}' is {tuple(value.shape)}, this model's layer is "
+                f"'{lora}' was made for another base: its '{layer}' is {tuple(value.shape)}, this model's"
+                " layer is "
                 f"{wanted[0]}x{wanted[1]}. Take the LoRA for this size of the model."
             )
         downs[layer] = True

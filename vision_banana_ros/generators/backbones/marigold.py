@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Marigold depth and normals: a latent diffusion UNet that reads the frame's latents beside the painted ones. It takes no words.
+"""Marigold depth and normals.
 
-What `MarigoldDepthPipeline` and `MarigoldNormalsPipeline` of diffusers do for one member of an ensemble, at one size. Source:
-arXiv 2312.02145. Depth is painted as grey, normals as (x, y, z) in red, green and blue, each from -1 to 1.
+A latent diffusion UNet that reads the frame's latents beside the painted ones. It takes no words.
+
+What `MarigoldDepthPipeline` and `MarigoldNormalsPipeline` of diffusers do for one member of an ensemble, at
+one size. Source: arXiv 2312.02145. Depth is painted as grey, normals as (x, y, z) in red, green and blue,
+each from -1 to 1.
 """
 
 from pathlib import Path
@@ -31,15 +34,22 @@ def check(configs: dict[str, dict[str, Any]]) -> None:
     unet, vae, encoder, index = configs["unet"], configs["vae"], configs["text_encoder"], configs["index"]
     channels, wanted = int(vae.get("latent_channels", 4)), int(unet.get("in_channels", 8)) / 2
     if channels != wanted:
-        raise InputError(f"The VAE has {channels} latent channels, the UNet was made for {wanted:g}: take both from one model.")
+        raise InputError(
+            f"The VAE has {channels} latent channels, the UNet was made for {wanted:g}: take"
+            " both from one model."
+        )
     if int(encoder["hidden_size"]) != int(unet["cross_attention_dim"]):
         raise InputError(
-            f"The text encoder gives {encoder['hidden_size']} numbers a token, the UNet reads {unet['cross_attention_dim']}: "
+            f"The text encoder gives {encoder['hidden_size']} numbers a token, the UNet reads"
+            f" {unet['cross_attention_dim']}: "
             "take both from one model."
         )
     kind = index.get("prediction_type")
     if kind != ("normals" if index["_class_name"] == _NORMALS else "depth"):
-        raise InputError(f"This model paints {kind!r}, which no profile reads: choose one whose {INDEX} says depth or normals.")
+        raise InputError(
+            f"This model paints {kind!r}, which no profile reads: choose one whose {INDEX}"
+            " says depth or normals."
+        )
 
 
 def latent_shape(configs: dict[str, dict[str, Any]], size: tuple[int, int]) -> tuple[int, ...]:
@@ -54,11 +64,15 @@ def prompt_shapes(configs: dict[str, dict[str, Any]]) -> dict[str, list[int]]:
 
 def schedule(config: dict[str, Any], steps: int, shape: tuple[int, ...]) -> list[Step]:
     """The steps that the pipeline takes; the same for every latent shape."""
-    made = (LCMScheduler if config.get("_class_name") == "LCMScheduler" else DDIMScheduler).from_config(config)
+    made = (LCMScheduler if config.get("_class_name") == "LCMScheduler" else DDIMScheduler).from_config(
+        config
+    )
     return linear_steps(made, steps)
 
 
-def networks(path: Path, size: tuple[int, int], denoiser_type: torch.dtype) -> tuple[nn.Module, nn.Module, nn.Module]:
+def networks(
+    path: Path, size: tuple[int, int], denoiser_type: torch.dtype
+) -> tuple[nn.Module, nn.Module, nn.Module]:
     """Encoder, denoiser and decoder of a bundle's (or a diffusers) folder; the VAE is always float32."""
     encoder, decoder = vae_networks(path, size)
     unet = UNet2DConditionModel.from_pretrained(path / DENOISER, torch_dtype=denoiser_type, **LOCAL).eval()
@@ -69,7 +83,9 @@ def vae_networks(path: Path, size: tuple[int, int]) -> tuple["Encoder", "Picture
     """The first and the last of them. size: any, for nothing of them depends on it."""
     vae = AutoencoderKL.from_pretrained(path / "vae", torch_dtype=torch.float32, **LOCAL).eval()
     about = read_json(path / INDEX) if (path / INDEX).is_file() else {}
-    return Encoder(vae), PictureDecoder(vae, about.get("_class_name") == _NORMALS and not about.get("use_full_z_range", True))
+    return Encoder(vae), PictureDecoder(
+        vae, about.get("_class_name") == _NORMALS and not about.get("use_full_z_range", True)
+    )
 
 
 class Encoder(FrameEncoder):
@@ -81,21 +97,28 @@ class Encoder(FrameEncoder):
 
 
 class Denoiser(nn.Module):
-    """Painted latents (N, C, h, w), the frame's (1, C, h, w), the timestep (N,) and the constant text -> the UNet's answer."""
+    """The U-Net as a function of latents, frame and time.
+
+    Latents (N, C, h, w), those of the frame (1, C, h, w), the timestep (N,) and the empty prompt -> output of
+    the U-Net.
+    """
 
     def __init__(self, unet: Any) -> None:
         super().__init__()
         self.unet = unet
 
     def forward(self, x: Tensor, frame: Tensor, time: Tensor, text: Tensor) -> Tensor:
-        """Predicts the output of the U-Net for the latents `x` at `time`, from the frame's latents and the empty prompt."""
+        """Predicts the output of the U-Net for the latents `x` at `time`."""
         kind = self.unet.dtype
         both = torch.cat([frame.expand(x.shape[0], -1, -1, -1), x], dim=1).to(kind)
         return self.unet(both, time, encoder_hidden_states=text.to(kind), return_dict=False)[0].float()
 
 
 class PictureDecoder(nn.Module):
-    """(N, C, h, w) latents -> (N, H, W, 3) float32 in 0..1. half_z: whether z fills the blue channel from 0 to 1 alone."""
+    """(N, C, h, w) latents -> (N, H, W, 3) float32 in 0..1.
+
+    Half_z: whether z fills the blue channel from 0 to 1 alone.
+    """
 
     def __init__(self, vae: Any, half_z: bool) -> None:
         super().__init__()

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way from noise to a picture as numbers: every sampler used here is linear, x becomes keep * x + add * answer."""
+"""The way from noise to a picture as numbers.
+
+Every sampler used here is linear, x becomes keep * x + add * answer.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,7 +33,10 @@ def walk(steps: Sequence[Step], x: Any, denoise: Callable[[Any, float], Any]) ->
 
 
 def start_of(start: str, shape: Sequence[int], frame: np.ndarray | None = None) -> np.ndarray:
-    """The first x, (1, ...) float32: noise that is the same at every run, zeros, or the frame's own latents."""
+    """The first x, (1, ...) float32.
+
+    Noise that is the same at every run, zeros, or the frame's own latents.
+    """
     if start == "noise":
         return np.random.default_rng(_SEED).standard_normal((1, *shape), np.float32)
     if start == "zeros":
@@ -46,7 +52,9 @@ def flow_steps(scheduler: Any, steps: int, mu: float) -> list[Step]:
     scheduler.set_timesteps(steps if sigmas is None else None, sigmas=sigmas, mu=mu)
     levels = [float(sigma) for sigma in scheduler.sigmas]
     times = [float(t) / 1000 for t in scheduler.timesteps]
-    return [Step(time, 1.0, after - now) for time, now, after in zip(times, levels[:-1], levels[1:], strict=True)]
+    return [
+        Step(time, 1.0, after - now) for time, now, after in zip(times, levels[:-1], levels[1:], strict=True)
+    ]
 
 
 def shifted_schedule(config: dict[str, Any], steps: int, shape: tuple[int, ...]) -> list[Step]:
@@ -56,23 +64,26 @@ def shifted_schedule(config: dict[str, Any], steps: int, shape: tuple[int, ...])
 
     names = ("base_image_seq_len", "max_image_seq_len", "base_shift", "max_shift")
     given = (config.get(name, usual) for name, usual in zip(names, (256, 4096, 0.5, 1.15), strict=True))
-    return flow_steps(FlowMatchEulerDiscreteScheduler.from_config(config), steps, calculate_shift(shape[0], *given))
+    return flow_steps(
+        FlowMatchEulerDiscreteScheduler.from_config(config), steps, calculate_shift(shape[0], *given)
+    )
 
 
 def linear_steps(scheduler: Any, steps: int) -> list[Step]:
-    """Of any scheduler whose step is linear and draws no noise (DDIM, or LCM with one step), found by asking it.
-
-    InputError where it is not.
-    """
+    """The steps of a linear, deterministic scheduler (DDIM, or LCM with one step), found by evaluating it."""
     import torch
 
     scheduler.set_timesteps(steps)
     found = []
     for t in scheduler.timesteps:
-        keep, add, both = (_moved(scheduler, steps, t, torch, answer, x) for answer, x in ((0.0, 1.0), (1.0, 0.0), (3.0, 2.0)))
+        keep, add, both = (
+            _moved(scheduler, steps, t, torch, answer, x)
+            for answer, x in ((0.0, 1.0), (1.0, 0.0), (3.0, 2.0))
+        )
         if abs(2 * keep + 3 * add - both) > 1e-4 * (abs(keep) + abs(add) + 1):
             raise InputError(
-                f"{type(scheduler).__name__} draws noise or clips in {steps} steps: take one step, or weights with DDIM."
+                f"{type(scheduler).__name__} draws noise or clips in {steps} steps: take one step, or"
+                " weights with DDIM."
             )
         found.append(Step(float(t), keep, add))
     return found

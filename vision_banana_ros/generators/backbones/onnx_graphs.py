@@ -27,7 +27,8 @@ def write_graphs(
     Latents: the shape without the first axis. prompt: shapes of one encoded instruction.
     """
     encoder, denoiser, decoder = networks
-    x, frame = torch.zeros(1, *latents), torch.zeros(1, *latents)  # one tensor given twice would be exported as one input
+    # one tensor given twice would be exported as one input
+    x, frame = torch.zeros(1, *latents), torch.zeros(1, *latents)
     words = {name: torch.zeros(1, *shape) for name, shape in prompt.items()}
     _write(encoder, {"image": torch.zeros(*size, 3, dtype=torch.uint8)}, "frame", out / GRAPHS[0])
     _write(denoiser, {"x": x, "frame": frame, "time": torch.ones(1), **words}, "velocity", out / GRAPHS[1])

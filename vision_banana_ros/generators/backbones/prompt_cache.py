@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Encoded instructions on disk, so that a robot never loads the text encoder.
 
-Each is one safetensors file in the bundle's folder prompts/, named by the SHA-256 of its content; its header says which
-instruction it is and by which encoder it was made. Files can be added while a generator runs.
+Each is one safetensors file in the bundle's folder prompts/, named by the SHA-256 of its content; its header
+says which instruction it is and by which encoder it was made. Files can be added while a generator runs.
 """
 
 import os
@@ -34,8 +34,8 @@ Prompt = dict[str, np.ndarray]
 class PromptCache:
     """The encoded instructions of one bundle.
 
-    path: the bundle's folder. encoder: the digest of the text encoder that its instructions must come from. shapes: what the
-    denoiser takes, name -> shape.
+    path: the bundle's folder. encoder: the digest of the text encoder that its instructions must come from.
+    shapes: what the denoiser takes, name -> shape.
     """
 
     def __init__(self, path: Path, encoder: str, shapes: dict[str, list[int]]) -> None:
@@ -59,10 +59,16 @@ class PromptCache:
 
     def _read(self, path: Path) -> Prompt:
         if sha256_of(path) != path.stem:
-            raise InputError(f"The encoded prompt {path} was cut off or altered: delete it and encode the instruction again.")
+            raise InputError(
+                f"The encoded prompt {path} was cut off or altered: delete it and encode the"
+                " instruction again."
+            )
         arrays = read_tensors(path)
         if {name: values.shape for name, values in arrays.items()} != self._shapes:
-            raise InputError(f"The encoded prompt {path} does not fit this bundle: delete it and encode the instruction again.")
+            raise InputError(
+                f"The encoded prompt {path} does not fit this bundle: delete it and encode the"
+                " instruction again."
+            )
         return {name: values.astype(np.float32) for name, values in arrays.items()}
 
     def add(self, instruction: str, arrays: Prompt) -> Path:
@@ -77,7 +83,9 @@ class PromptCache:
             partial.replace(path)
         except OSError as error:
             partial.unlink(missing_ok=True)
-            raise InputError(f"The encoded prompt cannot be stored in {self.folder} ({error.strerror}): make room there.") from error
+            raise InputError(
+                f"The encoded prompt cannot be stored in {self.folder} ({error.strerror}): make room there."
+            ) from error
         same = [stored for text, stored in self._stored() if text == instruction]
         for older in same[: same.index(path)] if path in same else ():
             older.unlink(missing_ok=True)
@@ -91,25 +99,34 @@ class PromptCache:
     def _stored(self) -> list[tuple[str, Path]]:
         """Each instruction of this encoder with its file, what was encoded last at the end."""
         try:
-            files = (path for path in self.folder.glob("*.safetensors") if not path.is_symlink())  # which might lead elsewhere
+            # which might lead elsewhere
+            files = (path for path in self.folder.glob("*.safetensors") if not path.is_symlink())
             paths = sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name))
             abouts = [read_header(path).get("__metadata__", {}) for path in paths]
         except FileNotFoundError:  # replaced at this moment, by one that the list may not have
             return self._stored()
         pairs = zip(abouts, paths, strict=True)
-        return [(str(about.get("instruction")), path) for about, path in pairs if about.get("encoder") == self._encoder]
+        return [
+            (str(about.get("instruction")), path)
+            for about, path in pairs
+            if about.get("encoder") == self._encoder
+        ]
 
 
 def cache_of(bundle: Bundle) -> PromptCache:
     """InputError for a bundle that is no editor: its own generator reads any words."""
     backbone = bundle.manifest.backbone
     if not backbone:
-        raise InputError(f"Bundle '{bundle.path}' reads any instruction as it is: nothing has to be encoded for it.")
+        raise InputError(
+            f"Bundle '{bundle.path}' reads any instruction as it is: nothing has to be encoded for it."
+        )
     return PromptCache(bundle.path, backbone["encoder"]["digest"], backbone["prompt"])
 
 
 def encode_here(bundle: Bundle, instructions: list[str], device: str = "auto") -> list[Path]:
-    """Load the bundle's text encoder into this process, embed the instructions and store them. Takes seconds to minutes.
+    """Load the bundle's text encoder into this process, embed the instructions and store them.
+
+    Takes seconds to minutes.
 
     InputError where the encoder or a package is missing, a file was altered, or an instruction does not fit.
     """
@@ -127,10 +144,7 @@ def encode_here(bundle: Bundle, instructions: list[str], device: str = "auto") -
 
 
 class Encoding:
-    """Instructions being encoded in a process of its own, at low priority, whose memory is free again when it ends.
-
-    device: as of `vision-banana prompts encode`, which it is.
-    """
+    """The encoding of prompts in a separate low-priority process, whose memory is freed when it ends."""
 
     def __init__(self, path: Path, *instructions: str, device: str = "auto") -> None:
         paths = [str(_PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -151,12 +165,17 @@ class Encoding:
         return self._process.poll() is None
 
     def wait(self, longest_s: float = _LONGEST_S) -> None:
-        """Wait for its end. InputError with what the process said where it failed, or was ended for it took too long."""
+        """Wait for its end.
+
+        InputError with what the process said where it failed, or was ended for it took too long.
+        """
         try:
             status = self._process.wait(longest_s)
         except subprocess.TimeoutExpired as error:
             self.end()
-            raise InputError(f"Encoding an instruction took longer than {longest_s:g} s and was ended.") from error
+            raise InputError(
+                f"Encoding an instruction took longer than {longest_s:g} s and was ended."
+            ) from error
         if status:
             self._said.seek(0)
             lines = [line for line in self._said.read().decode(errors="replace").splitlines() if line.strip()]
@@ -183,7 +202,8 @@ def require_packages(also: tuple[str, ...] = ()) -> None:
     missing = [name for name in wanted if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(
-            f"This needs {', '.join(missing)}: run `pip install -r requirements/train.txt` (with a torch build for your GPU)."
+            f"This needs {', '.join(missing)}: run `pip install -r requirements/train.txt` (with a torch"
+            " build for your GPU)."
         )
 
 
@@ -192,8 +212,11 @@ def _verify_encoder(path: Path, files: dict[str, Any]) -> None:
         file = path / ENCODER / name
         if not file.is_file():
             raise InputError(
-                f"Bundle '{path}' has no text encoder here ({ENCODER}/{name}): encode on the machine that imported it, and copy its "
+                f"Bundle '{path}' has no text encoder here ({ENCODER}/{name}): encode on the machine that"
+                " imported it, and copy its "
                 f"folder {FOLDER}/ over."
             )
         if sha256_of(file) != expected:
-            raise InputError(f"{file} is not the file that was imported (SHA-256 differs): import the model again.")
+            raise InputError(
+                f"{file} is not the file that was imported (SHA-256 differs): import the model again."
+            )

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Qwen-Image-Edit: a vision-language model reads the instruction and looks at the frame, and its words lead the painting.
+"""Qwen-Image-Edit.
 
-What `QwenImageEditPlusPipeline` of diffusers does for one picture, with two differences. The frame's latents are of the painted
-size, where the pipeline enlarges it to a megapixel first. And the encoder is told which of its tokens are the picture's, which the
-pipeline forgets with transformers 5 (diffusers issue 14194). What is kept of an instruction is its token numbers alone, so these
-models paint by torch, and no instruction is encoded ahead.
+A vision-language model reads the instruction and looks at the frame, and its words lead the painting.
+
+What `QwenImageEditPlusPipeline` of diffusers does for one picture, with two differences. The frame's latents
+are of the painted size, where the pipeline enlarges it to a megapixel first. And the encoder is told which of
+its tokens are the picture's, which the pipeline forgets with transformers 5 (diffusers issue 14194). What is
+kept of an instruction is its token numbers alone, so these models paint by torch, and no instruction is
+encoded ahead.
 """
 
 from pathlib import Path
@@ -39,9 +42,12 @@ _SEEN_PIXELS = 384 * 384  # what the encoder gets to see, about
 _DROPPED = 64  # tokens of the system's words, whose embeddings the transformer does not get
 _MAX_TOKENS = _DROPPED + 1024
 _CHAT = (
-    "<|im_start|>system\nDescribe the key features of the input image (color, shape, size, texture, objects, background), then "
-    "explain how the user's text instruction should alter or modify the image. Generate a new image that meets the user's "
-    "requirements while maintaining consistency with the original input where appropriate.<|im_end|>\n<|im_start|>user\n"
+    "<|im_start|>system\nDescribe the key features of the input image (color, shape, size, texture,"
+    " objects, background), then "
+    "explain how the user's text instruction should alter or modify the image. Generate a new image that"
+    " meets the user's "
+    "requirements while maintaining consistency with the original input where"
+    " appropriate.<|im_end|>\n<|im_start|>user\n"
     "Picture 1: <|vision_start|>%s<|vision_end|>{}<|im_end|>\n<|im_start|>assistant\n"
 )
 _PLACE = "<|image_pad|>"  # stands for each token of the picture
@@ -54,7 +60,8 @@ def check(configs: dict[str, dict[str, Any]]) -> None:
     gives = int(encoder.get("text_config", encoder)["hidden_size"])
     if gives != int(transformer["joint_attention_dim"]):
         raise InputError(
-            f"The text encoder gives {gives} numbers a token, the transformer reads {transformer['joint_attention_dim']}: "
+            f"The text encoder gives {gives} numbers a token, the transformer reads"
+            f" {transformer['joint_attention_dim']}: "
             "take both from one model."
         )
 
@@ -78,19 +85,24 @@ class Encoder(FrameEncoder):
     def encode(self, pictures: Tensor) -> Tensor:
         """(N, 3, H, W) in -1..1 -> (N, n, C)."""
         mean, deviation = _statistics(self.vae, pictures)
-        latents = self.vae.encode(pictures[:, :, None], return_dict=False)[0].mode()[:, :, 0]  # a film of one picture
+        # a film of one picture
+        latents = self.vae.encode(pictures[:, :, None], return_dict=False)[0].mode()[:, :, 0]
         return to_tokens((latents - mean) / deviation)
 
 
 class Denoiser(nn.Module):
-    """Painted tokens (N, n, C), the frame's (1, n, C), the time 0..1 (N,) and text (N, T, D) -> velocity (N, n, C)."""
+    """The transformer as a function of latents, frame, time and text.
+
+    Tokens (N, n, C), those of the frame (1, n, C), the time 0..1 (N,) and text (N, T, D) -> velocity (N, n,
+    C).
+    """
 
     def __init__(self, transformer: Any, grid: tuple[int, int]) -> None:
         super().__init__()
         self.transformer, self.grid = transformer, grid
 
     def forward(self, x: Tensor, frame: Tensor, time: Tensor, text: Tensor) -> Tensor:
-        """Predicts the velocity of the latents `x` at `time`, from the frame's latents and the encoded prompt."""
+        """Predicts the velocity of the latents `x` at `time`."""
         kind = self.transformer.dtype
         velocity = self.transformer(
             hidden_states=torch.cat([x, frame.expand(x.shape[0], -1, -1)], dim=1).to(kind),
@@ -122,7 +134,10 @@ networks, vae_networks = _EDITOR.networks, _EDITOR.vae_networks
 
 
 class Reader:
-    """The encoder that looks at every frame. path: the folder with text_encoder/, tokenizer/ and processor/."""
+    """The encoder that looks at every frame.
+
+    Path: the folder with text_encoder/, tokenizer/ and processor/.
+    """
 
     def __init__(self, path: Path, size: tuple[int, int], device: str) -> None:
         from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2VLImageProcessor
@@ -131,27 +146,44 @@ class Reader:
         self._tokenizer, _ = read_tokenizer(path / "tokenizer")
         self._processor = Qwen2VLImageProcessor.from_pretrained(path / "processor", local_files_only=True)
         self._seen = _seen(size)
-        places = self._look(np.zeros((*size, 3), np.uint8))["image_grid_thw"].prod() // self._processor.merge_size**2
+        places = (
+            self._look(np.zeros((*size, 3), np.uint8))["image_grid_thw"].prod()
+            // self._processor.merge_size**2
+        )
         self._chat = _CHAT % (_PLACE * int(places))
         self._place = self._tokenizer.token_to_id(_PLACE)
         if self._place is None:
             raise InputError(f"The tokenizer of '{path}' has no {_PLACE}: download the whole model.")
-        whole = Qwen2_5_VLForConditionalGeneration.from_pretrained(path / "text_encoder", dtype="auto", **LOCAL)
-        self._encoder = whole.model.eval().requires_grad_(False).to(device)  # without the layer that would speak
+        whole = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+            path / "text_encoder", dtype="auto", **LOCAL
+        )
+        # without the layer that would speak
+        self._encoder = whole.model.eval().requires_grad_(False).to(device)
 
     def tokens(self, instruction: str) -> Prompt:
-        """{"ids": (T,) int64}: all that can be known of an instruction before the frame. InputError where it cannot be read."""
+        """{"ids": (T,) int64}: all that can be known of an instruction before the frame.
+
+        InputError where it cannot be read.
+        """
         numbers, mask = to_ids(self._tokenizer, self._chat, instruction, _MAX_TOKENS, 0, UNTOLD)
         return {"ids": np.array(numbers[: sum(mask)])}
 
     @torch.inference_mode()
     def read(self, image: np.ndarray, prompt: Prompt) -> Prompt:
-        """What the denoiser is told of a frame, (H, W, 3) uint8, and an instruction's `tokens`: {"text": (T, D) float32}."""
+        """What the denoiser is told of a frame, (H, W, 3) uint8, and an instruction's `tokens`.
+
+        {"text": (T, D) float32}.
+        """
         ids = torch.from_numpy(prompt["ids"])[None].to(self._device)
         seen = {name: values.to(self._device) for name, values in self._look(image).items()}
         seen["pixel_values"] = seen["pixel_values"].to(self._encoder.dtype)
         places = (ids == self._place).int()
-        given = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "mm_token_type_ids": places, "use_cache": False}
+        given = {
+            "input_ids": ids,
+            "attention_mask": torch.ones_like(ids),
+            "mm_token_type_ids": places,
+            "use_cache": False,
+        }
         hidden = self._encoder(**given, **seen).last_hidden_state
         return {"text": hidden[0, _DROPPED:].float().cpu().numpy()}
 
@@ -163,11 +195,17 @@ class Reader:
 
 def encode(path: Path, instructions: list[str], device: str) -> list[dict[str, np.ndarray]]:
     """InputError: there is nothing to encode."""
-    raise InputError("The text encoder of Qwen-Image-Edit looks at every frame: nothing can be encoded ahead, and nothing has to be.")
+    raise InputError(
+        "The text encoder of Qwen-Image-Edit looks at every frame: nothing can be encoded"
+        " ahead, and nothing has to be."
+    )
 
 
 def _seen(size: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of what the encoder sees: the frame's proportions, about _SEEN_PIXELS, multiples of 32."""
+    """Height and width of what the encoder sees.
+
+    The frame's proportions, about _SEEN_PIXELS, multiples of 32.
+    """
     from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus import calculate_dimensions
 
     width, height = calculate_dimensions(_SEEN_PIXELS, size[1] / size[0])
@@ -177,6 +215,7 @@ def _seen(size: tuple[int, int]) -> tuple[int, int]:
 def _statistics(vae: Any, like: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and deviation of each latent channel, (C, 1, 1)."""
     mean, deviation = (
-        torch.tensor(values, device=like.device).view(-1, 1, 1) for values in (vae.config.latents_mean, vae.config.latents_std)
+        torch.tensor(values, device=like.device).view(-1, 1, 1)
+        for values in (vae.config.latents_mean, vae.config.latents_std)
     )
     return mean, deviation

@@ -27,13 +27,20 @@ class OnnxRunner:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         providers = list(dict.fromkeys([PROVIDERS[where], PROVIDERS["cpu"]]))
         try:
-            sessions = [onnxruntime.InferenceSession(bundle.path / graph, options, providers=providers) for graph in GRAPHS]
+            sessions = [
+                onnxruntime.InferenceSession(bundle.path / graph, options, providers=providers)
+                for graph in GRAPHS
+            ]
         except Exception as error:  # ONNX Runtime's own exceptions share no public base class
             raise InputError(
-                f"ONNX Runtime cannot load the graphs of bundle '{bundle.path}' ({error}): import the model again."
+                f"ONNX Runtime cannot load the graphs of bundle '{bundle.path}' ({error}): import the model"
+                " again."
             ) from error
         if sessions[1].get_providers()[0] != PROVIDERS[where]:  # it goes on with the CPU without a word
-            raise InputError(f"onnxruntime's {PROVIDERS[where]} does not start: install the driver, CUDA and cuDNN that it names.")
+            raise InputError(
+                f"onnxruntime's {PROVIDERS[where]} does not start: install the driver, CUDA"
+                " and cuDNN that it names."
+            )
         self._encoder, self._denoiser, self._decoder = sessions
         self.name = f"onnxruntime {where}"
 
@@ -56,7 +63,9 @@ class OnnxRunner:
         given = {"frame": frame, **{name: values[None] for name, values in prompt.items()}}
 
         def denoise(x: np.ndarray, time: float) -> np.ndarray:
-            return self._denoiser.run(None, {"x": x.astype(np.float32), "time": np.array([time], np.float32), **given})[0]
+            return self._denoiser.run(
+                None, {"x": x.astype(np.float32), "time": np.array([time], np.float32), **given}
+            )[0]
 
         return denoise
 
@@ -65,11 +74,19 @@ def load_onnx(bundle: Bundle, options: Sequence[str] = ()) -> OnnxRunner:
     """InputError for unknown options, and where the build, the GPU or a graph is missing."""
     unknown = [option for option in options if option not in PROVIDERS]
     if unknown:
-        raise InputError(f"onnxruntime has no option '{unknown[0]}' for an editor: give {' or '.join(PROVIDERS)}.")
+        raise InputError(
+            f"onnxruntime has no option '{unknown[0]}' for an editor: give {' or '.join(PROVIDERS)}."
+        )
     best = "cuda" if PROVIDERS["cuda"] in onnxruntime.get_available_providers() else "cpu"
     where = next(iter(options), best)
     if PROVIDERS[where] not in onnxruntime.get_available_providers():
-        raise InputError(f"This build of onnxruntime has no {PROVIDERS[where]}: `pip install onnxruntime-gpu` in its place.")
+        raise InputError(
+            f"This build of onnxruntime has no {PROVIDERS[where]}: `pip install"
+            " onnxruntime-gpu` in its place."
+        )
     if where == "cpu" and bundle.manifest.backbone["precision"] == "bf16":
-        raise InputError(f"The graphs of bundle '{bundle.path}' compute in bf16, which a CPU does not: import the model with fp32.")
+        raise InputError(
+            f"The graphs of bundle '{bundle.path}' compute in bf16, which a CPU does not:"
+            " import the model with fp32."
+        )
     return OnnxRunner(bundle, where)

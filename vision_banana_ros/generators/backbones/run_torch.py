@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An editor by torch and diffusers, on the first CUDA device or the CPU. Options: "fp32", "bf16" or "fp16" for the denoiser.
+"""An editor by torch and diffusers, on the first CUDA device or the CPU.
+
+Options: "fp32", "bf16" or "fp16" for the denoiser.
 
 The default is bf16 on a GPU and fp32 on a CPU. The VAE is always fp32, for colours are numbers here.
 """
@@ -30,7 +32,9 @@ class TorchRunner:
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         precision = precision or ("bf16" if self._device == "cuda" else "fp32")
         if precision == "fp16" and self._device == "cpu":
-            raise InputError("fp16 needs a GPU that torch can use: ask for torch:bf16 or torch:fp32 on a CPU.")
+            raise InputError(
+                "fp16 needs a GPU that torch can use: ask for torch:bf16 or torch:fp32 on a CPU."
+            )
         backbone = bundle.manifest.backbone
         family = FAMILIES[backbone["family"]]
         self._names = family.networks.PROMPT
@@ -38,21 +42,30 @@ class TorchRunner:
         kind = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
         try:
             networks = family.networks.networks(bundle.path, bundle.manifest.size, kind)
-            self._encoder, self._denoiser, self._decoder = (network.to(self._device).requires_grad_(False) for network in networks)
+            self._encoder, self._denoiser, self._decoder = (
+                network.to(self._device).requires_grad_(False) for network in networks
+            )
             if family.encoder_sees_image:
                 self._reader = family.networks.Reader(bundle.path, bundle.manifest.size, self._device)
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             raise InputError(
-                f"The GPU has too little memory for bundle '{bundle.path}': free some of it, or use a smaller one."
+                f"The GPU has too little memory for bundle '{bundle.path}': free some of it, or use a"
+                " smaller one."
             ) from error
-        except (OSError, RuntimeError, ValueError, KeyError) as error:  # what diffusers raises for weights that do not fit
+        # what diffusers raises for weights that do not fit
+        except (OSError, RuntimeError, ValueError, KeyError) as error:
             first = (str(error).splitlines() or [type(error).__name__])[0]
-            raise InputError(f"The networks of bundle '{bundle.path}' cannot be loaded ({first}): import the model again.") from error
+            raise InputError(
+                f"The networks of bundle '{bundle.path}' cannot be loaded ({first}): import the model again."
+            ) from error
         self.name = f"torch {self._device} {precision}"
 
     def tokens(self, instruction: str) -> Prompt:
-        """Of an encoder that looks at every frame: what it needs of an instruction. InputError where it cannot be read."""
+        """Of an encoder that looks at every frame: what it needs of an instruction.
+
+        InputError where it cannot be read.
+        """
         assert self._reader is not None
         return self._reader.tokens(instruction)
 
@@ -71,7 +84,9 @@ class TorchRunner:
                 frame = self._encoder(torch.from_numpy(image).to(self._device))
                 first = frame if start is None else torch.from_numpy(start).to(self._device)
                 denoise = guided(guidance, lambda prompt: self._denoise(image, frame, prompt))
-                painted = [self._decoder(walk(steps, first, denoise(prompt))).cpu().numpy() for prompt in prompts]
+                painted = [
+                    self._decoder(walk(steps, first, denoise(prompt))).cpu().numpy() for prompt in prompts
+                ]
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             raise ExecutorLost("The GPU has no memory left to paint: free some of it.") from error

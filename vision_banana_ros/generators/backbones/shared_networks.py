@@ -22,7 +22,8 @@ def check_patches(channels: int, tokens: int) -> None:
     """
     if channels != tokens / 4:
         raise InputError(
-            f"The VAE has {channels} latent channels, the transformer was made for {tokens / 4:g}: take both from one model."
+            f"The VAE has {channels} latent channels, the transformer was made for {tokens / 4:g}: take"
+            " both from one model."
         )
 
 
@@ -53,13 +54,17 @@ class TokenEditor:
     denoiser: Callable[[Any, tuple[int, int]], nn.Module]
     decoder: Callable[[Any, tuple[int, int]], nn.Module]
 
-    def networks(self, path: Path, size: tuple[int, int], denoiser_type: torch.dtype) -> tuple[nn.Module, nn.Module, nn.Module]:
+    def networks(
+        self, path: Path, size: tuple[int, int], denoiser_type: torch.dtype
+    ) -> tuple[nn.Module, nn.Module, nn.Module]:
         """Encoder, denoiser and decoder from a bundle or a diffusers folder.
 
         The VAE is always float32: bfloat16 has only two steps per 8-bit value near white.
         """
         encoder, decoder = self.vae_networks(path, size)
-        transformer = self.transformer.from_pretrained(path / "transformer", torch_dtype=denoiser_type, **LOCAL).eval()
+        transformer = self.transformer.from_pretrained(
+            path / "transformer", torch_dtype=denoiser_type, **LOCAL
+        ).eval()
         return encoder, self.denoiser(transformer, (size[0] // 16, size[1] // 16)), decoder
 
     def vae_networks(self, path: Path, size: tuple[int, int]) -> tuple[nn.Module, nn.Module]:
@@ -85,11 +90,7 @@ class FrameEncoder(nn.Module):
 
 
 class TokenDenoiser(nn.Module):
-    """A transformer over words and the tokens of two pictures whose rotary tables, `words` and `places`, are given to it.
-
-    They are computed in double precision, which accelerators lack. So they are computed once and given to the transformer in
-    place of the positions that it would compute them from.
-    """
+    """A transformer over text tokens and the tokens of two pictures, with given rotary tables."""
 
     words: Tensor
     places: Tensor

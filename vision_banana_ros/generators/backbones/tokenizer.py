@@ -14,29 +14,40 @@ def read_tokenizer(folder: Path) -> tuple[Any, int]:
 
     table = folder / "tokenizer.json"
     if not table.is_file():
-        raise InputError(f"'{folder}' lacks tokenizer.json: download the whole model, or save its tokenizer with transformers.")
+        raise InputError(
+            f"'{folder}' lacks tokenizer.json: download the whole model, or save its tokenizer"
+            " with transformers."
+        )
     try:
         tokenizer = Tokenizer.from_file(str(table))
     except Exception as error:  # the package raises nothing more precise
         raise InputError(f"{table} cannot be read ({error}): download it again.") from error
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    settings = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
+    settings = (
+        read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
+    )
     pad = settings.get("pad_token") or "<|endoftext|>"
     padding = tokenizer.token_to_id(pad["content"] if isinstance(pad, dict) else str(pad))
     return tokenizer, 0 if padding is None else padding
 
 
-def to_ids(tokenizer: Any, frame: str, instruction: str, most: int, padding: int, untold: str) -> tuple[list[int], list[int]]:
-    """Token numbers, padded on the right to `most`, and a mask. frame: what stands around the instruction, with {} in its place.
+def to_ids(
+    tokenizer: Any, frame: str, instruction: str, most: int, padding: int, untold: str
+) -> tuple[list[int], list[int]]:
+    """Token numbers, padded on the right to `most`, and a mask.
 
-    InputError for an instruction that is empty (but for `untold`, which is meant to say nothing), too long, or holds the
-    tokenizer's own marks.
+    Frame: what stands around the instruction, with {} in its place.
+
+    InputError for an instruction that is empty (but for `untold`, which is meant to say nothing), too long,
+    or holds the tokenizer's own marks.
     """
     if not instruction.strip() and instruction != untold:
         raise InputError("The instruction is empty: say in words what to paint.")
     if "<|" in instruction or "|>" in instruction:
-        raise InputError("The instruction holds '<|' or '|>', which are marks of the text encoder: leave them out.")
+        raise InputError(
+            "The instruction holds '<|' or '|>', which are marks of the text encoder: leave them out."
+        )
     numbers = tokenizer.encode(frame.format(instruction) if frame != "{}" else instruction).ids
     if len(numbers) > most:
         raise InputError(

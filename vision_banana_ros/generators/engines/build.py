@@ -22,11 +22,22 @@ class Build:
         self._wanted = (bundle, executor, precision)
         self._last = EngineState("building")
         self._words = tempfile.TemporaryFile()  # noqa: SIM115  (a pipe that nobody reads would stop the build)
-        command = [sys.executable, "-m", "vision_banana_ros.generators.engines.builder", str(bundle.path), executor, precision]
+        command = [
+            sys.executable,
+            "-m",
+            "vision_banana_ros.generators.engines.builder",
+            str(bundle.path),
+            executor,
+            precision,
+        ]
         path = os.pathsep.join([str(_PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])])
         # The builder ends when its end of this pipe closes: with the node, however that ends.
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._words, env={**os.environ, "PYTHONPATH": path}
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=self._words,
+            env={**os.environ, "PYTHONPATH": path},
         )
 
     @property
@@ -62,7 +73,10 @@ class Build:
 
     def _why(self, status: int) -> str:
         if status == -signal.SIGKILL:
-            return "the build was killed, most likely because the machine ran out of memory: end other programs and build again."
+            return (
+                "the build was killed, most likely because the machine ran out of memory: end other"
+                " programs and build again."
+            )
         self._words.seek(0)
         lines = self._words.read().decode(errors="replace").strip().splitlines()
         name = signal.Signals(-status).name if status < 0 else f"status {status}"

@@ -60,7 +60,9 @@ def _is_good(cache: EngineCache, recipe: Recipe) -> bool:
 
 
 def _host_is_full(recipe: Recipe) -> BuildOutOfMemory:
-    return BuildOutOfMemory(f"The machine ran out of memory while it built an engine of {recipe.graph}: end other programs.")
+    return BuildOutOfMemory(
+        f"The machine ran out of memory while it built an engine of {recipe.graph}: end other programs."
+    )
 
 
 def _end_with_parent() -> None:

@@ -58,7 +58,8 @@ class EngineCache:
         if status.st_uid != os.geteuid() or status.st_mode & 0o077:
             raise EngineRefused(
                 f"The folder of engines '{self.folder}' belongs to another user or is open to others (mode "
-                f"{status.st_mode & 0o777:03o}), who could put code there that runs here. Delete it, or set XDG_CACHE_HOME to a "
+                f"{status.st_mode & 0o777:03o}), who could put code there that runs here. Delete it, or set"
+                " XDG_CACHE_HOME to a "
                 "folder of your own."
             )
 
@@ -71,9 +72,14 @@ class EngineCache:
         with _sentences(self.folder):
             data = self._path(recipe.key, "engine").read_bytes()
         if len(data) != entry.size:
-            raise EngineRefused(f"The engine of {recipe.graph} was cut off ({len(data)} of {entry.size} bytes): build it again.")
+            raise EngineRefused(
+                f"The engine of {recipe.graph} was cut off ({len(data)} of {entry.size}"
+                " bytes): build it again."
+            )
         if hashlib.sha256(data).hexdigest() != entry.sha256:
-            raise EngineRefused(f"The engine of {recipe.graph} was altered (its SHA-256 differs): build it again.")
+            raise EngineRefused(
+                f"The engine of {recipe.graph} was altered (its SHA-256 differs): build it again."
+            )
         return data
 
     def find(self, recipe: Recipe) -> Entry:
@@ -81,12 +87,20 @@ class EngineCache:
         entry = self._entry(self._path(recipe.key, "json"))
         file = self._path(recipe.key, "engine")
         if entry is None or not file.is_file():
-            raise EngineMissing(f"There is no engine of {recipe.graph} for this machine yet{self._why_none(recipe)}: build it.")
+            raise EngineMissing(
+                f"There is no engine of {recipe.graph} for this machine"
+                f" yet{self._why_none(recipe)}: build it."
+            )
         if differences := recipe.differences(entry.fields):
-            raise EngineRefused(f"The engine of {recipe.graph} is not what its name says ({'; '.join(differences)}): build it again.")
+            raise EngineRefused(
+                f"The engine of {recipe.graph} is not what its name says"
+                f" ({'; '.join(differences)}): build it again."
+            )
         if file.stat().st_size != entry.size:
             size = file.stat().st_size
-            raise EngineRefused(f"The engine of {recipe.graph} was cut off ({size} of {entry.size} bytes): build it again.")
+            raise EngineRefused(
+                f"The engine of {recipe.graph} was cut off ({size} of {entry.size} bytes): build it again."
+            )
         return entry
 
     def store(self, recipe: Recipe, engine: Any, build_s: float) -> None:
@@ -163,14 +177,18 @@ class EngineCache:
     def seconds_before(self, recipe: Recipe) -> float | None:
         """The duration of an earlier build of the same graph on this machine, for any version."""
         times = [
-            e.build_s for e in self.entries() if (e.fields.get("library"), e.fields.get("graph")) == (recipe.library, recipe.graph)
+            e.build_s
+            for e in self.entries()
+            if (e.fields.get("library"), e.fields.get("graph")) == (recipe.library, recipe.graph)
         ]
         return max(times, default=None)
 
     def _why_none(self, recipe: Recipe) -> str:
         """The most similar engine of the same graph, and why it cannot be used."""
         same = ("library", "graph", "graph_sha256")
-        near = [e for e in self.entries() if all(e.fields.get(name) == getattr(recipe, name) for name in same)]
+        near = [
+            e for e in self.entries() if all(e.fields.get(name) == getattr(recipe, name) for name in same)
+        ]
         if not near:
             return ""
         differences = min((recipe.differences(entry.fields) for entry in near), key=len)
@@ -179,7 +197,9 @@ class EngineCache:
     def _entry(self, path: Path) -> Entry | None:
         try:
             raw = _json(path.read_bytes())
-            return Entry(path.stem, dict(raw["fields"]), str(raw["sha256"]), int(raw["size"]), float(raw["build_s"]))
+            return Entry(
+                path.stem, dict(raw["fields"]), str(raw["sha256"]), int(raw["size"]), float(raw["build_s"])
+            )
         except (OSError, KeyError, ValueError, TypeError):
             return None
 
@@ -222,7 +242,11 @@ class BuildNote:
 
     def _write(self, fields: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):  # a full disk must not end a build that has just succeeded
-            os.pwrite(self._file, json.dumps(fields, ensure_ascii=True).encode()[: self.LENGTH].ljust(self.LENGTH), 0)
+            os.pwrite(
+                self._file,
+                json.dumps(fields, ensure_ascii=True).encode()[: self.LENGTH].ljust(self.LENGTH),
+                0,
+            )
 
 
 @contextlib.contextmanager
@@ -235,7 +259,8 @@ def _sentences(folder: Path) -> Iterator[None]:
         else:
             cure = "Make it writable"
         raise EngineRefused(
-            f"The folder of engines '{folder}' cannot be used ({error.strerror or error}). {cure}, or set XDG_CACHE_HOME to "
+            f"The folder of engines '{folder}' cannot be used ({error.strerror or error}). {cure}, or set"
+            " XDG_CACHE_HOME to "
             "another place."
         ) from error
 

@@ -15,7 +15,8 @@ from vision_banana_ros.errors import InputError
 
 _DRIVER_VERSION = Path("/sys/module/nvidia/version")
 _PINNED = 0  # cudaHostAllocDefault
-_WAIT_ASLEEP = 1 | 2  # cudaEventBlockingSync | cudaEventDisableTiming: a wait that spins would take a core from the robot
+# cudaEventBlockingSync | cudaEventDisableTiming: a wait that spins would take a core from the robot
+_WAIT_ASLEEP = 1 | 2
 _NON_BLOCKING = 1  # cudaStreamNonBlocking: not ordered with the legacy default stream
 
 
@@ -42,7 +43,8 @@ def import_runtime() -> ModuleType:
         import cuda.bindings.runtime as runtime
     except ImportError as error:
         raise InputError(
-            "CUDA's Python package is not installed: pip install cuda-bindings (its major version must be that of your CUDA: "
+            "CUDA's Python package is not installed: pip install cuda-bindings (its major version must be"
+            " that of your CUDA: "
             "'cuda-bindings<13' for CUDA 12), or use the executor onnxruntime."
         ) from error
     return runtime
@@ -57,7 +59,8 @@ def find_device() -> Device:
         cuda = call(runtime.cudaDriverGetVersion)
     except CudaError as error:
         raise InputError(
-            f"There is no GPU that CUDA can use: {error}. Check with `nvidia-smi` that the driver is loaded and new enough, "
+            f"There is no GPU that CUDA can use: {error}. Check with `nvidia-smi` that the driver is loaded"
+            " and new enough, "
             "or use the executor onnxruntime."
         ) from error
     kernel = _DRIVER_VERSION.read_text().strip() if _DRIVER_VERSION.is_file() else "unknown"
@@ -151,7 +154,9 @@ class Arena:
 
     def event(self) -> Any:
         """A new CUDA event that the arena frees."""
-        return self.own(call(self._runtime.cudaEventCreateWithFlags, _WAIT_ASLEEP), self._runtime.cudaEventDestroy)
+        return self.own(
+            call(self._runtime.cudaEventCreateWithFlags, _WAIT_ASLEEP), self._runtime.cudaEventDestroy
+        )
 
     def graph(self, executable: Any) -> Any:
         """Takes ownership of an instantiated CUDA graph."""

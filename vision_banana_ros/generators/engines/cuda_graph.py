@@ -67,7 +67,9 @@ class Engine:
         done = [context.set_input_shape(name, shapes[name]) for name in self.inputs]
         done += [context.set_tensor_address(name, addresses[name]) for name in (*self.inputs, *self.outputs)]
         if not all(done):
-            raise EngineError(f"The engine of {self.name} does not take inputs of {dict(shapes)}", self._log.errors)
+            raise EngineError(
+                f"The engine of {self.name} does not take inputs of {dict(shapes)}", self._log.errors
+            )
         return Bound(self, context, int(stream))
 
     def errors(self) -> list[str]:
@@ -78,8 +80,8 @@ class Engine:
         strategies = getattr(self._trt, "DynamicShapesKernelSpecializationStrategy", None)
         if strategies is None:
             return self._engine.create_execution_context()
-        # TensorRT-RTX compiles for a shape when it first meets it. In the background, a graph captured meanwhile would keep
-        # the slow kernels for ever; so here, at once.
+        # TensorRT-RTX compiles for a shape when it first meets it. In the background, a graph captured
+        # meanwhile would keep the slow kernels for ever; so here, at once.
         config = self._engine.create_runtime_config()
         config.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
         return self._engine.create_execution_context(config)
@@ -96,7 +98,8 @@ class Bound:
     @property
     def capturable(self) -> bool:
         """Whether the execution can be captured into a CUDA graph."""
-        asks = getattr(self.context, "is_stream_capturable", None)  # TensorRT-RTX's; TensorRT's engines of fixed shape are
+        # TensorRT-RTX's; TensorRT's engines of fixed shape are
+        asks = getattr(self.context, "is_stream_capturable", None)
         return asks is None or bool(asks(self.stream))
 
     def enqueue(self) -> None:
@@ -184,7 +187,12 @@ class _Program:
     """The chain for one number and kind of questions: its memory, contexts and graph."""
 
     def __init__(
-        self, stream: Stream, engines: Sequence[Engine], decoders: Sequence[Decoder], shapes: Shapes, questions: int
+        self,
+        stream: Stream,
+        engines: Sequence[Engine],
+        decoders: Sequence[Decoder],
+        shapes: Shapes,
+        questions: int,
     ) -> None:
         self._stream = stream
         self._engines = engines
@@ -192,22 +200,32 @@ class _Program:
         self._bound: list[Bound] = []
         self._graph: Any = None
         tensors = _tensors(engines, decoders, shapes, questions)
-        made = {name for engine in engines for name in engine.outputs} | {d.outside(n) for d in decoders for n in d.engine.outputs}
+        made = {name for engine in engines for name in engine.outputs} | {
+            d.outside(n) for d in decoders for n in d.engine.outputs
+        }
         read = {name for engine in engines for name in engine.inputs}
         if len(decoders) == questions:
             read.add(PICTURES)  # or else somebody wants them
         self._shapes = {name: shape for name, (shape, _) in tensors.items()}
         self._inputs = Layout({name: what for name, what in tensors.items() if name not in made})
         inner = Layout({name: what for name, what in tensors.items() if name in made and name in read})
-        self._outputs = Layout({name: what for name, what in tensors.items() if name in made and name not in read})
+        self._outputs = Layout(
+            {name: what for name, what in tensors.items() if name in made and name not in read}
+        )
         self._arena = Arena()
         try:
-            self._input, inside, self._output = (self._arena.allocate(layout.size) for layout in (self._inputs, inner, self._outputs))
+            self._input, inside, self._output = (
+                self._arena.allocate(layout.size) for layout in (self._inputs, inner, self._outputs)
+            )
             self._slots = [_Slot(self._arena, self._inputs.size, self._outputs.size) for _ in range(2)]
         except CudaError:
             self._arena.close()
             raise
-        self._addresses = self._inputs.addresses(self._input) | inner.addresses(inside) | self._outputs.addresses(self._output)
+        self._addresses = (
+            self._inputs.addresses(self._input)
+            | inner.addresses(inside)
+            | self._outputs.addresses(self._output)
+        )
 
     @property
     def captured(self) -> bool:
@@ -221,7 +239,8 @@ class _Program:
         for name, view in self._inputs.views(slot.input).items():
             np.copyto(view, arrays[name])
         self._stream.copy_in(self._input, slot.input)
-        if not self._bound:  # after the copy: run on what happens to be in memory, a look-up would read out of bounds
+        # after the copy: run on what happens to be in memory, a look-up would read out of bounds
+        if not self._bound:
             self._bind()
         if self._graph is None:
             self._enqueue()
@@ -250,7 +269,10 @@ class _Program:
         self._bound = [engine.bind(self._shapes, self._addresses, self._stream) for engine in self._engines]
         for d in self._decoders:
             picture = self._shapes[PICTURES][1:]
-            start = self._addresses[PICTURES] + d.question * math.prod(picture) * d.engine.dtype(PICTURES).itemsize
+            start = (
+                self._addresses[PICTURES]
+                + d.question * math.prod(picture) * d.engine.dtype(PICTURES).itemsize
+            )
             names = [name for name in (*d.engine.inputs, *d.engine.outputs) if name != PICTURES]
             shapes = {name: self._shapes[d.outside(name)] for name in names} | {PICTURES: picture}
             addresses = {name: self._addresses[d.outside(name)] for name in names} | {PICTURES: start}
@@ -281,7 +303,10 @@ def _tensors(
         for name in (*d.engine.inputs, *d.engine.outputs):
             if name != PICTURES:
                 outside = d.outside(name)
-                every[outside] = (shapes.get(outside) or d.engine.shape(name, questions), d.engine.dtype(name))
+                every[outside] = (
+                    shapes.get(outside) or d.engine.shape(name, questions),
+                    d.engine.dtype(name),
+                )
     return every
 
 
@@ -292,14 +317,19 @@ class Chain:
     Raises CudaError or EngineError if the GPU or TensorRT fails; the chain can then only be closed.
     """
 
-    def __init__(self, stream: Stream, engines: Sequence[Engine], decoders: Mapping[str, Engine] | None = None) -> None:
+    def __init__(
+        self, stream: Stream, engines: Sequence[Engine], decoders: Mapping[str, Engine] | None = None
+    ) -> None:
         self._stream = stream
         self._engines = engines
         self._decoders = decoders or {}
         self._programs: OrderedDict[tuple, _Program] = OrderedDict()
-        self.captured: dict[int, bool] = {}  # number of questions -> whether the last one ran as one CUDA graph
+        # number of questions -> whether the last one ran as one CUDA graph
+        self.captured: dict[int, bool] = {}
 
-    def submit(self, arrays: Mapping[str, np.ndarray], questions: int, tasks: Sequence[str | None] = ()) -> Ticket:
+    def submit(
+        self, arrays: Mapping[str, np.ndarray], questions: int, tasks: Sequence[str | None] = ()
+    ) -> Ticket:
         """Submits the inputs by name; the first call for each number and kind of questions takes longer.
 
         tasks: for each question the task whose decoder is applied to its picture; None returns the picture as

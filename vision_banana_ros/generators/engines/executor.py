@@ -39,14 +39,20 @@ class EngineExecutor:
             stream = Stream()
             self._open.append(stream)
             image, text, answer = (Engine(library, graph, data[graph]) for graph in GRAPHS)
-            decoders = {task: Engine(library, graph, data[graph]) for task, graph in DECODE_GRAPHS.items() if graph in data}
+            decoders = {
+                task: Engine(library, graph, data[graph])
+                for task, graph in DECODE_GRAPHS.items()
+                if graph in data
+            }
             self._text = Chain(stream, [text])
             self._frame = Chain(stream, [image, answer], decoders)
             self._open += [self._text, self._frame]
         except (CudaError, EngineError) as error:
             self.close()
             cure = "end other programs that use the GPU" if error.out_of_memory else "build its engines again"
-            raise InputError(f"The executor {kind} cannot start on {device.name}: {error}. To mend it, {cure}.") from error
+            raise InputError(
+                f"The executor {kind} cannot start on {device.name}: {error}. To mend it, {cure}."
+            ) from error
         self.decodes = tuple(decoders)  # the tasks that `read` decodes on the GPU
 
     def encode_image(self, image: np.ndarray) -> list[np.ndarray]:
@@ -88,7 +94,10 @@ class EngineExecutor:
             for some in _portions(len(text)):
                 tasks = [task if self._decodes(task, more) else None for task, more in asked[some]]
                 palettes = {
-                    f"{i}/{name}": value for i, (_, more) in enumerate(asked[some]) for name, value in more.items() if tasks[i]
+                    f"{i}/{name}": value
+                    for i, (_, more) in enumerate(asked[some])
+                    for name, value in more.items()
+                    if tasks[i]
                 }
                 made = self._submit(features[0], text[some], mask[some], tasks, palettes).result()
                 answers += [
@@ -127,7 +136,9 @@ class EngineExecutor:
         tasks: Sequence[str | None] = (),
         palettes: Mapping[str, np.ndarray] | None = None,
     ) -> Ticket:
-        return self._frame.submit({"image": image, "text": text, "mask": mask, **(palettes or {})}, len(text), tasks)
+        return self._frame.submit(
+            {"image": image, "text": text, "mask": mask, **(palettes or {})}, len(text), tasks
+        )
 
     @contextlib.contextmanager
     def _serving(self) -> Iterator[None]:
@@ -139,7 +150,8 @@ class EngineExecutor:
             self.close()
             what = "its GPU ran out of memory" if error.out_of_memory else "its GPU failed"
             raise ExecutorLost(
-                f"The executor {self.name} cannot go on, {what}: {error}. Free the GPU and configure the node again, or use the "
+                f"The executor {self.name} cannot go on, {what}: {error}. Free the GPU and configure the"
+                " node again, or use the "
                 "executor onnxruntime."
             ) from error
 
@@ -158,7 +170,8 @@ def _load(bundle: Bundle, kind: str, precision: str) -> dict[str, bytes]:
         return {recipe.graph: cache.load(recipe) for recipe in recipes(bundle, kind, precision)}
     except EngineMissing as error:
         raise EngineMissing(
-            f"{error} Run `vision-banana engine build {bundle.path} --executor {kind} --precision {precision}`."
+            f"{error} Run `vision-banana engine build {bundle.path} --executor {kind} --precision"
+            f" {precision}`."
         ) from error
 
 

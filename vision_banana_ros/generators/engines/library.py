@@ -20,7 +20,8 @@ from vision_banana_ros.generators.own.fixed_shapes import frame_dimensions
 
 MAJORS = {"tensorrt": (10, 11), "tensorrt_rtx": (1,)}
 _INSTALL = {
-    "tensorrt": "pip install tensorrt (it fetches its libraries from NVIDIA's own index; JetPack brings it along)",
+    "tensorrt": "pip install tensorrt (it fetches its libraries from NVIDIA's own index; JetPack brings it"
+    " along)",
     "tensorrt_rtx": "pip install tensorrt_rtx_cu13",
 }
 _OPEN = -1
@@ -49,18 +50,24 @@ def open_library(executor: str) -> Library:
     Raises InputError if it is not installed, broken, or of an unknown version.
     """
     if executor not in MAJORS:
-        raise InputError(f"The executor '{executor}' needs no engine: engines are for {' and '.join(MAJORS)}.")
+        raise InputError(
+            f"The executor '{executor}' needs no engine: engines are for {' and '.join(MAJORS)}."
+        )
     try:
         trt = importlib.import_module(executor)
         version = str(trt.__version__)
     except Exception as error:  # the package raises whatever its shared libraries fail with
         raise InputError(
-            f"The executor {executor} cannot be used, its package does not load ({error}): {_INSTALL[executor]}, "
+            f"The executor {executor} cannot be used, its package does not load ({error}):"
+            f" {_INSTALL[executor]}, "
             "or use the executor onnxruntime."
         ) from error
     if not version.split(".")[0].isdigit() or int(version.split(".")[0]) not in MAJORS[executor]:
         known = " or ".join(f"{major}.x" for major in MAJORS[executor])
-        raise InputError(f"The executor {executor} works with version {known}; {version} is installed. Install one of those.")
+        raise InputError(
+            f"The executor {executor} works with version {known}; {version} is installed."
+            " Install one of those."
+        )
     return Library(executor, trt, version)
 
 
@@ -113,9 +120,12 @@ def compile_graph(
     trt, messages = library.trt, log(library.trt)
     try:
         builder = trt.Builder(messages)
-    except Exception as error:  # without a GPU TensorRT's constructor returns nothing, which pybind11 calls a TypeError
+    # without a GPU TensorRT's constructor returns nothing, which pybind11 calls a TypeError
+    except Exception as error:
         why = messages.errors[-1] if messages.errors else str(error)
-        raise InputError(f"{library.title} does not start ({why}): it builds only where its GPU and driver are.") from error
+        raise InputError(
+            f"{library.title} does not start ({why}): it builds only where its GPU and driver are."
+        ) from error
     network = builder.create_network(_strongly_typed(trt))
     _parse(library, network, graph, messages)
     config = builder.create_builder_config()
@@ -132,10 +142,13 @@ def compile_graph(
     why = messages.errors[-1] if messages.errors else "no reason given"
     if out_of_memory(messages.errors):
         raise BuildOutOfMemory(
-            f"There was too little memory to build an engine of {graph.name} ({why}): end other programs that use the GPU and "
+            f"There was too little memory to build an engine of {graph.name} ({why}): end other programs"
+            " that use the GPU and "
             "build again, or use a smaller bundle."
         )
-    raise InputError(f"{library.title} cannot build an engine of {graph.name} ({why}): use the executor onnxruntime.")
+    raise InputError(
+        f"{library.title} cannot build an engine of {graph.name} ({why}): use the executor onnxruntime."
+    )
 
 
 def _strongly_typed(trt: ModuleType) -> int:
@@ -148,7 +161,10 @@ def _parse(library: Library, network: Any, graph: Path, messages: Any) -> None:
     if parser.parse_from_file(str(graph)):
         return
     faults = [parser.get_error(i) for i in range(parser.num_errors)]
-    what = "; ".join(f"{fault.node_operator()} at '{fault.node_name()}': {' '.join(fault.desc().split())[:300]}" for fault in faults)
+    what = "; ".join(
+        f"{fault.node_operator()} at '{fault.node_name()}': {' '.join(fault.desc().split())[:300]}"
+        for fault in faults
+    )
     raise InputError(
         f"{library.title} cannot read {graph.name} (operator {what or 'unknown'}): "
         "export the bundle again with this version of vision_banana_ros, or use the executor onnxruntime."
@@ -163,14 +179,20 @@ def _fix_sizes(builder: Any, network: Any, config: Any, sizes: Mapping[str, Sequ
         names = {i: tensor.get_dimension_name(i) for i, d in enumerate(tensor.shape) if d == _OPEN}
         for name in names.values():
             if name not in sizes:
-                raise InputError(f"The graph's input '{tensor.name}' leaves the dimension '{name}' open: export the bundle again.")
+                raise InputError(
+                    f"The graph's input '{tensor.name}' leaves the dimension '{name}' open:"
+                    " export the bundle again."
+                )
         # An engine is for frames of one size; what is the same in any case is no matter of profiles.
         if fixed := {i: sizes[name][0] for i, name in names.items() if name in _FRAME}:
             tensor.shape = tuple(fixed.get(i, d) for i, d in enumerate(tensor.shape))
             names = {i: name for i, name in names.items() if i not in fixed}
         if names:
             has_open = True
-            lowest_to_most = (tuple(sizes[names[i]][k] if i in names else d for i, d in enumerate(tensor.shape)) for k in range(3))
+            lowest_to_most = (
+                tuple(sizes[names[i]][k] if i in names else d for i, d in enumerate(tensor.shape))
+                for k in range(3)
+            )
             profile.set_shape(tensor.name, *lowest_to_most)
     if has_open:
         config.add_optimization_profile(profile)
@@ -209,7 +231,8 @@ class Progress:
     def _tell(self, name: str | None) -> None:
         """The phase's share of its parent's present step, up to the phase that has no parent."""
         fraction, seen = 0.0, set()
-        while name in self._phases and name not in seen:  # names come back, so a phase could be found as its own ancestor
+        # names come back, so a phase could be found as its own ancestor
+        while name in self._phases and name not in seen:
             seen.add(name)
             parent, steps = self._phases[name]
             fraction = min((self._done[name] + fraction) / steps, 1.0)

@@ -17,7 +17,8 @@ from vision_banana_ros.generators.own.fixed_shapes import frame_dimensions
 PRECISIONS = ("fp32", "tf32")
 QUESTIONS = (1, 3, 8)  # at least, mostly and at most in one run of an engine
 COLORS = (2, 24, 64)  # rows of a semantic palette; a run needs memory for rows times pixels
-PORTABLE = "any"  # TensorRT-RTX compiles for the GPU when the engine is loaded, so its engines are tied to none
+# TensorRT-RTX compiles for the GPU when the engine is loaded, so its engines are tied to none
+PORTABLE = "any"
 TURING = "7.5"  # the one GPU that TensorRT-RTX's portable engines leave out
 
 
@@ -34,7 +35,8 @@ class Recipe:
     capability: str
     driver: str
     precision: str
-    sizes: dict[str, list[int]]  # at least, mostly and at most, of what the graph leaves open; and of the frame
+    # at least, mostly and at most, of what the graph leaves open; and of the frame
+    sizes: dict[str, list[int]]
     options: dict[str, bool]
 
     @cached_property
@@ -72,12 +74,20 @@ def recipes(bundle: Bundle, executor: str, precision: str = "fp32") -> list[Reci
     InputError where the library or, for TensorRT, the GPU is not there, or the precision is not to be had.
     """
     if precision not in PRECISIONS:
-        raise InputError(f"There is no precision '{precision}' for engines: choose one of {', '.join(PRECISIONS)}.")
+        raise InputError(
+            f"There is no precision '{precision}' for engines: choose one of {', '.join(PRECISIONS)}."
+        )
     library = open_library(executor)
     gpu, capability, driver = _target(library)
     words = bundle.manifest.text_length
     frame = {name: [length] * 3 for name, length in frame_dimensions(bundle.manifest.size).items()}
-    sizes = {"frame": list(bundle.manifest.size), **frame, "questions": list(QUESTIONS), "words": [words] * 3, "colors": list(COLORS)}
+    sizes = {
+        "frame": list(bundle.manifest.size),
+        **frame,
+        "questions": list(QUESTIONS),
+        "words": [words] * 3,
+        "colors": list(COLORS),
+    }
     return [
         Recipe(
             bundle=bundle.manifest.name,

@@ -79,20 +79,27 @@ def _combine(cache: EngineCache, needed: list[Recipe], weights: list[float]) -> 
             if note.failure:
                 refused.append(f"the last build failed: {note.failure}")
             elif note.started:
-                missing.append(f"the last build of {recipe.graph} was ended at {note.fraction:.0%}, by a lack of memory perhaps")
+                missing.append(
+                    f"the last build of {recipe.graph} was ended at {note.fraction:.0%}, by a"
+                    " lack of memory perhaps"
+                )
             else:
                 missing.append(str(error))
         except InputError as error:
             refused.append(str(error))
     if running:
         share = done / sum(weights)
-        return EngineState("building", min(round(100 * share), 99), _remaining(cache, running, sum(weights) - done))
+        return EngineState(
+            "building", min(round(100 * share), 99), _remaining(cache, running, sum(weights) - done)
+        )
     if refused:
         return EngineState("refused", why=refused[0])
     return EngineState("missing", why=missing[0]) if missing else EngineState("ready")
 
 
-def _remaining(cache: EngineCache, running: list[tuple[Recipe, float, Note]], weight_left: float) -> float | None:
+def _remaining(
+    cache: EngineCache, running: list[tuple[Recipe, float, Note]], weight_left: float
+) -> float | None:
     """Seconds for what is left, at the pace of the present graph.
 
     As it is going, or as it went another time.
@@ -102,7 +109,8 @@ def _remaining(cache: EngineCache, running: list[tuple[Recipe, float, Note]], we
     before = cache.seconds_before(recipe)
     if before is not None and note.started and elapsed < before:
         pace = before / weight
-        weight_left -= weight * max(elapsed / before - note.fraction, 0)  # it goes by the clock then, not by phases
+        # it goes by the clock then, not by phases
+        weight_left -= weight * max(elapsed / before - note.fraction, 0)
     elif note.fraction >= _ENOUGH:
         pace = elapsed / (note.fraction * weight)
     else:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs a bundle's graphs. Each executor is one file with a function `load(bundle, options)`; `load_executor` picks one."""
+"""What runs a bundle's graphs.
+
+Each executor is one file with a function `load(bundle, options)`; `load_executor` picks one.
+"""
 
 import importlib
 import logging
@@ -17,7 +20,8 @@ from vision_banana_ros.generators.reference import check_answers
 from vision_banana_ros.missing import cure
 
 EXECUTORS = ("onnxruntime", "torch", "tensorrt", "tensorrt_rtx")
-#: What "auto" tries on a machine with an NVIDIA GPU, in this order. Without one there is only ONNX Runtime to try.
+#: What "auto" tries on a machine with an NVIDIA GPU, in this order. Without one there is only ONNX Runtime to
+#: try.
 ON_GPU = ("tensorrt", "tensorrt_rtx", "torch:graph-fp16", "onnxruntime")
 _LOG = logging.getLogger(__name__)
 _GPU_DEVICES = ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvgpu/igpu0", "/dev/dxg")  # PC, Jetson, WSL
@@ -29,7 +33,8 @@ Features = Any
 class Executor(Protocol):
     """Runs a bundle's three graphs. ExecutorLost (generators.errors) where it cannot go on while it serves.
 
-    One that can also decode on its device has `decodes`, the tasks that it decodes, and `read`: see engines.executor.
+    One that can also decode on its device has `decodes`, the tasks that it decodes, and `read`: see
+    engines.executor.
     """
 
     @property
@@ -50,14 +55,17 @@ class Executor(Protocol):
         """Features, (N, T, C) encoded instructions and (N, T) mask -> (N, H, W, 3) float32 in 0..1."""
 
 
-def load_executor(bundle: Bundle, wanted: str, told: Callable[[str], object] = _LOG.warning) -> tuple[Executor, str]:
+def load_executor(
+    bundle: Bundle, wanted: str, told: Callable[[str], object] = _LOG.warning
+) -> tuple[Executor, str]:
     """The executor for a bundle, and a sentence that says why it is this one.
 
-    wanted: a name, with options after a colon ("torch:compiled-bf16", "onnxruntime:fp32"; each executor's file names its own);
-    or several names in order of preference, with commas ("tensorrt,onnxruntime"); or "auto", the best that this machine has.
-    Each answers the bundle's stored frame first, and is refused where it does so wrongly. With names left, the CPU also takes
-    over from one that is lost while it serves. told: gets a sentence for each that answers wrongly, now, or is lost, later.
-    Raises InputError with every reason where none of them can be had.
+    wanted: a name, with options after a colon ("torch:compiled-bf16", "onnxruntime:fp32"; each executor's
+    file names its own); or several names in order of preference, with commas ("tensorrt,onnxruntime"); or
+    "auto", the best that this machine has. Each answers the bundle's stored frame first, and is refused where
+    it does so wrongly. With names left, the CPU also takes over from one that is lost while it serves. told:
+    gets a sentence for each that answers wrongly, now, or is lost, later. Raises InputError with every reason
+    where none of them can be had.
     """
     names = _names(wanted)
     refused: list[str] = []
@@ -77,7 +85,9 @@ def load_executor(bundle: Bundle, wanted: str, told: Callable[[str], object] = _
             continue
         why = " ".join(filter(None, [_why(wanted, executor, refused), getattr(executor, "why", ""), checked]))
         return (_with_fallback(bundle, executor, told) if name != names[-1] else executor), why
-    raise InputError(refused[0].partition(": ")[2] if len(refused) == 1 else f"No executor can be had. {' '.join(refused)}")
+    raise InputError(
+        refused[0].partition(": ")[2] if len(refused) == 1 else f"No executor can be had. {' '.join(refused)}"
+    )
 
 
 def _with_fallback(bundle: Bundle, executor: Executor, told: Callable[[str], object]) -> Executor:
@@ -99,7 +109,10 @@ def _names(wanted: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in wanted.split(","))
     for name in names:
         if name.partition(":")[0] not in EXECUTORS:
-            raise InputError(f"There is no executor '{name}': choose auto, one of {', '.join(EXECUTORS)}, or several with commas.")
+            raise InputError(
+                f"There is no executor '{name}': choose auto, one of {', '.join(EXECUTORS)},"
+                " or several with commas."
+            )
     return names
 
 
@@ -108,4 +121,6 @@ def _why(wanted: str, executor: Executor, refused: list[str]) -> str:
         return f"Running on {executor.name}, because others cannot be had. {' '.join(refused)}"
     if wanted != "auto":
         return f"Running on {executor.name}, as asked."
-    return f"Running on {executor.name}, " + ("the best for this GPU." if has_gpu() else "for there is no NVIDIA GPU here.")
+    return f"Running on {executor.name}, " + (
+        "the best for this GPU." if has_gpu() else "for there is no NVIDIA GPU here."
+    )

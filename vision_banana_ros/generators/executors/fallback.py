@@ -11,9 +11,12 @@ from vision_banana_ros.generators.errors import ExecutorLost
 
 
 class FallbackExecutor:
-    """Runs on `first` until that raises ExecutorLost, then on what `load_next` makes; the frame in hand is answered by it.
+    """Runs on `first` until that raises ExecutorLost, then on what `load_next` makes.
 
-    told: gets one sentence when that happens. Where `load_next` cannot make one either, ExecutorLost says both reasons.
+    The frame in hand is answered by it.
+
+    told: gets one sentence when that happens. Where `load_next` cannot make one either, ExecutorLost says
+    both reasons.
     """
 
     def __init__(self, first: Any, load_next: Callable[[], Any], told: Callable[[str], object]) -> None:
@@ -42,7 +45,10 @@ class FallbackExecutor:
         return [image, self._executor, self._retry(lambda executor: executor.encode_image(image))]
 
     def encode_text(self, pieces: np.ndarray, colors: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Encodes tokenised prompts: (N, T, 12) int64, (N, T, 4) colours and (N, T) mask to (N, T, C) float32."""
+        """Encodes tokenised prompts.
+
+        (N, T, 12) int64, (N, T, 4) colours and (N, T) mask to (N, T, C) float32.
+        """
         return self._retry(lambda executor: executor.encode_text(pieces, colors, mask))
 
     def answer(self, features: list[Any], text: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -50,7 +56,11 @@ class FallbackExecutor:
         return self._retry(lambda executor: executor.answer(_features(executor, features), text, mask))
 
     def read(
-        self, features: list[Any], text: np.ndarray, mask: np.ndarray, asked: Sequence[tuple[str, Mapping[str, np.ndarray]]]
+        self,
+        features: list[Any],
+        text: np.ndarray,
+        mask: np.ndarray,
+        asked: Sequence[tuple[str, Mapping[str, np.ndarray]]],
     ) -> list[list[np.ndarray]]:
         """As `EngineExecutor.read`; pictures where the present executor cannot decode."""
 

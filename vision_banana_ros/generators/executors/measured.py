@@ -71,15 +71,22 @@ def fastest(bundle: Bundle, loads: Mapping[str, Callable[[], "Executor"]]) -> tu
     if not known:
         return next(iter(loads)), "None could be tried."
     best = min(known, key=lambda name: known[name].both)
-    figures = ", ".join(f"{name} {cost.wall_s * 1e3:.0f} ms ({cost.cpu_s * 1e3:.0f} ms of all cores)" for name, cost in known.items())
+    figures = ", ".join(
+        f"{name} {cost.wall_s * 1e3:.0f} ms ({cost.cpu_s * 1e3:.0f} ms of all cores)"
+        for name, cost in known.items()
+    )
     return best, f"For two questions it takes {figures}, {when}."
 
 
 def measure(bundle: Bundle, executor: "Executor") -> Cost:
     """Measures the cost of a frame."""
     manifest = bundle.manifest
-    prompts = [tokenize(instruction(), manifest.text_length, manifest.text_buckets) for instruction in QUESTIONS]
-    pieces, colors, mask = (np.stack([getattr(prompt, part) for prompt in prompts]) for part in ("pieces", "colors", "mask"))
+    prompts = [
+        tokenize(instruction(), manifest.text_length, manifest.text_buckets) for instruction in QUESTIONS
+    ]
+    pieces, colors, mask = (
+        np.stack([getattr(prompt, part) for prompt in prompts]) for part in ("pieces", "colors", "mask")
+    )
     text = executor.encode_text(pieces, colors, mask)
     frame = np.random.default_rng(0).integers(0, 256, (*manifest.size, 3), np.uint8)
     executor.answer(executor.encode_image(frame), text, mask)
@@ -95,7 +102,9 @@ def measure(bundle: Bundle, executor: "Executor") -> Cost:
 
 
 def _place() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vision_banana" / "executors.json"
+    return (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vision_banana" / "executors.json"
+    )
 
 
 def _key(bundle: Bundle, names: tuple[str, ...]) -> str:

@@ -25,13 +25,18 @@ from vision_banana_ros.generators.executors import Features, has_gpu
 from vision_banana_ros.generators.executors.measured import fastest
 from vision_banana_ros.generators.own.fixed_shapes import frame_dimensions
 
-PROVIDERS = {"tensorrt": "TensorrtExecutionProvider", "cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
+PROVIDERS = {
+    "tensorrt": "TensorrtExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
 #: Without one of these, products of 8-bit numbers are summed in 16 bits and saturate: slower, and wrong.
 _INT8_INSTRUCTIONS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp")
 
 
 LONGEST_RUN_S = {"cpu": 60.0, "cuda": 300.0, "tensorrt": 3600.0}
-"""Of one graph, then it is interrupted. The first run on a GPU compiles, and TensorRT builds its engines in it."""
+"""Of one graph, then it is interrupted. The first run on a GPU compiles, and TensorRT builds its engines
+in it."""
 
 
 class OnnxRuntimeExecutor:
@@ -45,7 +50,8 @@ class OnnxRuntimeExecutor:
     def __init__(self, bundle: Bundle, where: str, precision: str, why: str = "") -> None:
         self.why = why
         cores = len(os.sched_getaffinity(0))
-        # The steps of an int8 graph are too short to be shared among threads; a frame's questions share the cores instead.
+        # The steps of an int8 graph are too short to be shared among threads; a frame's questions share the
+        # cores instead.
         threads = 1 if precision == "int8" else cores
         self._threads = ThreadPoolExecutor(cores) if precision == "int8" else None
         self.name = f"onnxruntime {where} {precision}"
@@ -61,8 +67,11 @@ class OnnxRuntimeExecutor:
         image, answer = self._for_size = self._open(size)
         self._sizes = {size: self._for_size}
         self._features = [value.name for value in image.get_outputs()]
-        self._asked = {value.name: value.shape[1] for value in answer.get_inputs() if value.name in ("text", "mask")}
-        # On a CPU padding costs time like any word, and a batch saves none: a question at a time, as long as it is.
+        self._asked = {
+            value.name: value.shape[1] for value in answer.get_inputs() if value.name in ("text", "mask")
+        }
+        # On a CPU padding costs time like any word, and a batch saves none: a question at a time, as long as
+        # it is.
         self._one_by_one = where == "cpu" and not isinstance(self._asked["text"], int)
 
     def encode_image(self, image: np.ndarray) -> Features:
@@ -107,9 +116,11 @@ class OnnxRuntimeExecutor:
             return session.run(None, given, options)
         except Exception as error:  # ONNX Runtime's own exceptions share no public base class
             raise ExecutorLost(
-                f"The executor {self.name} was stopped because a graph did not end within {self._longest_s:g} s. Use another bundle."
+                f"The executor {self.name} was stopped because a graph did not end within"
+                f" {self._longest_s:g} s. Use another bundle."
                 if options.terminate
-                else f"The executor {self.name} cannot go on: {error}. Free memory and configure the node again."
+                else f"The executor {self.name} cannot go on: {error}. Free memory and configure the node"
+                " again."
             ) from error
         finally:
             patience.cancel()
@@ -119,28 +130,43 @@ def load(bundle: Bundle, options: Sequence[str] = ()) -> OnnxRuntimeExecutor:
     """Raises InputError for unknown options, or if the build, the GPU or the graphs are missing."""
     unknown = [option for option in options if option not in (*PROVIDERS, "fp32", "int8")]
     if unknown:
-        raise InputError(f"onnxruntime has no option '{unknown[0]}': give {', '.join(PROVIDERS)}, fp32 or int8.")
+        raise InputError(
+            f"onnxruntime has no option '{unknown[0]}': give {', '.join(PROVIDERS)}, fp32 or int8."
+        )
     where = next((option for option in options if option in PROVIDERS), None) or _best_provider()
     if PROVIDERS[where] not in onnxruntime.get_available_providers():
-        raise InputError(f"This build of onnxruntime has no {PROVIDERS[where]}: `pip install onnxruntime-gpu` in its place.")
+        raise InputError(
+            f"This build of onnxruntime has no {PROVIDERS[where]}: `pip install"
+            " onnxruntime-gpu` in its place."
+        )
     why = ""
     has_int8 = all(graph in bundle.manifest.files for graph in INT8_GRAPHS.values())
     best = "int8" if where == "cpu" and has_int8 and _cpu_counts_in_int8() else "fp32"
-    if where == "cpu" and has_int8 and REFERENCE in bundle.manifest.files:  # so that wrong answers are found out
+    # so that wrong answers are found out
+    if where == "cpu" and has_int8 and REFERENCE in bundle.manifest.files:
         loads = {name: partial(OnnxRuntimeExecutor, bundle, where, name) for name in ("int8", "fp32")}
         if not any(option in loads for option in options):
             best, why = fastest(bundle, loads)
     precision = next((option for option in options if option not in PROVIDERS), best)
     if precision == "int8" and where != "cpu":
-        raise InputError(f"A bundle's int8 graphs are for CPUs: ask for onnxruntime:cpu-int8, or for onnxruntime:{where}-fp32.")
+        raise InputError(
+            "A bundle's int8 graphs are for CPUs: ask for onnxruntime:cpu-int8, or for"
+            f" onnxruntime:{where}-fp32."
+        )
     if precision == "int8" and not has_int8:
-        raise InputError(f"Bundle '{bundle.path}' has no int8 graphs: ask for fp32, or export it with --int8.")
+        raise InputError(
+            f"Bundle '{bundle.path}' has no int8 graphs: ask for fp32, or export it with --int8."
+        )
     return OnnxRuntimeExecutor(bundle, where, precision, why)
 
 
 def _best_provider() -> str:
     if has_gpu():
-        return next(where for where, provider in PROVIDERS.items() if provider in onnxruntime.get_available_providers())
+        return next(
+            where
+            for where, provider in PROVIDERS.items()
+            if provider in onnxruntime.get_available_providers()
+        )
     return "cpu"
 
 
@@ -164,19 +190,26 @@ def _options(threads: int, size: tuple[int, int]) -> onnxruntime.SessionOptions:
     return options
 
 
-def _session(bundle: Bundle, graph: str, options: onnxruntime.SessionOptions, where: str) -> onnxruntime.InferenceSession:
+def _session(
+    bundle: Bundle, graph: str, options: onnxruntime.SessionOptions, where: str
+) -> onnxruntime.InferenceSession:
     providers = dict.fromkeys([PROVIDERS[where], PROVIDERS["cpu"]])
     try:
-        # From what was checked, and not from the path again; weights beside the graph, which the manifest may not name, are not read.
+        # From what was checked, and not from the path again; weights beside the graph, which the manifest may
+        # not name, are not read.
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
         session = onnxruntime.InferenceSession(bundle.read(graph), options, providers=list(providers))
     except InputError:
         raise
     except Exception as error:  # ONNX Runtime's own exceptions share no public base class
         raise InputError(
-            f"ONNX Runtime {onnxruntime.__version__} cannot load {graph} of bundle '{bundle.path}' ({error}): "
+            f"ONNX Runtime {onnxruntime.__version__} cannot load {graph} of bundle '{bundle.path}'"
+            f" ({error}): "
             "export the bundle again or install the version in requirements/run.txt."
         ) from error
     if session.get_providers()[0] != PROVIDERS[where]:  # it goes on with the CPU without a word
-        raise InputError(f"onnxruntime's {PROVIDERS[where]} does not start: install the driver, CUDA and cuDNN that it names.")
+        raise InputError(
+            f"onnxruntime's {PROVIDERS[where]} does not start: install the driver, CUDA and"
+            " cuDNN that it names."
+        )
     return session

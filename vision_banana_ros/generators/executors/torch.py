@@ -28,7 +28,9 @@ def load(bundle: Bundle, options: Sequence[str] = ()) -> "TorchExecutor":
         raise InputError(f"torch has no option '{unknown[0]}': give {', '.join((*WAYS, *PRECISIONS))}.")
     missing = [name for name in ("torch", "diffusers", "onnx") if importlib.util.find_spec(name) is None]
     if missing:
-        raise InputError(f"The torch executor needs {', '.join(missing)}: run `pip install -r requirements/train.txt`.")
+        raise InputError(
+            f"The torch executor needs {', '.join(missing)}: run `pip install -r requirements/train.txt`."
+        )
     way = next((option for option in options if option in WAYS), "eager")
     precision = next((option for option in options if option in PRECISIONS), "fp32")
     return TorchExecutor(bundle, way, precision)
@@ -46,9 +48,14 @@ class TorchExecutor:
         self._torch = torch
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         if way == "graph" and self._device.type != "cuda":
-            raise InputError("A CUDA graph needs a GPU that torch can use: install torch's CUDA build, or ask for torch:compiled.")
+            raise InputError(
+                "A CUDA graph needs a GPU that torch can use: install torch's CUDA build, or"
+                " ask for torch:compiled."
+            )
         if precision == "fp16" and self._device.type != "cuda":
-            raise InputError("fp16 needs a GPU that torch can use: ask for torch:bf16 or torch:fp32 on a CPU.")
+            raise InputError(
+                "fp16 needs a GPU that torch can use: ask for torch:bf16 or torch:fp32 on a CPU."
+            )
         self.name = f"torch {way} {self._device.type} {precision}"
         self._dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
         self._network = network_of(bundle, self._dtype).to(self._device)
@@ -89,11 +96,14 @@ class TorchExecutor:
                 inputs = (torch.from_numpy(features[0]), *asked)
                 graph = self._graphs.get(text.shape)
                 if graph is None:
-                    graph = self._graphs[text.shape] = _Graph(self._answer_all, [values.to(self._device) for values in inputs])
+                    graph = self._graphs[text.shape] = _Graph(
+                        self._answer_all, [values.to(self._device) for values in inputs]
+                    )
                 return graph.run(inputs)
         except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
             raise ExecutorLost(
-                f"The executor {self.name} cannot go on, its GPU failed: {error}. Free its memory and configure the node again, or "
+                f"The executor {self.name} cannot go on, its GPU failed: {error}. Free its memory and"
+                " configure the node again, or "
                 "use the executor onnxruntime."
             ) from error
 
@@ -153,23 +163,37 @@ def network_of(bundle: Bundle, dtype: Any = None) -> Any:
     from vision_banana_ros.generators.own.weights import read_weights
 
     if not bundle.manifest.network:
-        raise InputError(f"Bundle '{bundle.path}' does not describe its network: export it again to run it with torch.")
+        raise InputError(
+            f"Bundle '{bundle.path}' does not describe its network: export it again to run it with torch."
+        )
     try:
         network = VisionBananaUNet(**bundle.manifest.network)
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(
-            f"Bundle '{bundle.path}' has a network that this version does not know ({error}): export it again."
+            f"Bundle '{bundle.path}' has a network that this version does not know ({error}): export it"
+            " again."
         ) from error
     weights, wanted = read_weights(bundle), network.state_dict()
     missing = sorted(wanted.keys() - weights.keys())
     if missing:
-        raise InputError(f"The graphs of bundle '{bundle.path}' do not name the weights {', '.join(missing[:3])}: export it again.")
-    network.load_state_dict({name: torch.from_numpy(weights[name]).reshape(value.shape) for name, value in wanted.items()})
+        raise InputError(
+            f"The graphs of bundle '{bundle.path}' do not name the weights"
+            f" {', '.join(missing[:3])}: export it again."
+        )
+    network.load_state_dict(
+        {name: torch.from_numpy(weights[name]).reshape(value.shape) for name, value in wanted.items()}
+    )
     network = network.eval().requires_grad_(False)
     dtype = dtype or torch.float32
     torch.nn.Module.to(network, dtype)  # diffusers' own warns of parts that this network does not have
     if dtype != torch.float32:
         network.time.register_forward_pre_hook(lambda _, given: (given[0].to(dtype),))
-        for part in (network.answer_norm, network.answer_ways, network.answer_distance, network.answer_coarse, network.answer_out):
+        for part in (
+            network.answer_norm,
+            network.answer_ways,
+            network.answer_distance,
+            network.answer_coarse,
+            network.answer_out,
+        ):
             part.float()
     return network

@@ -89,15 +89,25 @@ class VisionBanana:
             (State.PRIMARY_STATE_UNCONFIGURED, Transition.TRANSITION_CONFIGURE, "configure"),
             (State.PRIMARY_STATE_INACTIVE, Transition.TRANSITION_ACTIVATE, "activate"),
         ):
-            if self._call(GetState, "get_state", GetState.Request(), end - time.monotonic()).current_state.id != state:
+            if (
+                self._call(GetState, "get_state", GetState.Request(), end - time.monotonic()).current_state.id
+                != state
+            ):
                 continue
             request = ChangeState.Request(transition=Transition(id=transition))
             if not self._call(ChangeState, "change_state", request, end - time.monotonic()).success:
                 raise Refused(f"{self._name} refused to {word}; its log says why.")
 
-    def segment(self, expression: str, stamp_ns: int = 0, image: np.ndarray | None = None, camera: str = "") -> Found:
-        """Finds what an expression describes: in the newest frame, in that of a stamp, or in an image (H, W, 3) uint8 RGB."""
-        request = Segment.Request(expression=expression, stamp=Time(nanoseconds=stamp_ns).to_msg(), camera=camera)
+    def segment(
+        self, expression: str, stamp_ns: int = 0, image: np.ndarray | None = None, camera: str = ""
+    ) -> Found:
+        """Finds what an expression describes.
+
+        In the newest frame, in that of a stamp, or in an image (H, W, 3) uint8 RGB.
+        """
+        request = Segment.Request(
+            expression=expression, stamp=Time(nanoseconds=stamp_ns).to_msg(), camera=camera
+        )
         if image is not None:
             request.image = _message(image)
         reply = self._ask(Segment, "segment", request)
@@ -112,7 +122,9 @@ class VisionBanana:
             place=place if all(np.isfinite(place)) else None,
         )
 
-    def set_prompts(self, task: str, prompts: Sequence[str], persist: bool = False) -> dict[str, tuple[int, str]]:
+    def set_prompts(
+        self, task: str, prompts: Sequence[str], persist: bool = False
+    ) -> dict[str, tuple[int, str]]:
         """Sets the prompts of the live stream from the next frame on.
 
         Args:
@@ -126,7 +138,9 @@ class VisionBanana:
         Raises:
             Refused: If the node does not accept them; the message says why.
         """
-        reply = self._ask(SetPrompts, "set_prompts", SetPrompts.Request(task=task, prompts=list(prompts), persist=persist))
+        reply = self._ask(
+            SetPrompts, "set_prompts", SetPrompts.Request(task=task, prompts=list(prompts), persist=persist)
+        )
         return dict(zip(prompts, zip(reply.ids, reply.colors, strict=True), strict=False))
 
     def generate(self, instruction: str, image: np.ndarray | None = None, camera: str = "") -> np.ndarray:
@@ -137,29 +151,39 @@ class VisionBanana:
         return read_output(self._ask(Generate, "generate", request).image)
 
     def frames(self, *topics: str, camera: str = "") -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-        """Yields for each frame its stamp (ns) and the requested outputs by topic, such as "depth/image_rect".
+        """Yields the stamp (ns) and the requested outputs of each frame by topic, as "depth/image_rect".
 
         Only complete frames. Raises Refused if there is none within the timeout.
         """
         unknown = [topic for topic in topics if topic not in OUTPUTS]
         if unknown or not topics:
-            raise Refused(f"{unknown or 'Nothing'} cannot be subscribed to; the outputs are {', '.join(OUTPUTS)}.")
+            raise Refused(
+                f"{unknown or 'Nothing'} cannot be subscribed to; the outputs are {', '.join(OUTPUTS)}."
+            )
         waiting: dict[int, dict[str, np.ndarray]] = {}
 
         def listener(topic: str) -> Any:
             def listen(message: Any) -> None:
-                waiting.setdefault(nanoseconds(message.header.stamp), {})[topic] = READERS[OUTPUTS[topic]](message)
+                waiting.setdefault(nanoseconds(message.header.stamp), {})[topic] = READERS[OUTPUTS[topic]](
+                    message
+                )
 
             return listen
 
         prefix = f"{camera}/" if camera else ""
-        subscriptions = [self._node.create_subscription(OUTPUTS[t], prefix + t, listener(t), offered()) for t in topics]
+        subscriptions = [
+            self._node.create_subscription(OUTPUTS[t], prefix + t, listener(t), offered()) for t in topics
+        ]
         try:
             while True:
-                self._spin_until(lambda: any(len(f) == len(topics) for f in waiting.values()), f"{', '.join(topics)} of one frame")
+                self._spin_until(
+                    lambda: any(len(f) == len(topics) for f in waiting.values()),
+                    f"{', '.join(topics)} of one frame",
+                )
                 stamp = next(s for s, f in waiting.items() if len(f) == len(topics))
                 yield stamp, waiting.pop(stamp)
-                for old in list(waiting)[:-_FRAMES_AWAITED]:  # parts of frames that will not come whole any more
+                # parts of frames that will not come whole any more
+                for old in list(waiting)[:-_FRAMES_AWAITED]:
                     del waiting[old]
         finally:
             for subscription in subscriptions:

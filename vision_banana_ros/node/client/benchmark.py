@@ -39,7 +39,13 @@ class NodeBenchmark:
     these have come. process: the node's, for its CPU time and memory.
     """
 
-    def __init__(self, frames: Sequence[np.ndarray], intrinsics: Intrinsics, topics: Sequence[str], process: Popen[bytes]):
+    def __init__(
+        self,
+        frames: Sequence[np.ndarray],
+        intrinsics: Intrinsics,
+        topics: Sequence[str],
+        process: Popen[bytes],
+    ):
         unknown = [topic for topic in topics if topic not in OUTPUTS]
         if unknown:
             raise InputError(f"'{unknown[0]}' is no output of the node; those are {', '.join(OUTPUTS)}.")
@@ -53,7 +59,8 @@ class NodeBenchmark:
         node = self._camera.node
         qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
         for topic in topics:
-            # Raw, so that what is measured is the node and not this process, which would have to read every message.
+            # Raw, so that what is measured is the node and not this process, which would have to read every
+            # message.
             node.create_subscription(OUTPUTS[topic], topic, self._listener(topic), qos, raw=True)
         self._executor = SingleThreadedExecutor(context=self._camera.context)
         self._executor.add_node(node)
@@ -110,12 +117,19 @@ class NodeBenchmark:
         }
         if len(arrivals) > 1:
             p50, p99 = np.percentile(latencies, (50, 99))
-            figures["latency_ms"] = {"p50": round(p50, 1), "p99": round(p99, 1), "highest": round(float(latencies.max()), 1)}
+            figures["latency_ms"] = {
+                "p50": round(p50, 1),
+                "p99": round(p99, 1),
+                "highest": round(float(latencies.max()), 1),
+            }
             figures["jitter_ms"] = round(1e3 * float(np.diff(arrivals).std()), 1)
         return figures
 
     def highest_rate(self, seconds: float, say: Callable[[str], object]) -> float:
-        """The highest rate (Hz) with fewer than `MOST_DROPS` missed frames; 0 where even the lowest has more."""
+        """The highest rate (Hz) with fewer than `MOST_DROPS` missed frames.
+
+        0 where even the lowest has more.
+        """
         low, high = 0.0, HIGHEST_HZ
         rate = 10.0
         for _ in range(SEARCH_STEPS):

@@ -36,7 +36,9 @@ class CameraPublisher:
         qos = asked(ReliabilityPolicy.RELIABLE)  # so that reliable and best-effort subscribers both receive
         overridable = QoSOverridingOptions.with_default_policies()
         self.images = self.node.create_publisher(Image, "image", qos, qos_overriding_options=overridable)
-        self.infos = self.node.create_publisher(CameraInfo, "camera_info", qos, qos_overriding_options=overridable)
+        self.infos = self.node.create_publisher(
+            CameraInfo, "camera_info", qos, qos_overriding_options=overridable
+        )
 
     def __enter__(self) -> "CameraPublisher":
         return self
@@ -52,7 +54,10 @@ class CameraPublisher:
         return int(self.images.get_subscription_count())
 
     def now_ns(self) -> int:
-        """The node's clock, nanoseconds; where use_sim_time is set, as of the last message on /clock, 0 before the first."""
+        """The node's clock, nanoseconds.
+
+        Where use_sim_time is set, as of the last message on /clock, 0 before the first.
+        """
         self._executor.spin_once(timeout_sec=0)
         return int(self.node.get_clock().now().nanoseconds)
 

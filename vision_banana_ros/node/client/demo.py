@@ -22,7 +22,10 @@ SHOWN = tuple(topic for topic in TYPES if topic not in {"points_obstacles", *OF_
 
 @dataclass
 class Heard:
-    """What came on one topic: stamps (ns), ages at arrival (s), and what was wrong with messages that did not read."""
+    """What came on one topic.
+
+    Stamps (ns), ages at arrival (s), and what was wrong with messages that did not read.
+    """
 
     stamps: list[int] = field(default_factory=list)
     ages_s: list[float] = field(default_factory=list)
@@ -48,7 +51,9 @@ class Recorder(VisionBanana):
     def subscribe(self) -> None:
         """To everything that the node publishes. The latched labels only where vision_msgs is installed."""
         for topic in SHOWN:
-            self._node.create_subscription(TYPES[topic], topic, self._listener(topic, READERS[TYPES[topic]]), offered())
+            self._node.create_subscription(
+                TYPES[topic], topic, self._listener(topic, READERS[TYPES[topic]]), offered()
+            )
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, offered())
         try:
             label_info = import_module("vision_msgs.msg").LabelInfo

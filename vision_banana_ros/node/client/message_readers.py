@@ -20,7 +20,9 @@ def read_output(message: Image) -> np.ndarray:
         return to_rgb(message.data, message.encoding, message.height, message.width, message.step)
     kind, channels = _NUMBERS[message.encoding]
     flat = np.frombuffer(message.data, kind)
-    return flat.reshape((message.height, message.width, channels) if channels > 1 else (message.height, message.width))
+    return flat.reshape(
+        (message.height, message.width, channels) if channels > 1 else (message.height, message.width)
+    )
 
 
 def read_camera(message: CameraInfo) -> np.ndarray:
@@ -35,15 +37,20 @@ _BOX, _SOLID = [("box", float, 4)], [("center", float, 3), ("size", float, 3), (
 def read_things(message: Any) -> np.ndarray:
     """Detections as records with the fields id, name and score.
 
-    Those of an image have box as well (left, top, width, height in pixels), those in space center and size (metres) and orientation
-    (x, y, z, w).
+    Those of an image have box as well (left, top, width, height in pixels), those in space center and size
+    (metres) and orientation (x, y, z, w).
     """
     records: list[tuple[Any, ...]] = []
     flat = not type(message).__name__.startswith("Detection3D")
     for d in message.detections:
         known = (int(d.id), d.results[0].hypothesis.class_id, d.results[0].hypothesis.score)
         if flat:
-            x, y, width, height = d.bbox.center.position.x, d.bbox.center.position.y, d.bbox.size_x, d.bbox.size_y
+            x, y, width, height = (
+                d.bbox.center.position.x,
+                d.bbox.center.position.y,
+                d.bbox.size_x,
+                d.bbox.size_y,
+            )
             records.append((*known, (x - (width - 1) / 2, y - (height - 1) / 2, width, height)))
         else:
             p, q, size = d.bbox.center.position, d.bbox.center.orientation, d.bbox.size
@@ -51,6 +58,10 @@ def read_things(message: Any) -> np.ndarray:
     return np.array(records, [*_THING, *(_BOX if flat else _SOLID)])
 
 
-READERS: dict[type, Callable[[Any], np.ndarray]] = {Image: read_output, CameraInfo: read_camera, PointCloud2: read_points}
+READERS: dict[type, Callable[[Any], np.ndarray]] = {
+    Image: read_output,
+    CameraInfo: read_camera,
+    PointCloud2: read_points,
+}
 READERS |= {kind: read_things for topic, kind in OUTPUTS.items() if topic in OF_THINGS}
 """How the messages of a type are read."""

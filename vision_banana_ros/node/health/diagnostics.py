@@ -38,7 +38,7 @@ class Health:
 
 
 class Diagnostics:
-    """Publishes a status for each camera (rates, ages, drops, faults) and one for the generator, in every state."""
+    """Publishes a status for each camera and one for the generator, in every state."""
 
     def __init__(self, node: Node, streams: Sequence[Stream], health: Callable[[], Health]):
         self._node = node
@@ -53,7 +53,12 @@ class Diagnostics:
         for stream in self._streams:
             stream.inspect()
         health = self._health()
-        message = DiagnosticArray(status=[*(self._stream(stream, health.state) for stream in self._streams), self._generator(health)])
+        message = DiagnosticArray(
+            status=[
+                *(self._stream(stream, health.state) for stream in self._streams),
+                self._generator(health),
+            ]
+        )
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)
 
@@ -96,4 +101,6 @@ class Diagnostics:
     def _status(self, name: str, level: bytes, text: str, figures: dict[str, str]) -> DiagnosticStatus:
         values = [KeyValue(key=key, value=value) for key, value in figures.items()]
         full_name = f"{self._node.get_fully_qualified_name().lstrip('/')}: {name}"
-        return DiagnosticStatus(level=level, name=full_name, message=text, hardware_id="vision_banana", values=values)
+        return DiagnosticStatus(
+            level=level, name=full_name, message=text, hardware_id="vision_banana", values=values
+        )

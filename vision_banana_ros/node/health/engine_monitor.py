@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engine that the parameter executor asks for: its state for diagnostics, and its build in a process of its own.
+"""The engine that the parameter executor asks for.
 
-Another executor may serve meanwhile; an engine that has become ready is taken by the next activate or configure, which
-themselves never build.
+Its state for diagnostics, and its build in a process of its own.
+
+Another executor may serve meanwhile; an engine that has become ready is taken by the next activate or
+configure, which themselves never build.
 """
 
 from collections.abc import Callable
@@ -24,7 +26,10 @@ class Engine:
         self._build: Any = None
 
     def want(self, bundle: str, executor: str) -> None:
-        """Finds out what is wanted, and starts to build it where it is missing. InputError for a bundle that is not one."""
+        """Finds out what is wanted, and starts to build it where it is missing.
+
+        InputError for a bundle that is not one.
+        """
         self._wanted = None
         if executor == "auto" and not has_gpu() or executor != "auto" and "tensorrt" not in executor:
             return

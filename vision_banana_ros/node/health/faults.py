@@ -73,5 +73,8 @@ def say(error: Exception) -> str:
         return str(error)
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, MemoryError) or any(words in text.lower() for words in OUT_OF_MEMORY):
-        return f"the memory ran out ({text}). End what else uses the accelerator, or choose a smaller bundle or another executor."
+        return (
+            f"the memory ran out ({text}). End what else uses the accelerator, or choose a smaller"
+            " bundle or another executor."
+        )
     return text

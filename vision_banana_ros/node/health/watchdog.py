@@ -10,7 +10,8 @@ import faulthandler
 import sys
 
 PATIENCE_S = 120.0
-"""Nothing that ROS's thread does takes so long. A process that is stopped (SIGSTOP) for longer ends when it goes on."""
+"""Nothing that ROS's thread does takes so long. A process that is stopped (SIGSTOP) for longer ends when
+it goes on."""
 
 
 class Watchdog:

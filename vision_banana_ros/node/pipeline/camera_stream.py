@@ -57,7 +57,13 @@ class Stream:
     and returns the one that it pushed out.
     """
 
-    def __init__(self, node: LifecycleNode, name: str, hand_over: Callable[[Frame], Frame | None], transforms: Transforms):
+    def __init__(
+        self,
+        node: LifecycleNode,
+        name: str,
+        hand_over: Callable[[Frame], Frame | None],
+        transforms: Transforms,
+    ):
         self._node = node
         self.name = name
         self._hand_over = hand_over
@@ -110,7 +116,10 @@ class Stream:
         self.change(asking)
 
     def stop(self, waiting: Frame | None) -> None:
-        """Lets no frame through any more, and forgets those it had. `waiting`: the frame taken back from the worker."""
+        """Lets no frame through any more, and forgets those it had.
+
+        `waiting`: the frame taken back from the worker.
+        """
         with self._turn:
             self.active = False
             self.asking = None
@@ -128,7 +137,10 @@ class Stream:
         self._ranges.listen(check if check in RANGE_TOPICS else "")
         unknown = [name for name in asking.settings.ignored_classes if name not in asking.prompts.legend]
         if unknown:
-            sentence = f"obstacles.ignored_classes names {unknown[0]!r}, which is no class of the legend: nothing is left out for it."
+            sentence = (
+                f"obstacles.ignored_classes names {unknown[0]!r}, which is no class of the legend:"
+                " nothing is left out for it."
+            )
             self.faults.report("ignored classes", sentence, lasting=True)
         else:
             self.faults.clear("ignored classes")
@@ -142,19 +154,27 @@ class Stream:
         """The newest frame (0), or the one with this stamp. InputError where it is not there."""
         frame = self.frames.find(stamp_ns)
         if frame is None:
-            raise InputError(f"No image has arrived yet on {self.inputs.topic('image')}. Start the camera, or remap the topic to it.")
+            raise InputError(
+                f"No image has arrived yet on {self.inputs.topic('image')}. Start the camera,"
+                " or remap the topic to it."
+            )
         return frame
 
     def camera(self, image_size: tuple[int, int], stamp_ns: int, asking: Asking) -> Camera | None:
-        """The camera of a frame of (height, width), or None if no CameraInfo has arrived, which is reported."""
+        """The camera of a frame of (height, width), or None without CameraInfo, which is reported."""
         info = self.inputs.infos.of(stamp_ns)
         if info is None:
             lost = "neither depth nor clouds" if asking.perceiver.needs_lens else "no clouds"
             topic = self.inputs.topic("camera_info")
-            self._no_camera(f"No CameraInfo has arrived on {topic}. Remap the topic to the camera's. Until then there are {lost}.")
+            self._no_camera(
+                f"No CameraInfo has arrived on {topic}. Remap the topic to the camera's. Until"
+                f" then there are {lost}."
+            )
             return None
         try:
-            camera = camera_for(Calibration.of(info), image_size, asking.settings.image_is_rectified, asking.settings.rectify)
+            camera = camera_for(
+                Calibration.of(info), image_size, asking.settings.image_is_rectified, asking.settings.rectify
+            )
         except InputError as error:
             self._no_camera(f"{error} Until then there are neither depth nor clouds.")
             raise
@@ -181,7 +201,12 @@ class Stream:
         if not self.active or asking is None:
             return
         self.inputs.inspect()
-        if frame is not None and isinstance(frame.message, Image) and frame.message.height and frame.message.width:
+        if (
+            frame is not None
+            and isinstance(frame.message, Image)
+            and frame.message.height
+            and frame.message.width
+        ):
             with suppress(InputError):
                 self.camera((frame.message.height, frame.message.width), frame.stamp_ns, asking)
 
@@ -258,7 +283,9 @@ class Stream:
         still = self._still.frozen(image, asking.settings.frozen_after)
         if why:
             topic = self.inputs.topic("image")
-            self.faults.report("nothing", f"A frame on {topic} was dropped because there is nothing to see in it. {why}")
+            self.faults.report(
+                "nothing", f"A frame on {topic} was dropped because there is nothing to see in it. {why}"
+            )
             return "nothing to see"
         if still:
             self.faults.report("frozen", f"A frame on {self.inputs.topic('image')} was dropped. {still}")
@@ -271,8 +298,11 @@ class Stream:
         try:
             camera = self.camera(image.shape[:2], frame.stamp_ns, asking)
         except InputError:
-            depth_needs_camera = True  # of a picture whose camera is known to be told wrong, nobody may take metres
-        topics = {topic for topic in topics if camera is not None or not needs_camera(topic, depth_needs_camera)}
+            # of a picture whose camera is known to be told wrong, nobody may take metres
+            depth_needs_camera = True
+        topics = {
+            topic for topic in topics if camera is not None or not needs_camera(topic, depth_needs_camera)
+        }
         tasks = {task for topic in topics for task in TASKS[topic]}
         if of_things := not OF_THINGS.isdisjoint(topics):
             tasks |= {task for task in THINGS if asking.questions.get(task)} or {THINGS[0]}
@@ -282,19 +312,29 @@ class Stream:
         if not questions and "depth/camera_info" not in topics:
             return "unanswerable"
         looks, intrinsics = answer_rectified(camera, asking.perceiver, image, questions)
-        # A picture without things to count may read as nothing but stray colours: that is background, not a lost frame.
-        judged = [(part, q.task) for part, q in zip(looks.readable, questions, strict=True) if not q.kind.may_be_empty]
+        # A picture without things to count may read as nothing but stray colours: that is background, not a
+        # lost frame.
+        judged = [
+            (part, q.task)
+            for part, q in zip(looks.readable, questions, strict=True)
+            if not q.kind.may_be_empty
+        ]
         if judged and (worst := min(judged))[0] < asking.settings.min_readable:
             readable, task = worst
             self.faults.report(
                 "unreadable",
-                f"A frame was dropped: of the answer about {task} {readable:.1%} can be read. Does the bundle know such"
+                f"A frame was dropped: of the answer about {task} {readable:.1%} can be read. Does the"
+                " bundle know such"
                 " pictures? min_readable sets the limit.",
             )
             return "unreadable"
         for question, answer in zip(questions, looks, strict=True):
-            if question.task == "depth" and (why := self._upright.fault(asking.perceiver, looks.image, question, answer.confidence)):
-                self.faults.report("upside down", f"A frame on {self.inputs.topic('image')} was dropped. {why}")
+            if question.task == "depth" and (
+                why := self._upright.fault(asking.perceiver, looks.image, question, answer.confidence)
+            ):
+                self.faults.report(
+                    "upside down", f"A frame on {self.inputs.topic('image')} was dropped. {why}"
+                )
                 return "upside down"
         answers: dict[str, list] = {}
         for question, answer in zip(questions, looks, strict=True):
@@ -302,7 +342,11 @@ class Stream:
         for answer in answers.pop("depth", []):
             if asking.depth_kind:
                 answers["depth_relative"] = [answer]
-            metric = self.depth(answer, intrinsics, frame.stamp_ns, asking) if "depth" in tasks & asking.questions.keys() else None
+            metric = (
+                self.depth(answer, intrinsics, frame.stamp_ns, asking)
+                if "depth" in tasks & asking.questions.keys()
+                else None
+            )
             if metric is not None:
                 answers["depth"] = [metric]
         floor = None
@@ -311,7 +355,9 @@ class Stream:
         things = []
         if of_things:
             prompts = asking.prompts
-            found = detections(answers, prompts.instances, prompts.expressions, intrinsics, floor.up if floor else LEVEL_UP)
+            found = detections(
+                answers, prompts.instances, prompts.expressions, intrinsics, floor.up if floor else LEVEL_UP
+            )
             things = self._tracker(found, frame.stamp_ns)
         return Seen(
             header=frame.message.header,
@@ -326,8 +372,13 @@ class Stream:
             things=things,
         )
 
-    def _floor(self, frame: Frame, depth_m: np.ndarray, intrinsics: Intrinsics, asking: Asking) -> Floor | None:
-        """The plane of `base_frame` by tf2, else the ground that depth itself shows; None where neither is there."""
+    def _floor(
+        self, frame: Frame, depth_m: np.ndarray, intrinsics: Intrinsics, asking: Asking
+    ) -> Floor | None:
+        """The plane of `base_frame` by tf2, else the ground that depth itself shows.
+
+        None where neither is there.
+        """
         base, above = asking.settings.base_frame, f"{asking.settings.obstacles.min_height:.2f} m"
         if not base:
             self._floor_told = "with the floor, because base_frame is empty"
@@ -358,7 +409,10 @@ class Stream:
         return list(dict.fromkeys(questions))  # relative depth and its metres are one question
 
     def _label(self, asking: Asking) -> None:
-        """Says what the classes are where that has changed. Only between two frames, and while nobody else does."""
+        """Says what the classes are where that has changed.
+
+        Only between two frames, and while nobody else does.
+        """
         names = list(asking.prompts.legend)
         if self.active and names != self._labelled:
             self.outputs.publish_labels(names)
@@ -371,6 +425,8 @@ class Stream:
             return
         self.faults.report(
             "budget",
-            f"The machine cannot keep up: {', '.join(skipped)} left out of frames, the last of priority, because all takes longer"
-            f" than the budget of {asking.settings.pacing.budget_s:g} s. Raise budget, lower rates, or unsubscribe.",
+            f"The machine cannot keep up: {', '.join(skipped)} left out of frames, the last of priority,"
+            " because all takes longer"
+            f" than the budget of {asking.settings.pacing.budget_s:g} s. Raise budget, lower rates, or"
+            " unsubscribe.",
         )

@@ -45,7 +45,9 @@ class DepthChain:
         """The current scale correction of metric depth."""
         return self._correction.value if self._checked_by else 1.0
 
-    def __call__(self, answer: Any, intrinsics: Intrinsics | None, stamp_ns: int, asking: Asking) -> depth.Answer | None:
+    def __call__(
+        self, answer: Any, intrinsics: Intrinsics | None, stamp_ns: int, asking: Asking
+    ) -> depth.Answer | None:
         """Filters and scales depth for publishing. May modify the answer in place.
 
         Returns:
@@ -93,16 +95,28 @@ class DepthChain:
         """
         if not self._kind:
             placed = {"ranges placed by": self._ranges.placed_by} if self._ranges.placed_by else {}
-            return {"scale checked by": self._checked_by, **placed, **self._correction.report()} if self._checked_by else {}
+            return (
+                {"scale checked by": self._checked_by, **placed, **self._correction.report()}
+                if self._checked_by
+                else {}
+            )
         figures = {"depth_relative": MEANINGS[self._kind]}
-        figures |= {"frames with metres": str(self._fitted[True]), "frames without metres": str(self._fitted[False])}
+        figures |= {
+            "frames with metres": str(self._fitted[True]),
+            "frames without metres": str(self._fitted[False]),
+        }
         if (fit := self._fit) is not None and self._ranges.topic:
             found = fit.alignment
             figures |= {"metres: a": f"{found.scale:.4g}", "metres: b": f"{found.shift:.4g}"}
-            figures |= {"metres: ranges that agree": str(found.points), "metres: their spread": f"{found.spread:.4f}"}
+            figures |= {
+                "metres: ranges that agree": str(found.points),
+                "metres: their spread": f"{found.spread:.4f}",
+            }
         return figures
 
-    def _fit_metres(self, answer: Any, intrinsics: Intrinsics | None, stamp_ns: int, asking: Asking) -> depth.Answer | None:
+    def _fit_metres(
+        self, answer: Any, intrinsics: Intrinsics | None, stamp_ns: int, asking: Asking
+    ) -> depth.Answer | None:
         try:
             self._fit = self._fit_to_ranges(answer, intrinsics, stamp_ns, asking)
         except InputError as error:
@@ -115,13 +129,23 @@ class DepthChain:
         depth_m = self._fit.metres(answer.depth_relative)
         return depth.Answer(depth_m, np.where(np.isnan(depth_m), np.float32(0), answer.confidence))
 
-    def _fit_to_ranges(self, answer: Any, intrinsics: Intrinsics | None, stamp_ns: int, asking: Asking) -> Fit:
+    def _fit_to_ranges(
+        self, answer: Any, intrinsics: Intrinsics | None, stamp_ns: int, asking: Asking
+    ) -> Fit:
         if intrinsics is None:
             raise InputError("CameraInfo is missing or cannot be used.")
         points = self._ranges.points(stamp_ns, asking.settings.range_pose)
-        return fit_ranges(answer.depth_relative, intrinsics, points, asking.depth_kind, asking.generator.manifest.depth_range_m)
+        return fit_ranges(
+            answer.depth_relative,
+            intrinsics,
+            points,
+            asking.depth_kind,
+            asking.generator.manifest.depth_range_m,
+        )
 
-    def _check_scale(self, depth_m: Any, intrinsics: Intrinsics | None, stamp_ns: int, settings: Settings) -> None:
+    def _check_scale(
+        self, depth_m: Any, intrinsics: Intrinsics | None, stamp_ns: int, settings: Settings
+    ) -> None:
         if settings.scale_check != self._checked_by:
             self._correction.reset()
             self._checked_by = settings.scale_check
@@ -134,13 +158,17 @@ class DepthChain:
         else:
             self._faults.clear("scale")
 
-    def _evidence(self, depth_m: Any, intrinsics: Intrinsics | None, stamp_ns: int, settings: Settings) -> Evidence:
+    def _evidence(
+        self, depth_m: Any, intrinsics: Intrinsics | None, stamp_ns: int, settings: Settings
+    ) -> Evidence:
         if intrinsics is None:
             return Evidence(math.nan, 0, math.nan, "CameraInfo is missing or cannot be used")
         try:
             if settings.scale_check == "camera_height":
                 return scale_check.from_camera_height(depth_m, intrinsics, settings.camera_height)
-            return scale_check.from_ranges(depth_m, intrinsics, self._ranges.points(stamp_ns, settings.range_pose))
+            return scale_check.from_ranges(
+                depth_m, intrinsics, self._ranges.points(stamp_ns, settings.range_pose)
+            )
         except InputError as error:
             return Evidence(math.nan, 0, math.nan, _within(error))
 

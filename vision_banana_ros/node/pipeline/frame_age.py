@@ -33,12 +33,20 @@ class Ages:
             return False
         self._faults.report(
             "stale",
-            f"A frame was dropped because it was {age_s:.1f} s old, more than max_age. For a recording, play it with"
-            " --clock and set use_sim_time, or set max_age to 0; for a camera, compare the clocks of the two machines.",
+            f"A frame was dropped because it was {age_s:.1f} s old, more than max_age. For a recording,"
+            " play it with"
+            " --clock and set use_sim_time, or set max_age to 0; for a camera, compare the clocks of the"
+            " two machines.",
         )
         return True
 
     def _why_ahead(self, ahead_s: float) -> str:
         if self._clock.ros_time_is_active and self._clock.now().nanoseconds == 0:
-            return "use_sim_time is set, but nobody publishes /clock: play the recording with --clock, or set use_sim_time to false."
-        return f"Frames have stamps {ahead_s:.1f} s in the future: compare the clocks of the machines, or set use_sim_time."
+            return (
+                "use_sim_time is set, but nobody publishes /clock: play the recording with --clock, or"
+                " set use_sim_time to false."
+            )
+        return (
+            f"Frames have stamps {ahead_s:.1f} s in the future: compare the clocks of the machines, or"
+            " set use_sim_time."
+        )

@@ -46,14 +46,18 @@ class Frames:
         return self._newest[-1] if self._newest else None
 
     def find(self, stamp_ns: int) -> Frame | None:
-        """The newest frame (0), or the one with this stamp; None before the first. InputError where it is not kept."""
+        """The newest frame (0), or the one with this stamp; None before the first.
+
+        InputError where it is not kept.
+        """
         if stamp_ns == 0 or not self._newest:
             return self.newest
         for frame in (*reversed(self._newest), *reversed(self._answered)):
             if frame.stamp_ns == stamp_ns:
                 return frame
         raise InputError(
-            f"No frame with the stamp {stamp_ns / 1e9:.9f} is kept, only the newest {KEPT} and the last {KEPT} that were"
+            f"No frame with the stamp {stamp_ns / 1e9:.9f} is kept, only the newest {KEPT} and the last"
+            f" {KEPT} that were"
             " answered. Ask sooner, or leave the stamp zero for the newest."
         )
 

@@ -73,7 +73,9 @@ class GeneratorSlot:
         if generator is self.generator:
             self._prepared.update(question.instruction for question in questions)
 
-    def change(self, settings: Settings, then: Callable[[Asking], None], refused: Callable[[str], None]) -> None:
+    def change(
+        self, settings: Settings, then: Callable[[Asking], None], refused: Callable[[str], None]
+    ) -> None:
         """Changes the configuration: at once if all prompts are encoded, otherwise when they are.
 
         A later change, or `let_go`, replaces one that is still pending. Without a generator nothing happens.
@@ -95,8 +97,8 @@ class GeneratorSlot:
             self._pending = None
             self._take(config, then)
             return
-        # The callback that comes back holds this number and not the configuration: the last hold on a generator must not
-        # be dropped on the executor's thread.
+        # The callback that comes back holds this number and not the configuration: the last hold on a
+        # generator must not be dropped on the executor's thread.
         number = self._changes + 1
 
         def finish(error: str) -> None:
@@ -109,7 +111,14 @@ class GeneratorSlot:
                 self.set_prepared(pending.generator, pending.all_questions())
                 self._take(pending, then)
 
-        self._submit(partial(_prepare_and_tell, config.generator, questions, lambda error: self._in_executor(partial(finish, error))))
+        self._submit(
+            partial(
+                _prepare_and_tell,
+                config.generator,
+                questions,
+                lambda error: self._in_executor(partial(finish, error)),
+            )
+        )
         self._changes = number
         self._pending = config
 
@@ -138,7 +147,9 @@ def prepare(generator: Generator, questions: Sequence[Question]) -> None:
         generator.prepare(generator.asked(question).instruction)
 
 
-def _prepare_and_tell(generator: Generator, questions: Sequence[Question], tell: Callable[[str], object]) -> None:
+def _prepare_and_tell(
+    generator: Generator, questions: Sequence[Question], tell: Callable[[str], object]
+) -> None:
     """Tells what was wrong, or an empty text."""
     try:
         prepare(generator, questions)

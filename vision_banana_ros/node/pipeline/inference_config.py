@@ -41,7 +41,9 @@ class Asking:
             if settings.scale_check not in RANGE_TOPICS:
                 tasks.remove("depth")
         questions = {task: prompts.questions(task) for task in tasks}
-        return cls(generator, Perceiver(generator, settings.output_size, together=True), prompts, questions, settings)
+        return cls(
+            generator, Perceiver(generator, settings.output_size, together=True), prompts, questions, settings
+        )
 
     @property
     def depth_kind(self) -> str:
@@ -62,8 +64,15 @@ class Asking:
         if task in self.questions:
             return f"call ~/set_prompts with the task {task}"
         if task == "depth" and self.depth_kind:
-            lacking = "camera_height tells one of the two numbers that metres need; " if self.settings.scale_check else ""
-            return f"this bundle's is relative; {lacking}take {RELATIVE}, or set scale_check to {' or '.join(RANGE_TOPICS)}"
+            lacking = (
+                "camera_height tells one of the two numbers that metres need; "
+                if self.settings.scale_check
+                else ""
+            )
+            return (
+                f"this bundle's is relative; {lacking}take {RELATIVE}, or set scale_check to"
+                f" {' or '.join(RANGE_TOPICS)}"
+            )
         if task == "depth_relative" and "depth" in self.questions:
             return "this bundle's depth is in metres; take depth/image_rect"
         return f"use a bundle that answers {task.removesuffix('_relative')}"

@@ -86,7 +86,10 @@ class Schedule:
         tried.
         """
         now, wanted = time.monotonic(), frozenset(groups)
-        return max((s for known, (s, when) in self._took.items() if known <= wanted and now - when < MEASURED_FOR_S), default=0.0)
+        return max(
+            (s for known, (s, when) in self._took.items() if known <= wanted and now - when < MEASURED_FOR_S),
+            default=0.0,
+        )
 
     def report(self) -> dict[str, str]:
         """How often each group was computed, not due, and over budget, as text."""

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything once before the first frame: compiled code is loaded, the generator has painted, buffers are there."""
+"""Everything once before the first frame.
+
+Compiled code is loaded, the generator has painted, buffers are there.
+"""
 
 import os
 import sys
@@ -39,12 +42,20 @@ class _Grey:
 
 def warm_up(asking: Asking) -> None:
     """On the worker's thread, with the generator that will be used."""
-    _compose(asking.generator, asking.prompts.legend, asking.settings.obstacles, sorted(asking.questions), list(OUTPUTS))
+    _compose(
+        asking.generator,
+        asking.prompts.legend,
+        asking.settings.obstacles,
+        sorted(asking.questions),
+        list(OUTPUTS),
+    )
     if "depth" in asking.generator.tasks:
         asking.perceiver.look(np.zeros(FRAME, np.uint8), [Question.depth()])
 
 
-def _compose(generator: Any, legend: Legend, obstacles: ObstacleFilter, tasks: Sequence[str], topics: Sequence[str]) -> None:
+def _compose(
+    generator: Any, legend: Legend, obstacles: ObstacleFilter, tasks: Sequence[str], topics: Sequence[str]
+) -> None:
     """Answers `tasks` about nothing and makes the messages of `topics`."""
     prompts = Prompts(legend, ("anything",), "thing")
     questions = [question for task in tasks for question in prompts.questions(task)]
@@ -58,7 +69,10 @@ def _compose(generator: Any, legend: Legend, obstacles: ObstacleFilter, tasks: S
 
 
 def compile_decoders(say: Callable[[str], object]) -> None:
-    """Compiles ahead what `warm_up` needs. Without a generator, and with nothing to do where it was done before."""
+    """Compiles ahead what `warm_up` needs.
+
+    Without a generator, and with nothing to do where it was done before.
+    """
     with compilation_told(say, __name__):
         _compile(0, 1)
 

@@ -29,7 +29,9 @@ class Worker(Generic[F]):
         self.mailboxes: list[Mailbox[F]] = [Mailbox(self._changed) for _ in answers]
         self._failed = failed
         self._jobs: deque[Callable[[], None]] = deque()
-        takes = [partial(_take_frame, box, answer) for box, answer in zip(self.mailboxes, answers, strict=True)]
+        takes = [
+            partial(_take_frame, box, answer) for box, answer in zip(self.mailboxes, answers, strict=True)
+        ]
         self._turns: deque[Callable[[], Callable[[], None] | None]] = deque([self._take_job, *takes])
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="vision_banana_worker", daemon=True)
@@ -39,7 +41,9 @@ class Worker(Generic[F]):
         """Queues a job for the worker thread. Raises InputError if the queue is full."""
         with self._changed:
             if len(self._jobs) >= MAX_JOBS:
-                raise InputError(f"{MAX_JOBS} requests are waiting already; ask again when they are answered.")
+                raise InputError(
+                    f"{MAX_JOBS} requests are waiting already; ask again when they are answered."
+                )
             self._jobs.append(job)
             self._changed.notify()
 

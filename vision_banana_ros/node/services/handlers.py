@@ -41,7 +41,9 @@ def segment(
     metres: Callable[[Any, Intrinsics, int, Asking], np.ndarray],
     response: Segment.Response,
 ) -> str:
-    """Fills the reply of ~/segment and returns its sentence. InputError where the frame or the answer cannot be read.
+    """Fills the reply of ~/segment and returns its sentence.
+
+    InputError where the frame or the answer cannot be read.
 
     camera_of: the camera of an image of (height, width) and of a stamp, see Stream.camera. metres: depth in
     metres of the generator's answer, see DepthChain.metres.
@@ -59,7 +61,9 @@ def segment(
         questions.append(Question.depth())
     looks, intrinsics = answer_rectified(camera, asking.perceiver, image, questions)
     if looks.readable[0] < asking.settings.min_readable:
-        raise InputError(f"The generator's answer cannot be read ({looks.readable[0]:.1%} of it). Try other words.")
+        raise InputError(
+            f"The generator's answer cannot be read ({looks.readable[0]:.1%} of it). Try other words."
+        )
     mask = looks[0].mask
     response.mask, pixels = image_message(message.header, "mono8", *mask.shape)
     pixels[:] = mask * np.uint8(255)
@@ -80,7 +84,9 @@ def segment(
     return f"{expression!r} is found on {int(mask.sum())} pixels{where}."
 
 
-def whose_camera(request: Segment.Request, stream: Stream) -> Callable[[tuple[int, int], int, Asking], Camera | None]:
+def whose_camera(
+    request: Segment.Request, stream: Stream
+) -> Callable[[tuple[int, int], int, Asking], Camera | None]:
     """Returns what tells the camera of a request's image.
 
     That is the stream if the image is the stream's, or has its frame_id; otherwise the request itself. The
@@ -89,9 +95,13 @@ def whose_camera(request: Segment.Request, stream: Stream) -> Callable[[tuple[in
     own, image = request.camera_info, request.image
     if own.width or own.height:
         given = Calibration.of(own)
-        return lambda size, stamp_ns, asking: camera_for(given, size, asking.settings.image_is_rectified, asking.settings.rectify)
+        return lambda size, stamp_ns, asking: camera_for(
+            given, size, asking.settings.image_is_rectified, asking.settings.rectify
+        )
     live = stream.inputs.infos.newest
-    if not (image.width or image.height) or (live is not None and image.header.frame_id == live.header.frame_id):
+    if not (image.width or image.height) or (
+        live is not None and image.header.frame_id == live.header.frame_id
+    ):
         return stream.camera
     return lambda size, stamp_ns, asking: None
 
@@ -104,11 +114,16 @@ def look_for(expression: str) -> Question:
 def _box(mask: np.ndarray) -> RegionOfInterest:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     top, left = int(rows[0]), int(columns[0])
-    return RegionOfInterest(x_offset=left, y_offset=top, width=int(columns[-1]) - left + 1, height=int(rows[-1]) - top + 1)
+    return RegionOfInterest(
+        x_offset=left, y_offset=top, width=int(columns[-1]) - left + 1, height=int(rows[-1]) - top + 1
+    )
 
 
 def _centroid(mask: np.ndarray, depth_m: np.ndarray, k: Intrinsics | None) -> tuple[float, ...]:
-    """Median of x, y and z over the masked points, metres in the optical frame: a few pixels beside the edge do not move it."""
+    """Median of x, y and z over the masked points, metres in the optical frame.
+
+    A few pixels beside the edge do not move it.
+    """
     rows, columns = np.nonzero(mask & np.isfinite(depth_m))
     if k is None or rows.size == 0:
         return NOWHERE
@@ -142,9 +157,15 @@ class PromptChange:
 
 
 def prompts(task: str, texts: Sequence[str], asking: Asking) -> PromptChange:
-    """What ~/set_prompts has to change. InputError where the task takes no prompts or one of them cannot be used."""
+    """What ~/set_prompts has to change.
+
+    InputError where the task takes no prompts or one of them cannot be used.
+    """
     if task not in TASKS:
-        raise InputError(f"There is no task {task!r}; give prompts to {', '.join(t.name for t in TASKS.values() if t.takes)}.")
+        raise InputError(
+            f"There is no task {task!r}; give prompts to"
+            f" {', '.join(t.name for t in TASKS.values() if t.takes)}."
+        )
     takes = TASKS[task].takes
     if takes and task not in asking.generator.tasks:
         raise InputError(f"The bundle {asking.generator.name} does not answer {task}; choose another bundle.")
@@ -173,10 +194,17 @@ def prompts(task: str, texts: Sequence[str], asking: Asking) -> PromptChange:
             )
         case "class":
             if len(texts) != 1:
-                raise InputError(f"{task} takes one class, not {len(texts)}; call it once with the class that matters.")
+                raise InputError(
+                    f"{task} takes one class, not {len(texts)}; call it once with the class that matters."
+                )
             name = clean_text(texts[0], "The class")
             questions = Prompts({}, instances=name).questions(task)
             return PromptChange(
-                "instances_class", name, questions, [], [], f"instances/mask segments each {name} from the next frame on."
+                "instances_class",
+                name,
+                questions,
+                [],
+                [],
+                f"instances/mask segments each {name} from the next frame on.",
             )
     raise InputError(f"{task} takes no prompts; it is answered whenever somebody subscribes.")

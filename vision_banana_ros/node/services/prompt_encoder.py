@@ -10,7 +10,13 @@ from pathlib import Path
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.family import FAMILIES
 from vision_banana_ros.generators.backbones.generator import BackboneGenerator
-from vision_banana_ros.generators.backbones.prompt_cache import ENCODER, FOLDER, Encoding, cache_of, command_for
+from vision_banana_ros.generators.backbones.prompt_cache import (
+    ENCODER,
+    FOLDER,
+    Encoding,
+    cache_of,
+    command_for,
+)
 from vision_banana_ros.generators.bundle import Bundle
 from vision_banana_ros.node.pipeline.inference_config import Asking
 from vision_banana_ros.node.pipeline.worker import Worker
@@ -52,21 +58,31 @@ class Encoder:
             InputError: If it fails; if it is not allowed, or there is no text encoder, the message names the
                 command.
         """
-        bundle = Bundle(Path(asking.settings.bundle).expanduser(), asking.generator.manifest)  # verified when it was loaded
+        # verified when it was loaded
+        bundle = Bundle(Path(asking.settings.bundle).expanduser(), asking.generator.manifest)
         cache = cache_of(bundle)
-        unknown = [instruction for instruction in dict.fromkeys(instructions) if cache.find(instruction) is None]
+        unknown = [
+            instruction for instruction in dict.fromkeys(instructions) if cache.find(instruction) is None
+        ]
         if not unknown:
             return False
         command = command_for(bundle.path, *unknown)
         if not asking.settings.encode_prompts:
-            raise InputError(f"{asking.generator.name} does not know these words yet. Set encode_prompts to true, or run: {command}")
+            raise InputError(
+                f"{asking.generator.name} does not know these words yet. Set encode_prompts to"
+                f" true, or run: {command}"
+            )
         if not (bundle.path / ENCODER).is_dir():
             raise InputError(
-                f"Bundle '{bundle.path}' has no text encoder here. Run, where it was imported, and copy its folder {FOLDER}/ over:"
+                f"Bundle '{bundle.path}' has no text encoder here. Run, where it was imported, and copy its"
+                f" folder {FOLDER}/ over:"
                 f" {command}"
             )
         if len(cache.instructions()) + len(unknown) > MOST:
-            raise InputError(f"{cache.folder} would hold more than {MOST} instructions: delete files there, or run: {command}")
+            raise InputError(
+                f"{cache.folder} would hold more than {MOST} instructions: delete files there,"
+                f" or run: {command}"
+            )
         # On the CPU: the accelerator, and its memory, are the stream's.
         self._encoding = Encoding(bundle.path, *unknown, device="cpu")
         if self._closed:

@@ -53,7 +53,9 @@ class KeptPrompts:
         unfinished = None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=self.path.parent, prefix=".prompts-", delete=False) as file:
+            with tempfile.NamedTemporaryFile(
+                "w", dir=self.path.parent, prefix=".prompts-", delete=False
+            ) as file:
                 unfinished = Path(file.name)
                 file.write(text)
                 file.flush()
@@ -64,15 +66,23 @@ class KeptPrompts:
                 with suppress(OSError):
                     unfinished.unlink()
             raise InputError(
-                f"The prompts are asked now, but were not kept: {self.path} cannot be written ({error.strerror}). Set ROS_HOME to"
+                f"The prompts are asked now, but were not kept: {self.path} cannot be written"
+                f" ({error.strerror}). Set ROS_HOME to"
                 " a folder that can."
             ) from error
 
     def unusable(self, why: str) -> InputError:
         """The error for a stored file that cannot be used, with a solution."""
-        return InputError(f"The kept prompts in {self.path} are not used: {why}. Set them again with persist, or delete the file.")
+        return InputError(
+            f"The kept prompts in {self.path} are not used: {why}. Set them again with"
+            " persist, or delete the file."
+        )
 
 
 def _fits(name: str, value: Any) -> bool:
     kind = KEPT.get(name)
-    return kind is not None and isinstance(value, kind) and (kind is str or all(isinstance(entry, str) for entry in value))
+    return (
+        kind is not None
+        and isinstance(value, kind)
+        and (kind is str or all(isinstance(entry, str) for entry in value))
+    )

@@ -15,7 +15,10 @@ _TYPES = (
 
 
 def answer_read_only_requests(node: Node) -> None:
-    """Answers those of rclpy's own requests that wait and change nothing. To be called on the thread of the node's executor."""
+    """Answers those of rclpy's own requests that wait and change nothing.
+
+    To be called on the thread of the node's executor.
+    """
     for service in node.services:
         if service.srv_type not in _TYPES:
             continue

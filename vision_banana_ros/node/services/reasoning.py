@@ -31,7 +31,11 @@ class Understood:
 
     def told(self, sentence: str) -> str:
         """The message of a reply, which starts with the interpretation of the query if it differs."""
-        return sentence if self.expression == self.query else f"{self.query!r} is taken for {self.expression!r}. {sentence}"
+        return (
+            sentence
+            if self.expression == self.query
+            else (f"{self.query!r} is taken for {self.expression!r}. {sentence}")
+        )
 
 
 def understand(message: Image, query: str, rewriter: Rewriter) -> Understood:

@@ -50,7 +50,10 @@ class Host(Protocol):
 
 
 class Services:
-    """~/segment, ~/set_prompts and ~/generate. They are there in every state, so that a request always gets a reply."""
+    """~/segment, ~/set_prompts and ~/generate.
+
+    They are there in every state, so that a request always gets a reply.
+    """
 
     def __init__(self, node: Node, host: Host):
         self._node = node
@@ -64,7 +67,9 @@ class Services:
             (SetPrompts, "~/set_prompts", self._set_prompts),
             (Generate, "~/generate", self._generate),
         ):
-            node.create_service(kind, name, self._replying(reply), qos_profile=requested(), callback_group=group)
+            node.create_service(
+                kind, name, self._replying(reply), qos_profile=requested(), callback_group=group
+            )
 
     def cancel(self, reason: str) -> None:
         """Fails every request that waits."""
@@ -101,16 +106,22 @@ class Services:
         end = time.monotonic() + asking.settings.service_timeout
         if not isinstance(reasoning, PassThrough):
             late = self._late("the reasoning model is slow")
-            meant = await self._elsewhere(on_a_thread, lambda: understand(message, query, reasoning), end, late)
+            meant = await self._elsewhere(
+                on_a_thread, lambda: understand(message, query, reasoning), end, late
+            )
         if meant.absent:
             return meant.told(answer_absent(message, meant, asking, response))
         learning = time.monotonic()
         if await self._learn(asking, questions=[handlers.look_for(meant.expression)]):
             end += time.monotonic() - learning
-            message = message if stamp_ns else self._picture(request.image, stream, 0)  # the newest is another one by now
+            # the newest is another one by now
+            message = message if stamp_ns else self._picture(request.image, stream, 0)
         return meant.told(
             await self._in_worker(
-                lambda: handlers.segment(message, meant.expression, asking, camera_of, stream.depth.metres, response), end
+                lambda: handlers.segment(
+                    message, meant.expression, asking, camera_of, stream.depth.metres, response
+                ),
+                end,
             )
         )
 
@@ -142,31 +153,49 @@ class Services:
             return image
         if not stream.active:
             raise InputError(
-                "The node is not active, so there is no live stream. Activate it first (ros2 lifecycle set /vision_banana"
+                "The node is not active, so there is no live stream. Activate it first (ros2 lifecycle set"
+                " /vision_banana"
                 " activate), or send an image."
             )
         return stream.frame(stamp_ns).message
 
-    async def _learn(self, asking: Asking, questions: Sequence[Question] = (), instructions: Sequence[str] = ()) -> bool:
-        """Has encoded what an imported editor does not know yet; returns whether there was any. InputError where it may not."""
+    async def _learn(
+        self, asking: Asking, questions: Sequence[Question] = (), instructions: Sequence[str] = ()
+    ) -> bool:
+        """Has encoded what an imported editor does not know yet; returns whether there was any.
+
+        InputError where it may not.
+        """
         if not prompt_encoder.reads_ahead(asking):
             return False
-        wanted = [*instructions, *(asking.generator.asked(q).instruction for q in asking.perceiver.asked(questions))]
+        wanted = [
+            *instructions,
+            *(asking.generator.asked(q).instruction for q in asking.perceiver.asked(questions)),
+        ]
         end = time.monotonic() + prompt_encoder.LONGEST_S
         late = f"Within {prompt_encoder.LONGEST_S:g} s it was not encoded. Ask again."
-        return await self._elsewhere(self._encoder.submit, lambda: self._encoder.encode(wanted, asking), end, late)
+        return await self._elsewhere(
+            self._encoder.submit, lambda: self._encoder.encode(wanted, asking), end, late
+        )
 
     def _late(self, reason: str) -> str:
         timeout_s = self._host.asking().settings.service_timeout
         return f"No answer within {timeout_s:g} s (service_timeout): {reason}. Ask again."
 
     async def _in_worker(self, job: Callable[[], T], end: float | None = None) -> T:
-        """Runs `job` on the worker's thread and returns its result, or raises its error or InputError when time is up."""
+        """Runs `job` on the worker thread; returns its result, or raises its error, or InputError."""
         end = time.monotonic() + self._host.asking().settings.service_timeout if end is None else end
-        return await self._elsewhere(self._host.submit, job, end, self._late("the generator is slow or has too much to do"))
+        return await self._elsewhere(
+            self._host.submit, job, end, self._late("the generator is slow or has too much to do")
+        )
 
-    async def _elsewhere(self, submit: Callable[[Callable[[], None]], None], job: Callable[[], T], end: float, late: str) -> T:
-        """Runs `job` where `submit` does, until `end` (time.monotonic); `late`: what is said where it takes longer."""
+    async def _elsewhere(
+        self, submit: Callable[[Callable[[], None]], None], job: Callable[[], T], end: float, late: str
+    ) -> T:
+        """Runs `job` where `submit` does, until `end` (time.monotonic).
+
+        `late`: what is said where it takes longer.
+        """
         executor = self._node.executor
         assert executor is not None  # or no callback would run
         future: Future[tuple[T | None, Exception | None]] = Future(executor=executor)

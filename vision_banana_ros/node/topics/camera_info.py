@@ -15,7 +15,8 @@ KEPT = 64
 PATIENCE_S = 0.2
 """A frame waits so long for the CameraInfo of its stamp, where those before it had theirs."""
 IMPATIENT_AFTER = 3
-"""Frames in a row that waited in vain: then the camera is taken for one that sends no CameraInfo a frame any more."""
+"""Frames in a row that waited in vain: then the camera is taken for one that sends no CameraInfo a frame
+any more."""
 
 
 class CameraInfos:

@@ -5,7 +5,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from std_msgs.msg import Header
-from vision_msgs.msg import Detection2D, Detection2DArray, Detection3D, Detection3DArray, ObjectHypothesisWithPose
+from vision_msgs.msg import (
+    Detection2D,
+    Detection2DArray,
+    Detection3D,
+    Detection3DArray,
+    ObjectHypothesisWithPose,
+)
 
 from vision_banana_ros.perception.detections import Detection, Solid
 from vision_banana_ros.perception.tracking import Tracked
@@ -13,12 +19,16 @@ from vision_banana_ros.perception.tracking import Tracked
 
 def detections(header: Header, things: Sequence[Tracked]) -> Detection2DArray:
     """All things of a frame with their boxes in pixels; `id` is that of the track."""
-    return Detection2DArray(header=header, detections=[_flat(header, thing, thing.detection.box) for thing in things])
+    return Detection2DArray(
+        header=header, detections=[_flat(header, thing, thing.detection.box) for thing in things]
+    )
 
 
 def tracks(header: Header, things: Sequence[Tracked]) -> Detection2DArray:
     """The things that were seen in several frames, with the boxes of the tracks' filter."""
-    return Detection2DArray(header=header, detections=[_flat(header, thing, thing.box) for thing in things if thing.sure])
+    return Detection2DArray(
+        header=header, detections=[_flat(header, thing, thing.box) for thing in things if thing.sure]
+    )
 
 
 def detections_3d(header: Header, things: Sequence[Tracked]) -> Detection3DArray:

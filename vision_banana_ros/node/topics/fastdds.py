@@ -8,8 +8,8 @@ from vision_banana_ros.files import find_shared
 
 PROFILES = "config/fastdds.xml"
 FIRST_WITH_FAST_DDS_3 = 9
-"""Major version of rclpy in Kilted. Humble and Jazzy, before it, read the variable by its old name only; later
-releases warn about the old name."""
+"""Major version of rclpy in Kilted. Humble and Jazzy, before it, read the variable by its old name only;
+later releases warn about the old name."""
 VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 
 
@@ -30,6 +30,7 @@ def carry_large_images() -> None:
 def _variable() -> str:
     try:
         major = int(version("rclpy").split(".")[0])
-    except (PackageNotFoundError, ValueError):  # a build of rclpy's own without metadata: most likely a new one
+    # a build of rclpy's own without metadata: most likely a new one
+    except (PackageNotFoundError, ValueError):
         major = FIRST_WITH_FAST_DDS_3
     return VARIABLES[major < FIRST_WITH_FAST_DDS_3]

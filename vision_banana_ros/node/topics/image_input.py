@@ -4,11 +4,20 @@
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
-from vision_banana_ros.perception.image_encodings import TRUE_BITS, compressed_to_rgb, refuse_huge, to_rgb, true_bits
+from vision_banana_ros.perception.image_encodings import (
+    TRUE_BITS,
+    compressed_to_rgb,
+    refuse_huge,
+    to_rgb,
+    true_bits,
+)
 
 
 class ImageReader:
-    """Of one camera: a dark frame of 16 bits a channel is scaled by as many bits as the camera has shown to use."""
+    """Of one camera.
+
+    A dark frame of 16 bits a channel is scaled by as many bits as the camera has shown to use.
+    """
 
     def __init__(self) -> None:
         self._bits = TRUE_BITS[0]
@@ -22,7 +31,10 @@ class ImageReader:
 
 
 def read_image(message: Image | CompressedImage, at_least_bits: int = TRUE_BITS[0]) -> np.ndarray:
-    """The picture, (H, W, 3) uint8 RGB, for tight rgb8 a view of the message. InputError where the message cannot be used."""
+    """The picture, (H, W, 3) uint8 RGB, for tight rgb8 a view of the message.
+
+    InputError where the message cannot be used.
+    """
     if isinstance(message, CompressedImage):
         return compressed_to_rgb(memoryview(message.data), message.format, at_least_bits=at_least_bits)
     refuse_huge(message.width, message.height)

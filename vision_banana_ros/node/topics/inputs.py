@@ -71,9 +71,14 @@ class Inputs:
         return self.infos.newest
 
     def topic(self, name: str) -> str:
-        """The name after remapping. image/compressed follows image, as image_transport has it, unless it is remapped itself."""
+        """The name after remapping.
+
+        Image/compressed follows image, as image_transport has it, unless it is remapped itself.
+        """
         resolved = str(self._node.resolve_topic_name(self._prefix + name))
-        if name == COMPRESSED and resolved == self._node.resolve_topic_name(self._prefix + name, only_expand=True):
+        if name == COMPRESSED and resolved == self._node.resolve_topic_name(
+            self._prefix + name, only_expand=True
+        ):
             return f"{self.topic(RAW)}/compressed"
         return resolved
 
@@ -113,7 +118,10 @@ class Inputs:
         self._follow_latched_info()
 
     def inspect(self) -> None:
-        """Reports a camera that is silent, and takes back what was said of a publisher that has gone. To be called every second."""
+        """Reports a camera that is silent, and takes back what was said of a publisher that has gone.
+
+        To be called every second.
+        """
         for way in (RAW, COMPRESSED, INFO):
             self._check_type(way)
             subscription = self._subscriptions.get(way)
@@ -127,9 +135,15 @@ class Inputs:
         topic = self.topic(RAW)
         publishers = self._node.count_publishers(topic) + self._node.count_publishers(self.topic(COMPRESSED))
         if publishers:
-            cure = "a publisher exists, but nothing arrives: check the camera, and with 'ros2 topic info -v' the QoS"
+            cure = (
+                "a publisher exists, but nothing arrives: check the camera, and with 'ros2 topic info"
+                " -v' the QoS"
+            )
         else:
-            cure = f"nobody publishes there: start the camera, or remap the topic to it, as in {self._prefix}image:=/camera/image_raw"
+            cure = (
+                "nobody publishes there: start the camera, or remap the topic to it, as in"
+                f" {self._prefix}image:=/camera/image_raw"
+            )
         self._faults.report("silent", f"No image has come on {topic} for {silent_s:.0f} s, and {cure}.")
 
     def _check_type(self, name: str) -> None:
@@ -144,8 +158,13 @@ class Inputs:
         other = min(others)
         cure = f"remap {self._prefix}{name} to a topic of {mine}"
         if other == "sensor_msgs/msg/CompressedImage" and name == RAW:
-            cure = f"remap {self._prefix}{COMPRESSED} to it, or {self._prefix}{RAW} to its name without /compressed"
-        self._faults.report(fault, f"{topic} is published as {other}, but {mine} is read there: {cure}.", lasting=True)
+            cure = (
+                f"remap {self._prefix}{COMPRESSED} to it, or {self._prefix}{RAW} to its name without"
+                " /compressed"
+            )
+        self._faults.report(
+            fault, f"{topic} is published as {other}, but {mine} is read there: {cure}.", lasting=True
+        )
 
     def _all_fit(self, name: str, subscription: Subscription) -> bool:
         offers = self._node.get_publishers_info_by_topic(self.topic(name))
@@ -154,9 +173,12 @@ class Inputs:
 
     def _prefer_reliable(self, name: str) -> None:
         offers = self._node.get_publishers_info_by_topic(self.topic(name))
-        reliable = bool(offers) and all(o.qos_profile.reliability == ReliabilityPolicy.RELIABLE for o in offers)
+        reliable = bool(offers) and all(
+            o.qos_profile.reliability == ReliabilityPolicy.RELIABLE for o in offers
+        )
         first = self._subscriptions.get(name)
-        if reliable and first is not None and first.qos_profile.reliability != ReliabilityPolicy.RELIABLE:  # as qos_overrides may ask
+        # as qos_overrides may ask
+        if reliable and first is not None and first.qos_profile.reliability != ReliabilityPolicy.RELIABLE:
             self._subscribe(name, ReliabilityPolicy.RELIABLE)
         elif not reliable and reliably(name) in self._subscriptions:
             self._subscribe(name)
@@ -189,7 +211,9 @@ class Inputs:
             event_callbacks=self._events(name) if not reliable else self._adapting(),
         )
 
-    def _subscribe_to_info(self, profile: QoSProfile, events: SubscriptionEventCallbacks, kept: bool = False) -> Subscription:
+    def _subscribe_to_info(
+        self, profile: QoSProfile, events: SubscriptionEventCallbacks, kept: bool = False
+    ) -> Subscription:
         return self._node.create_subscription(
             CameraInfo,
             self._prefix + INFO,
@@ -210,7 +234,9 @@ class Inputs:
         if not any(o.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for o in offers):
             self._drop(LATCHED_INFO)
         elif LATCHED_INFO not in self._subscriptions:
-            self._subscriptions[LATCHED_INFO] = self._subscribe_to_info(latched(), self._adapting(), kept=True)
+            self._subscriptions[LATCHED_INFO] = self._subscribe_to_info(
+                latched(), self._adapting(), kept=True
+            )
 
     def _events(self, name: str) -> SubscriptionEventCallbacks:
         topic = self.topic(name)
@@ -218,7 +244,9 @@ class Inputs:
         return SubscriptionEventCallbacks(incompatible_qos=tell, matched=lambda _: self.adapt())
 
     def _adapting(self) -> SubscriptionEventCallbacks:
-        return SubscriptionEventCallbacks(incompatible_qos=lambda _: self.adapt(), matched=lambda _: self.adapt())
+        return SubscriptionEventCallbacks(
+            incompatible_qos=lambda _: self.adapt(), matched=lambda _: self.adapt()
+        )
 
     def _drop(self, way: str) -> None:
         subscription = self._subscriptions.pop(way, None)

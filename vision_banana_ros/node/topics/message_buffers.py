@@ -40,7 +40,9 @@ def confidence_bytes(confidence: np.ndarray, out: np.ndarray) -> None:
 
 
 @njit(cache=True, nogil=True)
-def referring_values(mask: np.ndarray, confidence: np.ndarray, value: int, best: np.ndarray, out: np.ndarray) -> None:
+def referring_values(
+    mask: np.ndarray, confidence: np.ndarray, value: int, best: np.ndarray, out: np.ndarray
+) -> None:
     """Writes `value` where the mask is set and more confident than the masks before.
 
     `best` holds the maximum.
@@ -54,7 +56,14 @@ def referring_values(mask: np.ndarray, confidence: np.ndarray, value: int, best:
 
 @njit(cache=True, nogil=True)
 def cloud(
-    depth_m: np.ndarray, image: np.ndarray, fx: float, fy: float, cx: float, cy: float, xyz: np.ndarray, rgb: np.ndarray
+    depth_m: np.ndarray,
+    image: np.ndarray,
+    fx: float,
+    fy: float,
+    cx: float,
+    cy: float,
+    xyz: np.ndarray,
+    rgb: np.ndarray,
 ) -> None:
     """Points in the optical frame with colours 0x00RRGGBB; pixels without finite depth are NaN.
 
@@ -105,7 +114,8 @@ def normals_color(normals: np.ndarray, out: np.ndarray) -> None:
 
 @njit(cache=True, nogil=True)
 def _normals_color(values: np.ndarray, out: np.ndarray) -> None:
-    # Flat, and without a branch on the data, so that the compiler handles many values at once: five times as fast.
+    # Flat, and without a branch on the data, so that the compiler handles many values at once: five times as
+    # fast.
     zero, full, half, scale = np.float32(0), np.float32(255), np.float32(128), np.float32(127.5)
     for i in range(len(values) // 3):
         for c in range(3):

@@ -60,7 +60,9 @@ THINGS = ("instances", "referring")
 
 _NOT_IMAGES = {"depth/camera_info": CameraInfo, "points": PointCloud2, "points_obstacles": PointCloud2}
 _NOT_IMAGES |= {topic: kind for topic, (kind, _) in _THINGS.items()}
-OUTPUTS: dict[str, type] = {topic: _NOT_IMAGES.get(topic, Image) for topic in TASKS if topic not in OF_THINGS or topic in _THINGS}
+OUTPUTS: dict[str, type] = {
+    topic: _NOT_IMAGES.get(topic, Image) for topic in TASKS if topic not in OF_THINGS or topic in _THINGS
+}
 TYPES = {topic: kind for topic, kind in OUTPUTS.items() if topic != RELATIVE}
 """The outputs that a bundle with metric depth can fill."""
 
@@ -109,7 +111,9 @@ def image_message(header: Header, encoding: str, height: int, width: int) -> tup
     message = Image(header=header, height=height, width=width, encoding=encoding, is_bigendian=0, step=step)
     message.data = array("B", bytes(step * height))
     pixels = np.frombuffer(message.data, dtype)  # of what the message has: some versions of rclpy take a copy
-    return message, pixels.reshape(height, width) if channels == 1 else pixels.reshape(height, width, channels)
+    return message, pixels.reshape(height, width) if channels == 1 else pixels.reshape(
+        height, width, channels
+    )
 
 
 class Composer:
@@ -137,7 +141,11 @@ class Composer:
             return None
         if topic in OF_THINGS:
             answered = any(seen.answers.get(task) for task in THINGS)
-            return _THINGS[topic][1](seen.header, seen.things) if answered and (seen.camera or topic != "detections_3d") else None
+            return (
+                _THINGS[topic][1](seen.header, seen.things)
+                if answered and (seen.camera or topic != "detections_3d")
+                else None
+            )
         maker = self._makers.get(topic)
         return maker(seen) if maker else self._plain(topic, seen)
 
@@ -191,7 +199,9 @@ class Composer:
             return None
         height, width = seen.image.shape[:2]
         if self._cloud is None or self._cloud[1].shape[:2] != (height, width):
-            cloud = _cloud_message(height, width, ("x", "y", "z", "rgb"), array("B", bytes(16 * width * height)), dense=False)
+            cloud = _cloud_message(
+                height, width, ("x", "y", "z", "rgb"), array("B", bytes(16 * width * height)), dense=False
+            )
             self._cloud = cloud, np.frombuffer(cloud.data, np.float32).reshape(height, width, 4)
         message, points = self._cloud
         message.header = seen.header
@@ -232,7 +242,10 @@ class Composer:
 
 def _cloud_message(height: int, width: int, fields: Iterable[str], data: array, dense: bool) -> PointCloud2:
     """A cloud of float32 fields without row padding: Nav2 reads it in lockstep with the mask."""
-    described = [PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, name in enumerate(fields)]
+    described = [
+        PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
+        for i, name in enumerate(fields)
+    ]
     step = 4 * len(described)
     message = PointCloud2(
         height=height,
@@ -248,6 +261,9 @@ def _cloud_message(height: int, width: int, fields: Iterable[str], data: array, 
 
 
 def picture_range(depth_range_m: tuple[float, float], max_range: float) -> tuple[float, float]:
-    """(near, far) in metres that a bundle's depths are coloured over: always the same, so that colours do not flicker."""
+    """(near, far) in metres that a bundle's depths are coloured over.
+
+    Always the same, so that colours do not flicker.
+    """
     near, far = max(depth_range_m[0], 0.2), min(depth_range_m[1], 20.0, max_range or math.inf)
     return near, max(far, 2 * near)

@@ -59,7 +59,10 @@ class Outputs:
             if not self._faults.shown(f"qos {resolved}"):
                 continue
             asked = self._node.get_subscriptions_info_by_topic(resolved)
-            if all(qos_check_compatible(publisher.qos_profile, a.qos_profile)[0] != QoSCompatibility.ERROR for a in asked):
+            if all(
+                qos_check_compatible(publisher.qos_profile, a.qos_profile)[0] != QoSCompatibility.ERROR
+                for a in asked
+            ):
                 self._faults.clear(f"qos {resolved}")
 
     def publish(self, topic: str, message: Any) -> None:
@@ -70,13 +73,17 @@ class Outputs:
         """Publishes the class names of segmentation/mask, latched for late subscribers."""
         if LabelInfo is None:
             return
-        message = LabelInfo(class_map=[VisionClass(class_id=i, class_name=name) for i, name in enumerate(names)])
+        message = LabelInfo(
+            class_map=[VisionClass(class_id=i, class_name=name) for i, name in enumerate(names)]
+        )
         message.header.stamp = self._node.get_clock().now().to_msg()
         self.publish(LABELS, message)
 
     def _create(self, topic: str, message_type: type, profile: QoSProfile) -> LifecyclePublisher:
         resolved = self._node.resolve_topic_name(self._prefix + topic)
-        tell = mismatch(resolved, True, lambda text: self._faults.report(f"qos {resolved}", text, lasting=True))
+        tell = mismatch(
+            resolved, True, lambda text: self._faults.report(f"qos {resolved}", text, lasting=True)
+        )
         return self._node.create_lifecycle_publisher(
             message_type,
             self._prefix + topic,

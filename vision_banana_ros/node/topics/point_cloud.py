@@ -31,6 +31,13 @@ def read_points(cloud: PointCloud2) -> np.ndarray:
     ):
         raise InputError("the cloud's size does not fit its data")
     order = ">" if cloud.is_bigendian else "<"
-    layout = np.dtype({"names": list("xyz"), "formats": [f"{order}f4"] * 3, "offsets": [offsets[a] for a in "xyz"], "itemsize": step})
+    layout = np.dtype(
+        {
+            "names": list("xyz"),
+            "formats": [f"{order}f4"] * 3,
+            "offsets": [offsets[a] for a in "xyz"],
+            "itemsize": step,
+        }
+    )
     table = np.ndarray((height, width), layout, memoryview(cloud.data), strides=(row, step))
     return np.stack([table[a] for a in "xyz"], axis=-1).astype(np.float32, copy=False)

@@ -44,12 +44,16 @@ def _profile(
     reliability: ReliabilityPolicy = ReliabilityPolicy.RELIABLE,
     durability: DurabilityPolicy = DurabilityPolicy.VOLATILE,
 ) -> QoSProfile:
-    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability, durability=durability)
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability, durability=durability
+    )
 
 
 def overridable() -> QoSOverridingOptions:
     """Declares `qos_overrides./topic.publisher|subscription.POLICY`, which change QoS policies at start."""
-    return QoSOverridingOptions((QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY))
+    return QoSOverridingOptions(
+        (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)
+    )
 
 
 def own_group() -> CallbackGroup:
@@ -66,12 +70,19 @@ def mismatch(topic: str, publishing: bool, tell: Callable[[str], object]) -> Cal
     def callback(event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind).removesuffix("_QOS_POLICY").lower()
         if publishing:
-            what = f"A subscriber to {topic} asks for a {policy} that this node does not offer: it will receive nothing."
+            what = (
+                f"A subscriber to {topic} asks for a {policy} that this node does not offer: it will"
+                " receive nothing."
+            )
         else:
-            what = f"A publisher on {topic} does not offer the {policy} that this node asks for: nothing will be received from it."
+            what = (
+                f"A publisher on {topic} does not offer the {policy} that this node asks for: nothing"
+                " will be received from it."
+            )
         end = "publisher" if publishing else "subscription"
         tell(
-            f"{what} Change it there, or start this node with the parameter qos_overrides.{topic}.{end}.{policy} to match;"
+            f"{what} Change it there, or start this node with the parameter"
+            f" qos_overrides.{topic}.{end}.{policy} to match;"
             f" 'ros2 topic info -v {topic}' shows both ends."
         )
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The newest of a range sensor's messages, as points in the camera's optical frame: what depth's scale is checked by."""
+"""The newest of a range sensor's messages, as points in the camera's optical frame.
+
+What depth's scale is checked by.
+"""
 
 import math
 from typing import Any
@@ -64,16 +67,17 @@ class Ranges:
             )
 
     def points(self, stamp_ns: int, pose: tuple[float, ...]) -> np.ndarray:
-        """(N, 3) metres in the optical frame, of about the moment of a frame. InputError where there are none.
+        """(N, 3) metres in the optical frame, of about the moment of a frame.
 
-        The sensor is where tf2 says, else where `pose` says: x, y, z, roll, pitch, yaw of the sensor as seen from the camera, in
-        axes x forward, y left, z up.
+        The sensor is where tf2 says, else where `pose` says: x, y, z, roll, pitch, yaw of the sensor as seen
+        from the camera, in axes x forward, y left, z up.
         """
         message = self._newest
         if message is None or abs(nanoseconds(message.header.stamp) - stamp_ns) > MAX_APART_S * 1e9:
             topic = self._node.resolve_topic_name(self._prefix + self.topic)
             raise InputError(
-                f"no ranges on {topic} are within {MAX_APART_S} s of the image; start the sensor, and compare the clocks"
+                f"no ranges on {topic} are within {MAX_APART_S} s of the image; start the sensor, and"
+                " compare the clocks"
             )
         if isinstance(message, LaserScan):
             points = scan_points(
@@ -84,10 +88,14 @@ class Ranges:
             points = read_points(message).reshape(-1, 3).astype(np.float64)
         frame = message.header.frame_id
         try:
-            optical_from_sensor = self._transforms.matrix(self.camera_frame, frame, nanoseconds(message.header.stamp))
+            optical_from_sensor = self._transforms.matrix(
+                self.camera_frame, frame, nanoseconds(message.header.stamp)
+            )
             self.placed_by = f"tf2, {frame} to {self.camera_frame}"
         except InputError as without:
-            optical_from_sensor = _OPTICAL_FROM_BODY @ body_from_sensor(pose) @ _SENSOR_AXES[frame.endswith("optical_frame")]
+            optical_from_sensor = (
+                _OPTICAL_FROM_BODY @ body_from_sensor(pose) @ _SENSOR_AXES[frame.endswith("optical_frame")]
+            )
             self.placed_by = f"range_pose, because {without}"
         return moved(points, optical_from_sensor)
 

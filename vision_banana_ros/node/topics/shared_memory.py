@@ -32,7 +32,8 @@ def _remove(lock: Path) -> bool:
         found = os.fstat(descriptor)
         if found.st_uid != os.getuid() or time.time() - found.st_mtime < YOUNG_S:
             return False
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError, which is an OSError, while the owner lives
+        # BlockingIOError, which is an OSError, while the owner lives
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         lock.with_name(lock.name.removesuffix("_el")).unlink(missing_ok=True)
         lock.unlink()
         return True

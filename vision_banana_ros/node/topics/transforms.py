@@ -16,7 +16,8 @@ except ImportError:  # the wheels of ROS have no tf2: the node works without it
     tf2_ros = None  # type: ignore[assignment,unused-ignore]
 
 OLDEST_S = 0.5
-"""A transform whose stamp is farther from the frame's does not tell where the camera was; a static one always does."""
+"""A transform whose stamp is farther from the frame's does not tell where the camera was; a static one
+always does."""
 
 
 class Transforms:
@@ -37,9 +38,12 @@ class Transforms:
             self._buffer = self._listener = None
 
     def matrix(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
-        """Where `source` is as seen from `target`, at the moment of a frame. May be used from the worker's thread.
+        """Where `source` is as seen from `target`, at the moment of a frame.
 
-        Transforms of moving parts often arrive after the image: the newest one is taken if it is at most `OLDEST_S` away.
+        May be used from the worker's thread.
+
+        Transforms of moving parts often arrive after the image: the newest one is taken if it is at most
+        `OLDEST_S` away.
 
         Returns:
             4x4, points of `source` -> points of `target`, in metres.
@@ -62,7 +66,9 @@ class Transforms:
             raise InputError(f"tf2 has no transform from {source} to {target}: {error}") from error
         apart_s = abs(nanoseconds(newest.header.stamp) - stamp_ns) / 1e9
         if nanoseconds(newest.header.stamp) and apart_s > OLDEST_S:
-            raise InputError(f"the transform from {source} to {target} is {apart_s:.1f} s away from the frame")
+            raise InputError(
+                f"the transform from {source} to {target} is {apart_s:.1f} s away from the frame"
+            )
         return _matrix(newest.transform)
 
 

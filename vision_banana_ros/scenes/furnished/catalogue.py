@@ -11,7 +11,10 @@ from hashlib import sha256
 
 from vision_banana_ros.errors import InputError
 
-FURNITURE = ("PluginFurnitureCatalog.properties", "com/eteks/sweethome3d/io/DefaultFurnitureCatalog.properties")
+FURNITURE = (
+    "PluginFurnitureCatalog.properties",
+    "com/eteks/sweethome3d/io/DefaultFurnitureCatalog.properties",
+)
 TEXTURES = ("PluginTexturesCatalog.properties", "com/eteks/sweethome3d/io/DefaultTexturesCatalog.properties")
 HELD_OUT = 0.15
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
@@ -130,9 +133,13 @@ def read_textures(archive: zipfile.ZipFile) -> list[TextureEntry]:
     ]
 
 
-def _read(archive: zipfile.ZipFile, places: tuple[str, ...]) -> tuple[dict[str, str], dict[int, dict[str, str]]]:
+def _read(
+    archive: zipfile.ZipFile, places: tuple[str, ...]
+) -> tuple[dict[str, str], dict[int, dict[str, str]]]:
     names = set(archive.namelist())
     for place in places:
         if place in names:
             return properties(archive.read(place).decode("latin-1"))
-    raise InputError(f"'{archive.filename}' holds no list of models; give a Sweet Home 3D catalogue (.sh3f or its jar).")
+    raise InputError(
+        f"'{archive.filename}' holds no list of models; give a Sweet Home 3D catalogue (.sh3f or its jar)."
+    )

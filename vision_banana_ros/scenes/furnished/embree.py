@@ -70,7 +70,8 @@ class EmbreeCaster:
         return GlCaster(self.soup, self.lights, self.air)
 
     def meet(
-        self, scene: int, starts: np.ndarray, towards: np.ndarray, reach: np.ndarray | None = None, query: str = "INTERSECT"
+        self, scene: int, starts: np.ndarray, towards: np.ndarray, reach: np.ndarray | None = None,
+        query: str = "INTERSECT"
     ) -> np.ndarray:  # fmt: skip
         """The triangle that each ray meets first in one of the two scenes, -1 for none.
 
@@ -114,9 +115,23 @@ class EmbreeCaster:
                 break
             if layer:
                 starts = (origin + dirs[active] * (near[active] * 1.00001 + 1e-4)[:, None]).astype(np.float32)
-            found = self.meet(1, starts, dirs[active], np.minimum(back_t[active] - near[active], 1e30).astype(np.float32))
+            found = self.meet(
+                1, starts, dirs[active], np.minimum(back_t[active] - near[active], 1e30).astype(np.float32)
+            )
             count = shading.pass_through(
-                self.soup, self.air, *origin, dirs, active, found, near, front, front_t, back, back_t, clear, added
+                self.soup,
+                self.air,
+                *origin,
+                dirs,
+                active,
+                found,
+                near,
+                front,
+                front_t,
+                back,
+                back_t,
+                clear,
+                added,
             )
             active = active[:count]
         none = front < 0
@@ -135,7 +150,8 @@ class EmbreeCaster:
         starts, towards = np.zeros((2 * n, 3), np.float32), np.zeros((2 * n, 3), np.float32)
         reach, which = np.zeros(2 * n, np.float32), np.empty(2 * n, np.int32)
         shading.prepare(
-            self.soup, eye, self.lights, dirs, back, back_t, *size, spots, faces, starts, towards, reach, which
+            self.soup, eye, self.lights, dirs, back, back_t, *size, spots, faces, starts, towards, reach,
+            which
         )  # fmt: skip
         reach[n:] *= self.reach_of_air / shading.REACH
         lit = np.zeros(2 * n, np.float32)
@@ -150,7 +166,9 @@ class EmbreeCaster:
         shading.filter_light(which, lit, spots, faces, back_t, self.lights, *size, seen)
         return shading.soften(seen, spots, faces, back_t, *size), spots, faces
 
-    def reflect(self, eye: np.ndarray, dirs: np.ndarray, back: np.ndarray, back_t: np.ndarray, rgb: np.ndarray) -> None:
+    def reflect(
+        self, eye: np.ndarray, dirs: np.ndarray, back: np.ndarray, back_t: np.ndarray, rgb: np.ndarray
+    ) -> None:
         """Paints into rgb (N, 3) what mirrors show, each seen from the eye's image behind it.
 
         Their light falls freely.
@@ -178,15 +196,19 @@ class EmbreeCaster:
             rgb[places] = 0.0
             lender = np.zeros(n, np.int64)
             shading.shade_all(
-                soup, behind, self.lights, self.air, seen, lender, places, turned, found, far, clear, added, rgb
+                soup, behind, self.lights, self.air, seen, lender, places, turned, found, far, clear, added,
+                rgb
             )  # fmt: skip
 
     def shine(
-        self, eye: np.ndarray, seen: np.ndarray, lender: np.ndarray, places: np.ndarray, dirs: np.ndarray, back: np.ndarray,
+        self, eye: np.ndarray, seen: np.ndarray, lender: np.ndarray, places: np.ndarray, dirs: np.ndarray,
+        back: np.ndarray,
         back_t: np.ndarray, clear: np.ndarray, added: np.ndarray, rgb: np.ndarray,
     ) -> None:  # fmt: skip
         """Adds the light of every ray to the pixel `places[i]` of rgb (N, 3)."""
-        shading.shade_all(self.soup, eye, self.lights, self.air, seen, lender, places, dirs, back, back_t, clear, added, rgb)
+        shading.shade_all(
+            self.soup, eye, self.lights, self.air, seen, lender, places, dirs, back, back_t, clear, added, rgb
+        )
 
     def worth_more(self, at: np.ndarray, rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """Which of the pixels `at` edges need several rays, by their first one's light (N, 3): here all."""

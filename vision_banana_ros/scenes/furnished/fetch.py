@@ -22,7 +22,8 @@ from vision_banana_ros.scenes.furnished.library import Library, build, default_f
 PACKAGES = ("sweethome3d-furniture", "sweethome3d")
 INDEXES = ("dists/stable/main/binary-all/Packages.xz", "dists/stable/main/binary-amd64/Packages.xz")
 BY_HAND = (
-    f"Run `apt-get download {' '.join(PACKAGES)}` on a machine with Debian or Ubuntu and network, copy the two .deb files "
+    f"Run `apt-get download {' '.join(PACKAGES)}` on a machine with Debian or Ubuntu and network, copy the"
+    " two .deb files "
     "here, and give their folder with --from DIR."
 )
 MAX_BYTES = 1_000_000_000
@@ -60,8 +61,12 @@ def fetch(source: str | None = None, target: Path | None = None, say: Say = lamb
 def catalogues(source: Path, work: Path, say: Say) -> list[Path]:
     """The catalogues in a folder and below it, those in its .deb files unpacked into `work`."""
     if not source.is_dir():
-        raise InputError(f"'{source}' is no folder; give one that holds the .deb files or the .sh3f catalogues.")
-    found = {path.name: path for pattern in ("*.sh3f", "sweethome3d.jar") for path in sorted(source.rglob(pattern))}
+        raise InputError(
+            f"'{source}' is no folder; give one that holds the .deb files or the .sh3f catalogues."
+        )
+    found = {
+        path.name: path for pattern in ("*.sh3f", "sweethome3d.jar") for path in sorted(source.rglob(pattern))
+    }
     for package in sorted(source.glob("*.deb")):
         say(f"unpacking {package.name} ...")
         found |= {path.name: path for path in unpack(package, work / "catalogues")}
@@ -93,11 +98,22 @@ def unpack(package: Path, folder: Path) -> list[Path]:
                         if member.isfile() and (name.endswith(".sh3f") or name == "sweethome3d.jar"):
                             content = tar.extractfile(member)
                             if content is None or member.size > MAX_BYTES or len(done) >= MAX_CATALOGUES:
-                                raise InputError(f"'{package}' unpacks to more than a catalogue of models has; get it again.")
+                                raise InputError(
+                                    f"'{package}' unpacks to more than a catalogue of models"
+                                    " has; get it again."
+                                )
                             with (folder / name).open("wb") as out:
                                 shutil.copyfileobj(content, out)
                             done.append(folder / name)
-            except (tarfile.TarError, EOFError, lzma.LZMAError, OSError, ValueError, OverflowError, UnicodeError) as error:
+            except (
+                tarfile.TarError,
+                EOFError,
+                lzma.LZMAError,
+                OSError,
+                ValueError,
+                OverflowError,
+                UnicodeError,
+            ) as error:
                 if isinstance(error, InputError):
                     raise
                 raise damaged from error
@@ -114,9 +130,12 @@ def _by_apt(work: Path, say: Say) -> Path:
     say(f"downloading {' and '.join(PACKAGES)} (137 MB) ...")
     done = subprocess.run(["apt-get", "download", *PACKAGES], cwd=folder, capture_output=True, text=True)
     if done.returncode:
-        reason = next((line[2:].strip() for line in done.stderr.splitlines() if line.startswith("E:")), "it failed")
+        reason = next(
+            (line[2:].strip() for line in done.stderr.splitlines() if line.startswith("E:")), "it failed"
+        )
         raise InputError(
-            f"apt-get could not download the models ({reason}). Run `apt-get update` with network and the section 'main' in "
+            f"apt-get could not download the models ({reason}). Run `apt-get update` with network and the"
+            " section 'main' in "
             f"the package sources, then try again. Or: {BY_HAND}"
         )
     return folder
@@ -128,7 +147,11 @@ def _from_mirror(url: str, work: Path, say: Say) -> Path:
     listed: dict[str, dict[str, str]] = {}
     for place in INDEXES:
         try:
-            text = lzma.LZMADecompressor().decompress(_get(f"{url}/{place}"), MAX_BYTES).decode("utf-8", "replace")
+            text = (
+                lzma.LZMADecompressor()
+                .decompress(_get(f"{url}/{place}"), MAX_BYTES)
+                .decode("utf-8", "replace")
+            )
         except (InputError, lzma.LZMAError):
             continue
         for block in text.split("\n\n"):
@@ -138,7 +161,10 @@ def _from_mirror(url: str, work: Path, say: Say) -> Path:
         if len(listed) == len(PACKAGES):
             break
     if missing := [name for name in PACKAGES if name not in listed]:
-        raise InputError(f"'{url}' lists no package {' and no '.join(missing)}; give the address of a Debian mirror. Or: {BY_HAND}")
+        raise InputError(
+            f"'{url}' lists no package {' and no '.join(missing)}; give the address of a"
+            f" Debian mirror. Or: {BY_HAND}"
+        )
     folder = work / "packages"
     folder.mkdir()
     for name in PACKAGES:
@@ -146,7 +172,10 @@ def _from_mirror(url: str, work: Path, say: Say) -> Path:
         say(f"downloading {name} ...")
         data = _get(f"{url}/{row['Filename']}")
         if sha256(data).hexdigest() != row["SHA256"]:
-            raise InputError(f"{name} from '{url}' is cut off or was altered (its SHA-256 differs); try again or another mirror.")
+            raise InputError(
+                f"{name} from '{url}' is cut off or was altered (its SHA-256 differs); try"
+                " again or another mirror."
+            )
         (folder / f"{name}.deb").write_bytes(data)
     return folder
 
@@ -159,4 +188,6 @@ def _get(url: str) -> bytes:
             raise ValueError(f"it is larger than {MAX_BYTES:,} bytes")
         return data
     except (urllib.error.URLError, OSError, ValueError) as error:
-        raise InputError(f"'{url}' cannot be read ({error}); look at the address and the network. Or: {BY_HAND}") from error
+        raise InputError(
+            f"'{url}' cannot be read ({error}); look at the address and the network. Or: {BY_HAND}"
+        ) from error

@@ -83,7 +83,9 @@ def wall(rng: Random, kind: str, height: float) -> Finish:
         size = rng.uniform(1.0, 1.8) * height, height
     else:
         size = (rng.uniform(1.8, 3.0),) * 2 if name != "concrete" else (rng.uniform(3.0, 6.0),) * 2
-    return Finish(WORDS[name], tint(rng, 190), painted(rng, name, *size), gloss=0.15 if name == "tiles" else 0.0)
+    return Finish(
+        WORDS[name], tint(rng, 190), painted(rng, name, *size), gloss=0.15 if name == "tiles" else 0.0
+    )
 
 
 def front(rng: Random) -> Finish:
@@ -100,4 +102,6 @@ def ceiling(rng: Random, kind: str) -> Finish:
         shade = rng.randint(190, 245)
         return Finish("paint", (shade, shade, max(0, shade - rng.randint(0, 14))))
     size = rng.uniform(2.4, 4.8) if name == "hanging_ceiling" else rng.uniform(5.0, 8.0)
-    return Finish("panel" if name == "hanging_ceiling" else "concrete", tint(rng, 170), painted(rng, name, size, size))
+    return Finish(
+        "panel" if name == "hanging_ceiling" else "concrete", tint(rng, 170), painted(rng, name, size, size)
+    )

@@ -195,11 +195,16 @@ void main() {
     gl_Position = vec4(c, 0.9999999, 1.0);
 }
 """
-SKY_FRAGMENT = "#version 430\n" + AIR + "in vec3 d; out vec4 light; void main() { light = vec4(min(sky(d), vec3(4.0)), 0.0); }"
+SKY_FRAGMENT = (
+    "#version 430\n"
+    + AIR
+    + ("in vec3 d; out vec4 light; void main() { light = vec4(min(sky(d), vec3(4.0)), 0.0); }")
+)
 DARK = "void main() { if (hole(which.x, coordinates)) discard; }"
 FACES = (  # right, up and forward of each face of a lamp's map
     ((0, -1, 0), (0, 0, 1), (1, 0, 0)), ((0, 1, 0), (0, 0, 1), (-1, 0, 0)), ((1, 0, 0), (0, 0, 1), (0, 1, 0)),
-    ((-1, 0, 0), (0, 0, 1), (0, -1, 0)), ((1, 0, 0), (0, -1, 0), (0, 0, 1)), ((1, 0, 0), (0, 1, 0), (0, 0, -1)),
+    ((-1, 0, 0), (0, 0, 1), (0, -1, 0)), ((1, 0, 0), (0, -1, 0), (0, 0, 1)),
+    ((1, 0, 0), (0, 1, 0), (0, 0, -1)),
 )  # fmt: skip
 
 
@@ -210,11 +215,15 @@ class Machine:
         try:
             import moderngl
         except ImportError as error:
-            raise InputError("Drawing furnished scenes on a GPU needs moderngl: run `pip install moderngl`.") from error
+            raise InputError(
+                "Drawing furnished scenes on a GPU needs moderngl: run `pip install moderngl`."
+            ) from error
         try:
             self.context = moderngl.create_context(standalone=True, backend="egl", require=430)
         except Exception as error:  # whatever the driver and its loader raise
-            raise InputError(f"There is no OpenGL 4.3 by EGL on this machine ({error}): draw with device='cpu'.") from error
+            raise InputError(
+                f"There is no OpenGL 4.3 by EGL on this machine ({error}): draw with device='cpu'."
+            ) from error
         self.gl = moderngl
         fragment = COMMON + INPUTS
         self.truth = self.context.program(VERTEX, fragment + TRUTH)
@@ -227,8 +236,13 @@ class Machine:
     def _targets(self, width: int, height: int) -> tuple[Any, Any, Any]:
         """Frame buffers for the truth, for light with several samples a pixel, and for its average."""
         c, size = self.context, (width, height)
-        truth = c.framebuffer([c.texture(size, 4, dtype="f4"), c.texture(size, 1, dtype="i4")], c.depth_texture(size))
-        light = c.framebuffer([c.renderbuffer(size, 4, samples=SAMPLES, dtype="f2")], c.depth_renderbuffer(size, samples=SAMPLES))
+        truth = c.framebuffer(
+            [c.texture(size, 4, dtype="f4"), c.texture(size, 1, dtype="i4")], c.depth_texture(size)
+        )
+        light = c.framebuffer(
+            [c.renderbuffer(size, 4, samples=SAMPLES, dtype="f2")],
+            c.depth_renderbuffer(size, samples=SAMPLES),
+        )
         return truth, light, c.framebuffer([c.renderbuffer(size, 4, dtype="f2")])
 
 
@@ -281,7 +295,9 @@ class GlCaster:
         flats = (soup.shade == 0).all(2, keepdims=True)
         spread = np.broadcast_to(face[:, None], corners.shape)
         ids = np.broadcast_to(np.stack([soup.material, soup.owner], 1)[:, None], (*corners.shape[:2], 2))
-        rows = np.concatenate([corners, np.where(flats, spread, soup.shade), spread, soup.uv, ids], 2, dtype=np.float32)
+        rows = np.concatenate(
+            [corners, np.where(flats, spread, soup.shade), spread, soup.uv, ids], 2, dtype=np.float32
+        )
         vertices = c.buffer(np.ascontiguousarray(rows))
         self.buffers = [
             c.buffer(data) if data.size else c.buffer(reserve=16)
@@ -289,7 +305,8 @@ class GlCaster:
         ]
         layout = [(vertices, "3f 3f 3f 2f 2f", "at", "smooth_normal", "face", "uv", "ids")]
         self.truth, self.shade, self.dark = (
-            c.vertex_array(program, layout, skip_errors=True) for program in (self.m.truth, self.m.shade, self.m.dark)
+            c.vertex_array(program, layout, skip_errors=True)
+            for program in (self.m.truth, self.m.shade, self.m.dark)
         )
         self.owned = [vertices, *self.buffers, self.truth, self.shade, self.dark]
         self.maps = self._shadows()
@@ -323,7 +340,9 @@ class GlCaster:
             else:
                 self.m.dark["eye"].value = tuple(row[1:4])
                 for k, axes in enumerate(FACES):
-                    camera = Camera(SHADOW, SHADOW, SHADOW / 2, SHADOW / 2, (SHADOW - 1) / 2, (SHADOW - 1) / 2, np.eye(4))
+                    camera = Camera(
+                        SHADOW, SHADOW, SHADOW / 2, SHADOW / 2, (SHADOW - 1) / 2, (SHADOW - 1) / 2, np.eye(4)
+                    )
                     camera.pose[:3, :3] = np.array(axes, float).T
                     frame.viewport = (k % 3 * SHADOW, k // 3 * SHADOW, SHADOW, SHADOW)
                     self.m.dark["project"].write(matrix(projection(camera)))

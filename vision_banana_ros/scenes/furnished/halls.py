@@ -15,9 +15,19 @@ from vision_banana_ros.scenes.worlds import extent
 
 Maker = Callable[[Random], Piece]
 Range = tuple[float, float]
-SMALL: tuple[Maker, ...] = (made.cup, made.cup, made.bottle, made.books, made.books, made.paper, made.keyboard, made.ball)
+SMALL: tuple[Maker, ...] = (
+    made.cup,
+    made.cup,
+    made.bottle,
+    made.books,
+    made.books,
+    made.paper,
+    made.keyboard,
+    made.ball,
+)
 LOOSE: tuple[Maker, ...] = (
-    made.box, made.box, made.box, made.bag, made.bin_, made.cone, made.ball, made.barrel, made.cable, made.cable, made.pallet,
+    made.box, made.box, made.box, made.bag, made.bin_, made.cone, made.ball, made.barrel, made.cable,
+    made.cable, made.pallet,
     made.trolley, made.tripod, made.ladder, made.extinguisher, made.plant, made.chair, made.computer,
 )  # fmt: skip
 
@@ -44,11 +54,17 @@ def strew(home: Home, makers: Sequence[Maker], count: int) -> None:
     for _ in range(count):
         place = floor_thing(home, home.rng.choice(makers))
         if place is not None and home.rng.random() < 0.4:
-            home.lay_on(place, lambda head: home.rng.choice((made.box, made.bag, made.cup, made.books))(home.rng), 1, best=True)
+            home.lay_on(
+                place,
+                lambda head: home.rng.choice((made.box, made.bag, made.cup, made.books))(home.rng),
+                1,
+                best=True,
+            )
 
 
 RARE: tuple[Maker, ...] = (
-    made.cone, made.cone, made.barrel, made.pallet, made.ball, made.box, made.trolley, made.ladder, made.bag, made.person,
+    made.cone, made.cone, made.barrel, made.pallet, made.ball, made.box, made.trolley, made.ladder, made.bag,
+    made.person,
 )  # fmt: skip
 
 
@@ -119,7 +135,9 @@ def along_walls(home: Home, makers: Sequence[Maker], count: int) -> None:
     for _ in range(count):
         place = home.lean(home.rng.choice(makers)(home.rng), home.rng.uniform(0.01, 0.15))
         if place is not None:
-            home.lay_on(place, lambda head: home.rng.choice(SMALL)(home.rng), home.rng.randint(0, 3), upright=True)
+            home.lay_on(
+                place, lambda head: home.rng.choice(SMALL)(home.rng), home.rng.randint(0, 3), upright=True
+            )
 
 
 # ---------------------------------------------------------------- work places
@@ -137,7 +155,9 @@ def workplace(home: Home, desk: int, sitting: float = 0.25) -> None:
             for k in range(screens):
                 x = 0.5 * (x0 + x1) + (k - 0.5 * (screens - 1)) * 0.62 + rng.gauss(0, 0.05)
                 home.set_on(desk, made.monitor(rng), x, y1 - 0.14 - rng.uniform(0, 0.08), rng.gauss(0, 0.1))
-            home.set_on(desk, made.keyboard(rng), 0.5 * (x0 + x1), y0 + rng.uniform(0.14, 0.25), rng.gauss(0, 0.1))
+            home.set_on(
+                desk, made.keyboard(rng), 0.5 * (x0 + x1), y0 + rng.uniform(0.14, 0.25), rng.gauss(0, 0.1)
+            )
         elif rng.random() < 0.6:
             home.load_on(desk, ("laptop",), 1, upright=True, best=True)
         home.lay_on(desk, lambda head: rng.choice(SMALL)(rng), rng.randint(0, 7), best=True)
@@ -149,10 +169,19 @@ def workplace(home: Home, desk: int, sitting: float = 0.25) -> None:
         home.near(desk, piece, rng.choice((1, 3)), 0.03)
 
 
-def seat(home: Home, table: int, side: int, sitting: float, slide: float = 0.0, piece: Piece | None = None) -> None:
+def seat(
+    home: Home, table: int, side: int, sitting: float, slide: float = 0.0, piece: Piece | None = None
+) -> None:
     """A chair at a table, maybe with somebody on it."""
     rng = home.rng
-    chair = home.near(table, piece or either(home, made.chair, "chair"), side, rng.uniform(-0.02, 0.3), rng.gauss(0, 0.25), slide)
+    chair = home.near(
+        table,
+        piece or either(home, made.chair, "chair"),
+        side,
+        rng.uniform(-0.02, 0.3),
+        rng.gauss(0, 0.25),
+        slide,
+    )
     if chair is not None and rng.random() < sitting:
         at = home.placed[chair]
         home.put(made.person(rng, sitting=True), at.x, at.y, at.yaw, 0.0, chair)
@@ -164,7 +193,9 @@ def table_group(home: Home, sitting: float = 0.3) -> None:
     table = home.scatter(either(home, made.table, "table", "desk"), square=0.8, margin=0.3)
     if table is None:
         return
-    home.lay_on(table, lambda head: rng.choice((*SMALL, made.box, made.bag))(rng), rng.randint(0, 7), best=True)
+    home.lay_on(
+        table, lambda head: rng.choice((*SMALL, made.box, made.bag))(rng), rng.randint(0, 7), best=True
+    )
     chair = either(home, made.chair, "chair")
     w, d = (2 * v for v in extent(home.placed[table].thing)[:2])
     for side in rng.sample(range(4), rng.randint(1, 4)):
@@ -213,7 +244,11 @@ def hall(home: Home) -> None:
                 home.put(home.again(column), x, y, 0.0)
     for _ in range(rng.randint(0, 6)):
         screen = made.fence(rng, home.height)
-        place = home.scatter(screen, square=0.7) if rng.random() < 0.6 else home.lean(screen, rng.uniform(0.1, 0.8))
+        place = (
+            home.scatter(screen, square=0.7)
+            if rng.random() < 0.6
+            else home.lean(screen, rng.uniform(0.1, 0.8))
+        )
         if place is not None and rng.random() < 0.5:
             home.near(place, home.again(screen), rng.choice((1, 3)), 0.02)
     for _ in range(rng.randint(0, 3)):
@@ -225,7 +260,9 @@ def hall(home: Home) -> None:
     if rng.random() < 0.25:
         home.scatter(made.pane(rng, home.height), square=1.0)
     along_walls(
-        home, (lambda r: made.rack(r, home.height - 0.3), made.cupboard, made.table, made.pallet, made.box), rng.randint(0, 8)
+        home,
+        (lambda r: made.rack(r, home.height - 0.3), made.cupboard, made.table, made.pallet, made.box),
+        rng.randint(0, 8),
     )
     strew(home, LOOSE, round(area * rng.uniform(0.02, 0.16)))
     for _ in range(rng.randint(0, 3)):
@@ -243,7 +280,18 @@ def warehouse(home: Home) -> None:
         home.stand("car", "truck", square=0.9)
     strew(
         home,
-        (made.box, made.box, made.barrel, made.barrel, made.cone, made.trolley, made.ladder, made.bin_, made.pallet, made.cable),
+        (
+            made.box,
+            made.box,
+            made.barrel,
+            made.barrel,
+            made.cone,
+            made.trolley,
+            made.ladder,
+            made.bin_,
+            made.pallet,
+            made.cable,
+        ),
         rng.randint(3, 16),
     )
 
@@ -272,19 +320,37 @@ def corridor(home: Home) -> None:
         ),
         rng.randint(1, 8),
     )
-    strew(home, (made.box, made.bag, made.cone, made.trolley, made.ladder, made.chair, made.ball, made.plant), rng.randint(0, 5))
+    strew(
+        home,
+        (made.box, made.bag, made.cone, made.trolley, made.ladder, made.chair, made.ball, made.plant),
+        rng.randint(0, 5),
+    )
 
 
 def open_office(home: Home) -> None:
     """Furnishes an open-plan office."""
     rng = home.rng
     facing = rng.choice((0.0, pi))
-    for desk in rows(home, lambda r: either(home, made.desk, "desk") if r.random() < 0.3 else made.desk(r), (1.0, 1.8), facing, 14):
+    for desk in rows(
+        home,
+        lambda r: either(home, made.desk, "desk") if r.random() < 0.3 else made.desk(r),
+        (1.0, 1.8),
+        facing,
+        14,
+    ):
         workplace(home, desk)
         if rng.random() < 0.15:
             home.near(desk, made.fence(rng, 1.6), 2, 0.05)
-    along_walls(home, (made.cupboard, lambda r: made.rack(r, 2.2), made.table, made.plant, made.bin_, made.sofa), rng.randint(2, 8))
-    strew(home, (made.plant, made.bag, made.box, made.bin_, made.chair, made.chair, made.ball), rng.randint(2, 10))
+    along_walls(
+        home,
+        (made.cupboard, lambda r: made.rack(r, 2.2), made.table, made.plant, made.bin_, made.sofa),
+        rng.randint(2, 8),
+    )
+    strew(
+        home,
+        (made.plant, made.bag, made.box, made.bin_, made.chair, made.chair, made.ball),
+        rng.randint(2, 10),
+    )
 
 
 def laboratory(home: Home) -> None:
@@ -297,7 +363,9 @@ def laboratory(home: Home) -> None:
             workplace(home, desk)
     for _ in range(rng.randint(0, 3)):
         table_group(home, 0.2)
-    along_walls(home, (made.cupboard, lambda r: made.rack(r, 2.2), made.rack, made.table, made.box), rng.randint(2, 7))
+    along_walls(
+        home, (made.cupboard, lambda r: made.rack(r, 2.2), made.rack, made.table, made.box), rng.randint(2, 7)
+    )
     strew(home, LOOSE, rng.randint(3, 14))
     cables(home, 7)
     if rng.random() < 0.3:
@@ -340,7 +408,11 @@ def lobby(home: Home) -> None:
         home.cover("rug")
     for _ in range(rng.randint(0, 2)):
         home.fix(made.mirror(rng), rng.uniform(0.05, 0.9), solid=False)
-    strew(home, (made.plant, made.plant, made.plant, made.bin_, made.bag, made.chair, made.sofa), rng.randint(3, 12))
+    strew(
+        home,
+        (made.plant, made.plant, made.plant, made.bin_, made.bag, made.chair, made.sofa),
+        rng.randint(3, 12),
+    )
 
 
 @dataclass(frozen=True)
@@ -370,7 +442,9 @@ HALLS: dict[str, Plan] = {
 def hall_of(rng: Random, library: Library, split: Split, kind: str) -> Home:
     """A furnished hall of a kind."""
     plan = HALLS[kind]
-    home = Home(rng, library, split, kind, rng.uniform(*plan.wide), rng.uniform(*plan.deep), rng.uniform(*plan.high))
+    home = Home(
+        rng, library, split, kind, rng.uniform(*plan.wide), rng.uniform(*plan.deep), rng.uniform(*plan.high)
+    )
     walls_around(home)
     trim(home, rng.randint(1, 3), rng.uniform(*plan.windows))
     plan.fill(home)

@@ -36,7 +36,15 @@ class Home(Site):
     """A site that is furnished with models of one split."""
 
     def __init__(
-        self, rng: Random, library: Library, split: Split, kind: str, width: float, depth: float, height: float, edition: int = 2
+        self,
+        rng: Random,
+        library: Library,
+        split: Split,
+        kind: str,
+        width: float,
+        depth: float,
+        height: float,
+        edition: int = 2,
     ):
         super().__init__(rng, kind, width, depth)
         self.library, self.split, self.height, self.edition = library, split, height, edition
@@ -50,7 +58,9 @@ class Home(Site):
     def pick(self, *roles: str, most: tuple[float, float, float] | None = None) -> Piece | None:
         """A model of one of the roles, no larger than `most`; None where the split has none."""
         w, d, h = most or (1e9, 1e9, self.height - 0.05)
-        item = self.library.pick(self.rng, self.split, roles, lambda i: i.size_m[0] <= w and i.size_m[1] <= d and i.size_m[2] <= h)
+        item = self.library.pick(
+            self.rng, self.split, roles, lambda i: i.size_m[0] <= w and i.size_m[1] <= d and i.size_m[2] <= h
+        )
         return piece_of(self.library, item) if item else None
 
     def again(self, piece: Piece) -> Piece:
@@ -87,7 +97,9 @@ class Home(Site):
         piece = self.pick(*roles)
         return self.lean(piece, gap) if piece else None
 
-    def near(self, index: int, piece: Piece, side: int, gap: float, turn: float = 0.0, slide: float = 0.0) -> int | None:
+    def near(
+        self, index: int, piece: Piece, side: int, gap: float, turn: float = 0.0, slide: float = 0.0
+    ) -> int | None:
         """Stand a thing beside another.
 
         Side 0 in front of it, 1 right, 2 behind, 3 left, facing it or turned.
@@ -106,7 +118,9 @@ class Home(Site):
         self.taken.append((x, y, v, e, yaw))
         return self.put(piece, x, y, yaw)
 
-    def fix(self, piece: Piece, low: float, front: float = 1.0, hole: bool = False, solid: bool = True) -> int | None:
+    def fix(
+        self, piece: Piece, low: float, front: float = 1.0, hole: bool = False, solid: bool = True
+    ) -> int | None:
         """Fix a thing to a wall, its lower edge at `low`, `front` of its depth before the wall.
 
         Maybe through it.
@@ -129,7 +143,9 @@ class Home(Site):
             return self.put(piece, x, y, wall.yaw, low)
         return None
 
-    def load_on(self, index: int | None, roles: Sequence[str], count: int, upright: bool = False, best: bool = False) -> list[int]:
+    def load_on(
+        self, index: int | None, roles: Sequence[str], count: int, upright: bool = False, best: bool = False
+    ) -> list[int]:
         """Stand up to `count` small things on a thing, on its boards or on its top.
 
         `best` takes its largest place alone.
@@ -137,7 +153,12 @@ class Home(Site):
         return self.lay_on(index, lambda head: self.pick(*roles, most=(1.2, 1.2, head)), count, upright, best)
 
     def lay_on(
-        self, index: int | None, make: Callable[[float], Piece | None], count: int, upright: bool = False, best: bool = False
+        self,
+        index: int | None,
+        make: Callable[[float], Piece | None],
+        count: int,
+        upright: bool = False,
+        best: bool = False,
     ) -> list[int]:
         """Stand up to `count` things on another, each made for the height that is free."""
         if index is None:
@@ -156,14 +177,21 @@ class Home(Site):
             if piece is None or extent(piece)[2] > head:
                 continue
             w, d, _ = extent(piece)
-            yaw = self.rng.uniform(-0.3, 0.3) if upright or self.rng.random() < 0.5 else self.rng.uniform(0, 2 * pi)
+            yaw = (
+                self.rng.uniform(-0.3, 0.3)
+                if upright or self.rng.random() < 0.5
+                else self.rng.uniform(0, 2 * pi)
+            )
             for _ in range(6):
                 c, s = abs(cos(yaw)), abs(sin(yaw))
                 rx, ry = 0.5 * (x1 - x0) - w * c - d * s, 0.5 * (y1 - y0) - w * s - d * c
                 if rx < 0 or ry < 0:
                     yaw = self.rng.choice((0.0, 0.5 * pi)) if not upright else 0.0
                     continue
-                x, y = 0.5 * (x0 + x1) + self.rng.uniform(-rx, rx), 0.5 * (y0 + y1) + self.rng.uniform(-ry, ry)
+                x, y = (
+                    0.5 * (x0 + x1) + self.rng.uniform(-rx, rx),
+                    0.5 * (y0 + y1) + self.rng.uniform(-ry, ry),
+                )
                 if (place := self.set_on(index, piece, x, y, yaw, k)) is not None:
                     done.append(place)
                     break
@@ -217,8 +245,16 @@ def floor_finish(rng: Random, library: Library, kind: str) -> Finish:
         look = materials.ground_look(rng) if outdoor else materials.floor_look(rng, "room")
         return Finish(look.material, look.rgb, gloss=0.05)
     s = rng.choice(found)
-    words = GROUND.get(s.name) or next((word for key, word in FLOOR_WORDS.items() if key in s.name.lower()), "tile")
-    return Finish(words, tinted(rng, 190), s, rng.uniform(0.9, 1.8) * (2.5 if outdoor else 1.0), 0.12 if words == "tile" else 0.06)
+    words = GROUND.get(s.name) or next(
+        (word for key, word in FLOOR_WORDS.items() if key in s.name.lower()), "tile"
+    )
+    return Finish(
+        words,
+        tinted(rng, 190),
+        s,
+        rng.uniform(0.9, 1.8) * (2.5 if outdoor else 1.0),
+        0.12 if words == "tile" else 0.06,
+    )
 
 
 def wall_finish(rng: Random, library: Library, kind: str) -> Finish:
@@ -232,7 +268,11 @@ def wall_finish(rng: Random, library: Library, kind: str) -> Finish:
         word = "brick" if "brick" in s.name.lower() else "stone" if "Stone" in s.name else "paint"
         return Finish(word, tinted(rng), s, rng.uniform(0.9, 1.7))
     look = materials.wall_look(rng, "room")
-    tone = look.rgb if rng.random() < 0.75 else materials.near(rng, materials.COLORS[rng.choice(materials.BRIGHT)])
+    tone = (
+        look.rgb
+        if rng.random() < 0.75
+        else materials.near(rng, materials.COLORS[rng.choice(materials.BRIGHT)])
+    )
     r, g, b = ((2 * c + 200) // 3 for c in tone)
     return Finish("paint", (r, g, b))
 
@@ -245,7 +285,9 @@ def build_wall(home: Home, k: int, wall: Wall, height: float, finish: Finish, th
     up = np.array([0.0, 0.0, 1.0])
 
     def panel(a: float, b: float, low: float, high: float) -> None:
-        home.flats.add("wall", finish, middle + a * along + low * up, (b - a) * along, (high - low) * up, (a, low))
+        home.flats.add(
+            "wall", finish, middle + a * along + low * up, (b - a) * along, (high - low) * up, (a, low)
+        )
 
     start = -0.5 * wall.length
     for hole in sorted(home.openings.get(k, []), key=lambda o: o.start):
@@ -253,9 +295,21 @@ def build_wall(home: Home, k: int, wall: Wall, height: float, finish: Finish, th
         panel(hole.start, hole.end, 0.0, hole.low)
         panel(hole.start, hole.end, hole.high, height)
         for s in (hole.start, hole.end):
-            home.flats.add("wall", finish, middle + s * along + hole.low * up, -thick * inward, (hole.high - hole.low) * up)
+            home.flats.add(
+                "wall",
+                finish,
+                middle + s * along + hole.low * up,
+                -thick * inward,
+                (hole.high - hole.low) * up,
+            )
         for z in (hole.low, hole.high):
-            home.flats.add("wall", finish, middle + hole.start * along + z * up, (hole.end - hole.start) * along, -thick * inward)
+            home.flats.add(
+                "wall",
+                finish,
+                middle + hole.start * along + z * up,
+                (hole.end - hole.start) * along,
+                -thick * inward,
+            )
         start = hole.end
     panel(start, 0.5 * wall.length, 0.0, height)
 
@@ -292,7 +346,12 @@ def enclose(home: Home) -> None:
     flat(home, "ground", ground, 120.0, 120.0, below)
     if home.edition > 1:
         neighbours(home, below)
-    home.surfaces = {"floor": floor.material, "wall": wall.material, "ceiling": "paint", "ground": ground.material}
+    home.surfaces = {
+        "floor": floor.material,
+        "wall": wall.material,
+        "ceiling": "paint",
+        "ground": ground.material,
+    }
 
 
 def neighbours(home: Home, below: float) -> None:
@@ -315,7 +374,9 @@ def neighbours(home: Home, below: float) -> None:
 def walls_around(home: Home) -> None:
     """Adds the walls around the room."""
     w, d = home.width, home.depth
-    for k, (x, y, length) in enumerate(((0.0, 0.5 * d, w), (-0.5 * w, 0.0, d), (0.0, -0.5 * d, w), (0.5 * w, 0.0, d))):
+    for k, (x, y, length) in enumerate(
+        ((0.0, 0.5 * d, w), (-0.5 * w, 0.0, d), (0.0, -0.5 * d, w), (0.5 * w, 0.0, d))
+    ):
         home.walls.append(Wall(x, y, k * 0.5 * pi, length))
 
 
@@ -348,11 +409,14 @@ def light_up(home: Home) -> None:
             home.put(home.again(piece), x, y, 0.0, low)
             low -= 0.06
         color = (1.0, 0.97 - 0.12 * warm, 0.92 - 0.3 * warm)
-        home.lights.append([kernel.LAMP, x, y, low, *(power * c for c in color), rng.choice((0.04, 0.1, 0.2))])
+        home.lights.append(
+            [kernel.LAMP, x, y, low, *(power * c for c in color), rng.choice((0.04, 0.1, 0.2))]
+        )
 
 
 MOST_LIGHTS = 4
-"""What the renderer on graphics cards draws, and as many as sixteen rays in a square of pixels can tell apart."""
+"""What the renderer on graphics cards draws, and as many as sixteen rays in a square of pixels can tell
+apart."""
 
 
 def time_of_day(home: Home, air: np.ndarray) -> None:
@@ -362,7 +426,10 @@ def time_of_day(home: Home, air: np.ndarray) -> None:
     """
     rng = home.rng
     openings = [
-        (home.walls[k], hole) for k, holes in home.openings.items() for hole in holes if hole.low > 0.3 or hole.end - hole.start > 1.2
+        (home.walls[k], hole)
+        for k, holes in home.openings.items()
+        for hole in holes
+        if hole.low > 0.3 or hole.end - hole.start > 1.2
     ]
     suns = [light for light in home.lights if light[0] == kernel.SUN]
     lamps = [light for light in home.lights if light[0] != kernel.SUN]
@@ -376,7 +443,9 @@ def time_of_day(home: Home, air: np.ndarray) -> None:
     color = 1.0 + rng.uniform(-1.0, 1.0) * np.array((-0.08, 0.0, 0.12))
     base = rng.uniform(0.06, 0.3) * (1.0 if lit or openings else 2.0)
     air[kernel.AMBIENT_UP : kernel.AMBIENT_UP + 3] = base * rng.uniform(0.7, 1.3) * color
-    air[kernel.AMBIENT_DOWN : kernel.AMBIENT_DOWN + 3] = base * rng.uniform(0.5, 1.2) * np.array((1.0, 0.95, 0.88))
+    air[kernel.AMBIENT_DOWN : kernel.AMBIENT_DOWN + 3] = (
+        base * rng.uniform(0.5, 1.2) * np.array((1.0, 0.95, 0.88))
+    )
     share = rng.uniform(0.3, 1.0)
     for light in lamps:
         light[4:7] = [share * c for c in light[4:7]]
@@ -399,7 +468,9 @@ def panels(home: Home, share: float) -> None:
     rng = home.rng
     wide, long = rng.choice(((0.6, 0.6), (0.3, 1.2), (0.12, 1.5), (0.08, 1.2), (0.5, 0.5)))
     step = rng.uniform(2.0, 3.6) * max(1.0, home.height / 4)
-    low = home.height - (0.02 if home.height < 3.5 or rng.random() < 0.3 else rng.uniform(0.2, 0.35) * home.height)
+    low = home.height - (
+        0.02 if home.height < 3.5 or rng.random() < 0.3 else rng.uniform(0.2, 0.35) * home.height
+    )
     tone = Finish("light", (255, 250, 240), glow=share * rng.uniform(0.8, 2.5))
     across = rng.random() < 0.5
     columns, rows = max(1, int(home.width / step)), max(1, int(home.depth / step))
@@ -407,4 +478,10 @@ def panels(home: Home, share: float) -> None:
         for k in range(min(rows, 9)):
             x, y = ((i + 0.5) / columns - 0.5) * home.width, ((k + 0.5) / rows - 0.5) * home.depth
             a, b = (long, wide) if across else (wide, long)
-            home.flats.add("ceiling", tone, np.array([x - a / 2, y - b / 2, low]), np.array([a, 0.0, 0.0]), np.array([0.0, b, 0.0]))
+            home.flats.add(
+                "ceiling",
+                tone,
+                np.array([x - a / 2, y - b / 2, low]),
+                np.array([a, 0.0, 0.0]),
+                np.array([0.0, b, 0.0]),
+            )

@@ -93,7 +93,10 @@ class Library:
             raw = json.loads(path.read_text(encoding="utf-8"))
             if raw["format"] != FORMAT:
                 raise ValueError
-            self.items = [Item(**{**row, "size_m": tuple(row["size_m"]), "rgb": tuple(row["rgb"])}) for row in raw["models"]]
+            self.items = [
+                Item(**{**row, "size_m": tuple(row["size_m"]), "rgb": tuple(row["rgb"])})
+                for row in raw["models"]
+            ]
             self.surfaces = [Surface(**{**row, "size_m": tuple(row["size_m"])}) for row in raw["textures"]]
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"'{path}' is not whole or of another version: {AGAIN} again.") from error
@@ -117,11 +120,15 @@ class Library:
         assert picture is not None
         return mips(picture), picture.shape[1].bit_length() - 1, picture.shape[0].bit_length() - 1
 
-    def pick(self, rng: Random, split: Split, roles: Iterable[str], fits: Callable[[Item], bool] | None = None) -> Item | None:
+    def pick(
+        self, rng: Random, split: Split, roles: Iterable[str], fits: Callable[[Item], bool] | None = None
+    ) -> Item | None:
         """A model of one of the roles, from the models of the split alone; None where it has none."""
         wanted = set(roles)
         found = [
-            item for item in self.items if item.role in wanted and item.held_out == (split == "test") and (fits is None or fits(item))
+            item
+            for item in self.items
+            if item.role in wanted and item.held_out == (split == "test") and (fits is None or fits(item))
         ]
         return rng.choice(found) if found else None
 
@@ -153,12 +160,25 @@ def build(archives: Iterable[Path], folder: Path, say: Callable[[str], None] = l
                 _build_one(archive, path.stem, folder, items, surfaces, lost, say)
         except InputError:
             raise
-        # Encrypted entries are a RuntimeError, methods that Python lacks a NotImplementedError, damaged headers a ValueError.
-        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError, OverflowError, zlib.error) as error:
+        # Encrypted entries are a RuntimeError, methods that Python lacks a NotImplementedError, damaged
+        # headers a ValueError.
+        except (
+            zipfile.BadZipFile,
+            OSError,
+            EOFError,
+            RuntimeError,
+            ValueError,
+            OverflowError,
+            zlib.error,
+        ) as error:
             raise InputError(f"'{path}' is cut off or was altered; get it again.") from error
     if not items:
         raise InputError("None of the models could be read; get the packages again.")
-    index = {"format": FORMAT, "models": [asdict(item) for item in items], "textures": [asdict(s) for s in surfaces]}
+    index = {
+        "format": FORMAT,
+        "models": [asdict(item) for item in items],
+        "textures": [asdict(s) for s in surfaces],
+    }
     (folder / INDEX).write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     say(f"{len(items)} models, {sum(item.held_out for item in items)} of them held out for the test split")
     if lost:
@@ -177,7 +197,8 @@ def _refuse_bombs(path: Path, archive: zipfile.ZipFile) -> None:
 
 
 def _build_one(
-    archive: zipfile.ZipFile, catalogue: str, folder: Path, items: list[Item], surfaces: list[Surface], lost: list[str],
+    archive: zipfile.ZipFile, catalogue: str, folder: Path, items: list[Item], surfaces: list[Surface],
+    lost: list[str],
     say: Callable[[str], None],
 ) -> None:  # fmt: skip
     entries = read_furniture(archive)

@@ -20,7 +20,9 @@ from vision_banana_ros.scenes.materials import COLORS, RGB
 # ---------------------------------------------------------------- paints
 
 
-def covered(rng: Random, picture: str, span: float = 1.0, gloss: float = 0.0, rgb: RGB | None = None) -> Paint:
+def covered(
+    rng: Random, picture: str, span: float = 1.0, gloss: float = 0.0, rgb: RGB | None = None
+) -> Paint:
     """A surface with a picture of a kind."""
     shade = rng.randint(170, 255)
     return Paint(rgb or (shade, shade, shade), picture, rng.randrange(VARIANTS // 2), span, gloss)
@@ -40,7 +42,9 @@ def colored(rng: Random, *names: str, gloss: float | None = None) -> Paint:
 def steel(rng: Random) -> Paint:
     """Random brushed steel."""
     shade = rng.randint(60, 200)
-    return Paint((shade, shade, min(255, shade + 3)), gloss=rng.uniform(0.2, 0.6), sharpness=rng.uniform(20, 60))
+    return Paint(
+        (shade, shade, min(255, shade + 3)), gloss=rng.uniform(0.2, 0.6), sharpness=rng.uniform(20, 60)
+    )
 
 
 def dark(rng: Random) -> Paint:
@@ -84,7 +88,11 @@ def box(rng: Random, most: float = 0.8) -> Piece:
         shape.box((x, y, h / 2), (a, b, h), paint)
     for z in (0.35 * h, h - 0.02):
         shape.box((0, 0, z), (w + 0.03, d + 0.03, 0.02), paint, top=None, bottom=None)
-    shape.box((0, 0, rng.uniform(0.1, 0.9) * h), (w - t, d - t, 0.02), covered(rng, rng.choice(("carton", "metal", "printed")), 0.0))
+    shape.box(
+        (0, 0, rng.uniform(0.1, 0.9) * h),
+        (w - t, d - t, 0.02),
+        covered(rng, rng.choice(("carton", "metal", "printed")), 0.0),
+    )
     return shape.piece("box", "crate", material="plastic" if drawn < 0.85 else "wood")
 
 
@@ -98,7 +106,11 @@ def pallet(rng: Random) -> Piece:
         for row in (-1, 0, 1):
             shape.box((x, y + row * (d / 2 - 0.05), z + 0.011), (w, 0.1, 0.022), paint)
             for column in (-1, 0, 1):
-                shape.box((x + column * (w / 2 - 0.07), y + row * (d / 2 - 0.05), z + 0.061), (0.14, 0.1, 0.078), paint)
+                shape.box(
+                    (x + column * (w / 2 - 0.07), y + row * (d / 2 - 0.05), z + 0.061),
+                    (0.14, 0.1, 0.078),
+                    paint,
+                )
         for column in (-1, 0, 1):
             shape.box((x + column * (w / 2 - 0.07), y, z + 0.111), (0.14, d, 0.022), paint)
         boards = rng.choice((5, 7))
@@ -114,11 +126,18 @@ def barrel(rng: Random) -> Piece:
     r, h = rng.uniform(0.2, 0.32), rng.uniform(0.55, 1.0)
     drawn = rng.random()
     if drawn < 0.2:
-        profile = [(0.0, 0.0)] + [(r * (0.8 + 0.2 * sin(pi * k / 8)), h * k / 8) for k in range(9)] + [(0.0, h)]
+        profile = (
+            [(0.0, 0.0)] + [(r * (0.8 + 0.2 * sin(pi * k / 8)), h * k / 8) for k in range(9)] + [(0.0, h)]
+        )
         shape = Shape().turn(profile, covered(rng, "wood", 0.5), sides=20)
         for z in (0.12, 0.3, 0.7, 0.88):
             shape.turn(
-                [(r * (0.81 + 0.2 * sin(pi * z)), h * z - 0.02), (r * (0.81 + 0.2 * sin(pi * z)), h * z + 0.02)], dark(rng), sides=20
+                [
+                    (r * (0.81 + 0.2 * sin(pi * z)), h * z - 0.02),
+                    (r * (0.81 + 0.2 * sin(pi * z)), h * z + 0.02),
+                ],
+                dark(rng),
+                sides=20,
             )
         return shape.place(-0.5 * r, -0.5 * r, 0.5 * r, 0.5 * r, h).piece("barrel", material="wood")
     paint = (
@@ -126,8 +145,20 @@ def barrel(rng: Random) -> Piece:
         if drawn < 0.5
         else colored(rng, "blue", "blue", "red", "black", "green", "yellow", "white", "gray")
     )
-    ribs = [(r + out, h * part + dz) for part in (1 / 3, 2 / 3) for dz, out in ((-0.03, 0.0), (0.0, 0.015), (0.03, 0.0))]
-    profile = [(0.0, 0.0), (r, 0.0), *ribs, (r, h - 0.01), (r + 0.01, h), (r - 0.01, h - 0.015), (0.0, h - 0.015)]
+    ribs = [
+        (r + out, h * part + dz)
+        for part in (1 / 3, 2 / 3)
+        for dz, out in ((-0.03, 0.0), (0.0, 0.015), (0.03, 0.0))
+    ]
+    profile = [
+        (0.0, 0.0),
+        (r, 0.0),
+        *ribs,
+        (r, h - 0.01),
+        (r + 0.01, h),
+        (r - 0.01, h - 0.015),
+        (0.0, h - 0.015),
+    ]
     shape = Shape().turn(profile, paint, sides=20)
     if rng.random() < 0.4:
         shape.turn([(r + 0.004, 0.4 * h), (r + 0.004, 0.6 * h)], once(rng, "printed"), sides=20)
@@ -143,7 +174,9 @@ def cone(rng: Random) -> Piece:
     bands = sorted(rng.uniform(0.3, 0.9) for _ in range(2 * rng.choice((0, 1, 1, 2))))
     shape = Shape()
     for k, (a, b) in enumerate(zip([0.04, *bands], [*bands, 1.0], strict=True)):
-        shape.turn([(r * (1.05 - 0.9 * a), h * a), (r * (1.05 - 0.9 * b), h * b)], band if k % 2 else paint, sides=16)
+        shape.turn(
+            [(r * (1.05 - 0.9 * a), h * a), (r * (1.05 - 0.9 * b), h * b)], band if k % 2 else paint, sides=16
+        )
     shape.turn([(0.15 * r, h), (0.0, h)], paint)
     base = paint if rng.random() < 0.6 else dark(rng)
     shape.box((0, 0, 0.02 * h + 0.004), (0.62 * h, 0.62 * h, 0.04 * h + 0.008), base)
@@ -171,14 +204,20 @@ def wander(rng: Random, length: float, step: float = 0.08) -> np.ndarray:
 def cable(rng: Random) -> Piece:
     """A cord, hose or rope on the floor, straggling or coiled."""
     r = rng.choice((0.003, 0.004, 0.006, 0.009, 0.014))
-    paint = colored(rng, "black", "black", "gray", "white", "orange", "yellow", "blue", "red", "green", gloss=0.1)
+    paint = colored(
+        rng, "black", "black", "gray", "white", "orange", "yellow", "blue", "red", "green", gloss=0.1
+    )
     if rng.random() < 0.3:
         turns, wide = rng.uniform(2, 7), rng.uniform(0.1, 0.3)
         n = int(14 * turns)
         angle = [2 * pi * turns * k / n for k in range(n)]
         line = np.array(
             [
-                (wide * (1 + 0.15 * sin(3.3 * a)) * cos(a), wide * (1 + 0.1 * cos(1.7 * a)) * sin(a), 2.2 * r * a / (2 * pi) % 0.06)
+                (
+                    wide * (1 + 0.15 * sin(3.3 * a)) * cos(a),
+                    wide * (1 + 0.1 * cos(1.7 * a)) * sin(a),
+                    2.2 * r * a / (2 * pi) % 0.06,
+                )
                 for a in angle
             ]
         )
@@ -189,7 +228,12 @@ def cable(rng: Random) -> Piece:
     shape = Shape().bar(*(line + (0, 0, r)), radius=r, paint=paint, sides=6)
     if rng.random() < 0.4:  # a plug or a strip of sockets at its end
         x, y, _ = line[0]
-        shape.box((x, y, 0.022), (rng.choice((0.05, 0.3)), 0.05, 0.044), colored(rng, "white", "black"), yaw=rng.uniform(0, pi))
+        shape.box(
+            (x, y, 0.022),
+            (rng.choice((0.05, 0.3)), 0.05, 0.044),
+            colored(rng, "white", "black"),
+            yaw=rng.uniform(0, pi),
+        )
     return shape.piece("cable", look=paint, material="plastic")
 
 
@@ -197,7 +241,9 @@ def stairs(rng: Random) -> Piece:
     """A flight, closed or open, maybe with railings; or a step stool and a platform with few steps."""
     count = rng.choice((2, 3, 4, 6, 9, 12, 15))
     rise, run, w = rng.uniform(0.15, 0.2), rng.uniform(0.24, 0.32), rng.uniform(0.7, 2.2)
-    tread = covered(rng, rng.choice(("concrete", "wood", "tiles", "metal", "carpet")), 1.2, rng.uniform(0, 0.15))
+    tread = covered(
+        rng, rng.choice(("concrete", "wood", "tiles", "metal", "carpet")), 1.2, rng.uniform(0, 0.15)
+    )
     side = covered(rng, rng.choice(("plaster", "concrete", "wood")), 2.0) if rng.random() < 0.6 else tread
     edge = colored(rng, "yellow", "black", "gray") if rng.random() < 0.3 else tread
     open_ = rng.random() < 0.3
@@ -208,15 +254,35 @@ def stairs(rng: Random) -> Piece:
         if open_:
             shape.box((0, y0 + run / 2, z - 0.02), (w, run + 0.03, 0.04), tread, front=edge)
         else:
-            shape.box((0, 0.5 * (y0 + depth), z - rise / 2), (w, depth - y0, rise), tread, front=side, left=side, right=side)
+            shape.box(
+                (0, 0.5 * (y0 + depth), z - rise / 2),
+                (w, depth - y0, rise),
+                tread,
+                front=side,
+                left=side,
+                right=side,
+            )
             shape.box((0, y0 + 0.02, z - 0.01), (w + 0.004, 0.045, 0.024), edge)
     if open_:
         for x in (-w / 2, w / 2):
             shape.add(
-                np.array([[(x, -0.1, -0.0), (x, 0.15, 0.0), (x, depth, count * rise - 0.15), (x, depth, count * rise + 0.02)]]), side
+                np.array(
+                    [
+                        [
+                            (x, -0.1, -0.0),
+                            (x, 0.15, 0.0),
+                            (x, depth, count * rise - 0.15),
+                            (x, depth, count * rise + 0.02),
+                        ]
+                    ]
+                ),
+                side,
             )
             shape.box(
-                (x, depth / 2, count * rise / 2 + 0.02), (0.05, hypot(depth, count * rise), 0.22), side, tilt=np.arctan2(rise, run)
+                (x, depth / 2, count * rise / 2 + 0.02),
+                (0.05, hypot(depth, count * rise), 0.22),
+                side,
+                tilt=np.arctan2(rise, run),
             )
     if count > 2 and rng.random() < 0.6:
         rail = rng.choice((steel, wooden, dark))(rng)
@@ -240,10 +306,16 @@ def rack(rng: Random, high: float = 4.0) -> Piece:
     Goods are part of it or put on it.
     """
     heavy = high > 2.6 and rng.random() < 0.7
-    w, d = (rng.uniform(1.8, 2.8), rng.uniform(0.8, 1.1)) if heavy else (rng.uniform(0.7, 1.4), rng.uniform(0.3, 0.6))
+    w, d = (
+        (rng.uniform(1.8, 2.8), rng.uniform(0.8, 1.1))
+        if heavy
+        else (rng.uniform(0.7, 1.4), rng.uniform(0.3, 0.6))
+    )
     h = min(high, rng.uniform(2.4, 5.0) if heavy else rng.uniform(1.2, 2.2))
     boards = rng.randint(2, 4) if heavy else rng.randint(3, 6)
-    post, beam = (colored(rng, "blue", "gray"), colored(rng, "orange", "yellow")) if heavy else (steel(rng),) * 2
+    post, beam = (
+        (colored(rng, "blue", "gray"), colored(rng, "orange", "yellow")) if heavy else (steel(rng),) * 2
+    )
     if not heavy and rng.random() < 0.4:
         post = beam = wooden(rng)
     deck = covered(rng, "wood", 1.0) if heavy else beam
@@ -286,23 +358,40 @@ def goods(rng: Random, shape: Shape, w: float, d: float, z: float, room: float) 
         )
         return
     while x < w / 2 - 0.1:
-        a, b, h = rng.uniform(0.1, 0.6 if room > 0.5 else 0.35), rng.uniform(0.5, 0.95) * d, rng.uniform(0.35, 0.95) * room
+        a, b, h = (
+            rng.uniform(0.1, 0.6 if room > 0.5 else 0.35),
+            rng.uniform(0.5, 0.95) * d,
+            rng.uniform(0.35, 0.95) * room,
+        )
         if x + a > w / 2:
             break
         if rng.random() < 0.8:
             kind = rng.random()
-            paint = once(rng, "carton") if kind < 0.55 else once(rng, "printed") if kind < 0.7 else colored(rng)
+            paint = (
+                once(rng, "carton") if kind < 0.55 else once(rng, "printed") if kind < 0.7 else colored(rng)
+            )
             if kind > 0.93:
-                shape.turn([(0, 0), (a / 2, 0), (a / 2, 0.8 * h), (0.2 * a, h), (0, h)], paint, (x + a / 2, 0, z), 10)
+                shape.turn(
+                    [(0, 0), (a / 2, 0), (a / 2, 0.8 * h), (0.2 * a, h), (0, h)], paint, (x + a / 2, 0, z), 10
+                )
             else:
-                shape.box((x + a / 2, rng.uniform(-0.5, 0.5) * (d - b), z + h / 2), (a, b, h), paint, yaw=rng.gauss(0, 0.03))
+                shape.box(
+                    (x + a / 2, rng.uniform(-0.5, 0.5) * (d - b), z + h / 2),
+                    (a, b, h),
+                    paint,
+                    yaw=rng.gauss(0, 0.03),
+                )
         x += a + rng.choice((0.01, 0.01, 0.05, 0.3))
 
 
 def pillar(rng: Random, height: float) -> Piece:
     """A column, round or square, to the ceiling."""
     r = rng.uniform(0.06, 0.4)
-    paint = covered(rng, rng.choice(("concrete", "plaster", "metal", "bricks")), 2.0) if rng.random() < 0.6 else steel(rng)
+    paint = (
+        covered(rng, rng.choice(("concrete", "plaster", "metal", "bricks")), 2.0)
+        if rng.random() < 0.6
+        else steel(rng)
+    )
     shape = Shape()
     if rng.random() < 0.5:
         shape.turn([(r, 0), (r, height)], paint, sides=20)
@@ -320,12 +409,20 @@ def tripod(rng: Random) -> Piece:
     shape = Shape()
     for k in range(3):
         a = turn + 2 * pi * k / 3
-        foot, knee = (spread * cos(a), spread * sin(a), 0.0), (0.3 * spread * cos(a), 0.3 * spread * sin(a), 0.6 * h)
+        foot, knee = (
+            (spread * cos(a), spread * sin(a), 0.0),
+            (0.3 * spread * cos(a), 0.3 * spread * sin(a), 0.6 * h),
+        )
         shape.bar(foot, knee, radius=0.012, paint=paint, sides=6)
         shape.bar(knee, (0.02 * cos(a), 0.02 * sin(a), 0.85 * h), radius=0.016, paint=paint, sides=6)
     shape.bar((0, 0, 0.5 * h), (0, 0, h), radius=0.018, paint=paint, sides=6)
     if rng.random() < 0.7:
-        shape.box((0, 0, h + 0.06), (rng.uniform(0.1, 0.5), 0.12, rng.uniform(0.1, 0.35)), dark(rng), yaw=rng.uniform(0, pi))
+        shape.box(
+            (0, 0, h + 0.06),
+            (rng.uniform(0.1, 0.5), 0.12, rng.uniform(0.1, 0.35)),
+            dark(rng),
+            yaw=rng.uniform(0, pi),
+        )
     return shape.piece("tripod")
 
 
@@ -335,7 +432,15 @@ def extinguisher(rng: Random) -> Piece:
     red = colored(rng, "red", gloss=0.4)
     shape = Shape().turn([(0, 0), (r, 0), (r, 0.75 * h), (0.35 * r, 0.88 * h), (0.3 * r, h), (0, h)], red)
     shape.turn([(r + 0.002, 0.3 * h), (r + 0.002, 0.6 * h)], once(rng, "printed"))
-    shape.bar((0, 0, h), (0.06, 0, h + 0.05), (0.1, 0, 0.8 * h), (0.08, 0.02, 0.4 * h), radius=0.012, paint=dark(rng), sides=6)
+    shape.bar(
+        (0, 0, h),
+        (0.06, 0, h + 0.05),
+        (0.1, 0, 0.8 * h),
+        (0.08, 0.02, 0.4 * h),
+        radius=0.012,
+        paint=dark(rng),
+        sides=6,
+    )
     return shape.piece("fire extinguisher", look=red, material="metal")
 
 
@@ -352,7 +457,14 @@ def trolley(rng: Random) -> Piece:
         shape.box((0, 0, z), (w, d, 0.04), deck)
         if rng.random() < 0.6:
             goods(rng, shape, w - 0.1, 0.6 * d, z + 0.02, 0.3)
-    shape.bar((-w / 2, d / 2, 0.15), (-w / 2, d / 2, h), (w / 2, d / 2, h), (w / 2, d / 2, 0.15), radius=0.017, paint=frame)
+    shape.bar(
+        (-w / 2, d / 2, 0.15),
+        (-w / 2, d / 2, h),
+        (w / 2, d / 2, h),
+        (w / 2, d / 2, 0.15),
+        radius=0.017,
+        paint=frame,
+    )
     if len(levels) > 1:
         for x in (-w / 2, w / 2):
             shape.bar((x, -d / 2, 0.15), (x, -d / 2, levels[-1] + 0.05), radius=0.015, paint=frame)
@@ -370,7 +482,9 @@ def ladder(rng: Random) -> Piece:
         for k in range(1, int(h / 0.27)):
             share = 0.27 * k / h
             shape.box(
-                (0, side * lean * h / 2 * (1 - share), 0.27 * k), (w * (1 - 0.2 * share), 0.08 if side < 0 else 0.02, 0.025), paint
+                (0, side * lean * h / 2 * (1 - share), 0.27 * k),
+                (w * (1 - 0.2 * share), 0.08 if side < 0 else 0.02, 0.025),
+                paint,
             )
     return shape.piece("step ladder", look=paint, material="metal")
 
@@ -379,7 +493,10 @@ def bin_(rng: Random) -> Piece:
     """A random bin."""
     r, h = rng.uniform(0.12, 0.3), rng.uniform(0.28, 0.9)
     paint = rng.choice((colored, steel, dark))(rng)
-    shape = Shape().turn([(0, 0), (0.8 * r, 0), (r, h), (r + 0.01, h), (0.9 * r, h - 0.02), (0.85 * r, 0.5 * h), (0, 0.5 * h)], paint)
+    shape = Shape().turn(
+        [(0, 0), (0.8 * r, 0), (r, h), (r + 0.01, h), (0.9 * r, h - 0.02), (0.85 * r, 0.5 * h), (0, 0.5 * h)],
+        paint,
+    )
     return shape.piece("trash can", look=paint)
 
 
@@ -394,9 +511,17 @@ def fence(rng: Random, height: float) -> Piece:
     shape.bar((-w / 2, 0, h), (w / 2, 0, h), radius=0.02, paint=frame)
     if drawn < 0.35:
         for k in range(1, int(w / 0.12)):
-            shape.bar((-w / 2 + 0.12 * k, 0, 0.1), (-w / 2 + 0.12 * k, 0, h), radius=0.004, paint=frame, sides=4)
+            shape.bar(
+                (-w / 2 + 0.12 * k, 0, 0.1), (-w / 2 + 0.12 * k, 0, h), radius=0.004, paint=frame, sides=4
+            )
         for k in range(8):
-            shape.bar((-w / 2, 0, 0.1 + k * (h - 0.1) / 8), (w / 2, 0, 0.1 + k * (h - 0.1) / 8), radius=0.005, paint=frame, sides=4)
+            shape.bar(
+                (-w / 2, 0, 0.1 + k * (h - 0.1) / 8),
+                (w / 2, 0, 0.1 + k * (h - 0.1) / 8),
+                radius=0.005,
+                paint=frame,
+                sides=4,
+            )
         return shape.piece("fence", look=frame)
     picture = "cloth" if drawn < 0.7 else "panels" if drawn < 0.85 else "fabric"
     paint = covered(rng, picture, 1.5, rgb=(255, 255, 255))
@@ -408,7 +533,10 @@ def fence(rng: Random, height: float) -> Piece:
 
 
 def table(
-    rng: Random, wide: tuple[float, float] = (0.8, 2.0), high: tuple[float, float] = (0.68, 0.78), noun: str = "table"
+    rng: Random,
+    wide: tuple[float, float] = (0.8, 2.0),
+    high: tuple[float, float] = (0.68, 0.78),
+    noun: str = "table",
 ) -> Piece:
     """A random table of a width and height drawn from ranges in metres."""
     w, d, h = rng.uniform(*wide), rng.uniform(0.55, 0.95), rng.uniform(*high)
@@ -420,7 +548,13 @@ def table(
         shape.turn([(0, h - t), (r, h - t), (r, h), (0, h)], top, sides=24)
         shape.bar((0, 0, 0), (0, 0, h - t), radius=0.035, paint=leg)
         for k in range(4):
-            shape.bar((0, 0, 0.06), (0.8 * r * cos(k * pi / 2), 0.8 * r * sin(k * pi / 2), 0.02), radius=0.022, paint=leg, sides=6)
+            shape.bar(
+                (0, 0, 0.06),
+                (0.8 * r * cos(k * pi / 2), 0.8 * r * sin(k * pi / 2), 0.02),
+                radius=0.022,
+                paint=leg,
+                sides=6,
+            )
         return shape.place(-0.65 * r, -0.65 * r, 0.65 * r, 0.65 * r, h).piece("table", noun, look=top)
     shape.box((0, 0, h - t / 2), (w, d, t), top)
     x, y, r = w / 2 - 0.06, d / 2 - 0.06, rng.uniform(0.015, 0.04)
@@ -457,7 +591,12 @@ def desk(rng: Random) -> Piece:
 
 def chair(rng: Random) -> Piece:
     """On four legs, a swivel base or a bent tube; of wood, plastic or covered."""
-    w, d, seat, high = rng.uniform(0.4, 0.5), rng.uniform(0.4, 0.5), rng.uniform(0.42, 0.5), rng.uniform(0.35, 0.6)
+    w, d, seat, high = (
+        rng.uniform(0.4, 0.5),
+        rng.uniform(0.4, 0.5),
+        rng.uniform(0.42, 0.5),
+        rng.uniform(0.35, 0.6),
+    )
     drawn = rng.random()
     frame = steel(rng) if drawn > 0.35 else wooden(rng)
     cover = rng.choice((cloth, cloth, colored, wooden))(rng) if drawn > 0.2 else frame
@@ -483,14 +622,27 @@ def chair(rng: Random) -> Piece:
         shape.bar((0, 0, 0.1), (0, 0, seat - t), radius=0.03, paint=frame)
         for k in range(5):
             a = 2 * pi * (k + rng.random() * 0.1) / 5
-            shape.bar((0, 0, 0.11), (0.29 * cos(a), 0.29 * sin(a), 0.07), radius=0.022, paint=dark(rng), sides=6)
+            shape.bar(
+                (0, 0, 0.11), (0.29 * cos(a), 0.29 * sin(a), 0.07), radius=0.022, paint=dark(rng), sides=6
+            )
             shape.ball((0.29 * cos(a), 0.29 * sin(a), 0.03), 0.03, dark(rng), fine=8)
         shape.bar(
-            (0, y - 0.05, seat - t), (0, y + 0.06, seat), (0, y + lean * high, seat + 0.6 * high), radius=0.025, paint=dark(rng)
+            (0, y - 0.05, seat - t),
+            (0, y + 0.06, seat),
+            (0, y + lean * high, seat + 0.6 * high),
+            radius=0.025,
+            paint=dark(rng),
         )
         if rng.random() < 0.6:
             for a in (-w / 2 - 0.03, w / 2 + 0.03):
-                shape.bar((0.7 * a, 0.05, seat - t), (a, 0.05, seat), (a, 0.05, seat + 0.2), radius=0.018, paint=dark(rng), sides=6)
+                shape.bar(
+                    (0.7 * a, 0.05, seat - t),
+                    (a, 0.05, seat),
+                    (a, 0.05, seat + 0.2),
+                    radius=0.018,
+                    paint=dark(rng),
+                    sides=6,
+                )
                 shape.box((a, 0, seat + 0.21), (0.06, 0.26, 0.03), dark(rng))
     else:  # a bent tube
         for a in (-x, x):
@@ -510,28 +662,51 @@ def chair(rng: Random) -> Piece:
             shape.box((0, y + lean * high * z, seat + high * z), (w - 0.04, 0.018, 0.05), cover, tilt=-lean)
     else:
         back = rng.uniform(0.45, 0.9) * high
-        pad((0, y + lean * (high - back / 2), seat + high - back / 2), (w - 0.02, max(0.02, 0.8 * t), back), -lean)
+        pad(
+            (0, y + lean * (high - back / 2), seat + high - back / 2),
+            (w - 0.02, max(0.02, 0.8 * t), back),
+            -lean,
+        )
     return shape.place(-w / 2, -d / 2, w / 2, d / 2 - 0.06, seat, 0.3).piece("chair", look=cover)
 
 
 def sofa(rng: Random) -> Piece:
     """A random sofa."""
     seats = rng.choice((1, 2, 2, 3))
-    w, d, seat, high = 0.3 + 0.62 * seats, rng.uniform(0.75, 1.0), rng.uniform(0.36, 0.46), rng.uniform(0.7, 0.95)
+    w, d, seat, high = (
+        0.3 + 0.62 * seats,
+        rng.uniform(0.75, 1.0),
+        rng.uniform(0.36, 0.46),
+        rng.uniform(0.7, 0.95),
+    )
     cover = cloth(rng) if rng.random() < 0.75 else covered(rng, "fabric", 3.0, 0.25)
     leg, arm, square = rng.choice((dark, steel, wooden))(rng), rng.uniform(0.1, 0.2), rng.uniform(0.15, 0.45)
     shape = Shape()
     inner = w - 2 * arm
     shape.box((0, 0, 0.5 * seat), (w - 0.04, d - 0.06, seat - 0.16), cover)
     for side in (-1, 1):
-        shape.ball((side * (w - arm) / 2, 0, 0.5 * seat + 0.14), (arm / 2, d / 2, 0.5 * seat + 0.06), cover, square)
+        shape.ball(
+            (side * (w - arm) / 2, 0, 0.5 * seat + 0.14), (arm / 2, d / 2, 0.5 * seat + 0.06), cover, square
+        )
     shape.ball((0, d / 2 - 0.1, 0.5 * (high + 0.1)), (w / 2, 0.1, 0.5 * (high - 0.1)), cover, square)
     for k in range(seats):
         x = -inner / 2 + inner * (k + 0.5) / seats
         shape.ball((x, -0.06, seat), (inner / seats / 2, d / 2 - 0.1, 0.085), cover, square)
-        shape.ball((x, d / 2 - 0.25, 0.5 * (seat + high)), (inner / seats / 2, 0.09, 0.5 * (high - seat)), cover, square, tilt=-0.15)
+        shape.ball(
+            (x, d / 2 - 0.25, 0.5 * (seat + high)),
+            (inner / seats / 2, 0.09, 0.5 * (high - seat)),
+            cover,
+            square,
+            tilt=-0.15,
+        )
         if rng.random() < 0.3:
-            shape.ball((x + rng.uniform(-0.1, 0.1), d / 2 - 0.38, seat + 0.25), (0.22, 0.07, 0.2), cloth(rng), 0.5, tilt=-0.4)
+            shape.ball(
+                (x + rng.uniform(-0.1, 0.1), d / 2 - 0.38, seat + 0.25),
+                (0.22, 0.07, 0.2),
+                cloth(rng),
+                0.5,
+                tilt=-0.4,
+            )
     for x in (-w / 2 + 0.08, w / 2 - 0.08):
         for y in (-d / 2 + 0.08, d / 2 - 0.08):
             shape.bar((x, y, 0), (x, y, 0.12), radius=0.02, paint=leg, sides=6)
@@ -542,7 +717,11 @@ def sofa(rng: Random) -> Piece:
 def cupboard(rng: Random, tall: bool | None = None) -> Piece:
     """Doors and drawers with handles."""
     tall = rng.random() < 0.5 if tall is None else tall
-    w, d, h = rng.uniform(0.6, 1.6), rng.uniform(0.35, 0.6), rng.uniform(1.5, 2.2) if tall else rng.uniform(0.6, 1.2)
+    w, d, h = (
+        rng.uniform(0.6, 1.6),
+        rng.uniform(0.35, 0.6),
+        rng.uniform(1.5, 2.2) if tall else rng.uniform(0.6, 1.2),
+    )
     body = rng.choice((wooden, wooden, colored, lambda r: covered(r, "metal", 1.5, 0.15)))(rng)
     front = body if rng.random() < 0.7 else colored(rng, "white", "gray", "blue", "red")
     handle = rng.choice((steel, dark))(rng)
@@ -565,10 +744,14 @@ def plant(rng: Random) -> Piece:
     r, h = rng.uniform(0.07, 0.22), rng.uniform(0.3, 1.9)
     pot = rng.choice((colored, covered_pot))(rng)
     ph = rng.uniform(1.2, 2.0) * r
-    shape = Shape().turn([(0, 0), (0.7 * r, 0), (r, ph), (0.9 * r, ph), (0.85 * r, 0.9 * ph), (0, 0.9 * ph)], pot)
+    shape = Shape().turn(
+        [(0, 0), (0.7 * r, 0), (r, ph), (0.9 * r, ph), (0.85 * r, 0.9 * ph), (0, 0.9 * ph)], pot
+    )
     hue = rng.random()
     rgb = (int(40 + 60 * hue), int(80 + 70 * rng.random()), int(30 + 30 * rng.random()))
-    greens = [Paint(materials.scaled(rgb, rng.uniform(0.6, 1.25)), gloss=rng.uniform(0, 0.2)) for _ in range(4)]
+    greens = [
+        Paint(materials.scaled(rgb, rng.uniform(0.6, 1.25)), gloss=rng.uniform(0, 0.2)) for _ in range(4)
+    ]
     stem = Paint((90, 75, 45))
     count, narrow, bow = rng.randint(14, 60), rng.uniform(0.06, 0.5), rng.uniform(-0.2, 1.2)
     trunk = rng.random() < 0.5
@@ -612,7 +795,9 @@ def person(rng: Random, sitting: bool = False) -> Piece:
     """A clothed body of rounded parts; standing, walking or, facing -y, sitting on something 0.45 m high."""
     tall = rng.uniform(1.5, 1.92)
     s = tall / 1.75
-    skin = Paint(materials.near(rng, rng.choice(((235, 190, 160), (210, 160, 125), (150, 100, 70), (95, 62, 45)))))
+    skin = Paint(
+        materials.near(rng, rng.choice(((235, 190, 160), (210, 160, 125), (150, 100, 70), (95, 62, 45))))
+    )
     shirt, trousers = (
         cloth(rng, 0.5),
         cloth(rng, 1.5) if rng.random() < 0.6 else colored(rng, "blue", "black", "gray", "brown", gloss=0.0),
@@ -634,7 +819,10 @@ def person(rng: Random, sitting: bool = False) -> Piece:
         shoulder = (side * 0.19 * wide, 0.0, hip + 0.47 * s)
         swing = rng.uniform(-0.3, 0.3) if not sitting else -rng.uniform(0.1, 0.35)
         if rng.random() < 0.25:
-            elbow, hand = (side * 0.26 * wide, -0.1, hip + 0.2 * s), (side * 0.12 * wide, -0.32 * s, hip + rng.uniform(0.1, 0.5) * s)
+            elbow, hand = (
+                (side * 0.26 * wide, -0.1, hip + 0.2 * s),
+                (side * 0.12 * wide, -0.32 * s, hip + rng.uniform(0.1, 0.5) * s),
+            )
         else:
             elbow = (side * 0.25 * wide, 0.3 * swing * s, hip + 0.19 * s)
             hand = (side * 0.24 * wide, 0.9 * swing * s - 0.05, hip - 0.05 * s + 0.3 * abs(swing) * s)
@@ -667,7 +855,11 @@ def cup(rng: Random) -> Piece:
         else colored(rng, "white", "white", "white", "blue", "red", "black", "yellow", "green", "gray")
     )
     low = rng.uniform(0.6, 1.0)
-    shape = Shape().turn([(0, 0), (low * r, 0), (r, h), (0.92 * r, h), (0.9 * low * r, 0.15 * h), (0, 0.15 * h)], paint, sides=18)
+    shape = Shape().turn(
+        [(0, 0), (low * r, 0), (r, h), (0.92 * r, h), (0.9 * low * r, 0.15 * h), (0, 0.15 * h)],
+        paint,
+        sides=18,
+    )
     if rng.random() < 0.6:
         shape.turn([(0.88 * r, 0.75 * h), (0, 0.75 * h)], Paint((50, 30, 18)), sides=14)
         shape.bar(
@@ -699,7 +891,12 @@ def books(rng: Random) -> Piece:
         w, d, t = rng.uniform(0.14, 0.24), rng.uniform(0.2, 0.32), rng.uniform(0.004, 0.05)
         cover, page = once(rng, "printed"), Paint((225, 222, 210))
         shape.box(
-            (rng.gauss(0, 0.008), rng.gauss(0, 0.008), z + t / 2), (w, d, t), page, yaw=rng.gauss(0, 0.15), top=cover, left=cover
+            (rng.gauss(0, 0.008), rng.gauss(0, 0.008), z + t / 2),
+            (w, d, t),
+            page,
+            yaw=rng.gauss(0, 0.15),
+            top=cover,
+            left=cover,
         )
         z += t
     return shape.piece("books")
@@ -715,7 +912,9 @@ def monitor(rng: Random) -> Piece:
     w, h = rng.choice(((0.48, 0.28), (0.53, 0.31), (0.61, 0.36), (0.38, 0.3), (0.8, 0.35)))
     low, case = rng.uniform(0.08, 0.2), dark(rng) if rng.random() < 0.8 else colored(rng, "gray", "white")
     shape = Shape().box((0, 0, low + h / 2), (w + 0.02, 0.03, h + 0.03), case)
-    shape.quad((-w / 2, -0.0155, low), (w, 0, 0), (0, 0, h), once(rng, "screen", glow=rng.choice((0.0, 0.15, 0.3))))
+    shape.quad(
+        (-w / 2, -0.0155, low), (w, 0, 0), (0, 0, h), once(rng, "screen", glow=rng.choice((0.0, 0.15, 0.3)))
+    )
     shape.box((0, 0.05, 0.5 * low + 0.1), (0.05, 0.03, low + 0.2), case)
     shape.box((0, 0.03, 0.008), (0.24, 0.18, 0.016), case)
     return shape.piece("monitor", look=case)
@@ -751,7 +950,14 @@ def bag(rng: Random) -> Piece:
     shape = Shape().ball((0, 0, h / 2), (w / 2, d / 2, h / 2), paint, 0.55)
     shape.ball((0, -d / 2, 0.35 * h), (0.4 * w, 0.06, 0.25 * h), paint, 0.5)
     for x in (-0.2 * w, 0.2 * w):
-        shape.bar((x, 0.3 * d, 0.9 * h), (1.3 * x, 0.7 * d, 0.6 * h), (x, 0.4 * d, 0.15 * h), radius=0.014, paint=dark(rng), sides=6)
+        shape.bar(
+            (x, 0.3 * d, 0.9 * h),
+            (1.3 * x, 0.7 * d, 0.6 * h),
+            (x, 0.4 * d, 0.15 * h),
+            radius=0.014,
+            paint=dark(rng),
+            sides=6,
+        )
     return shape.piece("bag", look=paint, material="fabric")
 
 
@@ -772,9 +978,14 @@ def pane(rng: Random, height: float) -> Piece:
     w, h = rng.uniform(0.8, 2.4), min(height, rng.uniform(1.6, 2.6))
     frame = rng.choice((steel, dark))(rng)
     glass = Paint(
-        rng.choice(((215, 232, 228), (205, 222, 232), (230, 232, 230))), gloss=0.5, sharpness=120, alpha=rng.uniform(0.1, 0.3)
+        rng.choice(((215, 232, 228), (205, 222, 232), (230, 232, 230))),
+        gloss=0.5,
+        sharpness=120,
+        alpha=rng.uniform(0.1, 0.3),
     )
-    shape = Shape().box((0, 0, h / 2), (w, 0.012, h), glass, top=None, bottom=None, back=None, left=None, right=None)
+    shape = Shape().box(
+        (0, 0, h / 2), (w, 0.012, h), glass, top=None, bottom=None, back=None, left=None, right=None
+    )
     for x in (-w / 2, w / 2):
         shape.box((x, 0, h / 2), (0.04, 0.05, h), frame)
     for z in (0.03, h - 0.02):
@@ -800,13 +1011,22 @@ def door(rng: Random) -> Piece:
         side = (1 if k == 0 else -1) if leaves == 2 else rng.choice((-1, 1))
         x = at + side * (0.5 * w / leaves - 0.08)
         shape.box((x, -0.005, 1.04), (0.04, 0.012, 0.2), handle)
-        shape.bar((x, 0.0, 1.06), (x, -0.06, 1.06), (x - side * 0.12, -0.06, 1.06), radius=0.01, paint=handle, sides=6)
+        shape.bar(
+            (x, 0.0, 1.06),
+            (x, -0.06, 1.06),
+            (x - side * 0.12, -0.06, 1.06),
+            radius=0.01,
+            paint=handle,
+            sides=6,
+        )
         if leaves == 2:
             shape.box((at + 0.25 * w * side, -0.0, h / 2), (0.012, 0.012, h), dark(rng))
         drawn = rng.random()
         if drawn < 0.25:
             shape.box(
-                (at, 0.001, 1.45), (0.4 * w / leaves, 0.01, rng.uniform(0.3, 0.9)), Paint((120, 135, 140), gloss=0.6, sharpness=100)
+                (at, 0.001, 1.45),
+                (0.4 * w / leaves, 0.01, rng.uniform(0.3, 0.9)),
+                Paint((120, 135, 140), gloss=0.6, sharpness=100),
             )
         elif drawn < 0.5:
             for z, hh in ((0.5, 0.7), (1.45, 0.8)):
@@ -819,7 +1039,16 @@ def door(rng: Random) -> Piece:
 def colored_leaf(rng: Random) -> Paint:
     """Random leaf colour."""
     rgb = rng.choice(
-        ((225, 225, 220), (200, 195, 185), (120, 130, 140), (60, 80, 110), (110, 45, 40), (70, 95, 80), (150, 120, 90), (90, 92, 95))
+        (
+            (225, 225, 220),
+            (200, 195, 185),
+            (120, 130, 140),
+            (60, 80, 110),
+            (110, 45, 40),
+            (70, 95, 80),
+            (150, 120, 90),
+            (90, 92, 95),
+        )
     )
     return Paint(materials.near(rng, rgb), gloss=rng.uniform(0.0, 0.2))
 
@@ -874,7 +1103,9 @@ def curtain(rng: Random, height: float) -> Piece:
     folds, deep, turn = w * rng.uniform(5, 11), rng.uniform(0.02, 0.05), rng.random()
     x = np.linspace(-w / 2, w / 2, n)
     y = deep * np.sin(2 * pi * (folds * x / w + turn)) + 0.3 * deep * np.sin(2 * pi * (1.7 * folds * x / w))
-    net = np.stack([np.stack([x * f, y, np.full(n, z)], -1) for z, f in ((0.0, 1.0), (0.5 * h, 0.97), (h, 0.94))])
+    net = np.stack(
+        [np.stack([x * f, y, np.full(n, z)], -1) for z, f in ((0.0, 1.0), (0.5 * h, 0.97), (h, 0.94))]
+    )
     return Shape().grid(net, paint).piece("curtain", look=paint, material="fabric")
 
 
@@ -892,7 +1123,11 @@ def window(rng: Random, w: float, h: float) -> Piece:
     """A glazed opening with bars, sometimes behind slats or a blind that is half down."""
     frame = rng.choice((steel, dark, colored_leaf, colored_leaf))(rng)
     glass = Paint((225, 235, 235), gloss=0.4, sharpness=100, alpha=rng.uniform(0.05, 0.2))
-    columns, rows, t = max(1, round(w / rng.uniform(0.6, 1.4))), rng.choice((1, 1, 2, 3)) if h > 1 else 1, rng.uniform(0.03, 0.06)
+    columns, rows, t = (
+        max(1, round(w / rng.uniform(0.6, 1.4))),
+        rng.choice((1, 1, 2, 3)) if h > 1 else 1,
+        rng.uniform(0.03, 0.06),
+    )
     shape = Shape().quad((-w / 2, 0.03, 0), (w, 0, 0), (0, 0, h), glass)
     for k in range(columns + 1):
         shape.box((-w / 2 + t / 2 + k * (w - t) / columns, 0.02, h / 2), (t, 0.06, h), frame)
@@ -906,7 +1141,11 @@ def window(rng: Random, w: float, h: float) -> Piece:
             shape.box((0, -0.05, h - 0.06 * k), (w, 0.045, 0.003), paint, tilt=rng.gauss(0.5, 0.02))
     elif drawn < 0.35:
         low = rng.uniform(0.2, 0.9) * h
-        shape.box((0, -0.03, 0.5 * (low + h)), (w, 0.004, h - low), Paint((225, 220, 205), glow=rng.uniform(0.0, 0.25)))
+        shape.box(
+            (0, -0.03, 0.5 * (low + h)),
+            (w, 0.004, h - low),
+            Paint((225, 220, 205), glow=rng.uniform(0.0, 0.25)),
+        )
     if rng.random() < 0.5:
         shape.box((0, -0.08, -0.015), (w + 0.08, 0.16, 0.03), colored_leaf(rng))
     return shape.piece("window", look=frame)

@@ -55,7 +55,13 @@ class Paint:
         """The paint as a row of numbers for the compiled code."""
         row = np.zeros(MATERIAL_COLUMNS, np.float32)
         row[COLOR : COLOR + 3] = (np.array(self.rgb) / 255.0) ** 2.2
-        row[ALPHA], row[GLOSS], row[SHARPNESS], row[GLOW], row[TEXTURE] = self.alpha, self.gloss, self.sharpness, self.glow, -1
+        row[ALPHA], row[GLOSS], row[SHARPNESS], row[GLOW], row[TEXTURE] = (
+            self.alpha,
+            self.gloss,
+            self.sharpness,
+            self.glow,
+            -1,
+        )
         return row
 
 
@@ -92,7 +98,8 @@ class Shape:
         return self
 
     def box(
-        self, center: Point, size: Point, paint: Paint, yaw: float = 0.0, tilt: float = 0.0, **sides: Paint | None
+        self, center: Point, size: Point, paint: Paint, yaw: float = 0.0, tilt: float = 0.0,
+        **sides: Paint | None
     ) -> "Shape":  # fmt: skip
         """A box of full edges `size`; single sides (`front=...`) may have another paint, or None for none."""
         corners = (CORNERS * size) @ turned(yaw, tilt).T + center
@@ -112,23 +119,37 @@ class Shape:
         A picture is stretched over all of it, or spans `paint.span` metres of its rows.
         """
         rows, columns = points.shape[:2]
-        quads = np.stack([points[:-1, :-1], points[:-1, 1:], points[1:, 1:], points[1:, :-1]], 2).reshape(-1, 4, 3)
+        quads = np.stack([points[:-1, :-1], points[:-1, 1:], points[1:, 1:], points[1:, :-1]], 2).reshape(
+            -1, 4, 3
+        )
         wide = high = 1.0
         if paint.span > 0:
-            wide = max(1.0, round(float(np.linalg.norm(np.diff(points, axis=1), axis=2).sum(1).max()) / paint.span))
+            wide = max(
+                1.0, round(float(np.linalg.norm(np.diff(points, axis=1), axis=2).sum(1).max()) / paint.span)
+            )
             high = float(np.linalg.norm(np.diff(points, axis=0), axis=2).sum(0).max()) / paint.span
         s, t = np.meshgrid(np.linspace(0, wide, columns), np.linspace(0, high, rows))
         uv = np.stack([s, t], -1)
-        return self.add(quads, paint, np.stack([uv[:-1, :-1], uv[:-1, 1:], uv[1:, 1:], uv[1:, :-1]], 2).reshape(-1, 4, 2))
+        return self.add(
+            quads, paint, np.stack([uv[:-1, :-1], uv[:-1, 1:], uv[1:, 1:], uv[1:, :-1]], 2).reshape(-1, 4, 2)
+        )
 
-    def turn(self, profile: Sequence[tuple[float, float]], paint: Paint, at: Point = (0.0, 0.0, 0.0), sides: int = 16) -> "Shape":
+    def turn(
+        self,
+        profile: Sequence[tuple[float, float]],
+        paint: Paint,
+        at: Point = (0.0, 0.0, 0.0),
+        sides: int = 16,
+    ) -> "Shape":
         """A profile of (radius, height) from below, turned about the vertical through `at`."""
         angle = 2 * pi * np.arange(sides + 1) / sides
         ring = np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], -1)
         points = np.stack([r * ring + (0, 0, z) for r, z in profile]) + at
         return self.grid(points, paint)
 
-    def bar(self, *points: Point, radius: float, paint: Paint, end: float | None = None, sides: int = 8) -> "Shape":
+    def bar(
+        self, *points: Point, radius: float, paint: Paint, end: float | None = None, sides: int = 8
+    ) -> "Shape":
         """A round bar along points, its radius running to `end`."""
         line = np.asarray(points, float)
         along = np.gradient(line, axis=0)
@@ -139,8 +160,12 @@ class Shape:
         v = np.cross(along, u)
         angle = -2 * pi * np.arange(sides + 1) / sides
         r = np.linspace(radius, radius if end is None else end, len(line))[:, None, None]
-        rings = line[:, None] + r * (np.cos(angle)[None, :, None] * u[:, None] + np.sin(angle)[None, :, None] * v[:, None])
-        closed = np.concatenate([line[:1, None].repeat(sides + 1, 1), rings, line[-1:, None].repeat(sides + 1, 1)])
+        rings = line[:, None] + r * (
+            np.cos(angle)[None, :, None] * u[:, None] + np.sin(angle)[None, :, None] * v[:, None]
+        )
+        closed = np.concatenate(
+            [line[:1, None].repeat(sides + 1, 1), rings, line[-1:, None].repeat(sides + 1, 1)]
+        )
         return self.grid(closed, paint)
 
     def ball(
@@ -155,12 +180,17 @@ class Shape:
     ) -> "Shape":
         """An ellipsoid; `square` below 1 makes it a rounded box, as cushions and bags are."""
         size = np.array((half, half, half) if isinstance(half, (int, float)) else half, float)
-        lat, lon = np.meshgrid(np.linspace(-0.5 * pi, 0.5 * pi, fine // 2 + 2), np.linspace(0, 2 * pi, fine + 1), indexing="ij")
+        lat, lon = np.meshgrid(
+            np.linspace(-0.5 * pi, 0.5 * pi, fine // 2 + 2), np.linspace(0, 2 * pi, fine + 1), indexing="ij"
+        )
 
         def soft(x: np.ndarray) -> np.ndarray:
             return np.asarray(np.sign(x) * abs(x) ** square)
 
-        unit = np.stack([soft(np.cos(lat)) * soft(np.cos(lon)), soft(np.cos(lat)) * soft(np.sin(lon)), soft(np.sin(lat))], -1)
+        unit = np.stack(
+            [soft(np.cos(lat)) * soft(np.cos(lon)), soft(np.cos(lat)) * soft(np.sin(lon)), soft(np.sin(lat))],
+            -1,
+        )
         return self.grid((unit * size) @ turned(yaw, tilt).T + center, paint)
 
     def place(self, x0: float, y0: float, x1: float, y1: float, z: float, clearance: float = 2.5) -> "Shape":
@@ -175,13 +205,24 @@ class Shape:
             self.add(quads @ rotation.T + at, other.paints[int(materials[0])], uv)
         return self
 
-    def piece(self, class_name: str, noun: str = "", look: Paint | None = None, material: str = "", back: bool = False) -> Piece:
+    def piece(
+        self,
+        class_name: str,
+        noun: str = "",
+        look: Paint | None = None,
+        material: str = "",
+        back: bool = False,
+    ) -> Piece:
         """The finished thing, its origin on the floor under the middle of its box.
 
         :param look: what names its colour; its first paint if None. :param back: keep y = 0, its back, as the
         origin: for what is fixed to walls.
         """
-        quads, uv, paint = np.concatenate(self.quads), np.concatenate(self.uvs), np.concatenate(self.materials)
+        quads, uv, paint = (
+            np.concatenate(self.quads),
+            np.concatenate(self.uvs),
+            np.concatenate(self.materials),
+        )
         low, high = quads.min((0, 1)), quads.max((0, 1))
         middle = np.array([0.5 * (low[0] + high[0]), 0.5 * (low[1] + high[1]), low[2]])
         points = (quads - middle).reshape(-1, 3)
@@ -204,18 +245,23 @@ class Shape:
         supports[:, [1, 3]] -= middle[1]
         supports[:, 4] -= middle[2]
         model = Made(
-            points.astype(np.float32), faces.astype(np.int32), np.rint(smooth(points, faces) * UNIT).astype(np.int16),
-            uv[whole].astype(np.float32), paint.repeat(2)[whole].astype(np.int16), np.stack(rows), np.zeros((0, 4), np.uint8),
+            points.astype(np.float32), faces.astype(np.int32),
+            np.rint(smooth(points, faces) * UNIT).astype(np.int16),
+            uv[whole].astype(np.float32), paint.repeat(2)[whole].astype(np.int16), np.stack(rows),
+            np.zeros((0, 4), np.uint8),
             np.zeros((0, 3), np.int32), supports, tuple(pictures),
         )  # fmt: skip
         shown = look or self.paints[0]
         rgb = shown.rgb if not shown.picture else mean_color(shown)
-        color = str(color_names(np.array([rgb], float))[0]) if class_name not in ("person", "plant") else "mixed"
+        color = (
+            str(color_names(np.array([rgb], float))[0]) if class_name not in ("person", "plant") else "mixed"
+        )
         w, d, h = (float(v) for v in high - low)
         label = CLASSES.index(class_name) if class_name in CLASSES else UNLABELLED
         noun = noun or class_name
         item = Item(
-            "made here", noun, noun, class_name, label, "made", "", (w, d, h), 0.0, 0.0, color, rgb, material, len(faces), False,
+            "made here", noun, noun, class_name, label, "made", "", (w, d, h), 0.0, 0.0, color, rgb, material,
+            len(faces), False,
             "", "", "", "", "",
         )  # fmt: skip
         worn = Look(material, color, rgb, rgb)

@@ -25,8 +25,8 @@ CREASE = cos(radians(42.0))
 UNIT = 32767
 """Length of a stored normal."""
 COLOR, ALPHA, GLOSS, SHARPNESS, GLOW, TEXTURE, CUTOUT = 0, 3, 4, 5, 6, 7, 8
-"""Columns of `materials`: linear colour, 1 for opaque, strength and exponent of the highlight, own light, row of
-`textures` or -1, 1 where the texture's alpha cuts holes."""
+"""Columns of `materials`: linear colour, 1 for opaque, strength and exponent of the highlight, own light,
+row of `textures` or -1, 1 where the texture's alpha cuts holes."""
 MATERIAL_COLUMNS = 9
 SUPPORT_COLUMNS = 6
 """Columns of `supports`: x0, y0, x1, y1, z, free height above."""
@@ -102,7 +102,9 @@ def convert(archive: zipfile.ZipFile, entry: Entry) -> tuple[Model, Words]:
         kept = distinct(faces)
     faces = faces[kept]
     corners = points[faces]
-    area = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    area = 0.5 * np.linalg.norm(
+        np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1
+    )
     solid = area > 1e-10
     faces, area = faces[solid], area[solid]
     uv, material = mesh.uv[kept][solid], mesh.material[kept][solid]
@@ -128,7 +130,8 @@ def fit(points: np.ndarray, faces: np.ndarray, entry: Entry) -> np.ndarray:
 
     X right, y to the back, z up.
     """
-    turned = points @ np.array(entry.rotation).reshape(3, 3).T  # the file's frame: x right, y up, z to the front
+    # the file's frame: x right, y up, z to the front
+    turned = points @ np.array(entry.rotation).reshape(3, 3).T
     turned = np.stack([turned[:, 0], -turned[:, 2], turned[:, 1]], 1)
     used = turned[np.unique(faces)]
     low, high = used.min(0), used.max(0)
@@ -166,7 +169,9 @@ def dress(archive: zipfile.ZipFile, materials: list[Material]) -> tuple[np.ndarr
     for row, m in zip(rows, materials, strict=True):
         key = (m.texture, m.mask)
         if any(key) and key not in known:
-            picture = decode(archive.read(m.texture) if m.texture else b"", archive.read(m.mask) if m.mask else b"")
+            picture = decode(
+                archive.read(m.texture) if m.texture else b"", archive.read(m.mask) if m.mask else b""
+            )
             known[key] = -1
             if picture is not None:
                 known[key] = len(table)
@@ -177,7 +182,8 @@ def dress(archive: zipfile.ZipFile, materials: list[Material]) -> tuple[np.ndarr
         texture = known.get(key, -1)
         color = np.clip(np.array(m.color[:3]), 0, 1)
         if m.texture and texture >= 0 and (color.max() < 0.5 or color.min() == color.max()):
-            color = np.ones(3)  # files differ in whether the colour tints the picture; black ones never mean to
+            # files differ in whether the colour tints the picture; black ones never mean to
+            color = np.ones(3)
         row[COLOR : COLOR + 3] = np.maximum(color, 0.02) ** 2.2
         row[ALPHA] = np.clip(m.alpha, 0.0, 1.0)
         row[GLOSS] = 0.35 * min(1.0, m.gloss)
@@ -246,7 +252,9 @@ def describe(model: Model, materials: list[Material], area: np.ndarray) -> Words
         seen = np.ones((1, 3))
         if row[TEXTURE] >= 0:
             first, wide, high = model.textures[int(row[TEXTURE])]
-            texels = model.texels[first : first + (1 << (wide + high))][:: max(1, (1 << (wide + high)) // 1024)]
+            texels = model.texels[first : first + (1 << (wide + high))][
+                :: max(1, (1 << (wide + high)) // 1024)
+            ]
             texels = texels[texels[:, 3] >= 128] if (texels[:, 3] >= 128).any() else texels
             seen = (texels[:, :3] / 255.0) ** 2.2
         light = seen * tint
@@ -258,7 +266,9 @@ def describe(model: Model, materials: list[Material], area: np.ndarray) -> Words
         words[word] = words.get(word, 0.0) + share[k]
     color, material = (max(found, key=lambda name: found[name]) for found in (colors, words))
     r, g, b = (int(round(255 * c ** (1 / 2.2))) for c in mean)
-    return Words(color if colors[color] >= AGREE else "mixed", (r, g, b), material if words[material] >= AGREE else "")
+    return Words(
+        color if colors[color] >= AGREE else "mixed", (r, g, b), material if words[material] >= AGREE else ""
+    )
 
 
 def material_name(text: str) -> str:
@@ -274,7 +284,9 @@ def color_names(rgb: np.ndarray) -> np.ndarray:
     safe = np.maximum(chroma, 1e-6)
     hue = 60 * np.select([high == r, high == g], [(g - b) / safe % 6, 2 + (b - r) / safe], 4 + (r - g) / safe)
     bounds = (16, 44, 68, 165, 255, 295, 340)
-    names = np.select([hue < k for k in bounds], ["red", "orange", "yellow", "green", "blue", "purple", "pink"], "red")
+    names = np.select(
+        [hue < k for k in bounds], ["red", "orange", "yellow", "green", "blue", "purple", "pink"], "red"
+    )
     warm = (hue > 10) & (hue < 52)
     names = np.where(warm & ~((high >= 185) & (chroma > 0.7 * high)), "brown", names)
     names = np.where(warm & (high >= 190) & (chroma < 0.45 * high), "beige", names)
@@ -352,7 +364,9 @@ def find_supports(corners: np.ndarray, opaque: np.ndarray) -> np.ndarray:
         top = float(corners[near][:, :, 2].max())
         for clearance in (2.5, 0.35, 0.15):
             x0, y0, x1, y1 = largest_free(corners, near, low, high, top, clearance, 40)
-            if min(x1 - x0, y1 - y0) >= 0.1 and (clearance > 1 or open_front(corners, x0, y0, x1, y1, top + 0.06)):
+            if min(x1 - x0, y1 - y0) >= 0.1 and (
+                clearance > 1 or open_front(corners, x0, y0, x1, y1, top + 0.06)
+            ):
                 found.append((x0, y0, x1, y1, top, clearance))
                 break
     found.sort(key=lambda s: -(s[2] - s[0]) * (s[3] - s[1]) * (1.0 if s[5] > 1 else 0.5))

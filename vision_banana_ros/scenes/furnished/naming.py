@@ -32,7 +32,8 @@ class Naming:
         return CLASSES.index(self.class_name) if self.class_name in CLASSES else UNLABELLED
 
 
-# pattern, class ("" for none), noun ("" for the name itself), role ("" for things that no scene has a place for)
+# pattern, class ("" for none), noun ("" for the name itself), role ("" for things that no scene has a place
+# for)
 RULES: tuple[tuple[str, str, str, str], ...] = (
     (r"light source|^(box|cylinder|triangle)@eteks|elevator|hatch", "", "", ""),
     (r"door frame|open door|arched|round window|triangle w|half round", "", "", ""),
@@ -146,7 +147,12 @@ RULES: tuple[tuple[str, str, str, str], ...] = (
     ("sedan|chevrolet|ford|peugeot|renault|suv|seat leon|smart car|beetle", "vehicle", "car", "car"),
     ("rowboat", "", "boat", "yard"),
     ("christmas tree", "plant", "Christmas tree", "plant"),
-    ("acacia|coconut|pine|beech|ficus@exterior|maple|palm|blossom|poplar|cypress|bamboo@exterior", "plant", "tree", "tree"),
+    (
+        "acacia|coconut|pine|beech|ficus@exterior|maple|palm|blossom|poplar|cypress|bamboo@exterior",
+        "plant",
+        "tree",
+        "tree",
+    ),
     ("hedge", "plant", "hedge", "hedge"),
     (r"\bbush", "plant", "bush", "hedge"),
     ("plant|ficus|cactus|bonsai|orchid|tulips|flowers|lily|yucca|spathi|bamboo", "plant", "plant", "plant"),
@@ -212,7 +218,8 @@ RULES: tuple[tuple[str, str, str, str], ...] = (
     ("doll|bear|rubik|wood toy|xylophone|puzzle|chessboard|card game|joystick|deer", "", "", "toy"),
     ("railing|^fence", "", "railing", "fence"),
     (
-        "fountain|swing|seesaw|sandpit|snowman|umbrella@exterior|football goal|garden hut|fire hydrant|mailbox|^rock$|hose reel",
+        "fountain|swing|seesaw|sandpit|snowman|umbrella@exterior|football goal|garden hut|fire"
+        " hydrant|mailbox|^rock$|hose reel",
         "",
         "",
         "yard",

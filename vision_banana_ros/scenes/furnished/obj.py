@@ -13,19 +13,24 @@ from vision_banana_ros.errors import InputError
 
 # Colours (0-255) that readers of OBJ know by name where a model has no MTL of its own.
 NAMED: dict[str, tuple[int, int, int]] = {
-    "white": (240, 240, 240), "flwhite": (235, 235, 235), "flwhite1": (235, 235, 235), "archwhite": (235, 230, 215),
+    "white": (240, 240, 240), "flwhite": (235, 235, 235), "flwhite1": (235, 235, 235),
+    "archwhite": (235, 230, 215),
     "archwhite2": (225, 220, 205), "offwhite.warm": (240, 232, 214), "flblonde": (222, 184, 128),
-    "flyellow": (226, 178, 50), "yellow": (235, 205, 40), "yellowbrt": (245, 220, 60), "silver": (190, 190, 195),
+    "flyellow": (226, 178, 50), "yellow": (235, 205, 40), "yellowbrt": (245, 220, 60),
+    "silver": (190, 190, 195),
     "black": (25, 25, 25), "flblack": (25, 25, 25), "grey": (125, 125, 125), "flgrey": (130, 130, 130),
     "ltgrey": (180, 180, 180), "flltgrey": (185, 185, 185), "dkgrey": (85, 85, 88), "fldkgrey": (85, 85, 85),
-    "dkdkgrey": (50, 50, 52), "fldkdkgrey": (50, 50, 50), "bluegrey": (110, 122, 140), "yellow_green": (130, 170, 50),
+    "dkdkgrey": (50, 50, 52), "fldkdkgrey": (50, 50, 50), "bluegrey": (110, 122, 140),
+    "yellow_green": (130, 170, 50),
     "amber": (200, 130, 40), "bone": (225, 215, 190), "bone2": (210, 200, 175), "iris": (90, 80, 190),
     "flbrown": (110, 66, 36), "brown": (105, 62, 34), "fltan": (200, 165, 120), "tan": (205, 170, 125),
     "lighttan": (220, 190, 150), "lighttan2": (215, 185, 145), "lighttannew": (220, 190, 150),
     "flltbrown": (165, 115, 70), "redwood": (140, 60, 40), "red": (190, 30, 30), "dkred": (120, 20, 20),
     "ruby": (160, 20, 50), "florange": (235, 125, 30), "jetflame": (255, 160, 40), "dkblue": (30, 45, 110),
-    "sky_blue": (120, 180, 225), "bluteal": (40, 120, 150), "lavendar": (180, 160, 215), "flesh": (230, 185, 155),
-    "brzskin": (170, 110, 80), "sand_stone": (200, 180, 145), "teeth": (240, 235, 220), "ship2": (150, 150, 150),
+    "sky_blue": (120, 180, 225), "bluteal": (40, 120, 150), "lavendar": (180, 160, 215),
+    "flesh": (230, 185, 155),
+    "brzskin": (170, 110, 80), "sand_stone": (200, 180, 145), "teeth": (240, 235, 220),
+    "ship2": (150, 150, 150),
 }  # fmt: skip
 
 
@@ -137,7 +142,9 @@ def numbers(lines: list[str], count: int) -> np.ndarray:
     whole = np.fromstring(" ".join(lines), sep=" ")  # by far the fastest, where all lines have as many
     if len(whole) == count * len(lines):
         return whole.reshape(-1, count)
-    return np.array([[float(x) for x in (line.split() + ["0"] * count)[:count]] for line in lines]).reshape(-1, count)
+    return np.array([[float(x) for x in (line.split() + ["0"] * count)[:count]] for line in lines]).reshape(
+        -1, count
+    )
 
 
 def parse_mtl(text: str, find: Callable[[str], str]) -> list[Material]:

@@ -78,7 +78,8 @@ class Flats:
     classes: list[str] = field(default_factory=list)
 
     def add(
-        self, class_name: str, finish: Finish, corner: np.ndarray, right: np.ndarray, up: np.ndarray, at: tuple[float, float] = (0, 0)
+        self, class_name: str, finish: Finish, corner: np.ndarray, right: np.ndarray, up: np.ndarray,
+        at: tuple[float, float] = (0, 0)
     ) -> None:  # fmt: skip
         """A rectangle from its corner and two edges in metres.
 
@@ -88,10 +89,15 @@ class Flats:
         if min(w, h) < 1e-4:
             return
         size = finish.surface.size_m if finish.surface else (1.0, 1.0)
-        s, t = (np.array([a, a + n]) / (size[k] * finish.scale) for k, (a, n) in enumerate(zip(at, (w, h), strict=True)))
+        s, t = (
+            np.array([a, a + n]) / (size[k] * finish.scale)
+            for k, (a, n) in enumerate(zip(at, (w, h), strict=True))
+        )
         a, b, c, d = corner, corner + right, corner + right + up, corner + up
         self.corners.append(np.array([[a, b, c], [a, c, d]]))
-        self.uv.append(np.array([[[s[0], t[0]], [s[1], t[0]], [s[1], t[1]]], [[s[0], t[0]], [s[1], t[1]], [s[0], t[1]]]]))
+        self.uv.append(
+            np.array([[[s[0], t[0]], [s[1], t[0]], [s[1], t[1]]], [[s[0], t[0]], [s[1], t[1]], [s[0], t[1]]]])
+        )
         self.finishes.append(finish)
         self.classes.append(class_name)
 
@@ -157,7 +163,8 @@ def assemble(library: Library, placed: list[Placed], flats: Flats) -> tuple[list
     order = np.argsort(clear + (rows[of, ALPHA] < 0.97), kind="stable")  # opaque, cut out, glass
     return objects, Soup(
         np.concatenate(corners)[order], np.concatenate(shade)[order], np.concatenate(uv)[order], of[order],
-        np.concatenate(owner)[order], rows, texels, textures, np.array(labels, np.uint8), np.array(numbers, np.uint16),
+        np.concatenate(owner)[order], rows, texels, textures, np.array(labels, np.uint8),
+        np.array(numbers, np.uint16),
         int((~clear).sum()),
     )  # fmt: skip
 
@@ -184,7 +191,9 @@ class Wardrobe:
         if item.id not in self.known:
             rows = model.materials.copy()
             rows[:, TEXTURE] = np.where(rows[:, TEXTURE] >= 0, rows[:, TEXTURE] + len(self.textures), -1)
-            self.textures += [(int(first) + self.texel_count, int(w), int(h)) for first, w, h in model.textures]
+            self.textures += [
+                (int(first) + self.texel_count, int(w), int(h)) for first, w, h in model.textures
+            ]
             self.texels.append(model.texels)
             self.texel_count += len(model.texels)
             self.known[item.id] = self._add(rows)
@@ -195,7 +204,12 @@ class Wardrobe:
         if finish not in self.known:
             row = np.zeros((1, MATERIAL_COLUMNS), np.float32)
             row[0, COLOR : COLOR + 3] = (np.array(finish.tint) / 255.0) ** 2.2
-            row[0, ALPHA], row[0, GLOSS], row[0, SHARPNESS], row[0, GLOW] = 1.0, finish.gloss, 40.0, finish.glow
+            row[0, ALPHA], row[0, GLOSS], row[0, SHARPNESS], row[0, GLOW] = (
+                1.0,
+                finish.gloss,
+                40.0,
+                finish.glow,
+            )
             row[0, TEXTURE] = -1
             if finish.surface is not None:
                 row[0, TEXTURE] = self.picture(finish.surface)
@@ -205,7 +219,9 @@ class Wardrobe:
     def picture(self, surface: Surface | Painted) -> int:
         """The row of a picture in the table of textures."""
         if surface.id not in self.pictures:
-            texels, wide, high = surface.texels() if isinstance(surface, Painted) else self.library.texels(surface)
+            texels, wide, high = (
+                surface.texels() if isinstance(surface, Painted) else self.library.texels(surface)
+            )
             self.pictures[surface.id] = len(self.textures)
             self.textures.append((self.texel_count, wide, high))
             self.texels.append(texels)

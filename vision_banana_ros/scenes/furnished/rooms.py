@@ -11,7 +11,15 @@ from random import Random
 import numpy as np
 
 from vision_banana_ros.scenes.furnished import made
-from vision_banana_ros.scenes.furnished.halls import SMALL, cables, hang, rarities, strew, table_group, workplace
+from vision_banana_ros.scenes.furnished.halls import (
+    SMALL,
+    cables,
+    hang,
+    rarities,
+    strew,
+    table_group,
+    workplace,
+)
 from vision_banana_ros.scenes.furnished.home import (
     Home,
     build_wall,
@@ -53,7 +61,10 @@ def seat_around(home: Home, table: int | None, roles: tuple[str, ...], most: int
         for slide in (-0.25 * length, 0.25 * length) if length > 1.3 else (0.0,):
             if (
                 most > 0
-                and home.near(table, home.again(piece), side, rng.uniform(-0.02, 0.2), rng.uniform(-0.2, 0.2), slide) is not None
+                and home.near(
+                    table, home.again(piece), side, rng.uniform(-0.02, 0.2), rng.uniform(-0.2, 0.2), slide
+                )
+                is not None
             ):
                 most -= 1
 
@@ -62,7 +73,9 @@ def dine(home: Home) -> None:
     """A table that is set, with chairs."""
     rng = home.rng
     table = home.stand("table", square=0.85)
-    home.load_on(table, ("cup", "plate", "kitchen small", "food", "small", "plant"), rng.randint(1, 6), best=True)
+    home.load_on(
+        table, ("cup", "plate", "kitchen small", "food", "small", "plant"), rng.randint(1, 6), best=True
+    )
     seat_around(home, table, ("chair",), rng.randint(2, 6))
 
 
@@ -76,7 +89,11 @@ def living_room(home: Home) -> None:
     if rng.random() < 0.35:
         home.against("fireplace", gap=0.0)
     sofa = home.against("sofa", gap=rng.uniform(0.03, 0.3))
-    if sofa is not None and rng.random() < 0.7 and (low := home.pick("coffee table", "coffee table", "stool")):
+    if (
+        sofa is not None
+        and rng.random() < 0.7
+        and (low := home.pick("coffee table", "coffee table", "stool"))
+    ):
         coffee = home.near(sofa, low, 0, rng.uniform(0.25, 0.5))
         home.load_on(coffee, ("cup", "small", "plant", "food"), rng.randint(0, 4), best=True)
     if sofa is not None and rng.random() < 0.5 and (seat := home.pick("armchair", "armchair", "floor lamp")):
@@ -86,11 +103,16 @@ def living_room(home: Home) -> None:
     home.load_on(stand, ("small", "media", "plant"), rng.randint(0, 2), upright=True)
     for _ in range(rng.randint(1, 2)):
         home.load_on(
-            home.against("bookcase", "bookcase", "wardrobe", "piano"), ("small", "toy", "office small", "plant"), 3, upright=True
+            home.against("bookcase", "bookcase", "wardrobe", "piano"),
+            ("small", "toy", "office small", "plant"),
+            3,
+            upright=True,
         )
     if rng.random() < 0.6:
         dine(home)
-    for role in rng.sample(("plant", "floor lamp", "pet", "person", "armchair", "toy floor", "floor", "bin", "stool", "play"), 4):
+    for role in rng.sample(
+        ("plant", "floor lamp", "pet", "person", "armchair", "toy floor", "floor", "bin", "stool", "play"), 4
+    ):
         home.stand(role)
 
 
@@ -113,7 +135,12 @@ def bedroom(home: Home) -> None:
     if rng.random() < 0.3:
         home.load_on(bed, ("bedroom small", "toy", "pet"), rng.randint(1, 2), best=True)
     home.against("wardrobe")
-    home.load_on(home.against("dresser", "bookcase", "bedroom wall"), ("small", "toy", "bedroom small"), 3, upright=True)
+    home.load_on(
+        home.against("dresser", "bookcase", "bedroom wall"),
+        ("small", "toy", "bedroom small"),
+        3,
+        upright=True,
+    )
     if rng.random() < 0.5:
         desk = home.against("desk", gap=0.05)
         home.load_on(desk, ("laptop", "table lamp", "office small"), 3, best=True)
@@ -122,7 +149,19 @@ def bedroom(home: Home) -> None:
     if rng.random() < 0.5:
         home.cover("rug")
     for role in rng.sample(
-        ("crib", "toy floor", "plant", "pet", "person", "armchair", "child seat", "bin", "bedroom small", "ball"), 4
+        (
+            "crib",
+            "toy floor",
+            "plant",
+            "pet",
+            "person",
+            "armchair",
+            "child seat",
+            "bin",
+            "bedroom small",
+            "ball",
+        ),
+        4,
     ):
         home.stand(role)
 
@@ -139,7 +178,9 @@ def kitchen(home: Home) -> None:
             w, d, h = piece.item.size_m
             at = s + 0.5 * w
             spot = (*wall.at(at, 0.5 * d + 0.01), 0.5 * w, 0.5 * d, wall.yaw)
-            blocked = any(overlap(spot, other) for other in home.taken) or any(a < s + w and b > s for a, b in wall.taken)
+            blocked = any(overlap(spot, other) for other in home.taken) or any(
+                a < s + w and b > s for a, b in wall.taken
+            )
             if s + w > stop or blocked:
                 s += 0.15
                 continue
@@ -147,7 +188,13 @@ def kitchen(home: Home) -> None:
             place = home.put(piece, spot[0], spot[1], wall.yaw)
             if h < 1.2:
                 if rng.random() < 0.6:
-                    home.load_on(place, ("kitchen small", "cup", "food", "plate"), rng.randint(1, 3), upright=True, best=True)
+                    home.load_on(
+                        place,
+                        ("kitchen small", "cup", "food", "plate"),
+                        rng.randint(1, 3),
+                        upright=True,
+                        best=True,
+                    )
                 upper = (
                     home.pick("kitchen upper", "kitchen upper", "kitchen hood", most=(w + 0.01, 0.5, 0.9))
                     if rng.random() < 0.6
@@ -172,7 +219,13 @@ def kitchen(home: Home) -> None:
 def bathroom(home: Home) -> None:
     """Furnishes a bathroom."""
     rng = home.rng
-    for roles in (("bathtub", "shower"), ("washbasin",), ("toilet",), ("kitchen unit",), ("toilet", "washbasin")):
+    for roles in (
+        ("bathtub", "shower"),
+        ("washbasin",),
+        ("toilet",),
+        ("kitchen unit",),
+        ("toilet", "washbasin"),
+    ):
         if rng.random() < (0.3 if roles == ("kitchen unit",) else 0.85) and (piece := home.pick(*roles)):
             assert piece.item is not None
             if roles == ("kitchen unit",) and piece.item.noun != "washing machine":
@@ -198,7 +251,12 @@ def office(home: Home) -> None:
         if desk is not None and (chair := home.pick("chair")):
             home.near(desk, chair, 0, rng.uniform(0.0, 0.3), rng.uniform(-0.5, 0.5))
     for _ in range(rng.randint(1, 3)):
-        home.load_on(home.against("bookcase", "office wall", "bookcase"), ("office small", "small", "plant"), 3, upright=True)
+        home.load_on(
+            home.against("bookcase", "office wall", "bookcase"),
+            ("office small", "small", "plant"),
+            3,
+            upright=True,
+        )
     if rng.random() < 0.4:
         dine(home)
     for role in rng.sample(("plant", "bin", "person", "person", "chair", "box", "floor", "stool"), 4):
@@ -214,7 +272,20 @@ def workshop(home: Home) -> None:
         shelf = home.against("workshop", "bookcase", "wardrobe", "table")
         home.load_on(shelf, ("small", "yard small", "box", "toy"), 4, upright=True)
     for _ in range(rng.randint(4, 9)):
-        place = home.stand("box", "box", "barrel", "pallet", "bicycle", "cone", "ball", "bin", "floor", "person", "gym", "toy floor")
+        place = home.stand(
+            "box",
+            "box",
+            "barrel",
+            "pallet",
+            "bicycle",
+            "cone",
+            "ball",
+            "bin",
+            "floor",
+            "person",
+            "gym",
+            "toy floor",
+        )
         if place is not None and home.item(place).role in ("box", "pallet", "barrel") and rng.random() < 0.5:
             home.load_on(place, ("box", "ball", "small"), 1, best=True)
 
@@ -223,9 +294,11 @@ def yard(home: Home) -> None:
     """Furnishes a yard."""
     rng = home.rng
     for roles, count in (
-        (("car", "car", "car", "truck"), rng.randint(0, 3)), (("tree",), rng.randint(1, 4)), (("hedge",), rng.randint(0, 4)),
+        (("car", "car", "car", "truck"), rng.randint(0, 3)), (("tree",), rng.randint(1, 4)),
+        (("hedge",), rng.randint(0, 4)),
         (("bench",), rng.randint(0, 2)), (("bicycle",), rng.randint(0, 3)), (("person",), rng.randint(1, 4)),
-        (("fence",), rng.randint(0, 3)), (("yard",), rng.randint(1, 4)), (("street lamp",), rng.randint(0, 1)),
+        (("fence",), rng.randint(0, 3)), (("yard",), rng.randint(1, 4)),
+        (("street lamp",), rng.randint(0, 1)),
     ):  # fmt: skip
         for _ in range(count):
             home.stand(*roles, square=0.6, margin=0.1)
@@ -254,7 +327,8 @@ def yard(home: Home) -> None:
 
 
 CLUTTER = {
-    "living room": ("bookcase", "tv stand", "dresser", "piano", "plant", "armchair", "floor lamp", "wardrobe"),
+    "living room": ("bookcase", "tv stand", "dresser", "piano", "plant", "armchair", "floor lamp",
+                    "wardrobe"),
     "bedroom": ("dresser", "bookcase", "wardrobe", "plant", "bedroom wall", "chair"),
     "kitchen": ("kitchen unit", "wardrobe", "bin", "plant", "bookcase"),
     "bathroom": ("washbasin", "wardrobe", "bath floor", "kitchen unit", "bin"),
@@ -269,23 +343,40 @@ def clutter(home: Home) -> None:
     rng = home.rng
     for _ in range(rng.randint(1, 4)):
         place = home.against(*CLUTTER[home.kind], gap=rng.uniform(0.01, 0.1))
-        home.load_on(place, ("small", "office small", "toy", "kitchen small", "plant"), rng.randint(0, 3), upright=True)
+        home.load_on(
+            place, ("small", "office small", "toy", "kitchen small", "plant"), rng.randint(0, 3), upright=True
+        )
     for _ in range(round(home.width * home.depth * rng.uniform(0.05, 0.25))):
         place = home.stand(
-            "chair", "stool", "box", "plant", "toy floor", "floor", "ball", "bin", "person", "pet", "bedroom small", "toy", "armchair"
+            "chair",
+            "stool",
+            "box",
+            "plant",
+            "toy floor",
+            "floor",
+            "ball",
+            "bin",
+            "person",
+            "pet",
+            "bedroom small",
+            "toy",
+            "armchair",
         )
         if place is not None and home.item(place).role in ("box", "chair", "stool") and rng.random() < 0.3:
             home.load_on(place, ("small", "toy", "box", "bedroom small"), 1, best=True)
 
 
 STREWN = {
-    "living room": (made.bag, made.ball, made.ball, made.box, made.plant, made.chair, made.table, made.cable, made.sofa),
+    "living room": (made.bag, made.ball, made.ball, made.box, made.plant, made.chair, made.table, made.cable,
+                    made.sofa),
     "bedroom": (made.bag, made.ball, made.box, made.box, made.plant, made.chair, made.bin_),
     "kitchen": (made.bag, made.box, made.chair, made.plant, made.bin_, made.bottle, made.table),
     "bathroom": (made.bin_, made.plant, made.bag, made.bottle, made.box),
-    "office": (made.bag, made.box, made.plant, made.chair, made.bin_, made.cable, made.computer, made.books, made.trolley),
+    "office": (made.bag, made.box, made.plant, made.chair, made.bin_, made.cable, made.computer,
+               made.books, made.trolley),
     "workshop": (
-        made.box, made.pallet, made.barrel, made.cone, made.cable, made.ladder, made.trolley, made.tripod, made.bin_, made.table,
+        made.box, made.pallet, made.barrel, made.cone, made.cable, made.ladder, made.trolley, made.tripod,
+        made.bin_, made.table,
         made.stairs, made.ball,
     ),
 }  # fmt: skip
@@ -294,7 +385,11 @@ STREWN = {
 def lived_in(home: Home) -> None:
     """What was made here among the catalogue's models: on tables and shelves, floors and walls."""
     rng = home.rng
-    tops = [k for k in range(len(home.placed)) if home.item(k).class_name in ("table", "shelf") and home.placed[k].on < 0]
+    tops = [
+        k
+        for k in range(len(home.placed))
+        if home.item(k).class_name in ("table", "shelf") and home.placed[k].on < 0
+    ]
     for k in rng.sample(tops, len(tops)):
         if rng.random() < 0.25 and home.item(k).noun == "desk":
             workplace(home, k, 0.2)
@@ -302,7 +397,11 @@ def lived_in(home: Home) -> None:
     if rng.random() < 0.35:
         table_group(home)
     strew(home, STREWN[home.kind], rng.randint(0, 5))
-    for maker, chance in ((made.cupboard, 0.3), (made.sofa, 0.3 if home.kind == "living room" else 0.05), (made.stairs, 0.12)):
+    for maker, chance in (
+        (made.cupboard, 0.3),
+        (made.sofa, 0.3 if home.kind == "living room" else 0.05),
+        (made.stairs, 0.12),
+    ):
         if rng.random() < chance:
             home.lean(maker(rng), rng.uniform(0.01, 0.1))
     if rng.random() < 0.4:
@@ -327,7 +426,9 @@ ROOMS: dict[str, tuple[Callable[[Home], None], tuple[float, float], tuple[float,
 def indoors(rng: Random, library: Library, split: Split, kind: str, edition: int) -> Home:
     """A furnished room of a kind."""
     fill, wide, deep = ROOMS[kind]
-    home = Home(rng, library, split, kind, rng.uniform(*wide), rng.uniform(*deep), rng.uniform(2.4, 3.1), edition)
+    home = Home(
+        rng, library, split, kind, rng.uniform(*wide), rng.uniform(*deep), rng.uniform(2.4, 3.1), edition
+    )
     walls_around(home)
     open_walls(home, rng.randint(1, 2), rng.randint(0, 3), garage=kind == "workshop")
     fill(home)
@@ -351,7 +452,11 @@ def outdoors(rng: Random, library: Library, split: Split, edition: int) -> Home:
         wall, height = home.walls[k], rng.choice((3.0, 5.6, 8.4))
         others, home.walls = home.walls, [wall]
         home.openings = {}
-        for role, count in (("door", rng.randint(1, 2)), ("garage", rng.randint(0, 1)), ("window", rng.randint(1, 4))):
+        for role, count in (
+            ("door", rng.randint(1, 2)),
+            ("garage", rng.randint(0, 1)),
+            ("window", rng.randint(1, 4)),
+        ):
             for _ in range(count):
                 if (piece := home.pick(role, most=(4.5, 0.6, 2.5))) and piece.item is not None:
                     home.fix(
@@ -376,7 +481,17 @@ def outdoors(rng: Random, library: Library, split: Split, edition: int) -> Home:
     if edition > 1:
         strew(
             home,
-            (made.box, made.barrel, made.cone, made.pallet, made.ball, made.person, made.bag, made.bin_, made.trolley),
+            (
+                made.box,
+                made.barrel,
+                made.cone,
+                made.pallet,
+                made.ball,
+                made.person,
+                made.bag,
+                made.bin_,
+                made.trolley,
+            ),
             rng.randint(0, 6),
         )
         rarities(home)

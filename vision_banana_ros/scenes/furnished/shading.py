@@ -19,7 +19,17 @@ from vision_banana_ros.scenes.furnished.models import ALPHA, COLOR, CUTOUT, GLOS
 
 # the arrays `lights` and `air` are those of the procedural scenes (`scenes/kernel.py`)
 SUN = 0
-AMBIENT_UP, AMBIENT_DOWN, FOG_COLOR, FOG, ZENITH, HORIZON, SUN_DIR, CLOUDS, AIR_SEED = 0, 3, 6, 9, 10, 13, 16, 19, 26
+AMBIENT_UP, AMBIENT_DOWN, FOG_COLOR, FOG, ZENITH, HORIZON, SUN_DIR, CLOUDS, AIR_SEED = (
+    0,
+    3,
+    6,
+    9,
+    10,
+    13,
+    16,
+    19,
+    26,
+)
 ORIGIN, ROTATION, FOCAL, CENTRE = 13, 4, 0, 2  # entries of `Camera.eye()`
 
 LINEAR = ((np.arange(256) / 255.0) ** 2.2).astype(np.float32)
@@ -127,9 +137,24 @@ def texel(soup, row, s, t, level):
     a, b = first + (j0 << wide), first + (j1 << wide)
     q = soup.texels
     w00, w10, w01, w11 = (1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y
-    r = w00 * LINEAR[q[a + i0, 0]] + w10 * LINEAR[q[a + i1, 0]] + w01 * LINEAR[q[b + i0, 0]] + w11 * LINEAR[q[b + i1, 0]]
-    g = w00 * LINEAR[q[a + i0, 1]] + w10 * LINEAR[q[a + i1, 1]] + w01 * LINEAR[q[b + i0, 1]] + w11 * LINEAR[q[b + i1, 1]]
-    c = w00 * LINEAR[q[a + i0, 2]] + w10 * LINEAR[q[a + i1, 2]] + w01 * LINEAR[q[b + i0, 2]] + w11 * LINEAR[q[b + i1, 2]]
+    r = (
+        w00 * LINEAR[q[a + i0, 0]]
+        + w10 * LINEAR[q[a + i1, 0]]
+        + w01 * LINEAR[q[b + i0, 0]]
+        + w11 * LINEAR[q[b + i1, 0]]
+    )
+    g = (
+        w00 * LINEAR[q[a + i0, 1]]
+        + w10 * LINEAR[q[a + i1, 1]]
+        + w01 * LINEAR[q[b + i0, 1]]
+        + w11 * LINEAR[q[b + i1, 1]]
+    )
+    c = (
+        w00 * LINEAR[q[a + i0, 2]]
+        + w10 * LINEAR[q[a + i1, 2]]
+        + w01 * LINEAR[q[b + i0, 2]]
+        + w11 * LINEAR[q[b + i1, 2]]
+    )
     alpha = w00 * q[a + i0, 3] + w10 * q[a + i1, 3] + w01 * q[b + i0, 3] + w11 * q[b + i1, 3]
     return r, g, c, alpha / 255.0
 
@@ -151,14 +176,19 @@ def paint(soup, p, u, v, footprint):
     t = w * c[p, 0, 1] + u * c[p, 1, 1] + v * c[p, 2, 1]
     level = 0
     if footprint > 0.0:
-        twice = abs((c[p, 1, 0] - c[p, 0, 0]) * (c[p, 2, 1] - c[p, 0, 1]) - (c[p, 2, 0] - c[p, 0, 0]) * (c[p, 1, 1] - c[p, 0, 1]))
+        twice = abs(
+            (c[p, 1, 0] - c[p, 0, 0]) * (c[p, 2, 1] - c[p, 0, 1])
+            - (c[p, 2, 0] - c[p, 0, 0]) * (c[p, 1, 1] - c[p, 0, 1])
+        )
         k = soup.corners
         ux, uy, uz = k[p, 1, 0] - k[p, 0, 0], k[p, 1, 1] - k[p, 0, 1], k[p, 1, 2] - k[p, 0, 2]
         vx, vy, vz = k[p, 2, 0] - k[p, 0, 0], k[p, 2, 1] - k[p, 0, 1], k[p, 2, 2] - k[p, 0, 2]
         x, y, z = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
         area = max(math.sqrt(x * x + y * y + z * z), 1e-12)
         texels = float(1 << (soup.textures[row, 1] + soup.textures[row, 2]))
-        level = max(0, min(16, int(0.5 * math.log2(max(twice * texels / area, 1e-12) * footprint * footprint) + 0.5)))
+        level = max(
+            0, min(16, int(0.5 * math.log2(max(twice * texels / area, 1e-12) * footprint * footprint) + 0.5))
+        )
     x, y, z, alpha = texel(soup, row, s, t, level)
     return r * x, g * y, b * z, alpha
 
@@ -181,7 +211,9 @@ def opacity(soup, p, u, v):
     i1, j1 = (i0 + 1) & ((1 << wide) - 1), (j0 + 1) & ((1 << high) - 1)
     a, b = first + (j0 << wide), first + (j1 << wide)
     q = soup.texels
-    alpha = (1 - y) * ((1 - x) * q[a + i0, 3] + x * q[a + i1, 3]) + y * ((1 - x) * q[b + i0, 3] + x * q[b + i1, 3])
+    alpha = (1 - y) * ((1 - x) * q[a + i0, 3] + x * q[a + i1, 3]) + y * (
+        (1 - x) * q[b + i0, 3] + x * q[b + i1, 3]
+    )
     return alpha / 255.0
 
 
@@ -191,11 +223,15 @@ def solid_hits(soup, ox, oy, oz, dirs, found, depth):
     for i in range(len(found)):
         depth[i] = np.inf
         if found[i] >= 0:
-            depth[i] = meet(soup.corners, found[i], ox, oy, oz, float(dirs[i, 0]), float(dirs[i, 1]), float(dirs[i, 2]))[0]
+            depth[i] = meet(
+                soup.corners, found[i], ox, oy, oz, float(dirs[i, 0]), float(dirs[i, 1]), float(dirs[i, 2])
+            )[0]
 
 
 @jit
-def pass_through(soup, air, ox, oy, oz, dirs, active, found, near, front, front_t, back, back_t, clear, added):
+def pass_through(
+    soup, air, ox, oy, oz, dirs, active, found, near, front, front_t, back, back_t, clear, added
+):
     """One layer of glass and cut-out textures: keeps in `active` the rays that go on behind it.
 
     How many there are.
@@ -226,7 +262,8 @@ def pass_through(soup, air, ox, oy, oz, dirs, active, found, near, front, front_
             back_t[i] = t
             continue
         r, g, b, _ = paint(soup, p, u, v, 0.0)
-        # glass: its own colour, a reflection of the surroundings that grows at grazing angles, and what is behind
+        # glass: its own colour, a reflection of the surroundings that grows at grazing angles, and what is
+        # behind
         size = math.sqrt((nx * nx + ny * ny + nz * nz) * (dx * dx + dy * dy + dz * dz))
         facing = abs(nx * dx + ny * dy + nz * dz) / max(size, 1e-30)
         mirror = 0.04 + 0.6 * (1.0 - facing) ** 5
@@ -272,7 +309,9 @@ def fraction(x):
 
 
 @jit
-def prepare(soup, eye, lights, dirs, back, back_t, height, width, spots, faces, starts, towards, reach, which):
+def prepare(
+    soup, eye, lights, dirs, back, back_t, height, width, spots, faces, starts, towards, reach, which
+):
     """Where the last surfaces are (spots, faces) and two rays from each pixel.
 
     To one of the lights, and into the air.
@@ -296,10 +335,15 @@ def prepare(soup, eye, lights, dirs, back, back_t, height, width, spots, faces, 
         side = -1.0 if nx * dx + ny * dy + nz * dz > 0 else 1.0
         nx, ny, nz = side * nx / size, side * ny / size, side * nz / size
         lift = 0.0005 + 0.0005 * t
-        sx, sy, sz = eye[ORIGIN] + t * dx + lift * nx, eye[ORIGIN + 1] + t * dy + lift * ny, eye[ORIGIN + 2] + t * dz + lift * nz
+        sx, sy, sz = (
+            eye[ORIGIN] + t * dx + lift * nx,
+            eye[ORIGIN + 1] + t * dy + lift * ny,
+            eye[ORIGIN + 2] + t * dz + lift * nz,
+        )
         spots[i, 0], spots[i, 1], spots[i, 2] = sx, sy, sz
         faces[i, 0], faces[i, 1], faces[i, 2] = x, y, z
-        # every square of 4 x 4 pixels, wherever it begins, asks each light from as many places as the next one does
+        # every square of 4 x 4 pixels, wherever it begins, asks each light from as many places as the next
+        # one does
         place = ORDER[row & 3, column & 3]
         shift = fraction(43758.5453 * math.sin(12.9898 * column + 78.233 * row))  # as good as chance
         if len(lights):
@@ -308,7 +352,11 @@ def prepare(soup, eye, lights, dirs, back, back_t, height, width, spots, faces, 
             j2 = fraction(0.618034 * (place // count) + 7.31 * shift)
             radius = lights[k, 7] * math.sqrt(j1)
             lx, ly, lz = lights[k, 1], lights[k, 2], lights[k, 3]
-            ax, ay, az = radius * math.cos(6.2831853 * j2), radius * math.sin(6.2831853 * j2), 0.5 * radius * (2.0 * j1 - 1.0)
+            ax, ay, az = (
+                radius * math.cos(6.2831853 * j2),
+                radius * math.sin(6.2831853 * j2),
+                0.5 * radius * (2.0 * j1 - 1.0),
+            )
             far = 1e3
             if lights[k, 0] == SUN:
                 lx, ly, lz = lx + ax, ly + ay, lz + az
@@ -380,7 +428,11 @@ def filter_light(which, lit, spots, faces, back_t, lights, height, width, seen):
                 j = r * width + c
                 if faces[j, 0] * x + faces[j, 1] * y + faces[j, 2] * z < 0.8:
                     continue
-                off = (spots[j, 0] - spots[i, 0]) * x + (spots[j, 1] - spots[i, 1]) * y + (spots[j, 2] - spots[i, 2]) * z
+                off = (
+                    (spots[j, 0] - spots[i, 0]) * x
+                    + (spots[j, 1] - spots[i, 1]) * y
+                    + (spots[j, 2] - spots[i, 2]) * z
+                )
                 if abs(off) > thick:
                     continue
                 if which[j] >= 0:
@@ -411,8 +463,15 @@ def soften(seen, spots, faces, back_t, height, width):
             if r < 0 or c < 0 or r >= height or c >= width:
                 continue
             j = r * width + c
-            off = (spots[j, 0] - spots[i, 0]) * x + (spots[j, 1] - spots[i, 1]) * y + (spots[j, 2] - spots[i, 2]) * z
-            if faces[j, 0] * x + faces[j, 1] * y + faces[j, 2] * z < 0.9 or abs(off) > 0.03 * back_t[i] + 0.01:
+            off = (
+                (spots[j, 0] - spots[i, 0]) * x
+                + (spots[j, 1] - spots[i, 1]) * y
+                + (spots[j, 2] - spots[i, 2]) * z
+            )
+            if (
+                faces[j, 0] * x + faces[j, 1] * y + faces[j, 2] * z < 0.9
+                or abs(off) > 0.03 * back_t[i] + 0.01
+            ):
                 continue
             count += 1
             for k in range(seen.shape[1]):
@@ -434,7 +493,9 @@ def sky(air, dx, dy, dz):
     sun = max(0.0, x * air[SUN_DIR] + y * air[SUN_DIR + 1] + dz / size * air[SUN_DIR + 2])
     glow = 0.35 * sun**24
     a, b, s = x / (z + 0.18), y / (z + 0.18), 0.37 * air[AIR_SEED]
-    wave = math.sin(1.3 * a + 1.7 * math.sin(0.8 * b + s)) * math.sin(1.1 * b + 1.3 * math.sin(0.9 * a + 2 * s))
+    wave = math.sin(1.3 * a + 1.7 * math.sin(0.8 * b + s)) * math.sin(
+        1.1 * b + 1.3 * math.sin(0.9 * a + 2 * s)
+    )
     wave += 0.5 * math.sin(2.9 * a + 2.1 * b + s) * math.sin(3.3 * b - 1.7 * a + 3 * s)
     cloud = air[CLOUDS] * min(1.0, max(0.0, 0.5 + 0.6 * wave)) * up
     r = (1 - cloud) * (air[HORIZON] + (air[ZENITH] - air[HORIZON]) * up) + cloud * 1.1
@@ -524,11 +585,18 @@ def edges(soup, front, back, back_t, faces, height, width):
                 j = i + 1 if side == 0 else i + width
                 same = (front[i] < 0) == (front[j] < 0) and (back[i] < 0) == (back[j] < 0)
                 if same and front[i] >= 0:
-                    same = soup.material[front[i]] == soup.material[front[j]] and soup.owner[front[i]] == soup.owner[front[j]]
+                    same = (
+                        soup.material[front[i]] == soup.material[front[j]]
+                        and soup.owner[front[i]] == soup.owner[front[j]]
+                    )
                 if same and back[i] >= 0:
                     a, b = back[i], back[j]
                     same = soup.material[a] == soup.material[b] and soup.owner[a] == soup.owner[b]
-                    same = same and faces[i, 0] * faces[j, 0] + faces[i, 1] * faces[j, 1] + faces[i, 2] * faces[j, 2] > 0.85
+                    same = (
+                        same
+                        and faces[i, 0] * faces[j, 0] + faces[i, 1] * faces[j, 1] + faces[i, 2] * faces[j, 2]
+                        > 0.85
+                    )
                     same = same and abs(back_t[i] - back_t[j]) < 0.1 * min(back_t[i], back_t[j])
                 if not same:
                     out[i] = out[j] = True
@@ -548,7 +616,11 @@ def lenders(soup, spots, back, dirs, eye, extra, extra_t, places, height, width)
         if extra[i] < 0:
             continue
         t = extra_t[i]
-        x, y, z = eye[ORIGIN] + t * dirs[i, 0], eye[ORIGIN + 1] + t * dirs[i, 1], eye[ORIGIN + 2] + t * dirs[i, 2]
+        x, y, z = (
+            eye[ORIGIN] + t * dirs[i, 0],
+            eye[ORIGIN + 1] + t * dirs[i, 1],
+            eye[ORIGIN + 2] + t * dirs[i, 2],
+        )
         best = 1e30
         row, column = k // width, k % width
         for r in range(max(0, row - 1), min(height, row + 2)):

@@ -101,7 +101,9 @@ def field(rng: Rng, slope: float, repeat: int = 1) -> np.ndarray:
     if rng.random() < 0.5:
         out = out.T
     if repeat > 1:
-        out = np.tile(cv2.resize(out, (SIDE // repeat, SIDE // repeat), interpolation=cv2.INTER_AREA), (repeat, repeat))
+        out = np.tile(
+            cv2.resize(out, (SIDE // repeat, SIDE // repeat), interpolation=cv2.INTER_AREA), (repeat, repeat)
+        )
     return out[:: int(rng.choice((-1, 1))), :: int(rng.choice((-1, 1)))]
 
 
@@ -149,13 +151,23 @@ def vary(picture: np.ndarray, *parts: np.ndarray) -> np.ndarray:
 def worn(rng: Rng, picture: np.ndarray, most: float = 0.3) -> np.ndarray:
     """Unevenness, stains and specks; how much is drawn, and often it is little."""
     amount = most * rng.random() ** 1.5
-    picture = vary(picture, (0.02 + 0.25 * amount) * field(rng, SMOOTH), (0.012 + 0.1 * amount) * field(rng, NATURAL))
+    picture = vary(
+        picture, (0.02 + 0.25 * amount) * field(rng, SMOOTH), (0.012 + 0.1 * amount) * field(rng, NATURAL)
+    )
     if rng.random() < 0.6:
         dirt = pick(rng, (0.35, 0.3, 0.24), (0.25, 0.23, 0.21), (0.5, 0.45, 0.36))
-        picture = mix(picture, picture * dirt * 1.6, amount * np.clip(field(rng, NATURAL) - rng.uniform(0.0, 1.5), 0, 1.5))
+        picture = mix(
+            picture,
+            picture * dirt * 1.6,
+            amount * np.clip(field(rng, NATURAL) - rng.uniform(0.0, 1.5), 0, 1.5),
+        )
     if rng.random() < 0.4:
         specks = (field(rng, GRAIN) > rng.uniform(2.6, 3.2)).astype(np.float32)
-        picture = mix(picture, plain(pick(rng, (0.2, 0.18, 0.15), (0.8, 0.8, 0.78))), 0.8 * cv2.GaussianBlur(specks, (0, 0), 0.7))
+        picture = mix(
+            picture,
+            plain(pick(rng, (0.2, 0.18, 0.15), (0.8, 0.8, 0.78))),
+            0.8 * cv2.GaussianBlur(specks, (0, 0), 0.7),
+        )
     if rng.random() < 0.25:  # a crack or scratch: where a smooth field passes zero
         crack = abs(field(rng, SMOOTH)) < rng.uniform(0.004, 0.012)
         keep = field(rng, SMOOTH) > rng.uniform(0.3, 1.2)
@@ -173,7 +185,9 @@ def random_color(rng: Rng, strength: float = 0.8) -> np.ndarray:
 # ---------------------------------------------------------------- patterns
 
 
-def joints(columns: int, rows: int, width: float, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def joints(
+    columns: int, rows: int, width: float, shift: float = 0.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A running bond: the share of joint (H, W), and each pixel's column and row."""
     x, y = grid()
     row = np.floor(y * rows).astype(int)
@@ -206,21 +220,32 @@ def carpet(rng: Rng) -> np.ndarray:
         (0.2, 0.2, 0.22),
         (0.55, 0.5, 0.43),
     )
-    picture = vary(plain(color), rng.uniform(0.06, 0.2) * field(rng, 0.15), rng.uniform(0.02, 0.08) * field(rng, NATURAL))
+    picture = vary(
+        plain(color), rng.uniform(0.06, 0.2) * field(rng, 0.15), rng.uniform(0.02, 0.08) * field(rng, NATURAL)
+    )
     drawn = rng.random()
     if drawn < 0.35:  # carpet tiles, laid crosswise
         n = int(rng.choice((4, 6, 8)))
         joint, column, row = joints(n, n, 0.0012)
-        picture = vary(picture, each(rng, column, row, 0.04), 0.08 * ((column + row) % 2).astype(np.float32), -0.15 * joint)
+        picture = vary(
+            picture,
+            each(rng, column, row, 0.04),
+            0.08 * ((column + row) % 2).astype(np.float32),
+            -0.15 * joint,
+        )
     elif drawn < 0.5:
         _, y = grid()
         other = random_color(rng, 0.5)
         picture = mix(
-            picture, picture * 0.4 + 0.6 * other, 0.6 * (np.sin(2 * math.pi * y * int(rng.integers(4, 40))) > rng.uniform(0, 0.8))
+            picture,
+            picture * 0.4 + 0.6 * other,
+            0.6 * (np.sin(2 * math.pi * y * int(rng.integers(4, 40))) > rng.uniform(0, 0.8)),
         )
     elif drawn < 0.62:
         picture = mix(
-            picture, picture * 0.3 + 0.7 * random_color(rng, 0.5), 0.8 * (field(rng, NATURAL, int(rng.choice((2, 4)))) > 0.8)
+            picture,
+            picture * 0.3 + 0.7 * random_color(rng, 0.5),
+            0.8 * (field(rng, NATURAL, int(rng.choice((2, 4)))) > 0.8),
         )
     return worn(rng, picture, 0.35)
 
@@ -228,7 +253,13 @@ def carpet(rng: Rng) -> np.ndarray:
 def parquet(rng: Rng) -> np.ndarray:
     """A random texture of parquet."""
     color = pick(
-        rng, (0.62, 0.45, 0.28), (0.5, 0.35, 0.22), (0.72, 0.57, 0.4), (0.36, 0.24, 0.16), (0.55, 0.5, 0.45), (0.66, 0.52, 0.38)
+        rng,
+        (0.62, 0.45, 0.28),
+        (0.5, 0.35, 0.22),
+        (0.72, 0.57, 0.4),
+        (0.36, 0.24, 0.16),
+        (0.55, 0.5, 0.45),
+        (0.66, 0.52, 0.38),
     )
     columns, rows = int(rng.choice((2, 3, 4))), int(rng.integers(10, 22))
     joint, column, row = joints(columns, rows, rng.uniform(0.0008, 0.002), 0.37)
@@ -236,7 +267,9 @@ def parquet(rng: Rng) -> np.ndarray:
     step = (each(rng, column, row, 1.0) * 97).astype(int)
     rows_, columns_ = np.indices((SIDE, SIDE))
     grain = grain[(rows_ + step) % SIDE, (columns_ + 5 * step) % SIDE]
-    picture = vary(plain(color), rng.uniform(0.04, 0.13) * grain, each(rng, column, row, rng.uniform(0.02, 0.11)))
+    picture = vary(
+        plain(color), rng.uniform(0.04, 0.13) * grain, each(rng, column, row, rng.uniform(0.02, 0.11))
+    )
     picture = picture * (1 + each(rng, column, row, 0.02)[..., None] * np.array([1, 0, -1]))
     return worn(rng, mix(picture, picture * rng.uniform(0.3, 0.7), joint), 0.3)
 
@@ -254,11 +287,14 @@ def concrete(rng: Rng) -> np.ndarray:
         (0.3, 0.27, 0.22),
     )
     picture = vary(
-        plain(color), rng.uniform(0.03, 0.12) * field(rng, SMOOTH), rng.uniform(0.02, 0.1) * field(rng, NATURAL),
+        plain(color), rng.uniform(0.03, 0.12) * field(rng, SMOOTH),
+        rng.uniform(0.02, 0.1) * field(rng, NATURAL),
         rng.uniform(0.01, 0.05) * field(rng, GRAIN),
     )  # fmt: skip
     if rng.random() < 0.5:
-        joint, column, row = joints(int(rng.choice((1, 2))), int(rng.choice((1, 2))), rng.uniform(0.001, 0.003))
+        joint, column, row = joints(
+            int(rng.choice((1, 2))), int(rng.choice((1, 2))), rng.uniform(0.001, 0.003)
+        )
         picture = vary(picture, -rng.uniform(0.1, 0.5) * joint, each(rng, column, row, 0.04))
     if rng.random() < 0.35:  # repaired or spilled: patches of another tone
         edge = field(rng, SMOOTH) + 0.15 * field(rng, NATURAL)
@@ -284,7 +320,9 @@ def painted_floor(rng: Rng) -> np.ndarray:
         (0.7, 0.52, 0.34),
         (0.45, 0.44, 0.42),
     )
-    picture = vary(plain(color), 0.04 * field(rng, SMOOTH), 0.02 * field(rng, NATURAL), 0.015 * field(rng, GRAIN))
+    picture = vary(
+        plain(color), 0.04 * field(rng, SMOOTH), 0.02 * field(rng, NATURAL), 0.015 * field(rng, GRAIN)
+    )
     lines = np.zeros((SIDE, SIDE), np.uint8)
     for _ in range(int(rng.integers(0, 4))):
         at, width = int(rng.integers(SIDE)), int(rng.integers(3, 9))
@@ -292,7 +330,16 @@ def painted_floor(rng: Rng) -> np.ndarray:
             lines[at : at + width] = 1
         else:
             lines[:, at : at + width] = 1
-    paint_ = plain(pick(rng, (0.85, 0.85, 0.83), (0.85, 0.72, 0.15), (0.2, 0.3, 0.6), (0.75, 0.2, 0.16), (0.12, 0.12, 0.12)))
+    paint_ = plain(
+        pick(
+            rng,
+            (0.85, 0.85, 0.83),
+            (0.85, 0.72, 0.15),
+            (0.2, 0.3, 0.6),
+            (0.75, 0.2, 0.16),
+            (0.12, 0.12, 0.12),
+        )
+    )
     rubbed = np.clip(1.2 + rng.uniform(0, 0.5) * field(rng, NATURAL), 0, 1)
     return worn(rng, mix(picture, paint_, lines * rubbed), 0.5)
 
@@ -310,9 +357,13 @@ def tiles(rng: Rng) -> np.ndarray:
         (0.35, 0.38, 0.42),
     )
     n = int(rng.choice((4, 6, 8, 10)))
-    joint, column, row = joints(n, n if rng.random() < 0.7 else 2 * n, rng.uniform(0.001, 0.004), rng.choice((0.0, 0.0, 0.5)))
+    joint, column, row = joints(
+        n, n if rng.random() < 0.7 else 2 * n, rng.uniform(0.001, 0.004), rng.choice((0.0, 0.0, 0.5))
+    )
     marble = field(rng, NATURAL) * rng.uniform(0.0, 0.1)
-    picture = vary(plain(color), each(rng, column, row, rng.uniform(0.005, 0.06)), marble, 0.015 * field(rng, GRAIN))
+    picture = vary(
+        plain(color), each(rng, column, row, rng.uniform(0.005, 0.06)), marble, 0.015 * field(rng, GRAIN)
+    )
     if rng.random() < 0.15:
         picture = mix(picture, plain(random_color(rng, 0.6)), ((column + row) % 2).astype(np.float32))
     grout = plain(pick(rng, (0.35, 0.33, 0.31), (0.6, 0.58, 0.55), (0.8, 0.79, 0.77)))
@@ -321,11 +372,21 @@ def tiles(rng: Rng) -> np.ndarray:
 
 def linoleum(rng: Rng) -> np.ndarray:
     """A random texture of linoleum."""
-    color = pick(rng, (0.6, 0.57, 0.5), (0.45, 0.5, 0.5), (0.66, 0.6, 0.48), (0.5, 0.45, 0.42), (0.38, 0.42, 0.48), (0.72, 0.7, 0.66))
+    color = pick(
+        rng,
+        (0.6, 0.57, 0.5),
+        (0.45, 0.5, 0.5),
+        (0.66, 0.6, 0.48),
+        (0.5, 0.45, 0.42),
+        (0.38, 0.42, 0.48),
+        (0.72, 0.7, 0.66),
+    )
     picture = vary(plain(color), 0.02 * field(rng, SMOOTH), 0.04 * streaks(rng, 0.8, 4))
     for _ in range(int(rng.integers(1, 4))):
         flake = field(rng, 0.6) > rng.uniform(1.0, 2.0)
-        picture = mix(picture, plain(np.clip(color * rng.uniform(0.5, 1.5), 0, 1)), rng.uniform(0.3, 0.8) * flake)
+        picture = mix(
+            picture, plain(np.clip(color * rng.uniform(0.5, 1.5), 0, 1)), rng.uniform(0.3, 0.8) * flake
+        )
     if rng.random() < 0.4:
         joint, column, row = joints(*(int(rng.choice((6, 10))),) * 2, 0.0012)
         picture = vary(picture, each(rng, column, row, 0.03), -0.2 * joint)
@@ -335,7 +396,9 @@ def linoleum(rng: Rng) -> np.ndarray:
 def asphalt(rng: Rng) -> np.ndarray:
     """A random texture of asphalt."""
     color = pick(rng, (0.36, 0.36, 0.37), (0.28, 0.28, 0.29), (0.46, 0.45, 0.44))
-    picture = vary(plain(color), 0.22 * field(rng, 0.1), 0.06 * field(rng, NATURAL), 0.06 * field(rng, SMOOTH))
+    picture = vary(
+        plain(color), 0.22 * field(rng, 0.1), 0.06 * field(rng, NATURAL), 0.06 * field(rng, SMOOTH)
+    )
     return worn(rng, picture, 0.5)
 
 
@@ -370,7 +433,14 @@ def plaster(rng: Rng) -> np.ndarray:
     _, y = grid()
     if rng.random() < 0.2:  # another tone below, sometimes with a line between them
         level = rng.uniform(0.3, 0.55)
-        lower = pick(rng, tuple(color * 0.7), (0.5, 0.55, 0.6), (0.62, 0.55, 0.45), (0.55, 0.62, 0.55), (0.75, 0.73, 0.7))  # type: ignore[arg-type]
+        lower = pick(
+            rng,
+            tuple(color * 0.7),  # type: ignore[arg-type]
+            (0.5, 0.55, 0.6),
+            (0.62, 0.55, 0.45),
+            (0.55, 0.62, 0.55),
+            (0.75, 0.73, 0.7),
+        )
         picture = mix(picture, picture * (lower / color), np.clip((level - y) * SIDE, 0, 1))
         if rng.random() < 0.4:
             picture = mix(picture, plain(random_color(rng, 0.5)), np.clip(4 - abs(y - level) * SIDE, 0, 1))
@@ -379,7 +449,16 @@ def plaster(rng: Rng) -> np.ndarray:
     picture = vary(picture, -scuffs, -drips, -rng.uniform(0.0, 0.12) * np.exp(-y * 8))
     if rng.random() < 0.75:
         high = rng.uniform(0.018, 0.045)
-        board = plain(pick(rng, (0.85, 0.84, 0.82), (0.4, 0.27, 0.18), (0.25, 0.25, 0.26), (0.55, 0.55, 0.55), (0.62, 0.48, 0.33)))
+        board = plain(
+            pick(
+                rng,
+                (0.85, 0.84, 0.82),
+                (0.4, 0.27, 0.18),
+                (0.25, 0.25, 0.26),
+                (0.55, 0.55, 0.55),
+                (0.62, 0.48, 0.33),
+            )
+        )
         board = vary(board, 0.05 * streaks(rng, 0.8, 8), -0.3 * np.clip(3 - abs(y - high) * SIDE, 0, 1) / 3)
         picture = mix(picture, board, np.clip((high - y) * SIDE, 0, 1))
     return worn(rng, picture, 0.06)
@@ -387,7 +466,9 @@ def plaster(rng: Rng) -> np.ndarray:
 
 def wallpaper(rng: Rng) -> np.ndarray:
     """A random texture of wallpaper."""
-    color = pick(rng, (0.82, 0.78, 0.7), (0.7, 0.74, 0.7), (0.75, 0.68, 0.66), (0.66, 0.7, 0.78), (0.86, 0.84, 0.8))
+    color = pick(
+        rng, (0.82, 0.78, 0.7), (0.7, 0.74, 0.7), (0.75, 0.68, 0.66), (0.66, 0.7, 0.78), (0.86, 0.84, 0.8)
+    )
     other = np.clip(color * rng.uniform(0.75, 1.15) + rng.normal(0, 0.05, 3), 0, 1).astype(np.float32)
     x, y = grid()
     n = int(rng.integers(6, 30))
@@ -405,15 +486,27 @@ def wallpaper(rng: Rng) -> np.ndarray:
 def bricks(rng: Rng) -> np.ndarray:
     """A random texture of bricks."""
     color = pick(
-        rng, (0.55, 0.3, 0.22), (0.62, 0.42, 0.3), (0.7, 0.6, 0.45), (0.4, 0.26, 0.22), (0.82, 0.81, 0.78), (0.6, 0.58, 0.55)
+        rng,
+        (0.55, 0.3, 0.22),
+        (0.62, 0.42, 0.3),
+        (0.7, 0.6, 0.45),
+        (0.4, 0.26, 0.22),
+        (0.82, 0.81, 0.78),
+        (0.6, 0.58, 0.55),
     )
     rows = int(rng.choice((14, 20, 28, 36)))
-    joint, column, row = joints(max(2, rows // int(rng.choice((2, 3, 4)))), rows, rng.uniform(0.0025, 0.005), 0.5)
+    joint, column, row = joints(
+        max(2, rows // int(rng.choice((2, 3, 4)))), rows, rng.uniform(0.0025, 0.005), 0.5
+    )
     picture = vary(
-        plain(color), each(rng, column, row, rng.uniform(0.03, 0.16)), 0.08 * field(rng, NATURAL), 0.06 * field(rng, GRAIN)
+        plain(color),
+        each(rng, column, row, rng.uniform(0.03, 0.16)),
+        0.08 * field(rng, NATURAL),
+        0.06 * field(rng, GRAIN),
     )
     picture = picture * (1 + each(rng, column, row, 0.05)[..., None] * np.array([1.0, 0.2, -0.6]))
-    mortar = vary(plain(pick(rng, (0.65, 0.62, 0.57), (0.45, 0.43, 0.4), tuple(color * 0.9))), 0.08 * field(rng, GRAIN))  # type: ignore[arg-type]
+    tone = pick(rng, (0.65, 0.62, 0.57), (0.45, 0.43, 0.4), tuple(color * 0.9))  # type: ignore[arg-type]
+    mortar = vary(plain(tone), 0.08 * field(rng, GRAIN))
     picture = mix(picture, mortar, joint)
     return worn(rng, vary(picture, 0.1 * (np.roll(joint, 1, 0) - joint)), 0.5)
 
@@ -421,12 +514,20 @@ def bricks(rng: Rng) -> np.ndarray:
 def panels(rng: Rng) -> np.ndarray:
     """Boards, sheets of metal with ribs, office partitions."""
     color = pick(
-        rng, (0.62, 0.62, 0.6), (0.7, 0.72, 0.74), (0.55, 0.42, 0.3), (0.45, 0.5, 0.55), (0.82, 0.82, 0.8), (0.6, 0.48, 0.34)
+        rng,
+        (0.62, 0.62, 0.6),
+        (0.7, 0.72, 0.74),
+        (0.55, 0.42, 0.3),
+        (0.45, 0.5, 0.55),
+        (0.82, 0.82, 0.8),
+        (0.6, 0.48, 0.34),
     )
     x, _ = grid()
     n = int(rng.choice((3, 4, 5)))
     joint, column, row = joints(n, int(rng.choice((1, 1, 2))), rng.uniform(0.001, 0.003))
-    picture = vary(plain(color), each(rng, column, row, 0.02), 0.02 * field(rng, NATURAL), -rng.uniform(0.2, 0.6) * joint)
+    picture = vary(
+        plain(color), each(rng, column, row, 0.02), 0.02 * field(rng, NATURAL), -rng.uniform(0.2, 0.6) * joint
+    )
     drawn = rng.random()
     if drawn < 0.35:
         ribs = 2 * math.pi * n * int(rng.integers(3, 10))
@@ -452,9 +553,15 @@ def cloth(rng: Rng) -> np.ndarray:
     )
     x, y = grid()
     bend = 0.02 * field(rng, SMOOTH)
-    folds = np.sum([np.sin(2 * math.pi * (int(rng.integers(2, 22)) * (x + bend) + rng.random())) for _ in range(4)], axis=0)
+    folds = np.sum(
+        [np.sin(2 * math.pi * (int(rng.integers(2, 22)) * (x + bend) + rng.random())) for _ in range(4)],
+        axis=0,
+    )
     picture = vary(
-        plain(color), (rng.uniform(0.02, 0.1) * folds).astype(np.float32), 0.03 * field(rng, SMOOTH), 0.02 * field(rng, GRAIN)
+        plain(color),
+        (rng.uniform(0.02, 0.1) * folds).astype(np.float32),
+        0.03 * field(rng, SMOOTH),
+        0.02 * field(rng, GRAIN),
     )
     if rng.random() < 0.4:  # a wire fence or seams before it
         joint, _, _ = joints(int(rng.integers(6, 24)), int(rng.integers(2, 8)), 0.0015)
@@ -474,7 +581,9 @@ def hanging_ceiling(rng: Rng) -> np.ndarray:
 
 def deck(rng: Rng) -> np.ndarray:
     """The underside of a hall's roof: trapezoidal sheets and beams, or dark fabric and pipes."""
-    color = pick(rng, (0.7, 0.72, 0.72), (0.5, 0.5, 0.5), (0.25, 0.25, 0.26), (0.62, 0.6, 0.55), (0.82, 0.82, 0.8))
+    color = pick(
+        rng, (0.7, 0.72, 0.72), (0.5, 0.5, 0.5), (0.25, 0.25, 0.26), (0.62, 0.6, 0.55), (0.82, 0.82, 0.8)
+    )
     x, y = grid()
     picture = vary(
         plain(color),
@@ -496,7 +605,9 @@ def deck(rng: Rng) -> np.ndarray:
 
 def printed(rng: Rng) -> np.ndarray:
     """A poster, notice, book's cover or painting: fields of colour, a picture, lines of writing."""
-    picture = plain(np.array((0.93, 0.92, 0.88), np.float32) if rng.random() < 0.5 else random_color(rng)).copy()
+    picture = plain(
+        np.array((0.93, 0.92, 0.88), np.float32) if rng.random() < 0.5 else random_color(rng)
+    ).copy()
     for _ in range(int(rng.integers(0, 4))):
         x0, y0 = rng.integers(0, SIDE - 60, 2)
         x1, y1 = x0 + rng.integers(40, SIDE), y0 + rng.integers(40, SIDE)
@@ -504,7 +615,11 @@ def printed(rng: Rng) -> np.ndarray:
         if rng.random() < 0.5:  # as a photograph: smooth colours with edges
             shape = patch.shape[:2]
             a, b = random_color(rng), random_color(rng)
-            ground = 0.5 + 0.35 * field(rng, SMOOTH)[: shape[0], : shape[1]] + 0.1 * field(rng, NATURAL)[: shape[0], : shape[1]]
+            ground = (
+                0.5
+                + 0.35 * field(rng, SMOOTH)[: shape[0], : shape[1]]
+                + 0.1 * field(rng, NATURAL)[: shape[0], : shape[1]]
+            )
             patch[:] = mix(np.broadcast_to(a, patch.shape), np.broadcast_to(b, patch.shape), ground)
         else:
             patch[:] = random_color(rng)
@@ -516,7 +631,9 @@ def write(rng: Rng, picture: np.ndarray, lines: int) -> np.ndarray:
 
     The first row of the picture is its bottom.
     """
-    ink = plain(random_color(rng, 0.5) * 0.5 if picture.mean() > 0.4 else np.array((0.9, 0.9, 0.9), np.float32))
+    ink = plain(
+        random_color(rng, 0.5) * 0.5 if picture.mean() > 0.4 else np.array((0.9, 0.9, 0.9), np.float32)
+    )
     mask = np.zeros((SIDE, SIDE), np.float32)
     y, left = int(rng.integers(20, 120)), int(rng.integers(15, 120))
     for _ in range(lines):
@@ -541,7 +658,9 @@ def screen(rng: Rng) -> np.ndarray:
         x0, y0 = rng.integers(0, SIDE // 2, 2)
         x1, y1 = x0 + rng.integers(SIDE // 4, SIDE), y0 + rng.integers(SIDE // 4, SIDE)
         window = plain(
-            np.array((0.95, 0.95, 0.96), np.float32) if rng.random() < 0.6 else np.array((0.12, 0.13, 0.15), np.float32)
+            np.array((0.95, 0.95, 0.96), np.float32)
+            if rng.random() < 0.6
+            else np.array((0.12, 0.13, 0.15), np.float32)
         ).copy()
         window = write(rng, window, int(rng.integers(5, 40)))
         ground[y0:y1, x0:x1] = window[y0:y1, x0:x1]
@@ -552,13 +671,24 @@ def screen(rng: Rng) -> np.ndarray:
 def board(rng: Rng) -> np.ndarray:
     """A whiteboard or blackboard with writing and drawings, half wiped."""
     dark = rng.random() < 0.15
-    color = pick(rng, (0.14, 0.22, 0.18), (0.12, 0.13, 0.14)) if dark else pick(rng, (0.93, 0.94, 0.95), (0.88, 0.89, 0.9))
+    color = (
+        pick(rng, (0.14, 0.22, 0.18), (0.12, 0.13, 0.14))
+        if dark
+        else pick(rng, (0.93, 0.94, 0.95), (0.88, 0.89, 0.9))
+    )
     picture = np.ascontiguousarray(vary(plain(color), 0.02 * field(rng, SMOOTH)))
     for _ in range(int(rng.integers(0, 25))):
         ink = (
             (0.9, 0.9, 0.85)
             if dark
-            else tuple(map(float, ((0.1, 0.12, 0.3), (0.6, 0.1, 0.1), (0.1, 0.35, 0.15), (0.1, 0.1, 0.1))[int(rng.integers(4))]))
+            else tuple(
+                map(
+                    float,
+                    ((0.1, 0.12, 0.3), (0.6, 0.1, 0.1), (0.1, 0.35, 0.15), (0.1, 0.1, 0.1))[
+                        int(rng.integers(4))
+                    ],
+                )
+            )
         )
         start = rng.integers(20, SIDE - 20, 2)
         steps = rng.normal(0, rng.choice((6, 20)), (int(rng.integers(4, 40)), 2)) + (rng.uniform(0, 10), 0)
@@ -593,13 +723,22 @@ def spines(rng: Rng) -> np.ndarray:
 
 def carton(rng: Rng) -> np.ndarray:
     """Cardboard with tape, labels and print."""
-    color = pick(rng, (0.62, 0.47, 0.32), (0.7, 0.55, 0.38), (0.5, 0.37, 0.25), (0.85, 0.83, 0.78), (0.58, 0.44, 0.3))
+    color = pick(
+        rng, (0.62, 0.47, 0.32), (0.7, 0.55, 0.38), (0.5, 0.37, 0.25), (0.85, 0.83, 0.78), (0.58, 0.44, 0.3)
+    )
     if rng.random() < 0.12:
         color = random_color(rng)
-    picture = vary(plain(color), 0.03 * streaks(rng, 0.5, 8, False), 0.04 * field(rng, NATURAL), 0.05 * field(rng, SMOOTH)).copy()
+    picture = vary(
+        plain(color),
+        0.03 * streaks(rng, 0.5, 8, False),
+        0.04 * field(rng, NATURAL),
+        0.05 * field(rng, SMOOTH),
+    ).copy()
     if rng.random() < 0.6:
         at, wide = int(rng.integers(180, 280)), int(rng.integers(30, 60))
-        picture[:, at : at + wide] = picture[:, at : at + wide] * 0.6 + 0.4 * pick(rng, (0.75, 0.6, 0.35), (0.85, 0.85, 0.85))
+        picture[:, at : at + wide] = picture[:, at : at + wide] * 0.6 + 0.4 * pick(
+            rng, (0.75, 0.6, 0.35), (0.85, 0.85, 0.85)
+        )
     if rng.random() < 0.6:
         x, y = rng.integers(30, 330, 2)
         w, h = rng.integers(60, 160, 2)
@@ -614,10 +753,22 @@ def carton(rng: Rng) -> np.ndarray:
 def wood(rng: Rng) -> np.ndarray:
     """A random texture of wood."""
     color = pick(
-        rng, (0.6, 0.45, 0.3), (0.72, 0.58, 0.42), (0.42, 0.28, 0.18), (0.3, 0.2, 0.14), (0.8, 0.74, 0.64), (0.55, 0.5, 0.44)
+        rng,
+        (0.6, 0.45, 0.3),
+        (0.72, 0.58, 0.42),
+        (0.42, 0.28, 0.18),
+        (0.3, 0.2, 0.14),
+        (0.8, 0.74, 0.64),
+        (0.55, 0.5, 0.44),
     )
     rings = np.sin(14 * streaks(rng, 1.4, 8, False))
-    return worn(rng, vary(plain(color), rng.uniform(0.02, 0.12) * streaks(rng, 0.6, 16, False), rng.uniform(0, 0.06) * rings), 0.3)
+    return worn(
+        rng,
+        vary(
+            plain(color), rng.uniform(0.02, 0.12) * streaks(rng, 0.6, 16, False), rng.uniform(0, 0.06) * rings
+        ),
+        0.3,
+    )
 
 
 def metal(rng: Rng) -> np.ndarray:
@@ -634,7 +785,11 @@ def metal(rng: Rng) -> np.ndarray:
     )
     picture = vary(plain(color), 0.04 * streaks(rng, 0.4, 16), 0.03 * field(rng, NATURAL))
     if rng.random() < 0.3:
-        picture = mix(picture, plain(pick(rng, (0.4, 0.24, 0.14))), np.clip(field(rng, NATURAL) - rng.uniform(1.0, 2.2), 0, 0.8))
+        picture = mix(
+            picture,
+            plain(pick(rng, (0.4, 0.24, 0.14))),
+            np.clip(field(rng, NATURAL) - rng.uniform(1.0, 2.2), 0, 0.8),
+        )
     return worn(rng, picture, 0.4)
 
 
@@ -649,7 +804,9 @@ def fabric(rng: Rng) -> np.ndarray:
         picture = mix(picture, plain(b), 0.8 * (np.sin(2 * math.pi * n * x) > rng.uniform(-0.3, 0.8)))
     elif drawn < 0.28:
         picture = mix(
-            mix(picture, plain(b), 0.5 * (np.sin(2 * math.pi * n * x) > 0.3)), plain(b), 0.5 * (np.sin(2 * math.pi * n * y) > 0.3)
+            mix(picture, plain(b), 0.5 * (np.sin(2 * math.pi * n * x) > 0.3)),
+            plain(b),
+            0.5 * (np.sin(2 * math.pi * n * y) > 0.3),
         )
     elif drawn < 0.4:
         picture = mix(picture, plain(b), 0.8 * (field(rng, NATURAL, 2) > rng.uniform(0.3, 1.2)))
@@ -662,12 +819,15 @@ def houses(rng: Rng) -> np.ndarray:
     columns, rows = int(rng.integers(3, 7)), int(rng.integers(2, 5))
     x, y = grid()
     wall = vary(
-        plain(pick(rng, (0.75, 0.7, 0.6), (0.6, 0.42, 0.33), (0.82, 0.8, 0.76), (0.55, 0.56, 0.58))), 0.03 * field(rng, NATURAL)
+        plain(pick(rng, (0.75, 0.7, 0.6), (0.6, 0.42, 0.33), (0.82, 0.8, 0.76), (0.55, 0.56, 0.58))),
+        0.03 * field(rng, NATURAL),
     )
     wide, high = rng.uniform(0.35, 0.8), rng.uniform(0.4, 0.75)
     u, v = abs((x * columns) % 1 - 0.5), abs((y * rows) % 1 - 0.5)
     pane = mix(
-        plain(np.array((0.16, 0.19, 0.22), np.float32)), plain(np.array((0.7, 0.75, 0.8), np.float32)), 0.3 + 0.3 * field(rng, SMOOTH)
+        plain(np.array((0.16, 0.19, 0.22), np.float32)),
+        plain(np.array((0.7, 0.75, 0.8), np.float32)),
+        0.3 + 0.3 * field(rng, SMOOTH),
     )
     frame = (u < 0.5 * wide) & (v < 0.5 * high)
     inner = (u < 0.5 * wide - 0.03) & (v < 0.5 * high - 0.03) & (u > 0.015)
@@ -683,7 +843,9 @@ def outside(rng: Rng) -> np.ndarray:
     x, y = grid()
     sky = pick(rng, (0.95, 0.97, 1.0), (0.8, 0.88, 0.98), (0.9, 0.9, 0.9))
     line = rng.uniform(0.25, 0.65) + 0.1 * field(rng, SMOOTH)[0]
-    leaves = vary(plain(pick(rng, (0.35, 0.45, 0.25), (0.5, 0.55, 0.35), (0.3, 0.33, 0.3))), 0.3 * field(rng, NATURAL))
+    leaves = vary(
+        plain(pick(rng, (0.35, 0.45, 0.25), (0.5, 0.55, 0.35), (0.3, 0.33, 0.3))), 0.3 * field(rng, NATURAL)
+    )
     picture = mix(plain(sky), leaves, np.clip((line[None] - y) * 40, 0, 1))
     if rng.random() < 0.6:
         joint, column, row = joints(int(rng.integers(3, 9)), int(rng.integers(4, 10)), 0.02)
@@ -693,14 +855,17 @@ def outside(rng: Rng) -> np.ndarray:
             1 - joint,
         )
         left, right = sorted(rng.uniform(-0.1, 1.1, 2))
-        picture = mix(picture, house, ((x > left) & (x < right) & (y < rng.uniform(0.3, 0.8))).astype(np.float32))
+        picture = mix(
+            picture, house, ((x > left) & (x < right) & (y < rng.uniform(0.3, 0.8))).astype(np.float32)
+        )
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(1, 5)))
 
 
 PAINTERS: dict[str, Callable[[Rng], np.ndarray]] = {
     f.__name__: f
     for f in (
-        carpet, parquet, concrete, painted_floor, tiles, linoleum, asphalt, plaster, wallpaper, bricks, panels, cloth,
+        carpet, parquet, concrete, painted_floor, tiles, linoleum, asphalt, plaster, wallpaper, bricks,
+        panels, cloth,
         hanging_ceiling, deck, printed, screen, board, spines, carton, wood, metal, fabric, outside,
         houses,
     )

@@ -37,27 +37,39 @@ def make_furnished_world(
     """
     kinds = KINDS if edition > 1 else ROOMS
     if kind is not None and kind not in kinds:
-        raise InputError(f"There is no kind of furnished world called {kind!r}; choose one of {', '.join(kinds)}.")
+        raise InputError(
+            f"There is no kind of furnished world called {kind!r}; choose one of {', '.join(kinds)}."
+        )
     if split not in ("train", "test"):
         raise InputError(f"There is no split called {split!r}; choose 'train' or 'test'.")
     library = library_at(folder or default_folder())
     rng = Random(f"{seed} {split}")
-    drawn = kind or rng.choices(kinds, (*ROOM_WEIGHTS, *(plan.weight for plan in HALLS.values()))[: len(kinds)])[0]
+    drawn = (
+        kind
+        or rng.choices(kinds, (*ROOM_WEIGHTS, *(plan.weight for plan in HALLS.values()))[: len(kinds)])[0]
+    )
     if drawn in HALLS:
         home = hall_of(rng, library, split, drawn)
     else:
-        home = outdoors(rng, library, split, edition) if drawn == "yard" else indoors(rng, library, split, drawn, edition)
+        home = (
+            outdoors(rng, library, split, edition)
+            if drawn == "yard"
+            else indoors(rng, library, split, drawn, edition)
+        )
     # the sky and the air of the procedural scenes; inside, a sun that may shine through the windows
     air = atmosphere(home, home.height)
     if drawn != "yard" and rng.random() < 0.5:
         power = rng.uniform(1.0, 2.2)
-        home.lights.append([kernel.SUN, *air[kernel.SUN_DIR : kernel.SUN_DIR + 3], power, 0.93 * power, 0.82 * power, 0.01])
+        home.lights.append(
+            [kernel.SUN, *air[kernel.SUN_DIR : kernel.SUN_DIR + 3], power, 0.93 * power, 0.82 * power, 0.01]
+        )
     if drawn != "yard" and edition > 1:
         time_of_day(home, air)
     objects, soup = assemble(library, home.placed, home.flats)
     lights = np.array(home.lights).reshape(-1, kernel.LIGHT_COLUMNS)
     return World(
-        seed, drawn, objects, prims=np.zeros((0, kernel.PRIM_COLUMNS)), groups=np.zeros((0, kernel.GROUP_COLUMNS)), lights=lights,
+        seed, drawn, objects, prims=np.zeros((0, kernel.PRIM_COLUMNS)),
+        groups=np.zeros((0, kernel.GROUP_COLUMNS)), lights=lights,
         air=air, free=home.free(), surfaces=home.surfaces, caster=EmbreeCaster(soup, lights, air),
         models=tuple(sorted({item.id for k in range(len(home.placed)) if (item := home.item(k)).catalogue})),
     )  # fmt: skip

@@ -55,7 +55,9 @@ def caption(view: View, rng: np.random.Generator) -> str:
         o = seen.object
         if seen.pixels < LEAST * view.instances.size:
             continue
-        color = o.color if colorful and o.color in COLORS and o.class_name not in (*COLORLESS, "person") else ""
+        color = (
+            o.color if colorful and o.color in COLORS and o.class_name not in (*COLORLESS, "person") else ""
+        )
         things[color, o.name] += 1
         pixels[color, o.name] += seen.pixels
     words: list[str] = []

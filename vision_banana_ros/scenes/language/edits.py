@@ -21,9 +21,19 @@ from vision_banana_ros.scenes.views import View
 LEAST = 0.004  # share of the picture that an edit must touch: a smaller one teaches to change nothing
 LARGE_M = 0.6  # half an edge: what of a wall is wall, not skirting or a picture on it
 
-RECOLOR = ("make {thing} {color}", "paint {thing} {color}", "turn {thing} {color}", "change the colour of {thing} to {color}")
+RECOLOR = (
+    "make {thing} {color}",
+    "paint {thing} {color}",
+    "turn {thing} {color}",
+    "change the colour of {thing} to {color}",
+)
 REMOVE = ("remove {thing}", "take {thing} away", "erase {thing}", "delete {thing} from the picture")
-ADD = ("add {thing} {place}", "put {thing} {place}", "place {thing} {place}", "there should be {thing} {place}")
+ADD = (
+    "add {thing} {place}",
+    "put {thing} {place}",
+    "place {thing} {place}",
+    "there should be {thing} {place}",
+)
 RESURFACE = (
     "paint {thing} in {material}",
     "change {thing} to {material}",
@@ -86,10 +96,13 @@ def _recolor(view: View, rng: np.random.Generator) -> Edit | None:
     prims = view.world.prims.copy()
     for thing in things:
         _dye(prims, thing, COLORS[color])
-    if _share(view, (prims != view.world.prims).any(axis=1)) < LEAST:  # what is named after its frame, but full of books
+    # what is named after its frame, but full of books
+    if _share(view, (prims != view.world.prims).any(axis=1)) < LEAST:
         return None
     named = {thing.instance for thing in things}
-    objects = [replace(o, color=color, rgb=COLORS[color]) if o.instance in named else o for o in view.world.objects]
+    objects = [
+        replace(o, color=color, rgb=COLORS[color]) if o.instance in named else o for o in view.world.objects
+    ]
     text = _pick(RECOLOR, rng).format(thing=expression.text, color=color)
     return Edit("recolor", text, view.world, replace(view.world, prims=prims, objects=objects))
 
@@ -101,7 +114,9 @@ def _dye(prims: np.ndarray, thing: WorldObject, color: RGB) -> None:
     for column in (kernel.COLOR_A, kernel.COLOR_B):
         values = prims[:, column : column + 3]
         shade = values @ old / (old @ old)
-        same = own & (np.abs(values - shade[:, None] * old).max(axis=1) < 0.02) & (shade > 0.3) & (shade < 2.0)
+        same = (
+            own & (np.abs(values - shade[:, None] * old).max(axis=1) < 0.02) & (shade > 0.3) & (shade < 2.0)
+        )
         values[same] = np.clip(shade[same, None] * new, 0, 1)
 
 
@@ -120,7 +135,11 @@ def _remove(view: View, rng: np.random.Generator) -> Edit | None:
         return None
     expression, things = found
     after = _without(view.world, things)
-    return None if after is None else Edit("remove", _pick(REMOVE, rng).format(thing=expression.text), view.world, after)
+    return (
+        None
+        if after is None
+        else Edit("remove", _pick(REMOVE, rng).format(thing=expression.text), view.world, after)
+    )
 
 
 def _add(view: View, rng: np.random.Generator) -> Edit | None:
@@ -135,7 +154,11 @@ def _add(view: View, rng: np.random.Generator) -> Edit | None:
     before = _without(view.world, [thing])
     if before is None:
         return None
-    noun = f"{thing.color} {thing.name}" if thing.color in COLORS and thing.class_name not in (*COLORLESS, "person") else thing.name
+    noun = (
+        f"{thing.color} {thing.name}"
+        if thing.color in COLORS and thing.class_name not in (*COLORLESS, "person")
+        else thing.name
+    )
     across = np.nonzero(view.instances == thing.instance)[1].mean() / view.instances.shape[1]
     place = "on the left" if across < 0.38 else "on the right" if across > 0.62 else "in the middle"
     words = f"{'an' if noun[0] in 'aeio' else 'a'} {noun}"

@@ -17,7 +17,8 @@ from vision_banana_ros.scenes.views import View
 
 Verdict = bool | None
 LEAST = 40 / (192 * 256)
-"""Share of the picture from which on a thing may be asked for; any pixel of another one makes that a rival."""
+"""Share of the picture from which on a thing may be asked for; any pixel of another one makes that a
+rival."""
 
 SYNONYMS = {
     "ball": ("ball", "ball", "sphere"),
@@ -38,13 +39,20 @@ PLURALS = {
     "stairs": "stairs",
     "bush": "bushes",
 }
-ADJECTIVES = {"wood": "wooden", "cardboard": "cardboard", "metal": "metal", "plastic": "plastic", "ceramic": "ceramic"}
+ADJECTIVES = {
+    "wood": "wooden",
+    "cardboard": "cardboard",
+    "metal": "metal",
+    "plastic": "plastic",
+    "ceramic": "ceramic",
+}
 OWN_NAME = ("cup", "shelf", "sofa")
 """Classes whose name does not suit all of their things: a bowl, a wardrobe, an armchair."""
 COLORLESS = ("window", "mirror", "glass", "stairs", "pallet", "plant")
 ALIKE = (  # colours that light or taste can turn into one another
     {"red", "orange"}, {"orange", "yellow"}, {"orange", "brown"}, {"red", "pink"}, {"pink", "purple"},
-    {"blue", "purple"}, {"white", "gray"}, {"gray", "black"}, {"brown", "black"}, {"red", "brown"}, {"yellow", "brown"},
+    {"blue", "purple"}, {"white", "gray"}, {"gray", "black"}, {"brown", "black"}, {"red", "brown"},
+    {"yellow", "brown"},
     {"pink", "white"}, {"yellow", "white"}, {"purple", "black"}, {"orange", "pink"},
 )  # fmt: skip
 SIZED = (
@@ -286,7 +294,10 @@ class Speaker:
             (lambda s: s.u, 0.06, -1, ("rightmost {}", "{} farthest to the right")),
         ]  # fmt: skip
         if all(s.object.class_name in SIZED for s in group):
-            extremes += [(size, 0.1, -1, ("biggest {}", "largest {}")), (size, 0.1, 1, ("smallest {}", "littlest {}"))]
+            extremes += [
+                (size, 0.1, -1, ("biggest {}", "largest {}")),
+                (size, 0.1, 1, ("smallest {}", "littlest {}")),
+            ]
         if all(s.object.class_name in TALL for s in group):
             extremes += [(height, 0.12, -1, ("tallest {}",)), (height, 0.12, 1, ("shortest {}",))]
         key, gap, sign, words = self.pick(extremes)
@@ -343,7 +354,10 @@ class Speaker:
                 ("in front of",),
                 lambda s: all_of((differs(s.depth, other.depth - 0.2, 0.15), abs(s.u - other.u) < 0.25)),
             ),
-            (("behind",), lambda s: all_of((differs(-s.depth, -other.depth - 0.2, 0.15), abs(s.u - other.u) < 0.25))),
+            (
+                ("behind",),
+                lambda s: all_of((differs(-s.depth, -other.depth - 0.2, 0.15), abs(s.u - other.u) < 0.25)),
+            ),
             (("on", "on top of", "standing on"), on),
             (("on", "on top of"), on),
         ]
@@ -404,7 +418,11 @@ class Speaker:
     def several(self, target: Seen) -> Expression | None:
         """All chairs, all red balls."""
         noun, color = self.noun(target), target.object.color
-        if self.rng.random() < 0.3 and color in COLORS and target.object.class_name not in (*COLORLESS, "person"):
+        if (
+            self.rng.random() < 0.3
+            and color in COLORS
+            and target.object.class_name not in (*COLORLESS, "person")
+        ):
             phrase = colored(self.rng, noun, color)
             words = f"{color} {plural(noun)}"
         else:
@@ -412,22 +430,33 @@ class Speaker:
         group = self.rivals(phrase)
         if group is None or len(group) < 2:
             return None
-        return self.say(self.pick(("all {}", "the {}", "all the {}", "every one of the {}")).format(words), group)
+        return self.say(
+            self.pick(("all {}", "the {}", "all the {}", "every one of the {}")).format(words), group
+        )
 
     def stuff(self, target: Seen) -> Expression | None:
         """The floor, the walls."""
-        present = [CLASSES[k] for k in np.unique(self.view.labels) if k < len(CLASSES) and CLASSES[k] in STRUCTURE]
+        present = [
+            CLASSES[k] for k in np.unique(self.view.labels) if k < len(CLASSES) and CLASSES[k] in STRUCTURE
+        ]
         if not present:
             return None
         name = self.pick(present)
-        words = {"wall": ("the wall", "the walls"), "floor": ("the floor",), "ground": ("the ground",)}.get(name, (f"the {name}",))
+        words = {"wall": ("the wall", "the walls"), "floor": ("the floor",), "ground": ("the ground",)}.get(
+            name, (f"the {name}",)
+        )
         return Expression(self.pick(words), self.view.labels == CLASSES.index(name))
 
     # ---- what fits nothing
 
     def absent(self) -> str | None:
         """A thing that is not there."""
-        there = {word for s in self.seen for name in (s.object.name, s.object.class_name) for word in (name, *name.split())}
+        there = {
+            word
+            for s in self.seen
+            for name in (s.object.name, s.object.class_name)
+            for word in (name, *name.split())
+        }
         nouns = [c for c in CLASSES if c not in STRUCTURE and c not in there]
         if not nouns:
             return None
@@ -462,7 +491,11 @@ class Speaker:
         anchor, other = found
         phrase = self.describe(target, rich=bool(self.rng.random() < 0.3))
         words, holds = self.pick(self.relations(other))
-        if any(all_of((phrase.judge(s), holds(s))) is not False for s in self.seen if s.object is not other.object):
+        if any(
+            all_of((phrase.judge(s), holds(s))) is not False
+            for s in self.seen
+            if s.object is not other.object
+        ):
             return None
         return f"{phrase.words} {self.pick(words)} the {anchor.words}"
 
@@ -500,7 +533,11 @@ class Speaker:
     def miss(self) -> Expression | None:
         """An expression that matches nothing, or None."""
         words = self.draw(self.MISSES)(self)
-        return None if words is None else Expression(f"the {words}", np.zeros(self.view.instances.shape, bool), False)
+        return (
+            None
+            if words is None
+            else Expression(f"the {words}", np.zeros(self.view.instances.shape, bool), False)
+        )
 
 
 def expressions(view: View, rng: np.random.Generator, n: int, misses: float = 0.2) -> list[Expression]:

@@ -38,9 +38,22 @@ RENDERS: tuple[RGB, ...] = (
     (176, 180, 184),
     (206, 160, 130),
 )
-STONES: tuple[RGB, ...] = ((226, 214, 190), (206, 194, 172), (190, 184, 174), (240, 226, 200), (170, 162, 150))
+STONES: tuple[RGB, ...] = (
+    (226, 214, 190),
+    (206, 194, 172),
+    (190, 184, 174),
+    (240, 226, 200),
+    (170, 162, 150),
+)
 CONCRETES: tuple[RGB, ...] = ((200, 198, 192), (170, 168, 164), (214, 208, 196))
-METALS: tuple[RGB, ...] = ((180, 186, 190), (120, 126, 132), (210, 208, 200), (70, 84, 104), (150, 60, 50), (90, 110, 90))
+METALS: tuple[RGB, ...] = (
+    (180, 186, 190),
+    (120, 126, 132),
+    (210, 208, 200),
+    (70, 84, 104),
+    (150, 60, 50),
+    (90, 110, 90),
+)
 ROOFS: tuple[RGB, ...] = ((170, 92, 66), (140, 76, 58), (96, 92, 92), (74, 72, 74), (120, 96, 80))
 
 
@@ -74,7 +87,14 @@ def style_of(rng: Random, kind: str) -> Style:
         wall = Paint(shade_of(rng, rng.choice(METALS)), "cladding", rng.randrange(4), gloss=0.1, grime=0.5)
         return Style(wall, 3.0, rng.uniform(3, 6), rng.uniform(3.5, 4.5), (1.6, 1.0), 0.08, wall, sills=False)
     if kind == "office":
-        pick = rng.choice(((CONCRETES, "concrete", 4.0), (STONES, "ashlar", 3.0), (METALS, "cladding", 3.0), (BRICKS, "brick", 2.0)))
+        pick = rng.choice(
+            (
+                (CONCRETES, "concrete", 4.0),
+                (STONES, "ashlar", 3.0),
+                (METALS, "cladding", 3.0),
+                (BRICKS, "brick", 2.0),
+            )
+        )
         wall = Paint(shade_of(rng, rng.choice(pick[0])), pick[1], rng.randrange(8), grime=0.45)
         cell = rng.uniform(1.6, 3.6)
         return Style(
@@ -109,7 +129,14 @@ def style_of(rng: Random, kind: str) -> Style:
 
 
 def panel(
-    shape: Shape, x0: ArrayLike, x1: ArrayLike, z0: ArrayLike, z1: ArrayLike, y: float, paint: int | Array, metres: float
+    shape: Shape,
+    x0: ArrayLike,
+    x1: ArrayLike,
+    z0: ArrayLike,
+    z1: ArrayLike,
+    y: float,
+    paint: int | Array,
+    metres: float,
 ) -> None:
     """Rectangles of the plane y, their picture laid out from the building's corner so that it runs on."""
     x0, x1, z0, z1 = (np.atleast_1d(np.asarray(v, float)) for v in (x0, x1, z0, z1))
@@ -144,13 +171,22 @@ def openings(
     zero, back = np.zeros_like(a), np.full_like(a, deep)
     for p, q in (((a, c), (a, d)), ((b, d), (b, c)), ((a, d), (b, d)), ((b, c), (a, c))):
         quads = np.stack(
-            [np.stack(v, -1) for v in ((p[0], zero, p[1]), (q[0], zero, q[1]), (q[0], back, q[1]), (p[0], back, p[1]))], 1
+            [
+                np.stack(v, -1)
+                for v in ((p[0], zero, p[1]), (q[0], zero, q[1]), (q[0], back, q[1]), (p[0], back, p[1]))
+            ],
+            1,
         )
         shape.flat(quads, wall, m)
-    shape.add(np.stack([np.stack(v, -1) for v in ((a, back, c), (b, back, c), (b, back, d), (a, back, d))], 1), panes)
+    shape.add(
+        np.stack([np.stack(v, -1) for v in ((a, back, c), (b, back, c), (b, back, d), (a, back, d))], 1),
+        panes,
+    )
     ledge = shape.paint(style.ledge)
     if style.sills:
-        shape.boxes(np.stack([a - 0.06, zero - 0.07, c - 0.08], -1), np.stack([b + 0.06, zero, c], -1), ledge, 2.0)
+        shape.boxes(
+            np.stack([a - 0.06, zero - 0.07, c - 0.08], -1), np.stack([b + 0.06, zero, c], -1), ledge, 2.0
+        )
     if style.surround:
         t = 0.13
         shape.boxes(np.stack([a - t, zero - 0.035, c], -1), np.stack([a, zero, d + t], -1), ledge, 2.0)
@@ -163,7 +199,9 @@ def glazing(rng: Random, shape: Shape, count: int, lit: float) -> Array:
     kinds = [rng.randrange(24) for _ in range(4)]
     mirror = rng.uniform(0.08, 0.3)
     dark = [shape.paint(Paint((235, 238, 240), "window", k, mirror=mirror, grime=0.08)) for k in kinds]
-    bright = [shape.paint(Paint((255, 226, 170), "window", k, mirror=0.08, grime=0.05, glow=1.2)) for k in kinds]
+    bright = [
+        shape.paint(Paint((255, 226, 170), "window", k, mirror=0.08, grime=0.05, glow=1.2)) for k in kinds
+    ]
     return np.array([rng.choice(bright) if rng.random() < lit else rng.choice(dark) for _ in range(count)])
 
 
@@ -228,7 +266,14 @@ def block(
     # a pipe down the corner
     if rng.random() < 0.5:
         x = rng.choice((-1, 1)) * (half - 0.15)
-        shape.tubes(np.array([(x, -0.06, 0.0)]), np.array([(x, -0.06, height)]), 0.05, 0.05, shape.paint(Paint((70, 70, 72))), 6)
+        shape.tubes(
+            np.array([(x, -0.06, 0.0)]),
+            np.array([(x, -0.06, height)]),
+            0.05,
+            0.05,
+            shape.paint(Paint((70, 70, 72))),
+            6,
+        )
     return shape.mesh(round_=False), doors, top
 
 
@@ -276,24 +321,51 @@ def _ground_floor(
             panel(shape, b, at[k + 1], 0.0, ground, 0.0, wall, style.metres)
             panel(shape, a, b, high, ground, 0.0, wall, style.metres)
             for x in (a, b):
-                shape.flat(np.array([(x, 0, 0), (x, 0.1, 0), (x, 0.1, high), (x, 0, high)]), wall, style.metres)
+                shape.flat(
+                    np.array([(x, 0, 0), (x, 0.1, 0), (x, 0.1, high), (x, 0, high)]), wall, style.metres
+                )
             if rng.random() < 0.25:  # an awning
                 out, z = rng.uniform(0.8, 1.6), high - 0.55
-                tone = rng.choice(((150, 36, 36), (40, 80, 60), (220, 214, 200), (50, 70, 120), (60, 60, 64), (200, 120, 40)))
+                tone = rng.choice(
+                    (
+                        (150, 36, 36),
+                        (40, 80, 60),
+                        (220, 214, 200),
+                        (50, 70, 120),
+                        (60, 60, 64),
+                        (200, 120, 40),
+                    )
+                )
                 cloth = shape.paint(Paint(tone, "cloth", rng.randrange(3), thin=0.3))
-                shape.flat(np.array([(a, -out, z - 0.5), (b, -out, z - 0.5), (b, 0, z), (a, 0, z)]), cloth, 2.0)
-                shape.flat(np.array([(a, -out, z - 0.75), (b, -out, z - 0.75), (b, -out, z - 0.5), (a, -out, z - 0.5)]), cloth, 2.0)
+                shape.flat(
+                    np.array([(a, -out, z - 0.5), (b, -out, z - 0.5), (b, 0, z), (a, 0, z)]), cloth, 2.0
+                )
+                shape.flat(
+                    np.array(
+                        [(a, -out, z - 0.75), (b, -out, z - 0.75), (b, -out, z - 0.5), (a, -out, z - 0.5)]
+                    ),
+                    cloth,
+                    2.0,
+                )
             elif rng.random() < 0.3:  # a sign that hangs out
                 x, z = rng.uniform(a, b), high + 0.1
                 board = shape.paint(Paint((240, 240, 240), "poster", rng.randrange(6), gloss=0.1))
-                shape.flat(np.array([(x, -0.75, z), (x, -0.1, z), (x, -0.1, z + 0.7), (x, -0.75, z + 0.7)]), board, 0.7)
+                shape.flat(
+                    np.array([(x, -0.75, z), (x, -0.1, z), (x, -0.1, z + 0.7), (x, -0.75, z + 0.7)]),
+                    board,
+                    0.7,
+                )
         return
     count = len(edges) - 1
     x0, x1 = edges[:-1], edges[1:]
     what = np.zeros(count, int)
     what[rng.randrange(count)] = 1
     for k in range(count):
-        if what[k] == 0 and rng.random() < {"house": 0.12, "hall": 0.3}.get(kind, 0.06) and x1[k] - x0[k] > 2.2:
+        if (
+            what[k] == 0
+            and rng.random() < {"house": 0.12, "hall": 0.3}.get(kind, 0.06)
+            and x1[k] - x0[k] > 2.2
+        ):
             what[k] = 2
     plain = what == 0
     if kind == "hall" and rng.random() < 0.6:
@@ -325,12 +397,18 @@ def _ground_floor(
         panel(shape, a, b, high, ground, 0.0, wall, style.metres)
         deep = style.recess
         for p, q in (((a, 0), (a, high)), ((b, high), (b, 0)), ((a, high), (b, high))):
-            shape.flat(np.array([(p[0], 0, p[1]), (q[0], 0, q[1]), (q[0], deep, q[1]), (p[0], deep, p[1])]), wall, style.metres)
+            shape.flat(
+                np.array([(p[0], 0, p[1]), (q[0], 0, q[1]), (q[0], deep, q[1]), (p[0], deep, p[1])]),
+                wall,
+                style.metres,
+            )
         fit_door(0.5 * (a + b), wide, high, "door" if what[k] == 1 else "shutter")
         shape.boxes(np.array([a - 0.2, -0.35, 0.0]), np.array([b + 0.2, 0.0, 0.04]), shape.paint(style.ledge))
 
 
-def _balconies(rng: Random, shape: Shape, edges: Array, ground: float, floor: float, floors: int, ledge: int) -> None:
+def _balconies(
+    rng: Random, shape: Shape, edges: Array, ground: float, floor: float, floors: int, ledge: int
+) -> None:
     """Slabs with railings before some of the windows."""
     rail = shape.paint(Paint((60, 62, 66), "railing", rng.randrange(2), cutout=True))
     every = rng.choice((1, 2, 2, 3))
@@ -340,13 +418,25 @@ def _balconies(rng: Random, shape: Shape, edges: Array, ground: float, floor: fl
             a, b, z = edges[k] + 0.15, edges[k + 1] - 0.15, ground + f * floor + 0.15 * floor
             shape.boxes(np.array([a, -out, z - 0.12]), np.array([b, 0, z]), ledge, 2.0)
             # the underside
-            shape.flat(np.array([(a, -out, z - 0.12), (a, 0, z - 0.12), (b, 0, z - 0.12), (b, -out, z - 0.12)]), ledge, 2.0)
+            shape.flat(
+                np.array([(a, -out, z - 0.12), (a, 0, z - 0.12), (b, 0, z - 0.12), (b, -out, z - 0.12)]),
+                ledge,
+                2.0,
+            )
             for p, q in (((a, -out), (b, -out)), ((a, 0.0), (a, -out)), ((b, -out), (b, 0.0))):
                 shape.flat(np.array([(*p, z), (*q, z), (*q, z + 1.0), (*p, z + 1.0)]), rail, 1.0)
 
 
 def _roof(
-    rng: Random, shape: Shape, kind: str, style: Style, wall: int, ledge: int, half: float, height: float, deep: float
+    rng: Random,
+    shape: Shape,
+    kind: str,
+    style: Style,
+    wall: int,
+    ledge: int,
+    half: float,
+    height: float,
+    deep: float,
 ) -> float:
     """Roof and blind side walls; the height of the ridge."""
     m = style.metres
@@ -358,16 +448,25 @@ def _roof(
     if not pitched:
         top = height + rng.uniform(0.3, 1.0)
         shape.boxes(
-            np.array([-half - 0.02, -0.1 if rng.random() < 0.5 else 0.0, height]), np.array([half + 0.02, 0.3, top]), ledge, 2.0
+            np.array([-half - 0.02, -0.1 if rng.random() < 0.5 else 0.0, height]),
+            np.array([half + 0.02, 0.3, top]),
+            ledge,
+            2.0,
         )
         for x in (-half, half - 0.3):
             shape.boxes(np.array([x, 0.3, height]), np.array([x + 0.3, deep, top]), wall, m)
-        shape.flat(np.array([(-half, 0, height), (half, 0, height), (half, deep, height), (-half, deep, height)]), ledge, 3.0)
+        shape.flat(
+            np.array([(-half, 0, height), (half, 0, height), (half, deep, height), (-half, deep, height)]),
+            ledge,
+            3.0,
+        )
         if rng.random() < 0.4:
             x = rng.uniform(-0.6, 0.4) * half
             shape.boxes(np.array([x, 3.0, height]), np.array([x + 2.5, 6.0, height + 2.2]), wall, m)
         return top
-    tiles = shape.paint(Paint(shade_of(rng, rng.choice(ROOFS)), "roof", rng.randrange(4), gloss=0.05, grime=0.5))
+    tiles = shape.paint(
+        Paint(shade_of(rng, rng.choice(ROOFS)), "roof", rng.randrange(4), gloss=0.05, grime=0.5)
+    )
     rise = rng.uniform(0.28, 0.5) * deep * (1.0 if kind == "house" else 0.8)
     eave, over = rng.uniform(0.15, 0.5), 0.3 if kind == "house" else 0.0
     if kind == "house" and rng.random() < 0.45:  # the gable faces the street
@@ -376,11 +475,22 @@ def _roof(
             edge = s * (half + over)
             low = height - over * rise / half
             quad = np.array(
-                [(edge, -eave, low), (0, -eave, height + rise), (0, deep + eave, height + rise), (edge, deep + eave, low)]
+                [
+                    (edge, -eave, low),
+                    (0, -eave, height + rise),
+                    (0, deep + eave, height + rise),
+                    (edge, deep + eave, low),
+                ]
             )
             shape.flat(quad, tiles, 3.0)
         for y in (0.0, deep):
-            shape.flat(np.array([(-half, y, height), (half, y, height), (0, y, height + rise), (0, y, height + rise)]), wall, m)
+            shape.flat(
+                np.array(
+                    [(-half, y, height), (half, y, height), (0, y, height + rise), (0, y, height + rise)]
+                ),
+                wall,
+                m,
+            )
         if rng.random() < 0.6:
             pane = glazing(rng, shape, 1, 0.0)
             panel(shape, -0.5, 0.5, height + 0.25 * rise, height + 0.25 * rise + 1.1, -0.01, pane, 1.0)
@@ -399,7 +509,16 @@ def _roof(
             shape.flat(quad, tiles, 3.0)
         for x in (-half, half):
             shape.flat(
-                np.array([(x, 0, height), (x, deep, height), (x, 0.5 * deep, height + rise), (x, 0.5 * deep, height + rise)]), wall, m
+                np.array(
+                    [
+                        (x, 0, height),
+                        (x, deep, height),
+                        (x, 0.5 * deep, height + rise),
+                        (x, 0.5 * deep, height + rise),
+                    ]
+                ),
+                wall,
+                m,
             )
         for _ in range(rng.choice((0, 0, 1, 2, 3))):  # windows in the roof
             x, y0 = rng.uniform(-0.7, 0.7) * half, rng.uniform(0.08, 0.2) * deep
@@ -424,6 +543,9 @@ def _roof(
     for _ in range(rng.choice((0, 1, 1, 2))):
         x, y = rng.uniform(-0.8, 0.8) * half, rng.uniform(0.35, 0.65) * deep
         shape.boxes(
-            np.array([x - 0.35, y - 0.3, height]), np.array([x + 0.35, y + 0.3, height + rise + rng.uniform(0.4, 1.2)]), wall, m
+            np.array([x - 0.35, y - 0.3, height]),
+            np.array([x + 0.35, y + 0.3, height + rise + rng.uniform(0.4, 1.2)]),
+            wall,
+            m,
         )
     return height + rise

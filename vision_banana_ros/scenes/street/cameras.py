@@ -39,7 +39,9 @@ def sample_street_camera(world: StreetWorld, rng: np.random.Generator, width: in
         draw = rng.random()
         who = DRIVER if draw < 0.55 else ROBOT if draw < 0.85 else ROBOT + 1
         found = stands[stands[:, 4] == who]
-        x, y, z, heading, _ = (found if len(found) else stands)[rng.integers(len(found) if len(found) else len(stands))]
+        x, y, z, heading, _ = (found if len(found) else stands)[
+            rng.integers(len(found) if len(found) else len(stands))
+        ]
         fov = rng.uniform(35, 90)
         roll, pitch = rng.normal(0, 1.0), rng.normal(0, 2.5)
         if who == DRIVER:
@@ -49,7 +51,11 @@ def sample_street_camera(world: StreetWorld, rng: np.random.Generator, width: in
                 yaw = heading + rng.uniform(-pi, pi)
         else:
             up = rng.uniform(0.2, 1.2) if who == ROBOT else rng.uniform(1.4, 1.8)
-            yaw = heading + rng.uniform(-pi, pi) if rng.random() < 0.6 else heading + rng.choice((0.0, pi)) + rng.normal(0, 0.4)
+            yaw = (
+                heading + rng.uniform(-pi, pi)
+                if rng.random() < 0.6
+                else heading + rng.choice((0.0, pi)) + rng.normal(0, 0.4)
+            )
             pitch, roll = rng.normal(2.0, 6.0), rng.normal(0, 2.0)
             fov = rng.uniform(45, 100)
         pose = look_from(float(x), float(y), float(z) + up, float(yaw), radians(pitch), radians(roll))

@@ -42,11 +42,17 @@ class StreetCaster(EmbreeCaster):
         """Adds reflections of the street and the sky; see `Caster`."""
         n = len(back)
         share, light = np.empty(n, np.float32), np.zeros((n, 3), np.float32)
-        starts, towards, which = np.empty((n, 3), np.float32), np.empty((n, 3), np.float32), np.empty(n, np.int64)
+        starts, towards, which = (
+            np.empty((n, 3), np.float32),
+            np.empty((n, 3), np.float32),
+            np.empty(n, np.int64),
+        )
         count = shading.mirrored(self.soup, eye, weather(), dirs, back, back_t, share, starts, towards, which)
         starts, towards, which = starts[:count], towards[:count], which[:count]
         found = self.meet(0, starts, towards)
-        shading.mirror_light(self.soup, self.lights, self.air, weather(), starts, towards, found, which, light)
+        shading.mirror_light(
+            self.soup, self.lights, self.air, weather(), starts, towards, found, which, light
+        )
         shading.shade_all(
             self.soup,
             eye,

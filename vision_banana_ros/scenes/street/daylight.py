@@ -51,16 +51,32 @@ def daylight(street: Street, way: float) -> tuple[np.ndarray, np.ndarray]:
     air[kernel.HORIZON : kernel.HORIZON + 3] = bright * horizon
     air[kernel.CLOUDS] = cover
     air[shading.CLOUD_LIGHT] = bright * (1.1 if mood != "dusk" else 0.28)
-    air[shading.GLARE] = {"clear": 0.8, "low": 1.5, "hazy": 1.0, "dull": 0.05, "dusk": 0.3}[mood] * rng.uniform(0.4, 1.2)
+    air[shading.GLARE] = {"clear": 0.8, "low": 1.5, "hazy": 1.0, "dull": 0.05, "dusk": 0.3}[
+        mood
+    ] * rng.uniform(0.4, 1.2)
     low = max(0.0, 1.0 - rise / 0.6)
     fill = rng.uniform(0.45, 1.1)
     air[kernel.AMBIENT_UP : kernel.AMBIENT_UP + 3] = fill * sky_light
     air[kernel.AMBIENT_DOWN : kernel.AMBIENT_DOWN + 3] = (
-        fill * (0.25 + 0.12 * power * sin(rise)) * np.array([0.5, 0.47, 0.42]) * (0.4 if mood == "dusk" else 1.0)
+        fill
+        * (0.25 + 0.12 * power * sin(rise))
+        * np.array([0.5, 0.47, 0.42])
+        * (0.4 if mood == "dusk" else 1.0)
     )
-    air[kernel.FOG] = rng.choice((0.0001, 0.0002, 0.0004, 0.0008, 0.0015)) if rng.random() < 0.9 else rng.uniform(0.002, 0.009)
+    air[kernel.FOG] = (
+        rng.choice((0.0001, 0.0002, 0.0004, 0.0008, 0.0015))
+        if rng.random() < 0.9
+        else rng.uniform(0.002, 0.009)
+    )
     air[kernel.FOG_COLOR : kernel.FOG_COLOR + 3] = 0.75 * air[kernel.HORIZON : kernel.HORIZON + 3]
     lights = [
-        [kernel.SUN, *air[kernel.SUN_DIR : kernel.SUN_DIR + 3], power, power * (0.95 - 0.25 * low), power * (0.88 - 0.5 * low), size]
+        [
+            kernel.SUN,
+            *air[kernel.SUN_DIR : kernel.SUN_DIR + 3],
+            power,
+            power * (0.95 - 0.25 * low),
+            power * (0.88 - 0.5 * low),
+            size,
+        ]
     ]
     return np.array(lights) if power > 0.01 else np.zeros((0, kernel.LIGHT_COLUMNS)), air

@@ -33,9 +33,18 @@ def lamp(rng: Generator) -> Shape:
     if height > 6:
         reach = rng.uniform(0.9, 2.4)
         for side in (-1, 1) if rng.random() < 0.25 else (-1,):
-            shape.tubes(np.array([(0, 0, height - 0.05)]), np.array([(0, side * reach, height + 0.35)]), 0.04, 0.035, steel, 6)
+            shape.tubes(
+                np.array([(0, 0, height - 0.05)]),
+                np.array([(0, side * reach, height + 0.35)]),
+                0.04,
+                0.035,
+                steel,
+                6,
+            )
             y = side * (reach + 0.2)
-            shape.boxes(np.array([-0.14, y - 0.35, height + 0.3]), np.array([0.14, y + 0.3, height + 0.42]), steel)
+            shape.boxes(
+                np.array([-0.14, y - 0.35, height + 0.3]), np.array([0.14, y + 0.3, height + 0.42]), steel
+            )
             shape.flat(
                 np.array(
                     [
@@ -63,10 +72,14 @@ def sign(rng: Generator) -> Shape:
     z = height - 0.05
     for _ in range(int(rng.choice((1, 1, 1, 2)))):
         size = rng.uniform(0.5, 0.75)
-        board = shape.paint(Paint((255, 255, 255), "sign", int(rng.integers(16)), cutout=True, gloss=0.15, grime=0.15))
+        board = shape.paint(
+            Paint((255, 255, 255), "sign", int(rng.integers(16)), cutout=True, gloss=0.15, grime=0.15)
+        )
         back = shape.paint(Paint((130, 130, 130), "sign", shape.paints[board].copy, cutout=True))
         half = 0.5 * size
-        face = np.array([(-half, -0.04, z - size), (half, -0.04, z - size), (half, -0.04, z), (-half, -0.04, z)])
+        face = np.array(
+            [(-half, -0.04, z - size), (half, -0.04, z - size), (half, -0.04, z), (-half, -0.04, z)]
+        )
         shape.add(face, board)
         shape.paints[back] = Paint((70, 70, 72), "sign", shape.paints[board].copy, cutout=True)
         shape.add(face + (0, 0.012, 0), back)
@@ -88,7 +101,12 @@ def board(rng: Generator) -> Shape:
     )
     shape.add(
         np.array(
-            [(-0.5 * wide, -0.06, low), (0.5 * wide, -0.06, low), (0.5 * wide, -0.06, low + high), (-0.5 * wide, -0.06, low + high)]
+            [
+                (-0.5 * wide, -0.06, low),
+                (0.5 * wide, -0.06, low),
+                (0.5 * wide, -0.06, low + high),
+                (-0.5 * wide, -0.06, low + high),
+            ]
         ),
         skin,
     )
@@ -124,9 +142,12 @@ def signal(rng: Generator) -> Shape:
             1.0,
         )
         for k, tone in enumerate(tones):
-            paint = shape.paint(Paint(tone, glow=1.0) if k == lit else Paint(tuple(int(0.25 * c) for c in tone), gloss=0.3))  # type: ignore[arg-type]
+            unlit = Paint(tuple(int(0.25 * c) for c in tone), gloss=0.3)  # type: ignore[arg-type]
+            paint = shape.paint(Paint(tone, glow=1.0) if k == lit else unlit)
             turn = np.linspace(0, 2 * np.pi, 11)
-            ring = np.stack([x + 0.1 * np.cos(turn), np.full(11, y - 0.125), z + 0.78 - 0.3 * k + 0.1 * np.sin(turn)], -1)
+            ring = np.stack(
+                [x + 0.1 * np.cos(turn), np.full(11, y - 0.125), z + 0.78 - 0.3 * k + 0.1 * np.sin(turn)], -1
+            )
             shape.grid(np.stack([np.broadcast_to(ring[:-1].mean(0), ring.shape), ring]), paint)
     return shape
 
@@ -140,7 +161,12 @@ def bollard(rng: Generator) -> Shape:
     pole(shape, height, radius, paint)
     shape.ball((0, 0, height), (0.85 * radius, 0.85 * radius, 0.6 * radius), paint, 4, 8)
     shape.tubes(
-        np.array([(0, 0, 0.8 * height)]), np.array([(0, 0, 0.9 * height)]), radius, radius, shape.paint(Paint((235, 235, 230))), 8
+        np.array([(0, 0, 0.8 * height)]),
+        np.array([(0, 0, 0.9 * height)]),
+        radius,
+        radius,
+        shape.paint(Paint((235, 235, 230))),
+        8,
     )
     return shape
 
@@ -148,13 +174,19 @@ def bollard(rng: Generator) -> Shape:
 def bin_(rng: Generator) -> Shape:
     """A litter bin or a wheeled one."""
     shape = Shape()
-    tone = [(40, 60, 44), (50, 52, 56), (60, 80, 120), (110, 60, 40), (46, 90, 60), (90, 92, 94)][int(rng.integers(6))]
+    tone = [(40, 60, 44), (50, 52, 56), (60, 80, 120), (110, 60, 40), (46, 90, 60), (90, 92, 94)][
+        int(rng.integers(6))
+    ]
     paint = shape.paint(Paint(tone, gloss=0.15, grime=0.4))
     lid = shape.paint(Paint(tuple(int(0.75 * c) for c in tone), gloss=0.15))  # type: ignore[arg-type]
     if rng.random() < 0.5:
         wide, deep, high = rng.uniform(0.25, 0.3), rng.uniform(0.28, 0.36), rng.uniform(0.95, 1.1)
         shape.boxes(np.array([-wide, -deep, 0.06]), np.array([wide, deep, high]), paint)
-        shape.boxes(np.array([-wide - 0.02, -deep - 0.03, high]), np.array([wide + 0.02, deep + 0.02, high + 0.07]), lid)
+        shape.boxes(
+            np.array([-wide - 0.02, -deep - 0.03, high]),
+            np.array([wide + 0.02, deep + 0.02, high + 0.07]),
+            lid,
+        )
     else:
         high = rng.uniform(0.7, 1.0)
         shape.tubes(np.array([(0, 0, 0.0)]), np.array([(0, 0, high)]), 0.25, 0.28, paint, 14)
@@ -184,15 +216,33 @@ def shelter(rng: Generator) -> Shape:
     for x in (-half, half):
         for y in (-0.5 * deep, 0.5 * deep):
             pole(shape, high, 0.04, steel, x, y)
-    shape.boxes(np.array([-half - 0.15, -0.5 * deep - 0.2, high]), np.array([half + 0.15, 0.5 * deep + 0.1, high + 0.12]), steel)
+    shape.boxes(
+        np.array([-half - 0.15, -0.5 * deep - 0.2, high]),
+        np.array([half + 0.15, 0.5 * deep + 0.1, high + 0.12]),
+        steel,
+    )
     y = 0.5 * deep
-    shape.flat(np.array([(-half, y, 0.15), (half, y, 0.15), (half, y, high - 0.1), (-half, y, high - 0.1)]), glass, 1.0)
+    shape.flat(
+        np.array([(-half, y, 0.15), (half, y, 0.15), (half, y, high - 0.1), (-half, y, high - 0.1)]),
+        glass,
+        1.0,
+    )
     poster = shape.paint(Paint((240, 240, 240), "poster", int(rng.integers(6)), mirror=0.05, glow=0.05))
     shape.add(
-        np.array([(half, -0.5 * deep, 0.3), (half, 0.5 * deep, 0.3), (half, 0.5 * deep, 2.0), (half, -0.5 * deep, 2.0)]), poster
+        np.array(
+            [
+                (half, -0.5 * deep, 0.3),
+                (half, 0.5 * deep, 0.3),
+                (half, 0.5 * deep, 2.0),
+                (half, -0.5 * deep, 2.0),
+            ]
+        ),
+        poster,
     )
     shape.boxes(
-        np.array([-0.8 * half, 0.1, 0.42]), np.array([0.6 * half, 0.45, 0.48]), shape.paint(Paint((120, 90, 60), "boards", 1))
+        np.array([-0.8 * half, 0.1, 0.42]),
+        np.array([0.6 * half, 0.45, 0.48]),
+        shape.paint(Paint((120, 90, 60), "boards", 1)),
     )
     return shape
 
@@ -216,11 +266,16 @@ def bench(rng: Generator) -> Shape:
 def cone(rng: Generator) -> Shape:
     """A traffic cone."""
     shape = Shape()
-    orange, white = shape.paint(Paint((232, 86, 30), gloss=0.1)), shape.paint(Paint((235, 235, 230), gloss=0.1))
+    orange, white = (
+        shape.paint(Paint((232, 86, 30), gloss=0.1)),
+        shape.paint(Paint((235, 235, 230), gloss=0.1)),
+    )
     z = np.array([0.03, 0.25, 0.4, 0.52, 0.7])
     r = np.interp(z, [0, 0.7], [0.17, 0.03])
     for k in range(4):
-        shape.tubes(np.array([(0, 0, z[k])]), np.array([(0, 0, z[k + 1])]), r[k], r[k + 1], (orange, white)[k % 2], 12)
+        shape.tubes(
+            np.array([(0, 0, z[k])]), np.array([(0, 0, z[k + 1])]), r[k], r[k + 1], (orange, white)[k % 2], 12
+        )
     shape.boxes(np.array([-0.2, -0.2, 0]), np.array([0.2, 0.2, 0.04]), orange)
     return shape
 
@@ -228,10 +283,15 @@ def cone(rng: Generator) -> Shape:
 def umbrella(rng: Generator) -> Shape:
     """A parasol of a café."""
     shape = Shape()
-    tone = [(200, 190, 170), (150, 40, 40), (60, 90, 70), (230, 230, 225), (40, 60, 100)][int(rng.integers(5))]
+    tone = [(200, 190, 170), (150, 40, 40), (60, 90, 70), (230, 230, 225), (40, 60, 100)][
+        int(rng.integers(5))
+    ]
     pole(shape, 2.5, 0.03, shape.paint(STEEL))
     turn = np.linspace(0, 2 * np.pi, 9)
-    rings = [np.stack([r * np.cos(turn), r * np.sin(turn), np.full(9, z)], -1) for r, z in ((1.5, 2.0), (1.45, 2.2), (0.02, 2.65))]
+    rings = [
+        np.stack([r * np.cos(turn), r * np.sin(turn), np.full(9, z)], -1)
+        for r, z in ((1.5, 2.0), (1.45, 2.2), (0.02, 2.65))
+    ]
     shape.grid(np.stack(rings), shape.paint(Paint(tone, "cloth", 1, thin=0.4)))
     return shape
 

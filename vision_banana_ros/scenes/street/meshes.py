@@ -28,8 +28,8 @@ from vision_banana_ros.scenes.solids import CLASSES, STRUCTURE, WorldObject, tri
 from vision_banana_ros.scenes.street.textures import bank
 
 MIRROR, GRIME, THIN = MATERIAL_COLUMNS, MATERIAL_COLUMNS + 1, MATERIAL_COLUMNS + 2
-"""Columns that street materials have besides those of `models`: reflection seen straight on, dirt, light that shines
-through from behind."""
+"""Columns that street materials have besides those of `models`: reflection seen straight on, dirt, light
+that shines through from behind."""
 STREET_COLUMNS = MATERIAL_COLUMNS + 3
 
 
@@ -57,7 +57,12 @@ class Paint:
         row = np.zeros(STREET_COLUMNS, np.float32)
         row[COLOR : COLOR + 3] = (np.array(self.rgb) / 255.0) ** 2.2
         row[ALPHA], row[GLOSS], row[SHARPNESS], row[GLOW] = 1.0, self.gloss, self.sharpness, self.glow
-        row[MIRROR], row[GRIME], row[THIN], row[CUTOUT] = self.mirror, self.grime, self.thin, float(self.cutout)
+        row[MIRROR], row[GRIME], row[THIN], row[CUTOUT] = (
+            self.mirror,
+            self.grime,
+            self.thin,
+            float(self.cutout),
+        )
         rows = bank().rows[self.picture] if self.picture else [-1]
         row[TEXTURE] = rows[self.copy % len(rows)]
         return row
@@ -111,7 +116,9 @@ class Shape:
         """Quads (N, 4, 3), corners in turn. Without `uv` (N, 4, 2) a picture covers each quad once."""
         quads = np.asarray(quads, float).reshape(-1, 4, 3)
         if uv is None:
-            uv = np.broadcast_to(np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]), (len(quads), 4, 2))
+            uv = np.broadcast_to(
+                np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]), (len(quads), 4, 2)
+            )
         self.quads.append(quads)
         self.uvs.append(np.asarray(uv, float).reshape(-1, 4, 2))
         self.materials.append(np.broadcast_to(material, len(quads)))
@@ -122,7 +129,15 @@ class Shape:
         w = np.linalg.norm(quads[:, 1] - quads[:, 0], axis=1) / metres
         h = np.linalg.norm(quads[:, 3] - quads[:, 0], axis=1) / metres
         zero = np.zeros_like(w)
-        uv = np.stack([np.stack([zero, zero], -1), np.stack([w, zero], -1), np.stack([w, h], -1), np.stack([zero, h], -1)], 1)
+        uv = np.stack(
+            [
+                np.stack([zero, zero], -1),
+                np.stack([w, zero], -1),
+                np.stack([w, h], -1),
+                np.stack([zero, h], -1),
+            ],
+            1,
+        )
         self.add(quads, material, uv + shift)
 
     def boxes(self, low: ArrayLike, high: ArrayLike, material: int | np.ndarray, metres: float = 1.0) -> None:
@@ -138,11 +153,22 @@ class Shape:
         ):
             self.flat(np.stack([np.stack(p, -1) for p in (a, b, c, d)], 1), material, metres)
 
-    def tubes(self, bottoms: ArrayLike, tops: ArrayLike, radius: ArrayLike, end: ArrayLike, material: int, sides: int = 8) -> None:
+    def tubes(
+        self,
+        bottoms: ArrayLike,
+        tops: ArrayLike,
+        radius: ArrayLike,
+        end: ArrayLike,
+        material: int,
+        sides: int = 8,
+    ) -> None:
         """Open round bars (N, 3) to (N, 3), their radii (N,) at both ends."""
         bottoms, tops = np.asarray(bottoms, float).reshape(-1, 3), np.asarray(tops, float).reshape(-1, 3)
         n = len(bottoms)
-        radius, end = np.broadcast_to(np.asarray(radius, float), n), np.broadcast_to(np.asarray(end, float), n)
+        radius, end = (
+            np.broadcast_to(np.asarray(radius, float), n),
+            np.broadcast_to(np.asarray(end, float), n),
+        )
         axis = tops - bottoms
         length = np.maximum(np.linalg.norm(axis, axis=1), 1e-9)
         axis = axis / length[:, None]
@@ -160,11 +186,18 @@ class Shape:
         uv[..., 2:, 1] = length[:, None, None]
         self.add(quads, material, uv)
 
-    def ball(self, center: Sequence[float], half: Sequence[float], material: int, rows: int = 6, sides: int = 10) -> None:
+    def ball(
+        self, center: Sequence[float], half: Sequence[float], material: int, rows: int = 6, sides: int = 10
+    ) -> None:
         """An ellipsoid."""
         a, b = np.linspace(-0.5 * np.pi, 0.5 * np.pi, rows + 1), np.linspace(0, 2 * np.pi, sides + 1)
         grid = np.stack(
-            [np.outer(np.cos(a), np.cos(b)), np.outer(np.cos(a), np.sin(b)), np.repeat(np.sin(a)[:, None], sides + 1, 1)], -1
+            [
+                np.outer(np.cos(a), np.cos(b)),
+                np.outer(np.cos(a), np.sin(b)),
+                np.repeat(np.sin(a)[:, None], sides + 1, 1),
+            ],
+            -1,
         ) * np.asarray(half) + np.asarray(center)
         self.grid(grid, material)
 
@@ -172,7 +205,9 @@ class Shape:
         """A sheet of quads between points (R, C, 3), rows upwards; `uv` (R, C, 2)."""
 
         def quads(field: np.ndarray) -> np.ndarray:
-            return np.stack([field[:-1, :-1], field[:-1, 1:], field[1:, 1:], field[1:, :-1]], 2).reshape(-1, 4, field.shape[-1])
+            return np.stack([field[:-1, :-1], field[:-1, 1:], field[1:, 1:], field[1:, :-1]], 2).reshape(
+                -1, 4, field.shape[-1]
+            )
 
         self.add(quads(points), material, None if uv is None else quads(uv))
 
@@ -188,8 +223,16 @@ class Shape:
         corners, spans, material = corners[kept], spans[kept], material[kept]
         shade = np.zeros(corners.shape, np.int16)
         if round_:
-            shade = np.rint(smooth(corners.reshape(-1, 3), np.arange(3 * len(corners)).reshape(-1, 3)) * UNIT).astype(np.int16)
-        return Mesh(corners.astype(np.float32), shade, spans.astype(np.float32), material.astype(np.int32), tuple(self.paints))
+            shade = np.rint(
+                smooth(corners.reshape(-1, 3), np.arange(3 * len(corners)).reshape(-1, 3)) * UNIT
+            ).astype(np.int16)
+        return Mesh(
+            corners.astype(np.float32),
+            shade,
+            spans.astype(np.float32),
+            material.astype(np.int32),
+            tuple(self.paints),
+        )
 
 
 @dataclass
@@ -256,7 +299,10 @@ def soup_of(things: list[Thing]) -> tuple[list[WorldObject], Soup]:
         countable = thing.counts and thing.class_name not in STRUCTURE
         numbers.append(len(objects) + 1 if countable else 0)
         if countable:
-            low, high = mesh.corners.reshape(-1, 3).min(0) * thing.scale, mesh.corners.reshape(-1, 3).max(0) * thing.scale
+            low, high = (
+                mesh.corners.reshape(-1, 3).min(0) * thing.scale,
+                mesh.corners.reshape(-1, 3).max(0) * thing.scale,
+            )
             middle = 0.5 * (low + high) @ turn + placed
             objects.append(
                 WorldObject(

@@ -44,7 +44,12 @@ class Path:
         x, y = (1 - f) * self.places[i] + f * self.places[i + 1]
         beyond = (s - self.first) - k  # straight on behind its ends
         x, y = x + beyond * cos(heading), y + beyond * sin(heading)
-        return float(x) - t * sin(heading), float(y) + t * cos(heading), float((1 - f) * self.z[i] + f * self.z[i + 1]), heading
+        return (
+            float(x) - t * sin(heading),
+            float(y) + t * cos(heading),
+            float((1 - f) * self.z[i] + f * self.z[i + 1]),
+            heading,
+        )
 
     def points(self, s: np.ndarray, t: float, z: float) -> np.ndarray:
         """(N, 3)."""
@@ -83,7 +88,16 @@ class Path:
         shape.grid(np.stack([b, a]), paint, uv[..., ::-1] if upright else uv)
 
     def wall(
-        self, shape: Shape, s0: float, s1: float, t: float, z0: float, z1: float, thick: float, paint: int, metres: float
+        self,
+        shape: Shape,
+        s0: float,
+        s1: float,
+        t: float,
+        z0: float,
+        z1: float,
+        thick: float,
+        paint: int,
+        metres: float,
     ) -> None:
         """An upright wall with a top."""
         for side in (-0.5, 0.5):
@@ -94,7 +108,12 @@ class Path:
         self.strip(shape, s0, s1, t - 0.5 * thick, t + 0.5 * thick, z1, z1, paint, metres)
         for end in (s0, s1):
             a, b = self.at(end, t - 0.5 * thick), self.at(end, t + 0.5 * thick)
-            ends = [(a[0], a[1], a[2] + z0), (b[0], b[1], b[2] + z0), (b[0], b[1], b[2] + z1), (a[0], a[1], a[2] + z1)]
+            ends = [
+                (a[0], a[1], a[2] + z0),
+                (b[0], b[1], b[2] + z0),
+                (b[0], b[1], b[2] + z1),
+                (a[0], a[1], a[2] + z1),
+            ]
             shape.flat(np.array(ends), paint, metres)
 
 

@@ -36,7 +36,12 @@ VARIANTS = 10
 
 
 def limb(
-    shape: Shape, points: list[tuple[float, float, float]], radii: list[float], paint: int, flat: float = 1.0, sides: int = 8
+    shape: Shape,
+    points: list[tuple[float, float, float]],
+    radii: list[float],
+    paint: int,
+    flat: float = 1.0,
+    sides: int = 8,
 ) -> None:
     """A round limb along points, its radii at each; `flat` scales its depth (y)."""
     p = np.array(points, float)
@@ -50,7 +55,13 @@ def limb(
         other = np.cross(side, axis)
         rings.append(p[k] + radii[k] * (np.cos(turn)[:, None] * side + flat * np.sin(turn)[:, None] * other))
     grid = np.stack(rings)
-    uv = np.stack([np.broadcast_to(np.arange(sides + 1) / sides, grid.shape[:2]), np.broadcast_to(p[:, None, 2], grid.shape[:2])], -1)
+    uv = np.stack(
+        [
+            np.broadcast_to(np.arange(sides + 1) / sides, grid.shape[:2]),
+            np.broadcast_to(p[:, None, 2], grid.shape[:2]),
+        ],
+        -1,
+    )
     shape.grid(grid, paint, uv)
 
 
@@ -59,7 +70,9 @@ def person(pose: str, variant: int) -> Mesh:
     """A person of about 1.75 m. Paints: 0 top, 1 trousers, 2 skin, 3 hair, 4 shoes, 5 bag."""
     rng = np.random.default_rng([POSES.index(pose), variant, 17])
     shape = Shape()
-    for k, tone in enumerate(((60, 60, 64), (40, 44, 56), (205, 155, 120), (50, 36, 26), (30, 28, 28), (50, 40, 40))):
+    for k, tone in enumerate(
+        ((60, 60, 64), (40, 44, 56), (205, 155, 120), (50, 36, 26), (30, 28, 28), (50, 40, 40))
+    ):
         shape.paint(Paint(tone, "cloth" if k in (0, 1, 5) else "", k, grime=0.15))
     top, trousers, skin, hair, shoes, bag = range(6)
     swing = {"stand": rng.uniform(0.0, 0.1), "walk": rng.uniform(0.25, 0.5), "ride": 0.0}[pose]
@@ -93,7 +106,11 @@ def person(pose: str, variant: int) -> Mesh:
         shape.ball(crown, (0.085, 0.1, 0.112), hair, 6, 8)
         if rng.random() < 0.4:
             limb(
-                shape, [(head[0], head[1] + 0.06, head[2] + 0.05), (head[0], head[1] + 0.09, head[2] - 0.2)], [0.085, 0.06], hair, 0.6
+                shape,
+                [(head[0], head[1] + 0.06, head[2] + 0.05), (head[0], head[1] + 0.09, head[2] - 0.2)],
+                [0.085, 0.06],
+                hair,
+                0.6,
             )
     for side, phase in ((-1, 1.0), (1, -1.0)):
         x = side * 0.09 * broad
@@ -114,7 +131,11 @@ def person(pose: str, variant: int) -> Mesh:
             elbow, hand = (side * 0.3, hy - 0.32, 1.2), (side * 0.25, -0.28, 1.05)
         else:
             angle = -0.8 * swing * phase + (rng.uniform(0.3, 1.2) if rng.random() < 0.15 else 0.0)
-            elbow = (shoulder[0] + side * 0.04, shoulder[1] - 0.28 * sin(angle), shoulder[2] - 0.28 * cos(angle))
+            elbow = (
+                shoulder[0] + side * 0.04,
+                shoulder[1] - 0.28 * sin(angle),
+                shoulder[2] - 0.28 * cos(angle),
+            )
             bent = angle + rng.uniform(0.1, 0.5)
             hand = (elbow[0], elbow[1] - 0.25 * sin(bent), elbow[2] - 0.25 * cos(bent))
         limb(shape, [shoulder, elbow, hand], [0.06 * broad, 0.046, 0.034], top)

@@ -28,7 +28,14 @@ BARK = (92, 80, 68)
 
 
 def sprays(
-    shape: Shape, rng: Generator, centers: np.ndarray, radii: np.ndarray, count: int, size: float, paint: int, shell: float = 0.55
+    shape: Shape,
+    rng: Generator,
+    centers: np.ndarray,
+    radii: np.ndarray,
+    count: int,
+    size: float,
+    paint: int,
+    shell: float = 0.55,
 ) -> None:
     """Cut-out cards in the outer part of ellipsoids (K, 3) with half axes (K, 3)."""
     weight = radii.prod(1) ** (2 / 3)
@@ -63,7 +70,14 @@ def rounded(mesh: Mesh, paint: int, centers: np.ndarray) -> Mesh:
 
 
 def branches(
-    shape: Shape, rng: Generator, paint: int, start: np.ndarray, way: np.ndarray, length: float, radius: float, depth: int
+    shape: Shape,
+    rng: Generator,
+    paint: int,
+    start: np.ndarray,
+    way: np.ndarray,
+    length: float,
+    radius: float,
+    depth: int,
 ) -> list[np.ndarray]:
     """A branch and what grows from it; where the last ones end."""
     a, ends = [start], []
@@ -82,7 +96,16 @@ def branches(
         out /= np.linalg.norm(out)
         new = way + out * rng.uniform(0.5, 1.0)
         at = points[int(rng.integers(1, 3))] if k else points[-1]
-        ends += branches(shape, rng, paint, at, new / np.linalg.norm(new), length * rng.uniform(0.6, 0.85), 0.6 * radius, depth - 1)
+        ends += branches(
+            shape,
+            rng,
+            paint,
+            at,
+            new / np.linalg.norm(new),
+            length * rng.uniform(0.6, 0.85),
+            0.6 * radius,
+            depth - 1,
+        )
     return ends
 
 
@@ -93,7 +116,9 @@ def tree(kind: str, variant: int) -> Mesh:
     shape = Shape()
     green = GREENS[int(rng.integers(len(GREENS)))]
     bark = shape.paint(Paint(BARK, "bark", variant, grime=0.2))
-    leaf = shape.paint(Paint(green, "leaves", variant + 2 * TREES.index(kind), cutout=True, thin=0.5, grime=0.5))
+    leaf = shape.paint(
+        Paint(green, "leaves", variant + 2 * TREES.index(kind), cutout=True, thin=0.5, grime=0.5)
+    )
     inside = shape.paint(Paint(tuple(int(0.62 * c) for c in green), "foliage", variant, grime=0.4, thin=0.2))  # type: ignore[arg-type]
     up = np.array([0.05 * rng.standard_normal(), 0.05 * rng.standard_normal(), 1.0])
     if kind == "bare":
@@ -104,7 +129,9 @@ def tree(kind: str, variant: int) -> Mesh:
         ends: list[np.ndarray] = []
         for _ in range(5):
             out = np.array([*rng.uniform(-0.8, 0.8, 2), 1.0])
-            ends += branches(shape, rng, bark, stem * up, out / np.linalg.norm(out), 0.2 * height, 0.011 * height, 3)
+            ends += branches(
+                shape, rng, bark, stem * up, out / np.linalg.norm(out), 0.2 * height, 0.011 * height, 3
+            )
         tips = np.array(ends)
         out = tips - stem * up
         out /= np.linalg.norm(out, axis=1, keepdims=True)
@@ -148,13 +175,21 @@ def tree(kind: str, variant: int) -> Mesh:
     reach = np.array([0.6 * wide, 0.6 * wide, 0.34 * (height - stem)])
     centers = np.array([0, 0, crown]) + out * reach * rng.uniform(0.5, 1.0, (count, 1))
     centers[0] = (0, 0, crown)
-    radii = np.stack([np.full(count, 0.5 * wide)] * 2 + [np.full(count, 0.26 * (height - stem))], -1) * rng.uniform(
-        0.7, 1.15, (count, 1)
-    )
+    radii = np.stack(
+        [np.full(count, 0.5 * wide)] * 2 + [np.full(count, 0.26 * (height - stem))], -1
+    ) * rng.uniform(0.7, 1.15, (count, 1))
     shape.tubes(np.broadcast_to(stem * up * 0.95, centers.shape), centers, 0.35 * thick, 0.1 * thick, bark, 5)
     for c, r in zip(centers, radii, strict=True):
         shape.ball(c, 0.62 * r, inside, 4, 6)
-    sprays(shape, rng, centers, radii, int(180 + 7 * wide * height), rng.uniform(0.9, 1.3) if kind != "small" else 0.8, leaf)
+    sprays(
+        shape,
+        rng,
+        centers,
+        radii,
+        int(180 + 7 * wide * height),
+        rng.uniform(0.9, 1.3) if kind != "small" else 0.8,
+        leaf,
+    )
     return rounded(shape.mesh(), leaf, centers)
 
 
@@ -167,7 +202,9 @@ def bush(variant: int) -> Mesh:
     leaf = shape.paint(Paint(green, "leaves", variant, cutout=True, thin=0.4, grime=0.5))
     inside = shape.paint(Paint(tuple(int(0.62 * c) for c in green), "foliage", variant, grime=0.4))  # type: ignore[arg-type]
     count = int(rng.integers(3, 6))
-    centers = np.stack([rng.uniform(-0.6, 0.6, count), rng.uniform(-0.4, 0.4, count), rng.uniform(0.3, 0.8, count)], -1)
+    centers = np.stack(
+        [rng.uniform(-0.6, 0.6, count), rng.uniform(-0.4, 0.4, count), rng.uniform(0.3, 0.8, count)], -1
+    )
     radii = rng.uniform(0.4, 0.75, (count, 3))
     for c, r in zip(centers, radii, strict=True):
         shape.ball(c, 0.75 * r, inside, 4, 6)
@@ -188,10 +225,14 @@ def hedge(variant: int) -> Mesh:
     height, deep = rng.uniform(0.9, 2.3), rng.uniform(0.25, 0.5)
     across = np.array([(-1, 0.0), (-1.05, 0.5), (-0.95, 0.92), (0, 1.0), (0.95, 0.92), (1.05, 0.5), (1, 0.0)])
     x = np.linspace(-2, 2, 14)
-    points = np.stack([np.column_stack([x, np.full(14, a * deep), np.full(14, b * height)]) for a, b in across])
+    points = np.stack(
+        [np.column_stack([x, np.full(14, a * deep), np.full(14, b * height)]) for a, b in across]
+    )
     points[1:-1] += 0.05 * rng.standard_normal(points[1:-1].shape)
     points[:, 0, 0], points[:, -1, 0] = -2.02, 2.02
-    uv = np.stack([points[..., 0], np.broadcast_to((np.arange(7) * 0.4 * height)[:, None], (7, 14))], -1) / 1.5
+    uv = (
+        np.stack([points[..., 0], np.broadcast_to((np.arange(7) * 0.4 * height)[:, None], (7, 14))], -1) / 1.5
+    )
     shape.grid(points, inside, uv)
     for k in (0, -1):
         ends = points[:, k]

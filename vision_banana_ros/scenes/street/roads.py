@@ -84,7 +84,9 @@ def bends(rng: Random) -> np.ndarray | float:
     return np.clip(out, -1 / 60, 1 / 60)
 
 
-def lay_road(street: Street, path: Path, profile: Profile, gaps: list[tuple[float, float]], s0: float, s1: float) -> None:
+def lay_road(
+    street: Street, path: Path, profile: Profile, gaps: list[tuple[float, float]], s0: float, s1: float
+) -> None:
     """Asphalt, markings, kerbs, verges and pavements from s0 to s1; beside `gaps` there is only asphalt."""
     rng, ground = street.rng, street.ground
     tone = rng.uniform(78, 160)
@@ -99,7 +101,15 @@ def lay_road(street: Street, path: Path, profile: Profile, gaps: list[tuple[floa
             mirror=street.wet,
         )
     )
-    plain = ground.paint(Paint((int(tone * 1.01), int(tone), int(tone)), "asphalt", rng.randrange(3), grime=0.8, mirror=street.wet))
+    plain = ground.paint(
+        Paint(
+            (int(tone * 1.01), int(tone), int(tone)),
+            "asphalt",
+            rng.randrange(3),
+            grime=0.8,
+            mirror=street.wet,
+        )
+    )
     pale = rng.uniform(120, 220)
     paving = ground.paint(
         Paint(
@@ -127,7 +137,18 @@ def lay_road(street: Street, path: Path, profile: Profile, gaps: list[tuple[floa
     for way in (1, -1):
         for k in range(profile.lanes):
             t0 = half + k * profile.lane
-            path.strip(ground, s0, s1, way * t0, way * (t0 + profile.lane), 0.0, 0.0, road, along=14.0, across=profile.lane)
+            path.strip(
+                ground,
+                s0,
+                s1,
+                way * t0,
+                way * (t0 + profile.lane),
+                0.0,
+                0.0,
+                road,
+                along=14.0,
+                across=profile.lane,
+            )
         side = 0 if way > 0 else 1
         edge = profile.edge(side)
         path.strip(ground, s0, s1, way * (half + profile.lanes * profile.lane), way * edge, 0.0, 0.0, plain)
@@ -136,7 +157,9 @@ def lay_road(street: Street, path: Path, profile: Profile, gaps: list[tuple[floa
             path.strip(ground, a, b, way * edge, way * (edge + 0.15), high, high, stone, 0.9)
             t = edge + 0.15
             if profile.verge[side] > 0:
-                path.strip(ground, a, b, way * t, way * (t + profile.verge[side]), high, high + 0.03, turf, 3.0)
+                path.strip(
+                    ground, a, b, way * t, way * (t + profile.verge[side]), high, high + 0.03, turf, 3.0
+                )
                 t += profile.verge[side]
             path.strip(ground, a, b, way * t, way * profile.back(side), high, high + 0.02, paving, 3.0)
             if profile.parking[side] and rng.random() < 0.5:
@@ -178,7 +201,17 @@ def lay_road(street: Street, path: Path, profile: Profile, gaps: list[tuple[floa
                     path.strip(ground, s, s + dash, -0.06, 0.06, 0.004, 0.004, white, 1.0)
             else:
                 for t in (-0.12, 0.12) if style < 0.8 else (0.0,):
-                    path.strip(ground, a, b, t - 0.05, t + 0.05, 0.004, 0.004, white if rng.random() < 0.7 else yellow, 1.0)
+                    path.strip(
+                        ground,
+                        a,
+                        b,
+                        t - 0.05,
+                        t + 0.05,
+                        0.004,
+                        0.004,
+                        white if rng.random() < 0.7 else yellow,
+                        1.0,
+                    )
     for a, b in gaps:  # zebra crossings and stop lines before side streets
         for s, way in ((a - 3.0, -1), (b + 3.0, 1)):
             if rng.random() < 0.45 and s0 < s - 4 and s + 4 < s1:
@@ -186,7 +219,9 @@ def lay_road(street: Street, path: Path, profile: Profile, gaps: list[tuple[floa
                 for t in np.arange(-wide, wide, 1.0):
                     path.strip(ground, s - 1.5, s + 1.5, t, t + 0.5, 0.005, 0.005, white, 1.0)
             if rng.random() < 0.6:
-                t0, t1 = (0.1, profile.edge(0) - 0.4) if way * street.hand < 0 else (-profile.edge(1) + 0.4, -0.1)
+                t0, t1 = (
+                    (0.1, profile.edge(0) - 0.4) if way * street.hand < 0 else (-profile.edge(1) + 0.4, -0.1)
+                )
                 path.strip(ground, s + way * 2.6, s + way * 3.0, t0, t1, 0.005, 0.005, white, 1.0)
     for _ in range(rng.randint(2, 7)):  # arrows on the lanes
         if marked and profile.lanes > 0:

@@ -52,7 +52,9 @@ def row(street: Street, path: Path, way: int, kind: str, s0: float, s1: float, t
                 break
             variant = rng.choice(fits)
             wide = wide_of(kind, variant)
-        street.house(kind, variant, path, s + 0.5 * wide, way * (t + rng.choice((0.0, 0.0, rng.uniform(0, 0.4)))), yaw)
+        street.house(
+            kind, variant, path, s + 0.5 * wide, way * (t + rng.choice((0.0, 0.0, rng.uniform(0, 0.4)))), yaw
+        )
         s += wide + (gap * rng.uniform(0.5, 1.5) if gap else 0.0)
 
 
@@ -66,20 +68,49 @@ def enclosure(street: Street, path: Path, way: int, t: float, s0: float, s1: flo
         if what == "wall":
             paint = rng.choice(
                 (
-                    Paint(buildings.shade_of(rng, rng.choice(buildings.BRICKS)), "brick", rng.randrange(6), grime=0.8),
-                    Paint(buildings.shade_of(rng, rng.choice(buildings.STONES)), "ashlar", rng.randrange(4), grime=0.9),
-                    Paint(buildings.shade_of(rng, rng.choice(buildings.RENDERS)), "plaster", rng.randrange(5), grime=0.9),
+                    Paint(
+                        buildings.shade_of(rng, rng.choice(buildings.BRICKS)),
+                        "brick",
+                        rng.randrange(6),
+                        grime=0.8,
+                    ),
+                    Paint(
+                        buildings.shade_of(rng, rng.choice(buildings.STONES)),
+                        "ashlar",
+                        rng.randrange(4),
+                        grime=0.9,
+                    ),
+                    Paint(
+                        buildings.shade_of(rng, rng.choice(buildings.RENDERS)),
+                        "plaster",
+                        rng.randrange(5),
+                        grime=0.9,
+                    ),
                 )
             )
             high = rng.choice((0.5, 0.9, 1.2, 1.8))
             path.wall(street.walls, a, b, way * t, -0.05, high, 0.22, street.walls.paint(paint), 2.0)
             if high < 1.0 and rng.random() < 0.4:
                 rail = street.rails.paint(Paint((40, 42, 44), "railing", rng.randrange(2), cutout=True))
-                path.strip(street.rails, a, b, way * t, way * t + 0.001, high, high + 1.0, rail, along=1.0, across=1.0, upright=True)
+                path.strip(
+                    street.rails,
+                    a,
+                    b,
+                    way * t,
+                    way * t + 0.001,
+                    high,
+                    high + 1.0,
+                    rail,
+                    along=1.0,
+                    across=1.0,
+                    upright=True,
+                )
         elif what == "hedge":
             variant = rng.randrange(10)
             for s in np.arange(a + 2.0, b - 1.9, 4.0):
-                street.put(plants.hedge(variant), "plant", "hedge", path, float(s), way * (t + 0.4), 0.0, z=-0.02)
+                street.put(
+                    plants.hedge(variant), "plant", "hedge", path, float(s), way * (t + 0.4), 0.0, z=-0.02
+                )
         elif what == "boards":
             tone = rng.choice(((150, 116, 84), (120, 96, 76), (170, 160, 148), (90, 100, 90)))
             path.wall(
@@ -134,9 +165,22 @@ def fill_side(street: Street, path: Path, way: int, what: str, t: float, s0: flo
         )
 
     if what in ("city", "office"):
-        setback = rng.choice((0.0, 0.0, 0.0, rng.uniform(1, 4))) if what == "city" else rng.choice((0.0, rng.uniform(2, 8)))
+        setback = (
+            rng.choice((0.0, 0.0, 0.0, rng.uniform(1, 4)))
+            if what == "city"
+            else rng.choice((0.0, rng.uniform(2, 8)))
+        )
         lay(t, t + setback + 0.5, hard())
-        row(street, path, way, what, s0, s1, t + setback, 0.0 if rng.random() < 0.75 or what == "office" else 2.5)
+        row(
+            street,
+            path,
+            way,
+            what,
+            s0,
+            s1,
+            t + setback,
+            0.0 if rng.random() < 0.75 or what == "office" else 2.5,
+        )
         if setback > 2.5 and rng.random() < 0.6:
             enclosure(street, path, way, t + 0.1, s0, s1)
     elif what == "houses":
@@ -152,7 +196,9 @@ def fill_side(street: Street, path: Path, way: int, what: str, t: float, s0: flo
                 street.vehicle(path, s, way * (t + 0.5 * setback), yaw + rng.choice((0, pi)), 0.0)
         for _ in range(int((s1 - s0) / 6)):
             s, u = rng.uniform(s0, s1), t + rng.uniform(0.8, max(0.9, setback - 0.8))
-            street.plant(path, s, way * u, rng.choice(("bush", "bush", "small", "conifer")), rng.uniform(0.5, 0.9))
+            street.plant(
+                path, s, way * u, rng.choice(("bush", "bush", "small", "conifer")), rng.uniform(0.5, 0.9)
+            )
         for _ in range(int((s1 - s0) / 12)):
             street.plant(path, rng.uniform(s0, s1), way * (t + setback + rng.uniform(11, 20)))
     elif what in ("park", "wood"):
@@ -165,14 +211,21 @@ def fill_side(street: Street, path: Path, way: int, what: str, t: float, s0: flo
             u = near + 22.0 * rng.random() ** 1.3
             street.plant(path, rng.uniform(s0, s1), way * (t + u))
         for _ in range(int((s1 - s0) / 7)):
-            street.plant(path, rng.uniform(s0, s1), way * (t + rng.uniform(1.2, 10)), "bush", rng.uniform(0.8, 2.0))
+            street.plant(
+                path, rng.uniform(s0, s1), way * (t + rng.uniform(1.2, 10)), "bush", rng.uniform(0.8, 2.0)
+            )
         treeline(street, path, way, s0, s1, t + rng.uniform(26, 40))
     elif what == "open":
         field_paint = (
             turf
             if rng.random() < 0.6
             else ground.paint(
-                Paint(rng.choice(((140, 112, 80), (176, 160, 96), (120, 100, 76))), "earth", rng.randrange(3), grime=1.0)
+                Paint(
+                    rng.choice(((140, 112, 80), (176, 160, 96), (120, 100, 76))),
+                    "earth",
+                    rng.randrange(3),
+                    grime=1.0,
+                )
             )
         )
         lay(t, t + 3.0, turf)
@@ -180,12 +233,19 @@ def fill_side(street: Street, path: Path, way: int, what: str, t: float, s0: flo
         if rng.random() < 0.5:
             enclosure(street, path, way, t + 2.0, s0, s1, rng.choice(("wire", "hedge", "wire", "boards")))
         for _ in range(rng.randint(0, int((s1 - s0) / 12) + 1)):
-            street.plant(path, rng.uniform(s0, s1), way * (t + 2.5 + 50.0 * rng.random() ** 1.5), rng.choice(("", "", "bush")))
+            street.plant(
+                path,
+                rng.uniform(s0, s1),
+                way * (t + 2.5 + 50.0 * rng.random() ** 1.5),
+                rng.choice(("", "", "bush")),
+            )
         treeline(street, path, way, s0, s1, t + rng.uniform(45, 90))
     elif what == "industry":
         setback = rng.uniform(10, 24)
         lay(t, t + setback + 1.0, hard())
-        enclosure(street, path, way, t + 0.2, s0, s1, rng.choice(("wire", "wire", "railing", "wall", "hedge")))
+        enclosure(
+            street, path, way, t + 0.2, s0, s1, rng.choice(("wire", "wire", "railing", "wall", "hedge"))
+        )
         row(street, path, way, "hall", s0, s1, t + setback, rng.uniform(3, 8))
         for s in np.arange(s0 + 3, s1 - 3, 2.9):
             if rng.random() < 0.5:
@@ -196,7 +256,9 @@ def fill_side(street: Street, path: Path, way: int, what: str, t: float, s0: flo
         row(street, path, way, "city", s0, s1, t + wide, 0.0)
         for _ in range(min(30, int((s1 - s0) * wide / 130))):
             s, u = rng.uniform(s0, s1), t + rng.uniform(2, wide - 3)
-            kind = rng.choice(("tree", "bench", "person", "person", "person", "parasol", "bike", "trash can", "street lamp"))
+            kind = rng.choice(
+                ("tree", "bench", "person", "person", "person", "parasol", "bike", "trash can", "street lamp")
+            )
             if kind == "tree":
                 street.plant(path, s, way * u)
             elif kind == "person":
@@ -212,7 +274,9 @@ def fill_side(street: Street, path: Path, way: int, what: str, t: float, s0: flo
     elif what == "car park":
         deep = rng.uniform(24, 48)
         tone = int(rng.uniform(84, 140))
-        asphalt = ground.paint(Paint((tone, tone, tone), "asphalt", rng.randrange(3), grime=1.0, gloss=0.05, mirror=street.wet))
+        asphalt = ground.paint(
+            Paint((tone, tone, tone), "asphalt", rng.randrange(3), grime=1.0, gloss=0.05, mirror=street.wet)
+        )
         white = ground.paint(Paint((230, 230, 226), "marking", rng.randrange(3), grime=0.5))
         path.strip(ground, s0, s1, way * t, way * (t + deep + 0.3), 0.08, 0.08, asphalt, 4.0)
         full = rng.uniform(0.3, 0.95)
@@ -221,11 +285,15 @@ def fill_side(street: Street, path: Path, way: int, what: str, t: float, s0: flo
             for s in np.arange(s0 + 1, s1 - 2.5, 2.6):
                 path.strip(ground, s - 0.05, s + 0.05, way * u, way * (u + 5.0), 0.085, 0.085, white, 1.0)
                 if rng.random() < full:
-                    street.vehicle(path, s + 1.3, way * (u + 2.5), yaw + rng.choice((0, pi)) + rng.gauss(0, 0.03), 0.0)
+                    street.vehicle(
+                        path, s + 1.3, way * (u + 2.5), yaw + rng.choice((0, pi)) + rng.gauss(0, 0.03), 0.0
+                    )
             for s in np.arange(s0 + 4, s1 - 4, 3.0):
                 if abs(s) < 70:
                     x, y, g, heading = path.at(float(s), way * (u + 8.0))
-                    street.stands.append((x, y, g + 0.08, heading + rng.choice((0.0, pi)), rng.choice((DRIVER, ROBOT, WALKER))))
+                    street.stands.append(
+                        (x, y, g + 0.08, heading + rng.choice((0.0, pi)), rng.choice((DRIVER, ROBOT, WALKER)))
+                    )
             u += 11.5 if rng.random() < 0.6 else 5.1
         if rng.random() < 0.5:
             row(street, path, way, rng.choice(("hall", "office", "city")), s0, s1, t + deep, 2.0)
@@ -248,7 +316,14 @@ def treeline(street: Street, path: Path, way: int, s0: float, s1: float, t: floa
     rng = street.rng
     green = rng.choice(plants.GREENS[:-1])
     paint = street.green.paint(
-        Paint(green if street.season > 0.18 else (120, 108, 90), "forest", rng.randrange(3), cutout=True, thin=0.3, grime=0.6)
+        Paint(
+            green if street.season > 0.18 else (120, 108, 90),
+            "forest",
+            rng.randrange(3),
+            cutout=True,
+            thin=0.3,
+            grime=0.6,
+        )
     )
     high = rng.uniform(8, 16)
     for k in range(2):
@@ -289,7 +364,9 @@ def bridge(street: Street, path: Path, s: float) -> None:
     x, y, z, heading = path.at(s)
     over = Path(-100, 100, x, y, heading + 0.5 * pi + rng.gauss(0, 0.25))
     concrete = street.walls.paint(
-        Paint(buildings.shade_of(rng, rng.choice(buildings.CONCRETES)), "concrete", rng.randrange(4), grime=1.0)
+        Paint(
+            buildings.shade_of(rng, rng.choice(buildings.CONCRETES)), "concrete", rng.randrange(4), grime=1.0
+        )
     )
     wide, low, deck = rng.uniform(4, 9), rng.uniform(4.6, 6.5), rng.uniform(0.7, 1.5)
     over.strip(street.walls, -100, 100, wide, -wide, low, low, concrete, 4.0)
@@ -313,5 +390,7 @@ def bridge(street: Street, path: Path, s: float) -> None:
     for a in (-34, -17, 17, 34, 60, -60):
         for t in (-0.6 * wide, 0.6 * wide):
             px, py, _, _ = over.at(a, t)
-            street.walls.tubes(np.array([(px, py, -0.1)]), np.array([(px, py, low + 0.1)]), 0.5, 0.5, concrete, 10)
+            street.walls.tubes(
+                np.array([(px, py, -0.1)]), np.array([(px, py, low + 0.1)]), 0.5, 0.5, concrete, 10
+            )
             street.round.append((px, py, 0.8))

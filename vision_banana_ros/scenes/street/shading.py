@@ -47,7 +47,9 @@ def sample(field, x, y):
     y -= fy
     i0, j0 = int(fx) & (size - 1), int(fy) & (size - 1)
     i1, j1 = (i0 + 1) & (size - 1), (j0 + 1) & (size - 1)
-    return (1 - y) * ((1 - x) * field[j0, i0] + x * field[j0, i1]) + y * ((1 - x) * field[j1, i0] + x * field[j1, i1])
+    return (1 - y) * ((1 - x) * field[j0, i0] + x * field[j0, i1]) + y * (
+        (1 - x) * field[j1, i0] + x * field[j1, i1]
+    )
 
 
 @jit
@@ -66,12 +68,17 @@ def paint(soup, p, u, v, footprint):
     s = w * c[p, 0, 0] + u * c[p, 1, 0] + v * c[p, 2, 0]
     t = w * c[p, 0, 1] + u * c[p, 1, 1] + v * c[p, 2, 1]
     first, wide, high = int(soup.textures[row, 0]), int(soup.textures[row, 1]), int(soup.textures[row, 2])
-    twice = abs((c[p, 1, 0] - c[p, 0, 0]) * (c[p, 2, 1] - c[p, 0, 1]) - (c[p, 2, 0] - c[p, 0, 0]) * (c[p, 1, 1] - c[p, 0, 1]))
+    twice = abs(
+        (c[p, 1, 0] - c[p, 0, 0]) * (c[p, 2, 1] - c[p, 0, 1])
+        - (c[p, 2, 0] - c[p, 0, 0]) * (c[p, 1, 1] - c[p, 0, 1])
+    )
     ux, uy, uz = k[p, 1, 0] - k[p, 0, 0], k[p, 1, 1] - k[p, 0, 1], k[p, 1, 2] - k[p, 0, 2]
     vx, vy, vz = k[p, 2, 0] - k[p, 0, 0], k[p, 2, 1] - k[p, 0, 1], k[p, 2, 2] - k[p, 0, 2]
     x, y, z = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
     # texels in a pixel, squared twice over: its logarithm to the base of 16 is the level
-    share = twice * twice / max(x * x + y * y + z * z, 1e-20) * (footprint * footprint) * (footprint * footprint)
+    share = (
+        twice * twice / max(x * x + y * y + z * z, 1e-20) * (footprint * footprint) * (footprint * footprint)
+    )
     share *= float(1 << (wide + high)) * float(1 << (wide + high))
     while share > 4.0 and wide + high > 0:
         first += 1 << (wide + high)
@@ -106,7 +113,11 @@ def sky(air, field, dx, dy, dz):
     s = 0.137 * air[AIR_SEED]
     far = 1.0 / (z + 0.09)
     a, b = 0.05 * x * far + s, 0.05 * y * far + 1.7 * s
-    cover = sample(field, a, b) + 0.5 * sample(field, 3.1 * a + 0.3, 3.1 * b) + 0.25 * sample(field, 8.7 * a, 8.7 * b + 0.6)
+    cover = (
+        sample(field, a, b)
+        + 0.5 * sample(field, 3.1 * a + 0.3, 3.1 * b)
+        + 0.25 * sample(field, 8.7 * a, 8.7 * b + 0.6)
+    )
     cloud = min(1.0, max(0.0, 0.55 * cover + 2.6 * air[CLOUDS] - 1.3)) * min(1.0, 6.0 * z + 0.1)
     thick = min(1.0, max(0.0, 0.4 * cover + 1.6 * air[CLOUDS] - 0.9))
     light = air[CLOUD_LIGHT] * (1.0 - 0.4 * thick + 0.5 * sun**3)
@@ -132,7 +143,9 @@ def dirt(field, amount, px, py, pz, up):
 
 
 @jit
-def surface(soup, lights, air, field, seen, air_seen, px, py, pz, dx, dy, dz, length, p, u, v, x, y, z, footprint):
+def surface(
+    soup, lights, air, field, seen, air_seen, px, py, pz, dx, dy, dz, length, p, u, v, x, y, z, footprint
+):
     """Linear light that leaves triangle p towards a ray's start; without what it mirrors."""
     r, g, b, _ = paint(soup, p, u, v, footprint)
     m = soup.material[p]
@@ -252,7 +265,9 @@ def mirror_light(soup, lights, air, field, starts, towards, found, which, light)
 
 
 @jit
-def shade_all(soup, eye, lights, air, field, seen, lender, places, dirs, back, back_t, clear, added, share, light, rgb):
+def shade_all(
+    soup, eye, lights, air, field, seen, lender, places, dirs, back, back_t, clear, added, share, light, rgb
+):
     """As `furnished.shading.shade_all`; `share` of a ray's light is the mirrored `light`."""
     slope = 1.0 / eye[FOCAL]
     count = len(lights)
@@ -291,7 +306,11 @@ def shade_all(soup, eye, lights, air, field, seen, lender, places, dirs, back, b
                 t * slope / math.sqrt(facing),
             )
             q = share[i]
-            r, g, b = (1 - q) * r + q * light[i, 0], (1 - q) * g + q * light[i, 1], (1 - q) * b + q * light[i, 2]
+            r, g, b = (
+                (1 - q) * r + q * light[i, 0],
+                (1 - q) * g + q * light[i, 1],
+                (1 - q) * b + q * light[i, 2],
+            )
             if air[FOG] > 0.0:
                 keep = math.exp(-air[FOG] * t * length)
                 sun = max(0.0, (dx * air[SUN_DIR] + dy * air[SUN_DIR + 1] + dz * air[SUN_DIR + 2]) / length)

@@ -27,7 +27,9 @@ def house_of(kind: str, variant: int) -> tuple[Mesh, list[tuple[Mesh, float, flo
     """One of the buildings of a kind and its doors, built once a process."""
     rng = Random(f"{kind} {variant}")
     wide = {"city": (6.0, 18.0), "house": (7.0, 13.0), "office": (16.0, 36.0), "hall": (20.0, 45.0)}[kind]
-    mesh, doors, _ = buildings.block(rng, kind, rng.uniform(*wide), lit=0.35, deep=9.0 if kind == "house" else 14.0)
+    mesh, doors, _ = buildings.block(
+        rng, kind, rng.uniform(*wide), lit=0.35, deep=9.0 if kind == "house" else 14.0
+    )
     return mesh, doors
 
 
@@ -79,7 +81,9 @@ class Street:
         `yaw` against the path's heading, `clear` the radius that it keeps free.
         """
         x, y, ground, heading = path.at(s, t)
-        thing = Thing(mesh, class_name, name, x, y, ground + z, heading + yaw, scale, color, rgb, material, counts)
+        thing = Thing(
+            mesh, class_name, name, x, y, ground + z, heading + yaw, scale, color, rgb, material, counts
+        )
         self.things.append(thing)
         if clear:
             self.round.append((x, y, clear))
@@ -91,11 +95,15 @@ class Street:
 
     # ---- vehicles
 
-    def vehicle(self, path: Path, s: float, t: float, yaw: float, big: float = 0.1, lit: bool = False) -> float:
+    def vehicle(
+        self, path: Path, s: float, t: float, yaw: float, big: float = 0.1, lit: bool = False
+    ) -> float:
         """A car, or with the chance `big` something larger; half its length."""
         rng = self.rng
         draw = rng.random()
-        name, rgb = rng.choices([(n, c) for n, c, _ in vehicles.PAINTS], [w for _, _, w in vehicles.PAINTS])[0]
+        name, rgb = rng.choices([(n, c) for n, c, _ in vehicles.PAINTS], [w for _, _, w in vehicles.PAINTS])[
+            0
+        ]
         if draw < big:
             kind = rng.choice(("truck", "truck", "semi", "bus"))
             mesh = vehicles.lorry(kind, rng.randrange(vehicles.VARIANTS))
@@ -109,7 +117,13 @@ class Street:
         rgb = buildings.shade_of(rng, rgb, 0.06)
         base = mesh.paints[0]
         mesh = mesh.painted(
-            p0=Paint(rgb, gloss=base.gloss, sharpness=base.sharpness, mirror=base.mirror, grime=rng.uniform(0.05, 0.4))
+            p0=Paint(
+                rgb,
+                gloss=base.gloss,
+                sharpness=base.sharpness,
+                mirror=base.mirror,
+                grime=rng.uniform(0.05, 0.4),
+            )
         )
         if lit:
             mesh = Mesh(
@@ -158,7 +172,9 @@ class Street:
         rng = self.rng
         name, rgb = rng.choice([(n, c) for n, c, _ in vehicles.PAINTS])
         mesh = vehicles.bicycle(rng.randrange(8)).painted(p0=Paint(rgb, gloss=0.3, sharpness=60.0))
-        self.put(mesh, "vehicle", "bicycle", path, s, t, yaw, color=name, rgb=rgb, material="metal", clear=0.6)
+        self.put(
+            mesh, "vehicle", "bicycle", path, s, t, yaw, color=name, rgb=rgb, material="metal", clear=0.6
+        )
 
     def plant(self, path: Path, s: float, t: float, kind: str = "", scale: float = 0.0) -> None:
         """Adds a plant."""
@@ -178,7 +194,18 @@ class Street:
             return
         kind = kind or self.species()
         mesh = plants.tree(kind, rng.randrange(plants.VARIANTS))
-        self.put(mesh, "plant", "tree", path, s, t, rng.uniform(0, 6.3), z=-0.05, scale=scale or rng.uniform(0.75, 1.2), clear=0.6)
+        self.put(
+            mesh,
+            "plant",
+            "tree",
+            path,
+            s,
+            t,
+            rng.uniform(0, 6.3),
+            z=-0.05,
+            scale=scale or rng.uniform(0.75, 1.2),
+            clear=0.6,
+        )
 
     def species(self) -> str:
         """A random species of tree."""
@@ -186,7 +213,9 @@ class Street:
         return (
             "bare"
             if self.rng.random() < bare
-            else self.rng.choice(("broad", "broad", "tall", "small", "conifer" if self.rng.random() < 0.4 else "broad"))
+            else self.rng.choice(
+                ("broad", "broad", "tall", "small", "conifer" if self.rng.random() < 0.4 else "broad")
+            )
         )
 
     def stand(self, kind: str, path: Path, s: float, t: float, yaw: float) -> None:
@@ -204,7 +233,11 @@ class Street:
         for k, paint in enumerate(mesh.paints):
             if k == 0:
                 paint = Paint(
-                    buildings.shade_of(rng, tint.rgb), tint.picture, tint.copy, gloss=tint.gloss, grime=rng.uniform(0.3, 0.9)
+                    buildings.shade_of(rng, tint.rgb),
+                    tint.picture,
+                    tint.copy,
+                    gloss=tint.gloss,
+                    grime=rng.uniform(0.3, 0.9),
                 )
             elif paint.glow > 0.3 and not self.night:
                 paint = Paint((235, 238, 240), paint.picture, paint.copy, mirror=0.15, grime=paint.grime)
@@ -213,4 +246,8 @@ class Street:
         thing = self.put(mesh, "wall", "building", path, s, t, yaw, z=-0.05)
         c, q = cos(thing.yaw), sin(thing.yaw)
         for door, x, y in doors:
-            self.things.append(Thing(door, "door", "door", thing.x + c * x - q * y, thing.y + q * x + c * y, thing.z, thing.yaw))
+            self.things.append(
+                Thing(
+                    door, "door", "door", thing.x + c * x - q * y, thing.y + q * x + c * y, thing.z, thing.yaw
+                )
+            )

@@ -65,7 +65,9 @@ def cracks(rng: Generator, height: int, width: int, count: int, step: float = 8.
         line = np.round(np.array(points) * 8).astype(np.int32)
         for dx in (-width, 0, width):
             for dy in (-height, 0, height):
-                cv2.polylines(out, [line + (dx * 8, dy * 8)], False, 255, int(rng.integers(1, 3)), cv2.LINE_AA, 3)
+                cv2.polylines(
+                    out, [line + (dx * 8, dy * 8)], False, 255, int(rng.integers(1, 3)), cv2.LINE_AA, 3
+                )
     return out.astype(np.float32) / 255
 
 
@@ -112,12 +114,24 @@ def plain_asphalt(rng: Generator) -> Picture:
 
 def rough(rng: Generator, fine: float, coarse: float, tint: float = 0.02) -> np.ndarray:
     """Lightness (512, 512, 3) of plaster, concrete, earth."""
-    light = 1.0 + coarse * noise(rng, 512, 512, 1.4) + 0.5 * coarse * noise(rng, 512, 512, 0.9) + fine * noise(rng, 512, 512, 0.1)
+    light = (
+        1.0
+        + coarse * noise(rng, 512, 512, 1.4)
+        + 0.5 * coarse * noise(rng, 512, 512, 0.9)
+        + fine * noise(rng, 512, 512, 0.1)
+    )
     return np.asarray(light[..., None] * hue(rng, 512, 512, tint))
 
 
 def blocks(
-    rng: Generator, rows: int, columns: int, joint: int, offset: float, spread: float, mortar: float, tint: float = 0.05
+    rng: Generator,
+    rows: int,
+    columns: int,
+    joint: int,
+    offset: float,
+    spread: float,
+    mortar: float,
+    tint: float = 0.05,
 ) -> np.ndarray:
     """Lightness (512, 512, 3) of bricks or slabs in rows, `offset` of a block's length from row to row."""
     size = 512
@@ -154,7 +168,9 @@ def ashlar(rng: Generator) -> Picture:
 def plaster(rng: Generator) -> Picture:
     """4 m square: painted render with stains that run down."""
     runs = noise(rng, 512, 512, 1.2, 8.0)
-    light = rough(rng, 0.03, rng.uniform(0.02, 0.06), 0.01) * (1.0 - rng.uniform(0.02, 0.09) * np.clip(runs, 0, 3)[..., None])
+    light = rough(rng, 0.03, rng.uniform(0.02, 0.06), 0.01) * (
+        1.0 - rng.uniform(0.02, 0.09) * np.clip(runs, 0, 3)[..., None]
+    )
     if rng.random() < 0.4:
         light = light * (1 - 0.3 * cracks(rng, 512, 512, 3)[..., None])
     return paint((205.0,) * 3, light, 20)
@@ -211,7 +227,10 @@ def grass(rng: Generator) -> Picture:
     light = 1.0 + 0.18 * noise(rng, 512, 512, 0.9) + 0.28 * blades
     rgb = np.stack([1.0 + 0.09 * dry, 1.0 + 0.03 * dry, 0.9 - 0.03 * dry], -1)
     bare = np.clip(dry - rng.uniform(1.3, 2.2), 0, 1)[..., None]
-    return paint((150.0,) * 3, np.clip(light, 0.15, 2)[..., None] * (rgb * (1 - bare) + bare * np.array([1.5, 1.2, 0.9])))
+    return paint(
+        (150.0,) * 3,
+        np.clip(light, 0.15, 2)[..., None] * (rgb * (1 - bare) + bare * np.array([1.5, 1.2, 0.9])),
+    )
 
 
 def earth(rng: Generator) -> Picture:
@@ -254,7 +273,10 @@ def leaves(rng: Generator, size: int = 256, count: int = 420, fill: float = 0.9)
         turn = np.degrees(angle + rng.normal(0, 0.9))
         fillcolor = tuple(float(v) for v in np.clip(200 * tone * color, 0, 255))
         centre = (int(8 * x), int(8 * y))
-        ring = np.asarray(cv2.ellipse2Poly((0, 0), (max(axes[0], 1), max(axes[1], 1)), int(turn), 0, 360, 45)) + centre
+        ring = (
+            np.asarray(cv2.ellipse2Poly((0, 0), (max(axes[0], 1), max(axes[1], 1)), int(turn), 0, 360, 45))
+            + centre
+        )
         cv2.fillConvexPoly(rgb, ring, fillcolor, cv2.LINE_AA, 3)
         cv2.fillConvexPoly(alpha, ring, 255, cv2.LINE_AA, 3)
     spread = np.dstack([rgb, alpha])
@@ -272,7 +294,15 @@ def twigs(rng: Generator) -> Picture:
         for _ in range(3):
             angle += rng.normal(0, 0.22)
             u, v = x + length / 3 * cos(angle), y + length / 3 * sin(angle)
-            cv2.line(alpha, (int(8 * x), int(8 * y)), (int(8 * u), int(8 * v)), 255, max(1, round(width)), cv2.LINE_AA, 3)
+            cv2.line(
+                alpha,
+                (int(8 * x), int(8 * y)),
+                (int(8 * u), int(8 * v)),
+                255,
+                max(1, round(width)),
+                cv2.LINE_AA,
+                3,
+            )
             x, y = u, v
             if rng.random() < 0.75:
                 grow(x, y, angle + rng.choice((-1, 1)) * rng.uniform(0.4, 0.9), 0.62 * length, 0.6 * width)
@@ -318,7 +348,9 @@ def forest(rng: Generator) -> Picture:
     rows = np.arange(height)[:, None]
     ragged |= rows < 0.22 * height
     light = (
-        np.maximum(shade, 0.5) * (1 + 0.3 * fine + 0.12 * noise(rng, height, width, 1.0)) * (0.45 + 0.55 * np.clip(rows / 120, 0, 1))
+        np.maximum(shade, 0.5)
+        * (1 + 0.3 * fine + 0.12 * noise(rng, height, width, 1.0))
+        * (0.45 + 0.55 * np.clip(rows / 120, 0, 1))
     )
     return paint((140.0,) * 3, np.clip(light, 0.1, 1.6)[..., None] * color, np.where(ragged, 255, 0))
 
@@ -340,10 +372,16 @@ def pane(rng: Generator, height: int, width: int) -> np.ndarray:
         wide = rng.uniform(0.12, 0.35)
         folds = 150 * (0.8 + 0.25 * np.sin(x * rng.uniform(60, 110)))
         out = np.where(
-            ((x < wide) | (x > 1 - wide))[..., None], folds[..., None] * rng.uniform(0.5, 1.1) * rng.uniform(0.85, 1.05, 3), out
+            ((x < wide) | (x > 1 - wide))[..., None],
+            folds[..., None] * rng.uniform(0.5, 1.1) * rng.uniform(0.85, 1.05, 3),
+            out,
         )
     elif kind < 0.5:  # a net curtain over the lower part
-        out = np.where((y < rng.uniform(0.4, 1.0))[..., None], 0.35 * out + 95 * (1 + 0.12 * np.sin(x * 90))[..., None], out)
+        out = np.where(
+            (y < rng.uniform(0.4, 1.0))[..., None],
+            0.35 * out + 95 * (1 + 0.12 * np.sin(x * 90))[..., None],
+            out,
+        )
     elif kind < 0.68:  # blinds
         low = rng.uniform(0.0, 0.7)
         slats = 140 + 45 * np.sin(y * rng.uniform(120, 220))
@@ -369,18 +407,36 @@ def window(rng: Generator) -> Picture:
     for k in range(1, int(rng.choice((1, 2, 2, 3, 4)))):
         at = height * k // int(rng.choice((2, 3, 4)))
         bars[at - 2 : at + 1] = True
-    frame = np.array(rng.choice([(235, 235, 230), (235, 235, 230), (215, 210, 200), (90, 60, 40), (40, 42, 46), (70, 90, 80)]))
+    frame = np.array(
+        rng.choice(
+            [(235, 235, 230), (235, 235, 230), (215, 210, 200), (90, 60, 40), (40, 42, 46), (70, 90, 80)]
+        )
+    )
     light = 1.0 + 0.06 * noise(rng, height, width, 0.8)
     out[bars] = (frame * light[..., None])[bars]
     alpha[bars] = 25
     return np.dstack([np.clip(out, 0, 255), alpha]).round().astype(np.uint8)
 
 
-def lettering(rng: Generator, picture: np.ndarray, box: tuple[int, int, int, int], color: tuple[float, ...]) -> None:
+def lettering(
+    rng: Generator, picture: np.ndarray, box: tuple[int, int, int, int], color: tuple[float, ...]
+) -> None:
     """Writes something into a box x0, y0, x1, y1 of a picture whose top row is first."""
     x0, y0, x1, y1 = box
-    letters = "".join(chr(int(rng.integers(65, 91))) if rng.random() < 0.85 else " " for _ in range(int(rng.integers(4, 11))))
-    font = int(rng.choice((cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_SIMPLEX)))
+    letters = "".join(
+        chr(int(rng.integers(65, 91))) if rng.random() < 0.85 else " "
+        for _ in range(int(rng.integers(4, 11)))
+    )
+    font = int(
+        rng.choice(
+            (
+                cv2.FONT_HERSHEY_DUPLEX,
+                cv2.FONT_HERSHEY_COMPLEX,
+                cv2.FONT_HERSHEY_TRIPLEX,
+                cv2.FONT_HERSHEY_SIMPLEX,
+            )
+        )
+    )
     (w, h), _ = cv2.getTextSize(letters, font, 1.0, 2)
     scale = 0.8 * min((x1 - x0) / max(w, 1), (y1 - y0) / max(h, 1))
     x, y = int(0.5 * (x0 + x1 - w * scale)), int(0.5 * (y0 + y1 + h * scale))
@@ -393,7 +449,9 @@ def lettering(rng: Generator, picture: np.ndarray, box: tuple[int, int, int, int
 def shop(rng: Generator) -> Picture:
     """A shop front, 6 x 3.5 m, bottom row first."""
     height, width = 128, 256
-    frame = rng.choice([(30, 32, 34), (200, 198, 190), (70, 30, 26), (26, 50, 44), (36, 44, 70), (110, 96, 80)]).astype(float)
+    frame = rng.choice(
+        [(30, 32, 34), (200, 198, 190), (70, 30, 26), (26, 50, 44), (36, 44, 70), (110, 96, 80)]
+    ).astype(float)
     out = np.ones((height, width, 3), np.float32) * frame
     alpha = np.full((height, width), 30.0)
     sign_h = int(rng.uniform(0.16, 0.24) * height)
@@ -416,7 +474,15 @@ def shop(rng: Generator) -> Picture:
             v = int(rng.uniform(0.2, 0.6) * (c - top)) + top
             out[v : v + 12, a + 4 : b - 4] = rng.uniform(120, 240, 3)
     sign = rng.choice(
-        [(235, 232, 225), (30, 30, 34), (150, 30, 30), (30, 60, 120), (40, 90, 60), (190, 150, 60), (110, 60, 90)]
+        [
+            (235, 232, 225),
+            (30, 30, 34),
+            (150, 30, 30),
+            (30, 60, 120),
+            (40, 90, 60),
+            (190, 150, 60),
+            (110, 60, 90),
+        ]
     ).astype(float)
     out[2:sign_h] = sign * rng.uniform(0.8, 1.05)
     ink = (240.0,) * 3 if sign.mean() < 120 else (30.0,) * 3
@@ -428,9 +494,17 @@ def shop(rng: Generator) -> Picture:
 def door(rng: Generator) -> Picture:
     """A random texture of door."""
     height, width = 128, 64
-    tone = rng.choice([(60, 40, 28), (110, 70, 40), (40, 60, 90), (120, 30, 30), (30, 70, 50), (200, 198, 190), (50, 52, 56)]).astype(
-        float
-    )
+    tone = rng.choice(
+        [
+            (60, 40, 28),
+            (110, 70, 40),
+            (40, 60, 90),
+            (120, 30, 30),
+            (30, 70, 50),
+            (200, 198, 190),
+            (50, 52, 56),
+        ]
+    ).astype(float)
     light = 1.0 + 0.08 * noise(rng, height, width, 0.8, 2.5)
     alpha = np.full((height, width), 40.0)
     out = tone * light[..., None]
@@ -451,7 +525,9 @@ def door(rng: Generator) -> Picture:
 def shutter(rng: Generator) -> Picture:
     """A garage door."""
     y = np.arange(128)[:, None] / 128 * rng.integers(5, 30) % 1.0
-    light = np.broadcast_to(0.9 + 0.15 * y - 0.3 * (y < 0.1), (128, 128)) * (1 + 0.05 * noise(rng, 128, 128, 1.2))
+    light = np.broadcast_to(0.9 + 0.15 * y - 0.3 * (y < 0.1), (128, 128)) * (
+        1 + 0.05 * noise(rng, 128, 128, 1.2)
+    )
     return paint((195.0,) * 3, light, 50)
 
 
@@ -467,7 +543,16 @@ def sign_board(rng: Generator) -> Picture:
         cv2.circle(out, (32, 32), 31, red if kind == 0 else blue, -1)
         if kind == 0:
             cv2.circle(out, (32, 32), 22, white, -1)
-            cv2.putText(out, str(int(rng.integers(1, 10)) * 10), (13, 42), cv2.FONT_HERSHEY_DUPLEX, 0.9, (20, 20, 20), 2, cv2.LINE_AA)
+            cv2.putText(
+                out,
+                str(int(rng.integers(1, 10)) * 10),
+                (13, 42),
+                cv2.FONT_HERSHEY_DUPLEX,
+                0.9,
+                (20, 20, 20),
+                2,
+                cv2.LINE_AA,
+            )
         else:
             cv2.arrowedLine(out, (32, 52), (32, 14), white, 6, cv2.LINE_AA, tipLength=0.4)
     elif kind == 2:
@@ -477,7 +562,9 @@ def sign_board(rng: Generator) -> Picture:
         cv2.fillConvexPoly(out, np.array([(32, 17), (51, 51), (13, 51)]), white)
         cv2.line(out, (32, 28), (32, 42), (20, 20, 20), 4)
     elif kind == 3:
-        points = np.array([(32 + 31 * cos(a), 32 + 31 * sin(a)) for a in np.arange(8) * pi / 4 + pi / 8]).astype(np.int32)
+        points = np.array(
+            [(32 + 31 * cos(a), 32 + 31 * sin(a)) for a in np.arange(8) * pi / 4 + pi / 8]
+        ).astype(np.int32)
         cv2.fillConvexPoly(mask, points, 255)
         cv2.fillConvexPoly(out, points, red)
         cv2.putText(out, "STOP", (8, 39), cv2.FONT_HERSHEY_DUPLEX, 0.6, white, 2, cv2.LINE_AA)
@@ -486,7 +573,13 @@ def sign_board(rng: Generator) -> Picture:
         out[:] = blue if kind == 4 else white
         cv2.rectangle(out, (5, 5), (58, 58), white if kind == 4 else (60, 60, 60), 2)
         cv2.putText(
-            out, chr(int(rng.integers(65, 91))), (16, 48), cv2.FONT_HERSHEY_DUPLEX, 1.4, white if kind == 4 else yellow[::-1], 3
+            out,
+            chr(int(rng.integers(65, 91))),
+            (16, 48),
+            cv2.FONT_HERSHEY_DUPLEX,
+            1.4,
+            white if kind == 4 else yellow[::-1],
+            3,
         )
     return np.dstack([out, mask])[::-1].copy()
 
@@ -513,7 +606,12 @@ def livery(rng: Generator) -> Picture:
         cv2.rectangle(out, (0, y), (width, y + int(rng.integers(8, 50))), color, -1)
     for _ in range(int(rng.integers(1, 4))):
         y = int(rng.uniform(0.05, 0.7) * height)
-        lettering(rng, out, (int(rng.uniform(5, 80)), y, int(rng.uniform(150, 250)), y + int(rng.integers(14, 44))), color[::-1])
+        lettering(
+            rng,
+            out,
+            (int(rng.uniform(5, 80)), y, int(rng.uniform(150, 250)), y + int(rng.integers(14, 44))),
+            color[::-1],
+        )
     streaks = np.clip(noise(rng, height, width, 1.1, 6.0), 0, 3)
     out *= (1.0 - 0.06 * streaks + 0.02 * noise(rng, height, width, 0.5))[..., None]
     return np.dstack([np.clip(out, 0, 255), np.full((height, width), 60)])[::-1].round().astype(np.uint8)
@@ -546,7 +644,10 @@ def boards(rng: Generator) -> Picture:
     n = int(rng.choice((10, 14, 18)))
     x = np.arange(256) / 256 * n
     tone = (1 + 0.14 * rng.standard_normal(n))[x.astype(int)] * np.where(x % 1.0 < 0.08, 0.35, 1.0)
-    return paint((165.0,) * 3, tone[None, :, None] * np.clip(1 + 0.15 * noise(rng, 256, 256, 0.9, 8.0), 0.3, 2)[..., None])
+    return paint(
+        (165.0,) * 3,
+        tone[None, :, None] * np.clip(1 + 0.15 * noise(rng, 256, 256, 0.9, 8.0), 0.3, 2)[..., None],
+    )
 
 
 def marking(rng: Generator) -> Picture:

@@ -11,7 +11,9 @@ from vision_banana_ros.scenes.street.roads import Profile
 from vision_banana_ros.scenes.street.site import DRIVER, ROBOT, WALKER, Street
 
 
-def fill_traffic(street: Street, path: Path, profile: Profile, gaps: list[tuple[float, float]], s0: float, s1: float) -> None:
+def fill_traffic(
+    street: Street, path: Path, profile: Profile, gaps: list[tuple[float, float]], s0: float, s1: float
+) -> None:
     """Driving and parked vehicles, cyclists, and the places from which a driver looks."""
     rng = street.rng
     half = 0.5 * profile.median
@@ -27,7 +29,9 @@ def fill_traffic(street: Street, path: Path, profile: Profile, gaps: list[tuple[
             queue = rng.random() < 0.25 * dense
             while s < s1 - 6:
                 if dense > 0:
-                    long = street.vehicle(path, s + 3.0, t + rng.gauss(0, 0.15), forward + rng.gauss(0, 0.01), big, lit=queue)
+                    long = street.vehicle(
+                        path, s + 3.0, t + rng.gauss(0, 0.15), forward + rng.gauss(0, 0.01), big, lit=queue
+                    )
                     if rng.random() < 0.14:
                         side = t + way * (0.5 * profile.lane - 0.5)
                         street.someone(path, s + 3.0 + long + 4.0, side, forward, "ride")
@@ -47,18 +51,34 @@ def fill_traffic(street: Street, path: Path, profile: Profile, gaps: list[tuple[
                 if not blocked and rng.random() < (parked if slots else 0.5 * parked):
                     turn = forward if rng.random() < 0.85 else forward + pi
                     s += 2 * street.vehicle(
-                        path, s + 2.5, way * (profile.edge(side) - 1.1 + rng.gauss(0, 0.06)), turn + rng.gauss(0, 0.015), 0.03
+                        path,
+                        s + 2.5,
+                        way * (profile.edge(side) - 1.1 + rng.gauss(0, 0.06)),
+                        turn + rng.gauss(0, 0.015),
+                        0.03,
                     )
                     s += rng.uniform(0.6, 1.6)
                 else:
                     s += rng.uniform(3, 8)
         if rng.random() < 0.35:
             s = rng.uniform(s0, s1)
-            street.someone(path, s, way * (profile.edge(side) - 0.8 - (2.2 if profile.parking[side] else 0.0)), forward, "ride")
+            street.someone(
+                path,
+                s,
+                way * (profile.edge(side) - 0.8 - (2.2 if profile.parking[side] else 0.0)),
+                forward,
+                "ride",
+            )
 
 
 def fill_pavement(
-    street: Street, path: Path, profile: Profile, side: int, gaps: list[tuple[float, float]], s0: float, s1: float
+    street: Street,
+    path: Path,
+    profile: Profile,
+    side: int,
+    gaps: list[tuple[float, float]],
+    s0: float,
+    s1: float,
 ) -> None:
     """Trees, lamps, signs, bins and people between the kerb and the pavement's back."""
     rng = street.rng
@@ -78,7 +98,11 @@ def fill_pavement(
         for s in np.arange(s0 + rng.uniform(0, every), s1, every):
             if open_(s) and rng.random() < 0.85:
                 street.plant(
-                    path, s + rng.gauss(0, 0.4), way * t, kind if rng.random() < 0.85 else "", scale * rng.uniform(0.85, 1.15)
+                    path,
+                    s + rng.gauss(0, 0.4),
+                    way * t,
+                    kind if rng.random() < 0.85 else "",
+                    scale * rng.uniform(0.85, 1.15),
                 )
     every = rng.uniform(20, 38)
     variant = rng.randrange(furniture.VARIANTS)
@@ -116,7 +140,9 @@ def fill_pavement(
             elif kind in ("trash can", "cabinet"):
                 street.stand(kind, path, s, way * (back - 0.4 if rng.random() < 0.6 else edge + 0.5), road)
             elif kind in ("bench", "bus shelter"):
-                street.stand(kind, path, s, way * (back - 0.8 if profile.pavement[side] > 2.2 else edge + 0.8), road)
+                street.stand(
+                    kind, path, s, way * (back - 0.8 if profile.pavement[side] > 2.2 else edge + 0.8), road
+                )
             elif kind == "billboard":
                 street.stand(kind, path, s, way * (back - 0.3), road + rng.choice((0, 0.5 * pi)))
             else:
@@ -126,20 +152,44 @@ def fill_pavement(
         for s in np.arange(a, a + rng.uniform(10, 50), rng.uniform(1.5, 3)):
             if open_(s):
                 street.put(
-                    furniture.piece("bollard", variant), "bollard", "bollard", path, s, way * (edge + 0.3), 0.0, z=z, clear=0.3
+                    furniture.piece("bollard", variant),
+                    "bollard",
+                    "bollard",
+                    path,
+                    s,
+                    way * (edge + 0.3),
+                    0.0,
+                    z=z,
+                    clear=0.3,
                 )
     for a, b in gaps:
         for s, face in ((a - 1.2, 0.0), (b + 1.2, pi)):
             if rng.random() < 0.6:
-                street.stand("traffic light", path, s, way * (edge + 0.4), facing(pi - face) if rng.random() < 0.8 else road)
-    busy = {"city street": 1.0, "square": 1.2, "avenue": 0.5, "residential street": 0.35, "country road": 0.05, "car park": 0.4}[
-        street.kind
-    ]
+                street.stand(
+                    "traffic light",
+                    path,
+                    s,
+                    way * (edge + 0.4),
+                    facing(pi - face) if rng.random() < 0.8 else road,
+                )
+    busy = {
+        "city street": 1.0,
+        "square": 1.2,
+        "avenue": 0.5,
+        "residential street": 0.35,
+        "country road": 0.05,
+        "car park": 0.4,
+    }[street.kind]
     for _ in range(min(30, int(rng.expovariate(1.0 / (14 * busy + 0.01))))):
         s, t = rng.uniform(s0, s1), rng.uniform(edge + 0.5, max(edge + 0.6, back - 0.5))
         if open_(s):
             street.someone(
-                path, s, way * t, facing(rng.choice((0.0, pi)) + rng.gauss(0, 0.25)) if rng.random() < 0.75 else rng.uniform(0, 6.3)
+                path,
+                s,
+                way * t,
+                facing(rng.choice((0.0, pi)) + rng.gauss(0, 0.25))
+                if rng.random() < 0.75
+                else rng.uniform(0, 6.3),
             )
             if rng.random() < 0.3:
                 street.someone(path, s + rng.gauss(0, 0.2), way * (t + 0.65), facing(rng.choice((0.0, pi))))

@@ -68,13 +68,35 @@ class Build:
 
 
 BUILDS = {
-    "hatchback": Build((3.6, 4.3), (1.66, 1.8), (1.42, 1.54), 0.62, (0.25, 0.43), (0.86, 0.965), 0.72, 1.0, (0.63, 0.86)),
-    "saloon": Build((4.3, 4.9), (1.74, 1.88), (1.4, 1.48), 0.63, (0.27, 0.43), (0.72, 0.85), 0.74, 1.03, (0.58, 0.77)),
-    "estate": Build((4.4, 4.85), (1.74, 1.86), (1.44, 1.54), 0.62, (0.26, 0.41), (0.91, 0.975), 0.74, 1.0, (0.56, 0.73, 0.92)),
-    "suv": Build((4.2, 4.8), (1.8, 1.95), (1.62, 1.8), 0.6, (0.25, 0.39), (0.88, 0.97), 0.82, 1.0, (0.55, 0.73, 0.9)),
-    "minivan": Build((4.3, 4.8), (1.78, 1.9), (1.62, 1.78), 0.58, (0.16, 0.36), (0.93, 0.98), 0.76, 1.0, (0.5, 0.7, 0.92)),
-    "city car": Build((2.7, 3.5), (1.56, 1.66), (1.46, 1.56), 0.6, (0.18, 0.4), (0.88, 0.97), 0.74, 1.0, (0.62, 0.88)),
-    "coupe": Build((4.0, 4.5), (1.76, 1.86), (1.28, 1.36), 0.64, (0.3, 0.47), (0.66, 0.9), 0.76, 1.05, (0.72,)),
+    "hatchback": Build(
+        (3.6, 4.3), (1.66, 1.8), (1.42, 1.54), 0.62, (0.25, 0.43), (0.86, 0.965), 0.72, 1.0, (0.63, 0.86)
+    ),
+    "saloon": Build(
+        (4.3, 4.9), (1.74, 1.88), (1.4, 1.48), 0.63, (0.27, 0.43), (0.72, 0.85), 0.74, 1.03, (0.58, 0.77)
+    ),
+    "estate": Build(
+        (4.4, 4.85),
+        (1.74, 1.86),
+        (1.44, 1.54),
+        0.62,
+        (0.26, 0.41),
+        (0.91, 0.975),
+        0.74,
+        1.0,
+        (0.56, 0.73, 0.92),
+    ),
+    "suv": Build(
+        (4.2, 4.8), (1.8, 1.95), (1.62, 1.8), 0.6, (0.25, 0.39), (0.88, 0.97), 0.82, 1.0, (0.55, 0.73, 0.9)
+    ),
+    "minivan": Build(
+        (4.3, 4.8), (1.78, 1.9), (1.62, 1.78), 0.58, (0.16, 0.36), (0.93, 0.98), 0.76, 1.0, (0.5, 0.7, 0.92)
+    ),
+    "city car": Build(
+        (2.7, 3.5), (1.56, 1.66), (1.46, 1.56), 0.6, (0.18, 0.4), (0.88, 0.97), 0.74, 1.0, (0.62, 0.88)
+    ),
+    "coupe": Build(
+        (4.0, 4.5), (1.76, 1.86), (1.28, 1.36), 0.64, (0.3, 0.47), (0.66, 0.9), 0.76, 1.05, (0.72,)
+    ),
     "van": Build((4.9, 5.9), (1.92, 2.05), (1.95, 2.5), 0.5, (0.1, 0.22), (0.985, 0.995), 0.8, 1.0, (0.3,)),
 }
 CARS = ("hatchback", "saloon", "estate", "suv", "minivan", "city car", "coupe")
@@ -89,15 +111,24 @@ def wheel(shape: Shape, x: float, y: float, radius: float, wide: float, side: fl
     inner = centre - (side * wide, 0, 0)
     rubber, rim, dark = shape.paint(RUBBER), shape.paint(RIM), shape.paint(DARK)
     out = np.array([side * 0.012, 0, 0])
-    shape.grid(np.stack([inner + radius * ring, centre + radius * ring, centre + out + 0.68 * radius * ring]), rubber)
+    shape.grid(
+        np.stack([inner + radius * ring, centre + radius * ring, centre + out + 0.68 * radius * ring]), rubber
+    )
     lit = np.where(np.arange(12) % max(2, 12 // spokes) < max(1, 6 // spokes), rim, dark)
-    shape.grid(np.stack([centre + 0.4 * out + 0.68 * radius * ring, np.broadcast_to(centre + 0.2 * out, ring.shape)]), lit)
+    shape.grid(
+        np.stack(
+            [centre + 0.4 * out + 0.68 * radius * ring, np.broadcast_to(centre + 0.2 * out, ring.shape)]
+        ),
+        lit,
+    )
 
 
 def arch(shape: Shape, x: float, y: float, radius: float, axle: float, low: float) -> None:
     """The dark opening over a wheel, on the plane x."""
     turn = np.linspace(-0.12 * pi, 1.12 * pi, 10)
-    points = np.stack([np.full(10, x), y + radius * np.cos(turn), np.maximum(axle + radius * np.sin(turn), low)], -1)
+    points = np.stack(
+        [np.full(10, x), y + radius * np.cos(turn), np.maximum(axle + radius * np.sin(turn), low)], -1
+    )
     shape.grid(np.stack([np.broadcast_to([x, y, axle], points.shape), points]), shape.paint(DARK))
 
 
@@ -114,18 +145,40 @@ def car(kind: str, variant: int) -> Mesh:
     back0, back1 = b.back
     tilt = rng.uniform(0.1, 0.17) if kind != "van" else 0.06
     pillars = [front1, *[w for w in b.windows if w < back0], back0]
-    posts = sorted({p for w in b.windows for p in (w - 0.012, w + 0.012) if front1 + 0.02 < p < back0 - 0.005})
-    at = np.array(
-        sorted({0.0, 0.012, 0.05, 0.5 * front0, front0, 0.5 * (front0 + front1), front1, *posts, back0, back1, 0.955, 0.99, 1.0})
+    posts = sorted(
+        {p for w in b.windows for p in (w - 0.012, w + 0.012) if front1 + 0.02 < p < back0 - 0.005}
     )
-    nose = np.interp(at, [0, 0.012, 0.05, 0.12, 0.9, 0.96, 0.99, 1.0], [0.8, 0.88, 0.96, 1.0, 1.0, 0.96, 0.9, 0.86])
+    at = np.array(
+        sorted(
+            {
+                0.0,
+                0.012,
+                0.05,
+                0.5 * front0,
+                front0,
+                0.5 * (front0 + front1),
+                front1,
+                *posts,
+                back0,
+                back1,
+                0.955,
+                0.99,
+                1.0,
+            }
+        )
+    )
+    nose = np.interp(
+        at, [0, 0.012, 0.05, 0.12, 0.9, 0.96, 0.99, 1.0], [0.8, 0.88, 0.96, 1.0, 1.0, 0.96, 0.9, 0.86]
+    )
     hood = belt * np.interp(
         at,
         [0, 0.012, 0.05, front0, back0, back1, 0.99, 1.0],
         [0.6, 0.9 * b.bonnet, b.bonnet, 0.97, 1.0, b.boot, b.boot * 0.98, 0.9 * b.boot],
     )
     roof = np.interp(
-        at, [front0, 0.5 * (front0 + front1), front1, 0.5 * (front1 + back0), back0, back1], [0.0, 0.62, 0.975, 1.0, 0.965, 0.0]
+        at,
+        [front0, 0.5 * (front0 + front1), front1, 0.5 * (front1 + back0), back0, back1],
+        [0.0, 0.62, 0.975, 1.0, 0.965, 0.0],
     )
     cabin = belt + (height - belt) * roof
     top = np.where(roof > 0, np.maximum(cabin, hood + 0.03), hood + 0.03)
@@ -235,7 +288,14 @@ def car(kind: str, variant: int) -> Mesh:
         for side in (-1, 1):
             x0, yy = side * (half + 0.002), (w - 0.5) * length
             shape.add(
-                np.array([(x0, yy, clear + 0.2), (x0, yy + 0.014, clear + 0.2), (x0, yy + 0.014, 0.9 * belt), (x0, yy, 0.9 * belt)]),
+                np.array(
+                    [
+                        (x0, yy, clear + 0.2),
+                        (x0, yy + 0.014, clear + 0.2),
+                        (x0, yy + 0.014, 0.9 * belt),
+                        (x0, yy, 0.9 * belt),
+                    ]
+                ),
                 dark,
             )
             if w != front0 + 0.03:
@@ -281,7 +341,9 @@ def lorry(kind: str, variant: int) -> Mesh:
 
     def face(y: float, x0: float, x1: float, z0: float, z1: float, paint: int, outward: float) -> None:
         corners = [(x0, y, z0), (x1, y, z0), (x1, y, z1), (x0, y, z1)]
-        shape.add(np.array(corners if outward < 0 else [corners[1], corners[0], corners[3], corners[2]]), paint)
+        shape.add(
+            np.array(corners if outward < 0 else [corners[1], corners[0], corners[3], corners[2]]), paint
+        )
 
     def side_pane(y0: float, y1: float, z0: float, z1: float, paint: int, off: float = 0.006) -> None:
         for side in (-1, 1):
@@ -321,7 +383,9 @@ def lorry(kind: str, variant: int) -> Mesh:
         high_cab = rng.uniform(2.1, 2.7) if kind == "truck" else rng.uniform(2.8, 3.6)
         slant = rng.uniform(0.0, 0.35)
         z_screen = 0.52 * high_cab
-        profile = np.array([(a, 0.45), (a, z_screen), (a + slant, high_cab), (a + long_cab, high_cab), (a + long_cab, 0.45)])
+        profile = np.array(
+            [(a, 0.45), (a, z_screen), (a + slant, high_cab), (a + long_cab, high_cab), (a + long_cab, 0.45)]
+        )
         for side in (-1, 1):
             x = side * half
             shape.grid(
@@ -333,24 +397,48 @@ def lorry(kind: str, variant: int) -> Mesh:
                 ),
                 cab,
             )
-        shape.grid(np.stack([np.column_stack([np.full(5, s * half), profile]) for s in (-1, 1)]), np.array([cab, glass, cab, cab]))
+        shape.grid(
+            np.stack([np.column_stack([np.full(5, s * half), profile]) for s in (-1, 1)]),
+            np.array([cab, glass, cab, cab]),
+        )
         side_pane(a + 0.3 + 0.5 * slant, a + 0.68 * long_cab, z_screen, z_screen + 0.3 * high_cab, glass)
         side_pane(a + 0.02, a + long_cab, 0.4, 0.72, trim)
         face(a - 0.006, -0.6 * half, 0.6 * half, 0.75, 0.8 * z_screen, dark, -1)
         b0, b1 = a + long_cab + 0.12, -a
         shape.boxes(np.array([-0.9 * half, a + 0.3, 0.55]), np.array([0.9 * half, b1, 0.85]), dark)
         what = rng.choice(
-            ("box", "box", "canvas", "bed", "tank" if kind == "semi" else "box", "tank" if kind == "semi" else "canvas")
+            (
+                "box",
+                "box",
+                "canvas",
+                "bed",
+                "tank" if kind == "semi" else "box",
+                "tank" if kind == "semi" else "canvas",
+            )
         )
         top = rng.uniform(2.6, 3.3) if kind == "truck" else rng.uniform(3.4, 4.0)
         deck = 0.9 if kind == "truck" else 1.1
-        tone = tuple(int(v) for v in (rng.uniform(190, 245) * np.array([1, 1, 1]) if rng.random() < 0.6 else rng.uniform(20, 220, 3)))
+        tone = tuple(
+            int(v)
+            for v in (
+                rng.uniform(190, 245) * np.array([1, 1, 1]) if rng.random() < 0.6 else rng.uniform(20, 220, 3)
+            )
+        )
         skin = Paint(tone, "livery", int(rng.integers(8)), gloss=0.12, sharpness=30.0, mirror=0.02, grime=0.3)  # type: ignore[arg-type]
         if what == "tank":
             turn = np.linspace(0, 2 * pi, 21)
             bulge = 0.93 * half
             rings = []
-            for s, r in ((0.0, 0.05), (0.0, 0.7), (0.04, 0.95), (0.08, 1.0), (0.92, 1.0), (0.96, 0.95), (1.0, 0.7), (1.0, 0.05)):
+            for s, r in (
+                (0.0, 0.05),
+                (0.0, 0.7),
+                (0.04, 0.95),
+                (0.08, 1.0),
+                (0.92, 1.0),
+                (0.96, 0.95),
+                (1.0, 0.7),
+                (1.0, 0.05),
+            ):
                 rings.append(
                     np.column_stack(
                         [
@@ -361,7 +449,11 @@ def lorry(kind: str, variant: int) -> Mesh:
                     )
                 )
             uv = np.stack(
-                [np.broadcast_to(np.linspace(0, 1, 8)[:, None], (8, 21)), np.broadcast_to(np.linspace(0, 2, 21), (8, 21))], -1
+                [
+                    np.broadcast_to(np.linspace(0, 1, 8)[:, None], (8, 21)),
+                    np.broadcast_to(np.linspace(0, 2, 21), (8, 21)),
+                ],
+                -1,
             )
             shape.grid(np.stack(rings), shape.paint(skin), uv)
             shape.boxes(np.array([-half, b0, 0.75]), np.array([half, b1, deck]), trim)
@@ -393,12 +485,16 @@ def lorry(kind: str, variant: int) -> Mesh:
             for k in range(4):
                 x = -half + (k + 0.25) * half / 2
                 face(b1 + 0.014, x, x + 0.25 * half, 0.62, 0.82, shape.paint(Paint((235, 215, 60))), 1)
-        axles = [a + 0.75 * long_cab] + ([b1 - 1.2] if kind == "truck" else [a + long_cab + 1.0, b1 - 1.3, b1 - 2.6, b1 - 3.9])
+        axles = [a + 0.75 * long_cab] + (
+            [b1 - 1.2] if kind == "truck" else [a + long_cab + 1.0, b1 - 1.3, b1 - 2.6, b1 - 3.9]
+        )
         for y in axles:
             wheels(y)
         for side in (-1, 1):  # mirrors
             x0, x1 = sorted((side * (half + 0.02), side * (half + 0.28)))
-            shape.boxes(np.array([x0, a + 0.1, z_screen + 0.1]), np.array([x1, a + 0.2, z_screen + 0.7]), dark)
+            shape.boxes(
+                np.array([x0, a + 0.1, z_screen + 0.1]), np.array([x1, a + 0.2, z_screen + 0.7]), dark
+            )
         ends = ((a, -1.0, 0.55), (b1, 1.0, 0.6))
     for y, outward, z in ends:
         for side in (-1, 1):
@@ -422,18 +518,33 @@ def bicycle(variant: int) -> Mesh:
         shape.tubes(points[:-1], points[1:], 0.02, 0.02, rubber, 4)
         spokes = points[:20:2]
         shape.tubes(np.broadcast_to([0.0, y, r], spokes.shape), spokes, 0.003, 0.003, chrome, 3)
-    head, seat, crank, rear, front = (0, -0.36, 0.86), (0, 0.18, 0.88), (0, 0.04, 0.3), (0, 0.53, r), (0, -0.53, r)
+    head, seat, crank, rear, front = (
+        (0, -0.36, 0.86),
+        (0, 0.18, 0.88),
+        (0, 0.04, 0.3),
+        (0, 0.53, r),
+        (0, -0.53, r),
+    )
     low = (0, -0.4, 0.7) if rng.random() < 0.6 else (0, -0.42, 0.6)
     pairs = [(head, front), (low, crank), (seat, crank), (crank, rear), (seat, rear)]
     if rng.random() < 0.7:
         pairs.append((low, (0, 0.15, 0.8)))
     shape.tubes(np.array([p for p, _ in pairs]), np.array([q for _, q in pairs]), 0.018, 0.016, frame, 6)
     shape.tubes(
-        np.array([(-0.27, -0.3, 1.02), (0, -0.36, 0.86)]), np.array([(0.27, -0.3, 1.02), (0, -0.36, 1.02)]), 0.015, 0.015, dark, 5
+        np.array([(-0.27, -0.3, 1.02), (0, -0.36, 0.86)]),
+        np.array([(0.27, -0.3, 1.02), (0, -0.36, 1.02)]),
+        0.015,
+        0.015,
+        dark,
+        5,
     )
     shape.boxes(np.array([-0.08, 0.1, 0.92]), np.array([0.08, 0.36, 0.98]), dark)
     if rng.random() < 0.5:
-        shape.boxes(np.array([-0.15, -0.62, 0.78]), np.array([0.15, -0.4, 1.0]), shape.paint(Paint((70, 55, 40), "boards", 0)))
+        shape.boxes(
+            np.array([-0.15, -0.62, 0.78]),
+            np.array([0.15, -0.4, 1.0]),
+            shape.paint(Paint((70, 55, 40), "boards", 0)),
+        )
     if rng.random() < 0.7:
         shape.tubes(np.array([(-0.06, 0.53, 0.72)]), np.array([(0.06, 0.53, 0.72)]), 0.012, 0.012, dark, 4)
         shape.boxes(np.array([-0.08, 0.3, 0.7]), np.array([0.08, 0.75, 0.72]), dark)

@@ -56,7 +56,9 @@ def make_street_world(seed: int, kind: str | None = None) -> StreetWorld:
                 sides.append((s, other, (1, -1) if rng.random() < 0.6 else (rng.choice((1, -1)),)))
     elif rng.random() < 0.6:
         along = np.arange(-REACH, REACH + 1)
-        hills = rng.uniform(-0.03, 0.03) * along + rng.uniform(0, 1.5) * np.sin(along / rng.uniform(25, 60) + rng.uniform(0, 6))
+        hills = rng.uniform(-0.03, 0.03) * along + rng.uniform(0, 1.5) * np.sin(
+            along / rng.uniform(25, 60) + rng.uniform(0, 6)
+        )
         rise = hills - hills[REACH]
     # in a bend, what lies far inside it would close the mouths of side streets
     path = Path(-REACH, REACH, bend=0.25 * bend if sides else bend, rise=rise)
@@ -95,7 +97,9 @@ def make_street_world(seed: int, kind: str | None = None) -> StreetWorld:
             street.things.append(Thing(shape.mesh(round_=round_), class_name, name, counts=False))
     lights, air = daylight(street, 0.0)
     objects, soup = soup_of(street.things)
-    stands = np.array([p for p in street.stands if street.free(p[0], p[1], 1.6 if p[4] == DRIVER else 0.25)]).reshape(-1, 5)
+    stands = np.array(
+        [p for p in street.stands if street.free(p[0], p[1], 1.6 if p[4] == DRIVER else 0.25)]
+    ).reshape(-1, 5)
     if not len(stands):
         stands = np.array([(0.0, 0.0, 0.0, 0.0, DRIVER)])
     return StreetWorld(

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A TensorRT that is none: the Python API that the package uses, of generation 10 or 11 by STAND_IN_TENSORRT (a version).
+"""A TensorRT that is none: the Python API that the package uses, of generation 10 or 11 by STAND_IN_TENSORRT
+(a version).
 
-It builds "engines" that hold the ONNX file, and runs them with ONNX Runtime at the addresses that it is given, on the stand-in
-for CUDA. What TensorRT 11 has removed is not there either. For builds: STAND_IN_STEP_S makes each step take so long,
-STAND_IN_FAILS is "memory" (TensorRT's word for a full GPU), "killed" (as the kernel does) or "refuses"; STAND_IN_RECORD names a
-file that gets a line for every build.
+It builds "engines" that hold the ONNX file, and runs them with ONNX Runtime at the addresses that it is
+given, on the stand-in for CUDA. What TensorRT 11 has removed is not there either. For builds: STAND_IN_STEP_S
+makes each step take so long, STAND_IN_FAILS is "memory" (TensorRT's word for a full GPU), "killed" (as the
+kernel does) or "refuses"; STAND_IN_RECORD names a file that gets a line for every build.
 """
 
 import ctypes
@@ -21,7 +22,12 @@ from cuda.bindings import runtime as _cuda
 
 __version__ = os.environ.get("STAND_IN_TENSORRT", "11.4.1.5")
 _MAJOR = int(__version__.split(".")[0])
-_TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(uint8)": np.uint8, "tensor(bool)": np.bool_}
+_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(int64)": np.int64,
+    "tensor(uint8)": np.uint8,
+    "tensor(bool)": np.bool_,
+}
 STEPS = 10
 
 
@@ -143,7 +149,8 @@ class _Profile:
 
 
 class _Config:
-    __slots__ = ("flags", "profiles", "progress_monitor")  # nothing else can be set: no calibrator, no default precision
+    # nothing else can be set: no calibrator, no default precision
+    __slots__ = ("flags", "profiles", "progress_monitor")
     _flag = BuilderFlag
 
     def __init__(self):
@@ -179,7 +186,12 @@ class Builder:
 
     def build_serialized_network(self, network, config):
         monitor, fails = config.progress_monitor, os.environ.get("STAND_IN_FAILS")
-        _record(strongly_typed=network.strongly_typed, flags=sorted(config.flags), version=__version__, pid=os.getpid())
+        _record(
+            strongly_typed=network.strongly_typed,
+            flags=sorted(config.flags),
+            version=__version__,
+            pid=os.getpid(),
+        )
         monitor.phase_start("Building engine", None, 2)
         for phase in ("Cloning network graph", "Timing tactics"):
             monitor.phase_start(phase, "Building engine", STEPS)
@@ -190,10 +202,15 @@ class Builder:
                 monitor.step_complete(phase, step)
             monitor.phase_finish(phase)
         if fails == "memory":
-            self._logger.log(ILogger.ERROR, "[defaultAllocator.cpp::allocate::31] Error Code 1: Cuda Runtime (out of memory)")
+            self._logger.log(
+                ILogger.ERROR,
+                "[defaultAllocator.cpp::allocate::31] Error Code 1: Cuda Runtime (out of memory)",
+            )
             return None
         if fails == "refuses":
-            self._logger.log(ILogger.ERROR, "Error Code 10: Could not find any implementation for node conv2d")
+            self._logger.log(
+                ILogger.ERROR, "Error Code 10: Could not find any implementation for node conv2d"
+            )
             return None
         monitor.phase_finish("Building engine")
         shapes = config.profiles[0].shapes if config.profiles else {}
@@ -213,7 +230,9 @@ class Runtime:
         except ValueError:
             fields = {}
         if fields.get("stand-in") != __version__:
-            self._logger.log(ILogger.ERROR, "Serialization assertion header.magicTag == kEXPECTED_MAGIC_TAG failed")
+            self._logger.log(
+                ILogger.ERROR, "Serialization assertion header.magicTag == kEXPECTED_MAGIC_TAG failed"
+            )
             return None
         return _Engine(fields["shapes"], fields["fixed"], onnx)
 
@@ -222,7 +241,8 @@ class _Engine:
     def __init__(self, shapes, fixed, onnx):
         self._shapes = shapes
         parts = {name: name.rpartition("*") for name in fixed}
-        self._units = {unit: fixed[name] // int(times or 1) for name, (times, _, unit) in parts.items()}  # of "16*rows": rows
+        # of "16*rows": rows
+        self._units = {unit: fixed[name] // int(times or 1) for name, (times, _, unit) in parts.items()}
         self.session = _session(onnx, fixed)
         self._inputs = {value.name: value for value in self.session.get_inputs()}
         self._tensors = self._inputs | {value.name: value for value in self.session.get_outputs()}
@@ -278,7 +298,10 @@ class _Context:
         addresses, shapes = dict(self._addresses), dict(self._shapes)
 
         def run():
-            feeds = {name: _at(addresses[name], shapes[name], self._engine.get_tensor_dtype(name)) for name in shapes}
+            feeds = {
+                name: _at(addresses[name], shapes[name], self._engine.get_tensor_dtype(name))
+                for name in shapes
+            }
             for name, value in zip(names, self._engine.session.run(None, feeds), strict=True):
                 _at(addresses[name], value.shape, value.dtype)[...] = value
 

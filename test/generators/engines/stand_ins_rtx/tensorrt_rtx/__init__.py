@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stand-in for TensorRT with what TensorRT-RTX has besides. STAND_IN_NOT_CAPTURABLE: its streams cannot be captured."""
+"""The stand-in for TensorRT with what TensorRT-RTX has besides. STAND_IN_NOT_CAPTURABLE: its streams
+cannot be captured."""
 
 import os
 from enum import IntEnum
 from types import SimpleNamespace
 
 import tensorrt as _trt
-from tensorrt import ILogger, IProgressMonitor, NetworkDefinitionCreationFlag, OnnxParser, TensorIOMode, nptype  # noqa: F401
+from tensorrt import (  # noqa: F401
+    ILogger,
+    IProgressMonitor,
+    NetworkDefinitionCreationFlag,
+    OnnxParser,
+    TensorIOMode,
+    nptype,
+)
 
 __version__ = "1.7.1.116"
 built_for = []  # compute capabilities, one list a build; empty is portable
@@ -66,7 +74,9 @@ class _Engine(_trt._Engine):
         context = super().create_execution_context()
         context.__class__ = _Context
         strategy = (
-            DynamicShapesKernelSpecializationStrategy.LAZY if config is None else config.dynamic_shapes_kernel_specialization_strategy
+            DynamicShapesKernelSpecializationStrategy.LAZY
+            if config is None
+            else config.dynamic_shapes_kernel_specialization_strategy
         )
         context.eager = strategy == DynamicShapesKernelSpecializationStrategy.EAGER
         return context

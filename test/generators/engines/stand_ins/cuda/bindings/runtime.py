@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A GPU that is none: the calls of CUDA's runtime that the package makes, on the host's memory.
 
-What is put on a stream happens when somebody waits for it and not before, so an answer that is read too early, or an input
-that is overwritten too early, is wrong here too. While a stream is captured nothing happens at all, and waiting is an error.
+What is put on a stream happens when somebody waits for it and not before, so an answer that is read too
+early, or an input that is overwritten too early, is wrong here too. While a stream is captured nothing
+happens at all, and waiting is an error.
 """
 
 import ctypes
@@ -79,7 +80,9 @@ def cudaDriverGetVersion():
 def cudaGetDeviceProperties(device):
     if os.environ.get("STAND_IN_NO_GPU"):
         return cudaError_t.cudaErrorInsufficientDriver, None
-    return OK, SimpleNamespace(name=DEVICE["name"].encode() + b"\0", major=DEVICE["major"], minor=DEVICE["minor"])
+    return OK, SimpleNamespace(
+        name=DEVICE["name"].encode() + b"\0", major=DEVICE["major"], minor=DEVICE["minor"]
+    )
 
 
 def _allocate(name, size):
