@@ -5,8 +5,7 @@ answer, nothing else.
 `python config/sros2/make_policy.py` writes policy.xml next to itself, for one camera without a name in the
 root namespace. With remapped topics, another namespace or several cameras, make your own:
 
-    python make_policy.py --namespace /robot --cameras front rear --remap image:=/camera/image_raw >
-    policy.xml
+  python make_policy.py --namespace /robot --cameras front rear --remap image:=/camera/image_raw > policy.xml
 """
 
 import argparse
@@ -64,6 +63,9 @@ def rules(
                 "/tf",
                 "/tf_static",
             ]
+        ),
+        ("services", "reply"): sorted(
+            [*SERVICES, *(f"~/{name}" for name in (*LIFECYCLE, *PARAMETERS, "get_type_description"))]
         ),
     }
 

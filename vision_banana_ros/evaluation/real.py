@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of real frames with what somebody measured or labelled, as splits.
+"""Folders of real frames with measured depth or labels, as splits. They are never used for training.
 
-Never trained on, and their pictures never shown.
+- NAME.png (or .jpg): the picture
+- NAME_depth.npz: depth_m, (H, W) float metres along Z, NaN or 0 where unknown, sparse or dense; and, if the
+  lens is known, k, the 3x3 camera matrix of the stored picture
+- NAME_labels.png: (H, W) uint8, indices of the list of names in classes.json, 255 where unknown
 
-    NAME.png            the picture (or .jpg) NAME_depth.npz      depth_m, (H, W) float metres along Z, NaN or
-    0 where unknown, so sparse or dense; and, where the lens is
-                        known, k, the 3x3 camera matrix of the picture as it is stored
-    NAME_labels.png     (H, W) uint8, a number of the list of names in classes.json, 255 where unknown
-
-A frame has depth, labels or both. Somebody else's classes are scored as ours by a mapping file; what it
-leaves out, the score does.
+A frame has depth, labels or both. Classes of other data sets are mapped by a mapping file; classes that it
+leaves out are not scored.
 """
 
 import json

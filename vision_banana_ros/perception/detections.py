@@ -170,7 +170,7 @@ def upright_box(points: np.ndarray, up: np.ndarray) -> Solid:
 
 
 def quaternion(turn: np.ndarray) -> tuple[float, float, float, float]:
-    """x, y, z, w of a (3, 3) rotation (Markley 2008, "Unit quaternion from rotation matrix", by its largest column)."""
+    """x, y, z, w of a (3, 3) rotation (Markley 2008, "Unit quaternion from rotation matrix")."""
     xx, yy, zz = turn.diagonal()
     outer = np.array([
         [1 + xx - yy - zz, turn[1, 0] + turn[0, 1], turn[2, 0] + turn[0, 2], turn[2, 1] - turn[1, 2]],

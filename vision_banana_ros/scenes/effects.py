@@ -78,11 +78,9 @@ class Effects:
 
     @staticmethod
     def draw(rng: np.random.Generator, sunlit: bool = False) -> "Effects":
-        """Effects as cameras on robots have them.
+        """Random effects of cameras on robots: mostly mild, a fraction `STRONG` of them strong.
 
-        Most of them mild, `STRONG` of the pictures with strong ones.
-
-        :param sunlit: with the tones of real frames of streets, whose bright sky leaves the ground dark.
+        sunlit: the tones of real street images, in which a bright sky leaves the ground dark.
         """
         bad = rng.random() < STRONG
 

@@ -18,10 +18,11 @@ TURN = radians(14.0)
 
 
 class SimulatedCamera:
-    """A camera that sways through one world; the same seed and time give the same picture.
+    """A camera that moves slowly through one world; the same seed and time give the same image.
 
-    :param rate_hz: pictures a second; times that round to one frame share its sensor noise. :param kind: of
-    the world, as `make_world` has it.
+    Args:
+        rate_hz: Images per second; times that round to the same frame share its sensor noise.
+        kind: Kind of the world, as in `make_world`.
     """
 
     def __init__(self, seed: int, width: int, height: int, rate_hz: float, kind: str = "room"):

@@ -89,13 +89,12 @@ def close_look(
 def sample_camera(
     world: World, rng: np.random.Generator, width: int, height: int, edition: int = 2
 ) -> Camera:
-    """A camera in a free place of the world: the most interesting of a few drawn.
+    """A camera at a free place of the world: the most interesting of several random ones.
 
     Height 0.1-2.5 m, pitch -20 to +60 degrees (down positive), roll up to 10 degrees either way, horizontal
     field of view 35-110 degrees; most are level, 50-90 degrees wide, and two in five are as low as a small
-    robot's. A third look at one thing from near by, and all turn to rare things more often than to others.
-
-    :param edition: 1 for the cameras of 0.1, fewer of them low, and 45-110 degrees wide.
+    robot's. A third look at one object from nearby, and all turn to rare objects more often than to others.
+    edition: 1 for the cameras of 0.1, fewer of them low, and 45-110 degrees wide.
     """
     targets = np.array([o.center[:2] for o in world.objects]).reshape(-1, 2)
     chances = np.array([WANTED.get(o.class_name, OTHERS) for o in world.objects])

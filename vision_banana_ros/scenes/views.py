@@ -44,11 +44,11 @@ def render(
     effects: bool | Effects = True,
     device: Literal["cpu", "cuda"] = "cpu",
 ) -> View:
-    """What the camera sees.
+    """Renders what the camera sees.
 
-    :param rng: draws the effects of lens, sensor and compression; a seed will do. :param effects: False for
-    the plain picture, an `Effects` for chosen ones. :param device: "cuda" casts the rays on an NVIDIA GPU, by
-    the same functions; furnished worlds are drawn by OpenGL there.
+    rng: draws the effects of lens, sensor and compression; a seed works, too. effects: False for the image
+    without effects, or an `Effects`. device: "cuda" casts the rays on an NVIDIA GPU with the same functions;
+    furnished worlds are rendered by OpenGL there.
     """
     rng = np.random.default_rng(rng)
     if world.caster is not None:

@@ -701,8 +701,7 @@ MAKERS = {"room": room, "corridor": corridor, "warehouse": warehouse, "yard": ya
 def make_world(seed: int, kind: str | None = None) -> World:
     """The world of a seed.
 
-    :param kind: one of `KINDS`; None draws it from the seed, rooms most often. :raises InputError: for an
-    unknown kind.
+    kind: one of `KINDS`; None draws it from the seed, rooms most often. InputError for an unknown kind.
     """
     if kind is not None and kind not in MAKERS:
         raise InputError(f"There is no kind of world called {kind!r}; choose one of {', '.join(KINDS)}.")

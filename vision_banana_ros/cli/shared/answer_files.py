@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers as files.
+"""Writes answers as files.
 
-depth.png         16-bit, millimetres; 0 where unreadable, or too far for 16 bits depth.npy         float32
-metres; NaN unreadable, +inf beyond range depth_relative.npy in place of the two, and of points.ply, where the
-bundle's depth has no unit; grows with distance normals.npy       float32 unit vectors: +x right, +y up, +z
-towards the viewer; NaN unreadable normals.png       the same as colours labels.png        8-bit class ids
-(legend.json names them), 255 unlabelled instances.png     16-bit, 0 background mask_N.png        8-bit, 255
-where the N-th expression fits (legend.json) *_confidence.png  8-bit, 255 is sure, 0 unreadable points.ply x
-right, y down, z forward, metres, with colours sheet.png         image and answers side by side
+- depth.png: 16-bit millimetres; 0 invalid, or too far for 16 bits
+- depth.npy: float32 metres; NaN invalid, +inf beyond range
+- depth_relative.npy: instead of both, and of points.ply, if depth has no unit; grows with distance
+- normals.npy: float32 unit vectors: +x right, +y up, +z towards the viewer; NaN invalid
+- normals.png: the same as colours
+- labels.png: 8-bit class ids (legend.json names them), 255 unlabelled
+- instances.png: 16-bit, 0 background
+- mask_N.png: 8-bit, 255 for the N-th expression (legend.json)
+- NAME_confidence.png: 8-bit, 255 confident, 0 invalid
+- points.ply: x right, y down, z forward, metres, with colours
+- sheet.png: image and answers side by side
 """
 
 import json

@@ -76,10 +76,7 @@ def properties(text: str) -> tuple[dict[str, str], dict[int, dict[str, str]]]:
 
 
 def read_furniture(archive: zipfile.ZipFile) -> list[Entry]:
-    """Every model of a catalogue whose file is there.
-
-    :raises InputError: where the zip is no furniture catalogue.
-    """
+    """All models of a catalogue whose file exists. InputError if the zip is not a furniture catalogue."""
     head, listed = _read(archive, FURNITURE)
     names = set(archive.namelist())
     entries = []

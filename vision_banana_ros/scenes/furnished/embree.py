@@ -73,10 +73,10 @@ class EmbreeCaster:
         self, scene: int, starts: np.ndarray, towards: np.ndarray, reach: np.ndarray | None = None,
         query: str = "INTERSECT"
     ) -> np.ndarray:  # fmt: skip
-        """The triangle that each ray meets first in one of the two scenes, -1 for none.
+        """The first triangle that each ray hits in one of the two scenes, -1 for none.
 
-        :param reach: how far along its direction, in lengths of it, a ray goes (float32). :param query:
-        "OCCLUDED" asks only whether anything is met, and finds any of it.
+        reach: length of the ray in multiples of its direction (float32). query: "OCCLUDED" only tests whether
+        anything is hit.
         """
         if self.scenes[scene] is None or not len(starts):
             return np.full(len(starts), -1, np.int32)
@@ -215,9 +215,9 @@ class EmbreeCaster:
         return at
 
     def cast(self, camera: Camera, device: str = "cpu") -> tuple[np.ndarray, ...]:
-        """Linear light, depth, normals, labels and instances of all pixels, as `views.View` has them.
+        """Linear light, depth, normals, labels and instances of all pixels, as in `views.View`.
 
-        :param device: "cuda" draws by OpenGL on the graphics card instead.
+        device: "cuda" renders by OpenGL on the GPU instead.
         """
         if device == "cuda":
             return self.on_gpu.cast(camera)

@@ -33,13 +33,12 @@ Say = Callable[[str], None]
 
 
 def fetch(source: str | None = None, target: Path | None = None, say: Say = lambda text: None) -> Library:
-    """Fills the cache folder with every model's arrays and an index.
+    """Fills the cache folder with the arrays of all models and an index.
 
-    :param source: a folder with the .deb files or the catalogues (.sh3f, sweethome3d.jar), or the http
-    address of a Debian
-        mirror; None asks apt, which knows the machine's own mirror and checks its signatures.
-    :param target: the cache folder; `library.default_folder()` by default. What it holds is replaced once all
-    is converted. :raises InputError: where nothing can be had or read; the sentence says what to do.
+    source: a folder with the .deb files or the catalogues (.sh3f, sweethome3d.jar), or the HTTP address of a
+    Debian mirror; None uses apt, which knows a mirror and checks signatures. target: the cache folder; None
+    for `library.default_folder()`. Its content is replaced after the conversion. InputError, with a solution,
+    if something cannot be downloaded or read.
     """
     target = target or default_folder()
     target.parent.mkdir(parents=True, exist_ok=True)

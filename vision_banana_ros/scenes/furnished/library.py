@@ -79,10 +79,7 @@ def default_folder() -> Path:
 
 
 class Library:
-    """The models in a folder that `build` filled.
-
-    :raises InputError: where the folder has no index, or one that cannot be used.
-    """
+    """The models in a folder that `build` filled. InputError if the folder has no usable index."""
 
     def __init__(self, folder: Path):
         self.folder = folder

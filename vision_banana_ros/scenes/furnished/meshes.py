@@ -213,10 +213,10 @@ class Shape:
         material: str = "",
         back: bool = False,
     ) -> Piece:
-        """The finished thing, its origin on the floor under the middle of its box.
+        """The finished object, with its origin on the floor under the centre of its box.
 
-        :param look: what names its colour; its first paint if None. :param back: keep y = 0, its back, as the
-        origin: for what is fixed to walls.
+        look: the material that names its colour; None for its first paint. back: keep y = 0, its back, as the
+        origin, for objects on walls.
         """
         quads, uv, paint = (
             np.concatenate(self.quads),

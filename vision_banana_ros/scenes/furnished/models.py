@@ -88,10 +88,7 @@ class Words:
 
 
 def convert(archive: zipfile.ZipFile, entry: Entry) -> tuple[Model, Words]:
-    """A model of a catalogue.
-
-    :raises InputError: where its file has no faces.
-    """
+    """Converts a model of a catalogue. InputError if its file has no faces."""
     mesh = read_mesh(archive, entry.model)
     points = fit(mesh.points, mesh.faces, entry)
     faces, grid = mesh.faces, 500.0

@@ -60,10 +60,7 @@ class Mesh:
 
 
 def read_mesh(archive: zipfile.ZipFile, path: str) -> Mesh:
-    """The mesh of an OBJ in a zip, with its materials.
-
-    :raises InputError: where it has no triangle.
-    """
+    """The mesh of an OBJ in a zip, with its materials. InputError if it has no triangle."""
     names = {name.lower(): name for name in archive.namelist()}
     folder = posixpath.dirname(path)
 
@@ -83,10 +80,10 @@ def read_mesh(archive: zipfile.ZipFile, path: str) -> Mesh:
 
 
 def parse_obj(text: str, text_of: Callable[[str], str], find: Callable[[str], str]) -> Mesh:
-    """Every face as triangles.
+    """All faces as triangles.
 
-    :param text_of: gives the text of an MTL by its name in the OBJ, "" where it is missing. :param find:
-    gives the path of a texture by its name in the MTL, "" where it is missing.
+    text_of: returns the text of an MTL by its name in the OBJ, "" if missing. find: returns the path of a
+    texture by its name in the MTL, "" if missing.
     """
     points: list[str] = []
     uvs: list[str] = ["0 0"]

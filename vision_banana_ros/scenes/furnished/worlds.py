@@ -30,10 +30,9 @@ def make_furnished_world(
 ) -> World:  # fmt: skip
     """The furnished world of a seed; the same catalogue gives the same world.
 
-    :param split: "test" uses only models that are held out, "train" only the others. :param kind: one of
-    `KINDS`; None draws it from the seed. :param folder: where `vision-banana scenes fetch` put the models;
-    its own default if None. :param edition: 1 for the worlds that 0.1 was trained and measured on, 2 for
-    those of today. :raises InputError: for an unknown kind or split, and where there are no models.
+    split: "test" uses only held-out models, "train" only the others. kind: one of `KINDS`; None draws it from
+    the seed. folder: that of `vision-banana scenes fetch`; None for the default. edition: 1 for the worlds of
+    0.1, 2 for the current ones. InputError for an unknown kind or split, and if there are no models.
     """
     kinds = KINDS if edition > 1 else ROOMS
     if kind is not None and kind not in kinds:

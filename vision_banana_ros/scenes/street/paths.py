@@ -11,8 +11,8 @@ from vision_banana_ros.scenes.street.meshes import Shape
 class Path:
     """A line on the ground from s = first to last, through (x, y) with `heading` at s = 0.
 
-    :param bend: curvature, 1/metres, at each whole metre from first to last, or one for all. :param rise:
-    height there, metres.
+    bend: curvature in 1/metres at each whole metre from first to last, or one for all. rise: height there in
+    metres.
     """
 
     def __init__(

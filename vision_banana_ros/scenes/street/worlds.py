@@ -32,9 +32,9 @@ class StreetWorld(World):
 
 
 def make_street_world(seed: int, kind: str | None = None) -> StreetWorld:
-    """The street of a seed. It needs no models: everything in it is computed.
+    """The street of a seed, which is entirely procedural.
 
-    :param kind: one of `KINDS`; None draws it from the seed. :raises InputError: for an unknown kind.
+    kind: one of `KINDS`; None draws it from the seed. InputError for an unknown kind.
     """
     if kind is not None and kind not in KINDS:
         raise InputError(f"There is no kind of street called {kind!r}; choose one of {', '.join(KINDS)}.")
