@@ -124,8 +124,7 @@ def decode(
     3. Regions smaller than `min_area`, a fraction of the image, are dropped.
     4. Regions of which less than the fraction `min_core` survives a 3x3 erosion are dropped.
     5. Regions with mean colours within `merge_tau` are merged, if their joint box is at most `max_spread`
-    times
-       as large as both boxes.
+       times as large as both boxes.
 
     Noise requires a larger `background_tau`: with 12/255 per channel 37 % of the background exceeds 14, 0.3 %
     exceeds 40.
