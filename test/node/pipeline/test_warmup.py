@@ -10,7 +10,7 @@ from node_support import ROOT, load_oracle
 from vision_banana_ros.node.parameters import DEFAULTS, Settings
 from vision_banana_ros.node.pipeline import warmup
 from vision_banana_ros.node.pipeline.inference_config import Asking
-from vision_banana_ros.node.topics.messages import TASKS, Composer
+from vision_banana_ros.node.topics.messages import OUTPUTS, Composer
 
 
 def test_a_helper_makes_all_outputs_beginning_with_its_own(monkeypatch):
@@ -26,7 +26,8 @@ def test_a_helper_makes_all_outputs_beginning_with_its_own(monkeypatch):
     alone = list(composed)
     composed.clear()
     warmup._compile(1, 2)
-    assert sorted(composed) == sorted(alone) == sorted(TASKS) and composed[0] == list(TASKS)[len(TASKS) // 2]
+    assert sorted(composed) == sorted(alone) == sorted(OUTPUTS)
+    assert composed[0] == list(OUTPUTS)[len(OUTPUTS) // 2]
 
 
 def test_a_helper_ends_with_the_process_that_it_helps():
