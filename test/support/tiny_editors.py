@@ -136,8 +136,15 @@ def flux2_klein(
     return pipeline
 
 
-def lora(path: Path, pipeline: Flux2KleinPipeline, rank: int = 2, alpha: float = 6.0, seed: int = 1) -> None:
-    """Save a LoRA for the pipeline's transformer as diffusers does, with an alpha that is not the rank."""
+def lora(
+    path: Path,
+    pipeline: Flux2KleinPipeline,
+    rank: int = 2,
+    alpha: float = 6.0,
+    seed: int = 1,
+    strength: float = 1.0,
+) -> None:
+    """Save a LoRA for the pipeline's transformer as diffusers does; its alpha is not the rank."""
     from peft import LoraConfig
     from peft.utils import get_peft_model_state_dict
 
@@ -149,7 +156,9 @@ def lora(path: Path, pipeline: Flux2KleinPipeline, rank: int = 2, alpha: float =
     transformer.add_adapter(config)
     Flux2KleinPipeline.save_lora_weights(
         path.parent,
-        transformer_lora_layers=get_peft_model_state_dict(transformer),
+        transformer_lora_layers={
+            name: strength * value for name, value in get_peft_model_state_dict(transformer).items()
+        },
         weight_name=path.name,
         transformer_lora_adapter_metadata=config.to_dict(),
     )

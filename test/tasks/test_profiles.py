@@ -100,6 +100,32 @@ def test_a_question_in_the_words_of_a_profile():
     assert plain.read(depth.encode(np.full((1, 1), 2.0, np.float32))).depth_m[0, 0] == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize(
+    ("semantic", "more", "asked"),
+    [
+        ("Colour {legend}.", {}, "Colour floor: #ff0000, wall: #00ff00."),
+        (
+            "Colour {legend_prose}.",
+            {"colors": "rgb"},
+            "Colour floor in rgb(255, 0, 0), wall in rgb(0, 255, 0).",
+        ),
+        ("{legend_json}", {"colors": "angle"}, '{"floor": "<255,0,0>", "wall": "<0,255,0>"}'),
+        (
+            "{legend_json}",
+            {"background": "background"},
+            '{"floor": "#ff0000", "wall": "#00ff00", "background": "#000000"}',
+        ),
+    ],
+)
+def test_legends_in_the_forms_that_weights_were_tuned_on(semantic, more, asked):
+    own = profile("open_vision_banana", {"semantic": semantic, **more})
+    question = own.asked(Question.semantic(LEGEND))
+    assert question.instruction == asked
+    assert question.read(np.full((1, 1, 3), (0, 255, 0), np.uint8)).labels[0, 0] == 1
+    red = own.instruction("referring", expression="the mug", color="red")
+    assert {"rgb": "rgb(255, 0, 0)", "angle": "<255,0,0>"}.get(more.get("colors"), "#ff0000") in red
+
+
 def test_questions_that_a_profile_cannot_ask():
     with pytest.raises(InputError, match="on black"):
         OPEN.asked(Question.instances("chair", "white"))
@@ -109,6 +135,10 @@ def test_questions_that_a_profile_cannot_ask():
         OPEN.instruction("semantic")
     with pytest.raises(InputError, match="no task 'colour'"):
         OpenVisionBanana({"colour": "x"})
+    with pytest.raises(InputError, match="lack {legend}, where"):
+        OpenVisionBanana({"semantic": "Colour it."})
+    with pytest.raises(InputError, match="Colours are written in the style"):
+        OpenVisionBanana({"colors": "oil"})
     with pytest.raises(InputError, match="There is no profile"):
         profile("nothing")
 

@@ -26,11 +26,12 @@ from typing import Any
 from vision_banana_ros.cli.shared.sizes import size
 from vision_banana_ros.cli.shared.torch_installed import needs_torch
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.evaluation.encode_prompts import encode_missing
 from vision_banana_ros.evaluation.plain_torch import PACKAGES as NEEDED
 from vision_banana_ros.evaluation.plain_torch import PLAIN
-from vision_banana_ros.evaluation.speed import MOST_QUESTIONS, measure
+from vision_banana_ros.evaluation.speed import MOST_QUESTIONS, measure, questions_of
 from vision_banana_ros.generators import default_bundle, open_bundle
-from vision_banana_ros.generators.bundle import INT8_GRAPHS
+from vision_banana_ros.generators.bundle import INT8_GRAPHS, Bundle
 
 SHARED = "torch:eager-fp32"
 NODE_TOPICS = ("depth/image_rect", "normals/image", "segmentation/mask")
@@ -137,13 +138,19 @@ def run(args: argparse.Namespace) -> int:
         print(node_table(rows))
         _write(args.out, bundle.manifest.name, rows)
         return 0
-    executors = _executors(args.executors, bundle.path)
+    executors, counts = _executors(args.executors, bundle), args.questions
+    if bundle.editor_runner:
+        if args.sizes:
+            raise InputError(
+                "--sizes measures this package's own network: leave it away for an imported editor."
+            )
+        asked = questions_of(bundle.manifest.legend, max(counts), bundle.manifest.tasks)
+        counts = list(dict.fromkeys(min(n, len(asked)) for n in counts))
+        encode_missing(bundle, asked, partial(print, file=sys.stderr, flush=True))
     rows = []
     with _bundles(bundle.path, args.sizes or []) as paths:
         for path in paths:
-            for row in measure(
-                path, executors, list(product(args.questions, args.cameras)), args.frame, args.runs
-            ):
+            for row in measure(path, executors, list(product(counts, args.cameras)), args.frame, args.runs):
                 print(f"{path.name}: {row['executor']}", file=sys.stderr, flush=True)
                 rows.append(row)
     print(table(rows))
@@ -236,11 +243,13 @@ def _ratios(times: dict[str, float] | None) -> str:
     return f"{times['frame']:.1f} / {times['paint']:.1f} / {times['cpu']:.1f}" if times else "–"
 
 
-def _executors(asked: list[str] | None, bundle: Path) -> list[str]:
-    """The executors to measure, with the two baselines first if torch is installed."""
+def _executors(asked: list[str] | None, bundle: Bundle) -> list[str]:
+    """The executors to measure, the two baselines first if torch is installed and it is no editor."""
+    if bundle.editor_runner:
+        return asked or ["auto"]
     if asked is None:
         asked = ["onnxruntime:cpu-fp32"]
-        if all((bundle / graph).is_file() for graph in INT8_GRAPHS.values()):
+        if all((bundle.path / graph).is_file() for graph in INT8_GRAPHS.values()):
             asked.append("onnxruntime:cpu-int8")
     has_torch = all(importlib.util.find_spec(name) for name in NEEDED)
     return list(dict.fromkeys([*((PLAIN, SHARED) if has_torch else ()), *asked]))

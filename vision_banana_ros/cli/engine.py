@@ -47,7 +47,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the verb and returns its exit status."""
-    bundles = [open_bundle(path) for path in args.bundles or [default_bundle()]]
+    given = [open_bundle(path) for path in args.bundles or [default_bundle()]]
+    bundles = [bundle for bundle in given if not bundle.editor_runner]
+    for editor in (bundle for bundle in given if bundle.editor_runner):
+        print(
+            f"{editor.manifest.name} is an imported editor, which {editor.editor_runner} runs: "
+            "it has no engines."
+        )
+    if not bundles:
+        return 0
     if args.action == "prune":
         return _prune(bundles, _installed())
     executors = [args.executor] if args.executor else _installed()

@@ -54,6 +54,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="classifier-free guidance scale; 1 disables (default: that of the weights)",
     )
     parser.add_argument(
+        "--told-guidance",
+        type=float,
+        metavar="SCALE",
+        help="guidance that FLUX.1 Kontext takes as an input (default: 3.5)",
+    )
+    parser.add_argument(
+        "--scheduler",
+        type=Path,
+        metavar="JSON",
+        help="JSON file with fields that replace those of scheduler_config.json (LoRAs for few steps)",
+    )
+    parser.add_argument(
         "--start",
         default="noise",
         help="initial latents: noise, frame (one step from the latents of the frame) or zeros",
@@ -78,6 +90,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-encoder",
         action="store_true",
         help="omit the text encoder; prompts are then encoded on another machine",
+    )
+    parser.add_argument(
+        "--copy",
+        action="store_true",
+        help="copy the weights instead of sharing them with the model by hard links",
     )
     parser.add_argument("--licence", default="", help="licence of the weights, for the model card")
     parser.add_argument(
@@ -104,11 +121,14 @@ def run(args: argparse.Namespace) -> int:
             size=args.size,
             steps=args.steps,
             guidance=args.guidance,
+            told=args.told_guidance,
+            scheduler=read_json(args.scheduler) if args.scheduler else {},
             start=args.start,
             words=words,
             graphs=args.graphs,
             precision=args.precision,
             encoder=not args.no_encoder,
+            copy=args.copy,
             licence=args.licence,
         )
         bundle = import_model(args.source, args.out, options, lambda what: print(f"{what} ...", flush=True))

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from vision_banana_ros.cli.shared.sizes import size
+from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation.figures import report_table
-from vision_banana_ros.generators.backbones.diffusers_folder import open_folder
+from vision_banana_ros.generators.backbones.diffusers_folder import open_folder, read_json
 from vision_banana_ros.generators.backbones.prompt_cache import require_packages
 from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.tasks.profiles import profile
@@ -75,15 +76,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="fraction of editing examples, from --pairs or edits of the scenes, against forgetting"
         " (default: 0)",
     )
+    parser.add_argument(
+        "--measure-every",
+        type=int,
+        default=0,
+        metavar="STEPS",
+        help="evaluate on held-out views while training (default: 0, never)",
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="JSON",
+        help='JSON file with options by name, such as {"steps": 20000, "rate": 1e-4}; they win',
+    )
     parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the verb and returns its exit status."""
+    if args.config is not None:
+        args = _configured(args)
     require_packages(("peft", "accelerate"))
     from vision_banana_ros.training.editors.tune import LORA, Plan, tune
 
-    names = (
+    names: tuple[str, ...] = (
         "steps",
         "start",
         "begin",
@@ -92,11 +108,9 @@ def run(args: argparse.Namespace) -> int:
         "batch",
         "views",
         "save_every",
-        "precision",
-        "pairs",
-        "keep",
-        "seed",
+        "measure_every",
     )
+    names += ("precision", "pairs", "keep", "seed")
     size = args.size or open_folder(args.source).family.size
     plan = Plan(size=size, tasks=tuple(args.tasks), **{name: getattr(args, name) for name in names})
     state = tune(args.source, args.out, profile(args.profile), plan)
@@ -109,3 +123,21 @@ def run(args: argparse.Namespace) -> int:
         f" --start {args.start} ...`."
     )
     return 0
+
+
+def _configured(args: argparse.Namespace) -> argparse.Namespace:
+    """The arguments with those of the file in place of the command line's, checked by the same parser."""
+    words = []
+    for name, value in read_json(args.config).items():
+        values = value if isinstance(value, list) else [value]
+        if isinstance(value, dict) or name in ("config", "source", "out"):
+            raise InputError(
+                f"'{args.config}' cannot say {name}: give options of `vision-banana tune --help`."
+            )
+        texts = ["x".join(map(str, values))] if name == "size" else [str(each) for each in values]
+        words += [f"--{name.replace('_', '-')}", *texts]
+    parser = argparse.ArgumentParser(prog=f"vision-banana tune, by {args.config}", allow_abbrev=False)
+    add_arguments(parser)
+    return parser.parse_args(
+        [str(args.source), "--out", str(args.out), *words], argparse.Namespace(**vars(args))
+    )

@@ -10,8 +10,9 @@ from pathlib import Path
 from vision_banana_ros.evaluation.legend_permutations import legends_of
 from vision_banana_ros.generators.backbones import FAMILIES
 from vision_banana_ros.generators.backbones.prompt_cache import cache_of, encode_here
-from vision_banana_ros.generators.bundle import Manifest, open_bundle
+from vision_banana_ros.generators.bundle import Bundle, Manifest, open_bundle
 from vision_banana_ros.perception import Perceiver, Question
+from vision_banana_ros.tasks.profiles import profile
 
 
 def encode_ahead(
@@ -26,15 +27,23 @@ def encode_ahead(
     manifest = generator.manifest
     if not (isinstance(manifest, Manifest) and manifest.backbone):
         return
+    questions = [*asked, *(Question.semantic(legend) for legend in legends_of(manifest.legend))]
+    wanted = perceiver.asked([question for question in questions if question.task in manifest.tasks])
+    encode_missing(open_bundle(path), wanted, say)
+
+
+def encode_missing(bundle: Bundle, questions: Iterable[Question], say: Callable[[str], None]) -> None:
+    """Encodes what an imported editor does not know of these questions yet, in its own words.
+
+    InputError where its text encoder is not there, or does not read one of them.
+    """
+    manifest = bundle.manifest
     family = FAMILIES[manifest.backbone["family"]]
     if not family.words or family.encoder_sees_image:
         return
-    questions = [*asked, *(Question.semantic(legend) for legend in legends_of(manifest.legend))]
-    wanted = perceiver.asked([question for question in questions if question.task in manifest.tasks])
-    bundle = open_bundle(path)
+    chosen = profile(manifest.codec, manifest.backbone["words"])
     known = set(cache_of(bundle).instructions())
-    instructions = dict.fromkeys(generator.asked(q).instruction for q in wanted)  # type: ignore[attr-defined]
-    missing = [text for text in instructions if text not in known]
-    if missing:
+    wanted = dict.fromkeys(chosen.asked(question).instruction for question in questions)
+    if missing := [text for text in wanted if text not in known]:
         say(f"encoding {len(missing)} questions ...")
         encode_here(bundle, missing)

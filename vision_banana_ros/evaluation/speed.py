@@ -16,6 +16,7 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation.plain_torch import PLAIN, PlainTorch, load_plain
 from vision_banana_ros.generators import Generator, load_generator
 from vision_banana_ros.perception import Perceiver, Question
+from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.tasks.answer_format import AnswerFormat
 from vision_banana_ros.tasks.colors import Legend
 
@@ -105,10 +106,11 @@ def _compare(rows: list[dict[str, Any]]) -> None:
             }
 
 
-def questions_of(legend: Legend, count: int) -> list[Question]:
-    """Depth, normals, semantic, and then things to look for."""
+def questions_of(legend: Legend, count: int, tasks: Sequence[str] = tuple(TASKS)) -> list[Question]:
+    """Depth, normals, semantic, and then things to look for, as far as `tasks` has them."""
     referred = [Question.referring(expression, "red") for expression in REFERRED]
-    return [Question.depth(), Question.normals(), Question.semantic(legend), *referred][:count]
+    wanted = [Question.depth(), Question.normals(), Question.semantic(legend), *referred]
+    return [question for question in wanted if question.task in tasks][:count]
 
 
 class _Runner:
@@ -169,7 +171,7 @@ def _serve(pipe: Connection, bundle: Path, executor: str, frame: tuple[int, int]
         if what == "memory":
             pipe.send({"rss_mib": _rss_mib(), "gpu_mib": meter.memory_mib()})
             continue
-        asked = questions_of(generator.manifest.legend, what[0])
+        asked = questions_of(generator.manifest.legend, what[0], generator.tasks)
         images = [np.random.default_rng(i).integers(0, 256, (*frame, 3), np.uint8) for i in range(what[1])]
         painter.clock_s = painter.cpu_s = 0.0
         joule, cpu, start = meter.joule(), time.process_time(), time.perf_counter()
@@ -190,7 +192,7 @@ class _Timed:
 
     def __init__(self, generator: Generator | PlainTorch) -> None:
         self._generator = generator
-        self._answer = generator.answer if isinstance(generator, Generator) else self._painted
+        self._answer = self._painted if isinstance(generator, PlainTorch) else generator.answer
         self.clock_s = self.cpu_s = 0.0
 
     @property

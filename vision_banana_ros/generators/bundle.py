@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.files import open_regular, read_bounded, read_json
+from vision_banana_ros.files import read_bounded, read_json
+from vision_banana_ros.generators.checksums import sha256_of
 from vision_banana_ros.tasks.answer_format import AnswerFormat
 from vision_banana_ros.tasks.colors import parse_legend
 from vision_banana_ros.tasks.referring import MAX_EXPRESSIONS
@@ -82,6 +83,12 @@ class Bundle:
     def metrics(self) -> dict[str, Any]:
         """Metrics by split (metrics.json); empty if none were measured."""
         return _read_json(self.path / METRICS) if METRICS in self.manifest.files else {}
+
+    @property
+    def editor_runner(self) -> str:
+        """The executor that runs an imported editor, torch or onnxruntime; empty for other bundles."""
+        backbone = self.manifest.backbone
+        return ("onnxruntime" if backbone["graphs"] else "torch") if backbone else ""
 
     def read(self, name: str) -> bytes:
         """Reads a file and verifies its checksum.
@@ -308,12 +315,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no JSON object: copy or download the bundle again.")
     return content
-
-
-def sha256_of(path: Path) -> str:
-    """A file's checksum, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open_regular(path) as file:  # Python 3.10 has no hashlib.file_digest
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

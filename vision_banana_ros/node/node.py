@@ -374,6 +374,5 @@ def _with_cure(error: Exception) -> str:
     text = say(error)
     if text != f"{type(error).__name__}: {error}":
         return text
-    return (
-        f"{text}. 'vision-banana info BUNDLE' checks a bundle; executor:=onnxruntime runs on every machine."
-    )
+    cure = "executor:=onnxruntime runs all but imported editors on every machine."
+    return f"{text}. 'vision-banana info BUNDLE' checks a bundle; {cure}"

@@ -53,16 +53,18 @@ def parse_color(color: ColorLike) -> Rgb:
 
 
 def write_color(color: ColorLike, style: str = "hex") -> str:
-    """Formats a colour in style "hex" (#rrggbb), "rgb" (rgb(1, 2, 3)) or "name" (hex if CSS has none)."""
+    """Formats a colour as "hex" (#rrggbb), "rgb" (rgb(1, 2, 3)), "angle" (<1,2,3>) or "name" (else hex)."""
     rgb = parse_color(color)
     match style:
         case "rgb":
             return f"rgb({rgb[0]}, {rgb[1]}, {rgb[2]})"
+        case "angle":
+            return f"<{rgb[0]},{rgb[1]},{rgb[2]}>"
         case "name" if rgb in _NAMES:
             return _NAMES[rgb]
         case "hex" | "name":
             return f"#{bytes(rgb).hex()}"
-    raise InputError(f"Colours are written in the style 'hex', 'rgb' or 'name', not {style!r}.")
+    raise InputError(f"Colours are written in the style 'hex', 'rgb', 'angle' or 'name', not {style!r}.")
 
 
 def parse_legend(legend: Mapping[str, ColorLike]) -> Legend:

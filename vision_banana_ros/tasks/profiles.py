@@ -9,6 +9,7 @@ in metres (`answer.depth_m`); the others answer `depth_relative`, which has no u
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,6 +29,8 @@ PLACES = {
     "instances": ("name",),
     "referring": ("expression", "color"),
 }
+#: Forms that a legend can have in its place: "floor: #808080, …", in prose, and as JSON.
+LEGENDS = {"legend": "legend", "legend_prose": "prose", "legend_json": "json"}
 
 
 class Question(Protocol):
@@ -150,8 +153,12 @@ class Profile:
 class OpenVisionBanana(Profile):
     """Relative depth in grey (near is bright), the paper's normals, masks on black. It never answers metres.
 
-    words: instructions by task in place of the built-in ones, with the places of `PLACES` in braces, to ask
-    in the very words that a set of weights was tuned on.
+    words: instructions by task in place of the built-in ones, with the places of `PLACES` in braces (a legend
+    in one of `LEGENDS`), to ask in the very words that a set of weights was tuned on; besides "colors", the
+    style of `write_color` that colours are written in (hex), and "background", what the black of a legend is
+    called (else it is not named).
+
+    The built-in words are this package's own: those that Open Vision Banana was tuned on are not known here.
     """
 
     name = "open_vision_banana"
@@ -170,7 +177,10 @@ class OpenVisionBanana(Profile):
     }
 
     def __init__(self, words: Mapping[str, str] | None = None) -> None:
-        self._words = self.WORDS | _checked_words(words or {}, self.tasks)
+        given = dict(words or {})
+        self._style, self._background = str(given.pop("colors", "hex")), str(given.pop("background", ""))
+        write_color(BLACK, self._style)  # InputError for a style that is none
+        self._words = self.WORDS | _checked_words(given, self.tasks)
 
     def instruction(
         self,
@@ -185,19 +195,26 @@ class OpenVisionBanana(Profile):
         self._require_black(task, color)
         given = Words(legend, color, expression)
         made: dict[str, Callable[[], str]] = {
-            "legend": lambda: write_legend(parse_legend(given.need("legend", "legend")), "hex")["legend"],
+            **{place: partial(self._legend, given, form) for place, form in LEGENDS.items()},
             "name": lambda: one_line(
                 given.need("expression", "class"), "The class has no name; say what to look for."
             ),
             "expression": lambda: one_line(
                 given.need("expression", "expression"), "The expression is empty; say what to look for."
             ),
-            "color": lambda: write_color(given.need("color", "colour"), "hex"),
+            "color": lambda: write_color(given.need("color", "colour"), self._style),
         }
         text = self._words[task]
-        for place in PLACES[task]:
-            text = text.replace(f"{{{place}}}", made[place]())
+        for place in LEGENDS if task == "semantic" else PLACES[task]:
+            if f"{{{place}}}" in text:
+                text = text.replace(f"{{{place}}}", made[place]())
         return text
+
+    def _legend(self, given: Words, form: str) -> str:
+        legend = parse_legend(given.need("legend", "legend"))
+        if self._background and BLACK not in legend.values():
+            legend = {**legend, self._background: BLACK}
+        return write_legend(legend, self._style)[form]
 
     def decode(
         self,
@@ -284,7 +301,12 @@ def _checked_words(words: Mapping[str, str], tasks: tuple[str, ...]) -> dict[str
     for task, text in words.items():
         if task not in tasks:
             raise InputError(f"There is no task '{task}' to give words for: choose of {', '.join(tasks)}.")
-        missing = [f"{{{place}}}" for place in PLACES[task] if f"{{{place}}}" not in str(text)]
+        named = {place: LEGENDS if place == "legend" else (place,) for place in PLACES[task]}
+        missing = [
+            f"{{{place}}}"
+            for place, forms in named.items()
+            if not any(f"{{{form}}}" in str(text) for form in forms)
+        ]
         if missing:
             raise InputError(
                 f"The words for '{task}' lack {' and '.join(missing)}, where the question's own words go."

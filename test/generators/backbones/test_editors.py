@@ -25,7 +25,7 @@ from vision_banana_ros.generators import load_generator, open_bundle  # noqa: E4
 from vision_banana_ros.generators.backbones.diffusers_folder import read_header, read_tensors, write_tensors  # noqa: E402
 from vision_banana_ros.generators.backbones.importing import Options, import_model  # noqa: E402
 from vision_banana_ros.generators.backbones.noise_schedule import start_of  # noqa: E402
-from vision_banana_ros.generators.backbones.prompt_cache import encode_here  # noqa: E402
+from vision_banana_ros.generators.backbones.prompt_cache import cache_of, encode_here  # noqa: E402
 from vision_banana_ros.perception.perceiver import Perceiver  # noqa: E402
 from vision_banana_ros.perception.questions import Question  # noqa: E402
 from vision_banana_ros.tasks import depth, normals  # noqa: E402
@@ -112,6 +112,18 @@ def test_an_unknown_prompt_names_the_command(bundle):
         generator.paint(IMAGE, [])
 
 
+def test_what_is_missing_is_said_before_anything_is_loaded(copy, monkeypatch):
+    from vision_banana_ros.generators.backbones import flux2_klein, memory
+
+    monkeypatch.setattr(flux2_klein, "networks", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr(memory, "free_memory", lambda device: 1000)
+    with pytest.raises(InputError, match="in fp32 needs 0.0 GB of memory for its weights alone.*torch:bf16"):
+        load_generator(copy)
+    shutil.rmtree(copy / "prompts")
+    with pytest.raises(InputError, match=f"No instruction was encoded.*vision-banana prompts encode {copy}$"):
+        load_generator(copy)
+
+
 def test_an_unknown_prompt_is_encoded_in_another_process_where_that_is_allowed(copy):
     generator = load_generator(copy, encode_prompts=True)
     with pytest.raises(InputError, match="being encoded in another process"):
@@ -119,6 +131,43 @@ def test_an_unknown_prompt_is_encoded_in_another_process_where_that_is_allowed(c
     generator.prepare("the -- mug")
     assert generator.paint(IMAGE, ["the -- mug"]).shape[0] == 1
     assert load_generator(copy)._cache.find("the -- mug") is not None  # it is in the bundle now
+
+
+def test_a_cpu_encodes_in_float32_and_no_further_than_it_has_to(model, tmp_path):
+    """Weights stored in bfloat16, of which the layers behind the last that is taken are not even read."""
+    from transformers import Qwen3ForCausalLM
+
+    from vision_banana_ros.generators.backbones.flux2_klein import Words
+
+    shutil.copytree(model[0], tmp_path / "klein")
+    stored = Qwen3ForCausalLM.from_pretrained(model[0] / "text_encoder", dtype=torch.bfloat16)
+    stored.save_pretrained(tmp_path / "klein" / "text_encoder")
+    words = Words(tmp_path / "klein", "cpu")
+    (prompt, again) = words.encode([WORDS, WORDS])
+    exact = Qwen3ForCausalLM.from_pretrained(tmp_path / "klein" / "text_encoder", dtype=torch.float32)
+    ids, mask = (torch.tensor([values]) for values in words.ids(WORDS))
+    with torch.inference_mode():
+        hidden = exact.model(ids, mask, output_hidden_states=True).hidden_states
+    expected = torch.cat([hidden[layer][0] for layer in (9, 18, 27)], dim=-1)[mask[0].bool()]
+    np.testing.assert_allclose(prompt["text"][mask[0].bool().numpy()], expected, atol=1e-5)
+    np.testing.assert_array_equal(prompt["text"], again["text"])
+    assert len(words._encoder.layers) == 27 and {w.dtype for w in words._encoder.parameters()} == {
+        torch.bfloat16
+    }
+
+
+def test_what_is_encoded_is_stored_at_once(copy, monkeypatch):
+    """A run that is ended keeps what it has done."""
+    from vision_banana_ros.generators.backbones import flux2_klein
+
+    def encode(path, instructions, device):
+        yield {"text": np.zeros((512, 24), np.float32)}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(flux2_klein, "encode", encode)
+    with pytest.raises(KeyboardInterrupt):
+        encode_here(open_bundle(copy), ["One.", "Another."], "cpu")
+    assert "One." in cache_of(open_bundle(copy)).instructions()
 
 
 def test_prompts_are_named_by_their_content_and_checked(copy, model):
@@ -139,8 +188,8 @@ def test_prompts_of_another_encoder_are_not_used(copy):
     arrays = read_tensors(path)
     path.unlink()
     write_tensors(path, arrays, {"instruction": WORDS, "encoder": "another"})
-    with pytest.raises(InputError, match="not encoded"):
-        load_generator(copy).paint(IMAGE, [WORDS])
+    with pytest.raises(InputError, match="No instruction was encoded"):
+        load_generator(copy)
 
 
 @pytest.mark.parametrize(
@@ -270,10 +319,20 @@ def test_the_wrong_executor_is_refused(bundle, graphs):
         load_generator(graphs.path, "torch")
     with pytest.raises(InputError, match="which torch can"):
         load_generator(bundle.path, "onnxruntime")
+    with pytest.raises(InputError, match="ask for that or auto.$"):
+        load_generator(bundle.path, "tensorrt")
     with pytest.raises(InputError, match="no option 'int8'"):
         load_generator(graphs.path, "onnxruntime:int8")
     with pytest.raises(InputError, match="no option 'fast'"):
         load_generator(bundle.path, "torch:fast")
+
+
+def test_graphs_that_will_not_fit_are_not_loaded(graphs, monkeypatch):
+    from vision_banana_ros.generators.backbones import memory
+
+    monkeypatch.setattr(memory, "free_memory", lambda device: 1000)
+    with pytest.raises(InputError, match="'klein' needs 0.0 GB of memory"):
+        load_generator(graphs.path)
 
 
 def test_graphs_in_bf16_are_not_for_a_cpu(graphs, tmp_path):
@@ -340,6 +399,10 @@ def test_an_editor_is_measured_in_words_that_are_encoded_first(model, tmp_path, 
     )
     assert main(["evaluate", str(made.path), "--count", "1"]) == 0
     assert "questions ..." not in capsys.readouterr().err  # they are known now
+    assert main(["bench", str(made.path), "--runs", "1", "--frame", "48x64"]) == 0
+    assert "| torch cpu fp32 | 96x64 | 3 | 1 |" in capsys.readouterr().out
+    assert main(["bench", str(made.path), "--sizes", "64x64"]) == 2
+    assert "--sizes measures this package's own network" in capsys.readouterr().err
     shutil.rmtree(made.path / "encoder")
     assert main(["evaluate", str(made.path), "--count", "3"]) == 2
     assert "no text encoder here" in capsys.readouterr().err

@@ -102,10 +102,10 @@ def test_kontext_with_guidance_on_top_of_what_it_was_distilled_from(tmp_path):
 def test_the_empty_instruction_leads_but_is_not_answered(base, tmp_path):
     made = import_model(base[0], tmp_path / "bundle", Options("vision_banana", size=tiny.SIZE, steps=1))
     with pytest.raises(InputError, match="is empty"):
-        load_generator(made.path).paint(IMAGE, [""])
+        load_generator(made.path, encode_prompts=True).paint(IMAGE, [""])
     shutil.rmtree(made.path / "prompts")
     with pytest.raises(InputError, match="lacks the empty instruction, encoded"):
-        load_generator(made.path)
+        load_generator(made.path, encode_prompts=True)
 
 
 @pytest.mark.parametrize("guidance", [0.5, 21.0])

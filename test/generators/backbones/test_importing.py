@@ -4,6 +4,7 @@
 import errno
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -237,20 +238,88 @@ def test_a_disk_that_fills_while_importing(model, monkeypatch):
 
 def test_a_disk_that_fills_while_a_lora_is_added(model, whole, tmp_path, monkeypatch):
     pytest.importorskip("peft")
-    from safetensors import SafetensorError
-
     tiny.lora(tmp_path / "lora.safetensors", whole[1])
 
-    def fill(*_, **__):
-        # its own words
-        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+    def fill(source, to):
+        raise OSError(errno.ENOSPC, "No space left on device", str(to))
 
-    monkeypatch.setattr("diffusers.Flux2Transformer2DModel.save_pretrained", fill)
+    monkeypatch.setattr("vision_banana_ros.generators.backbones.lora.shutil.copyfile", fill)
     refused(
         model,
         "is full: nothing was imported",
         Options("vision_banana", size=tiny.SIZE, lora=tmp_path / "lora.safetensors"),
     )
+
+
+def test_a_lora_is_added_to_bfloat16_in_float32_and_rounded_once(model, whole, tmp_path):
+    """As it is added to the same weights in float32, and rounded after that."""
+    pytest.importorskip("peft")
+    from safetensors.torch import load_file, save_file
+
+    tiny.lora(tmp_path / "lora.safetensors", whole[1], strength=0.05)
+    file = model / "transformer" / "diffusion_pytorch_model.safetensors"
+    halves = {name: values.bfloat16() for name, values in load_file(file).items()}
+    save_file(halves, file, {"format": "pt"})
+    from diffusers import Flux2KleinPipeline
+
+    pipeline = Flux2KleinPipeline.from_pretrained(model)
+    pipeline.transformer.float()
+    pipeline.load_lora_weights(tmp_path, weight_name="lora.safetensors")
+    pipeline.fuse_lora()
+    pipeline.unload_lora_weights()
+    out = model.parent / "bundle"
+    import_model(
+        model,
+        out,
+        Options("vision_banana", size=tiny.SIZE, encoder=False, lora=tmp_path / "lora.safetensors"),
+    )
+    fused = load_file(out / "transformer" / file.name)
+    changed = 0
+    for name, values in pipeline.transformer.state_dict().items():
+        assert fused[name].dtype == torch.bfloat16
+        torch.testing.assert_close(
+            fused[name], values.bfloat16(), rtol=0.008, atol=0
+        )  # a sum in another order: one step at most
+        assert (fused[name] != values.bfloat16()).float().mean() < 0.01
+        changed += not torch.equal(fused[name], halves[name])
+    assert changed == 3
+
+
+def test_copies_of_the_weights_in_another_precision_are_left_behind(model):
+    for component in ("transformer", "vae"):
+        for name in (
+            "diffusion_pytorch_model.fp16.safetensors",
+            "diffusion_pytorch_model.safetensors.index.fp16.json",
+        ):
+            (model / component / name).write_bytes(b"not read")
+    (model / "text_encoder" / "model.fp16-00001-of-00002.safetensors").write_bytes(b"not read")
+    out = model.parent / "bundle"
+    manifest = import_model(model, out, WHOLE).manifest
+    assert not any("fp16" in name for name in (*manifest.files, *manifest.backbone["encoder"]["files"]))
+    assert not [path for path in out.rglob("*") if "fp16" in path.name]
+
+
+@pytest.mark.parametrize("copy", [False, True])
+def test_weights_take_no_room_twice_unless_a_copy_is_wanted(model, copy, monkeypatch):
+    file = model / "transformer" / "diffusion_pytorch_model.safetensors"
+    made = import_model(model, model.parent / "bundle", replace(WHOLE, copy=copy))
+    shared = [path.stat().st_nlink == 2 for path in made.path.rglob("*.safetensors")]
+    assert len(shared) == 3 and set(shared) == {not copy}
+    assert file.stat().st_nlink == (1 if copy else 2)
+    assert (made.path / "transformer" / "config.json").stat().st_nlink == 1
+
+    def no_links(source, to):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(importing.os, "link", no_links)
+    other = import_model(model, model.parent / "other", replace(WHOLE, copy=copy))
+    assert {path.stat().st_nlink for path in other.path.rglob("*.safetensors")} == {1}
+
+
+def test_only_a_copy_in_another_precision(model):
+    file = model / "vae" / "diffusion_pytorch_model.safetensors"
+    file.rename(file.with_name("diffusion_pytorch_model.fp16.safetensors"))
+    refused(model, "only diffusion_pytorch_model.fp16.safetensors, a copy in another precision")
 
 
 def test_what_was_imported_is_the_model(model, whole):

@@ -4,6 +4,7 @@
 import sys
 
 import pytest
+from stand_in_editor import make_bundle
 
 from vision_banana_ros.cli.main import main
 from vision_banana_ros.generators.engines.cache import EngineCache
@@ -83,3 +84,14 @@ def test_without_a_library_it_names_the_packages(engine, monkeypatch):
     assert (
         status == 2 and "pip install tensorrt" in complaint and "pip install tensorrt_rtx_cu13" in complaint
     )
+
+
+@pytest.mark.parametrize("action", ["build", "list", "verify", "prune"])
+def test_an_imported_editor_has_no_engines_and_that_is_said(engine, machine, tmp_path, action):
+    """Its graphs are others than those that engines are built of."""
+    machine.build()
+    before = len(EngineCache().entries())
+    editor = make_bundle(tmp_path / "klein", "vision_banana")
+    status, lines, complaint = engine(action, str(editor.path))
+    assert (status, complaint) == (0, "") and len(EngineCache().entries()) == before
+    assert lines == ["klein is an imported editor, which torch runs: it has no engines."]

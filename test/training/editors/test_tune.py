@@ -3,7 +3,8 @@
 
 import json
 import shutil
-from itertools import islice
+from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -19,14 +20,15 @@ from vision_banana_ros.cli.main import main  # noqa: E402
 from vision_banana_ros.errors import InputError  # noqa: E402
 from vision_banana_ros.evaluation.evaluate import ask  # noqa: E402
 from vision_banana_ros.generators import load_generator, open_bundle  # noqa: E402
+from vision_banana_ros.generators.backbones import FAMILIES  # noqa: E402
 from vision_banana_ros.generators.backbones.importing import Options, import_model  # noqa: E402
 from vision_banana_ros.generators.backbones.lora import comparison_of  # noqa: E402
 from vision_banana_ros.generators.backbones.prompt_cache import encode_here  # noqa: E402
 from vision_banana_ros.tasks.profiles import PROFILES  # noqa: E402
 from vision_banana_ros.tasks.vocabulary import LEGEND  # noqa: E402
 from vision_banana_ros.training.data.sources import FIRST_HELD_OUT_SEED, FIRST_TRAINING_SEED  # noqa: E402
-from vision_banana_ros.training.editors.editor import held_out_case  # noqa: E402
-from vision_banana_ros.training.editors.examples import TASKS, drawn, lessons, question, read_pairs  # noqa: E402
+from vision_banana_ros.training.editors.editor import Tuned, held_out_case  # noqa: E402
+from vision_banana_ros.training.editors.examples import TASKS, Lessons, Pairs, drawn, question  # noqa: E402
 from vision_banana_ros.training.editors.tune import Plan, tune  # noqa: E402
 
 SIZE = (32, 48)
@@ -60,7 +62,8 @@ def test_loss_and_decoded_error_go_down(tuned):
     assert after["normals"]["mean_deg"] < before["normals"]["mean_deg"] - 5
     assert {"views", *LEARNT} < set(after) and after["views"] == 2
     assert student["teacher"] == teacher["after"]  # the teacher in its four steps, as it was left
-    assert told[0].startswith("step 60 of 60") and told[-1].startswith("step 500 of 500")
+    assert "tune the base model" in told[0]
+    assert told[1].startswith("step 1 of 60") and told[-1].startswith("step 500 of 500")
 
 
 def test_the_bundle_of_a_student_shows_it_beside_its_teacher(model, tuned, tmp_path):
@@ -104,7 +107,7 @@ def test_a_run_goes_on_where_it_was_left_by_the_command(model, tmp_path, capsys)
     assert state["step"] == 3 and len(state["losses"]) == 3
     assert (tmp_path / "run" / "lora.safetensors").read_bytes() != learnt
     said = capsys.readouterr().out
-    assert "lora.safetensors" in said and "depth within 1.25" in said and "mean error of a painted colour" in said
+    assert "lora.safetensors" in said and "depth within 1.25" in said and "mean absolute color error" in said
     assert main(["tune", *given, "--steps", "3", "--rank", "4"]) == 2
     assert "has another rank, 16, not 4" in capsys.readouterr().err
     assert main(["tune", str(model), "--out", str(tmp_path / "new"), "--from", str(tmp_path), "--size", "32x48"]) == 2
@@ -127,35 +130,162 @@ def test_every_task_is_taught_in_the_words_and_colours_of_the_profile(profile):
 
 def test_the_editors_own_work_comes_at_its_share():
     plan = Plan(SIZE, steps=1, tasks=("normals",), views=3, keep=0.5)
-    given = list(islice(lessons(VISION, plan, []), 60))
+    given = [Lessons(VISION, plan)[number] for number in range(60)]
     edits = [example for example in given if "normal" not in example.instruction.lower()]
     assert 15 < len(edits) < 45
     assert all(np.abs(edit.answer - edit.frame / 255).max() > 0 for edit in edits)  # something was edited
-    same = islice(lessons(VISION, plan, []), 60)
-    assert [example.instruction for example in given] == [example.instruction for example in same]
 
 
-def test_pairs_of_ones_own(model, tmp_path):
+def test_an_example_depends_on_its_number_and_process_alone():
+    plan = Plan(SIZE, steps=1, tasks=LEARNT, views=50)
+    first, second = Lessons(VISION, plan), Lessons(VISION, plan)
+    given = [first[number] for number in range(8)]
+    for number in reversed(range(8)):
+        assert second[number].instruction == given[number].instruction
+        np.testing.assert_array_equal(second[number].answer, given[number].answer)
+    assert given[0].frame is given[1].frame and given[0].frame is not given[2].frame  # one view, asked every task
+    other = [Lessons(VISION, plan, process=1)[number] for number in (0, 2, 4)]
+    assert not any(np.array_equal(a.frame, b.frame) for a in other for b in given)
+    short = Lessons(VISION, plan, reads=lambda instruction: len(instruction) < 120)
+    assert all(len(short[number].instruction) < 120 for number in range(8))
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """A folder of one pair, twice as large as examples are and of other proportions; red grows to the right, green downwards."""
     folder = tmp_path / "pairs"
     folder.mkdir()
-    with pytest.raises(InputError, match="holds no pairs.json"):
-        read_pairs(folder, SIZE)
-    rng = np.random.default_rng(0)
+    ramp = np.zeros((2 * SIZE[0], 4 * SIZE[1], 3), np.uint8)
+    ramp[..., 2], ramp[..., 1] = np.arange(4 * SIZE[1]), np.arange(2 * SIZE[0])[:, None]
     for name in ("a.png", "b.png"):
-        cv2.imwrite(str(folder / name), rng.integers(0, 256, (40, 50, 3), dtype=np.uint8))
-    pair = {"image": "a.png", "answer": "b.png", "instruction": "Make it so."}
-    (folder / "pairs.json").write_text(json.dumps({"pairs": [pair]}))
-    plan = Plan(SIZE, steps=2, tasks=("normals",), pairs=folder, held_out=1)
-    assert {example.instruction for example in islice(lessons(VISION, plan, read_pairs(folder, SIZE)), 9)} == {"Make it so."}
-    state = tune(model, tmp_path / "run", VISION, plan, lambda _: None)
-    assert len(state["losses"]) == 2
-    (folder / "pairs.json").write_text(json.dumps({"pairs": [pair | {"instruction": "a very long one " * 60}]}))
+        cv2.imwrite(str(folder / name), ramp)
+    (folder / "pairs.json").write_text(json.dumps({"pairs": [{"image": "a.png", "answer": "b.png", "instruction": "Make it so."}]}))
+    return folder
+
+
+def test_pairs_are_read_when_their_turn_comes_and_are_not_stretched(pairs):
+    given = Pairs(pairs, SIZE)
+    drawn = [given.draw(np.random.default_rng(i)) for i in range(4)]
+    for example in drawn:
+        assert example.frame.shape == (*SIZE, 3)
+        across, down = np.diff(example.answer[0, :, 0]) * 255, np.diff(example.answer[:, 0, 1]) * 255
+        np.testing.assert_allclose(across, 2, atol=1e-3)
+        np.testing.assert_allclose(down, 2, atol=1e-3)
+        np.testing.assert_allclose(example.frame / 255, example.answer, atol=1.01 / 255)  # the same part of both
+    assert len({float(example.answer[0, 0, 0]) for example in drawn}) > 1
+    (pairs / "a.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match="cannot be read"):  # only now
+        given.draw(np.random.default_rng(0))
+
+
+def test_pairs_of_ones_own(model, pairs, tmp_path):
+    plan = Plan(SIZE, steps=2, tasks=("normals",), pairs=pairs, held_out=1)
+    given = Lessons(VISION, plan, Pairs(pairs, SIZE))
+    assert {given[number].instruction for number in range(9)} == {"Make it so."}
+    assert len(tune(model, tmp_path / "run", VISION, plan, lambda _: None)["losses"]) == 2
+    pair = json.loads((pairs / "pairs.json").read_text())["pairs"][0]
+    (pairs / "pairs.json").write_text(json.dumps({"pairs": [pair | {"instruction": "a very long one " * 60}]}))
     with pytest.raises(InputError, match="'a very long one.* cannot be read by this model's text encoder"):
         tune(model, tmp_path / "long", VISION, plan, lambda _: None)
-    for wrong, said in (({"answer": "c.png"}, "not there or cannot be read"), ({"instruction": " "}, "no instruction")):
-        (folder / "pairs.json").write_text(json.dumps({"pairs": [pair | wrong]}))
+    for wrong, said in (
+        ({"answer": "c.png"}, "not there or cannot be read"),
+        ({"instruction": " "}, "no instruction"),
+    ):
+        (pairs / "pairs.json").write_text(json.dumps({"pairs": [pair | wrong]}))
         with pytest.raises(InputError, match=said):
-            read_pairs(folder, SIZE)
+            Pairs(pairs, SIZE)
+    with pytest.raises(InputError, match="holds no pairs.json"):
+        Pairs(tmp_path, SIZE)
+
+
+def test_a_run_that_was_killed_goes_on_with_the_losses_of_one_that_was_not(model, tmp_path):
+    plan = Plan(
+        SIZE,
+        steps=3,
+        tasks=LEARNT,
+        start="noise",
+        rate=1e-2,
+        batch=2,
+        views=3,
+        held_out=1,
+        save_every=1,
+        keep=0.3,
+    )
+    whole = tune(model, tmp_path / "whole", VISION, plan, lambda _: None)
+
+    def die(words):
+        if words.startswith("step"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(model, tmp_path / "killed", VISION, plan, die)  # when it tells of the first step
+    (tmp_path / "killed" / "lora.safetensors").write_bytes(b"half a fi")  # it was being written
+    assert json.loads((tmp_path / "killed" / "state.json").read_text())["step"] == 1
+    assert tune(model, tmp_path / "killed", VISION, plan, lambda _: None)["losses"] == whole["losses"]
+    assert len(set(whole["losses"])) == 3
+    for changed, said in (
+        ({"rate": 1.0}, "another rate, 0.01, not 1.0"),
+        ({"batch": 1}, "another batch, 2, not 1"),
+        ({"seed": 5}, "another seed"),
+    ):
+        with pytest.raises(InputError, match=said):
+            tune(model, tmp_path / "killed", VISION, replace(plan, **changed))
+    with pytest.raises(InputError, match="another profile, vision_banana, not open_vision_banana"):
+        tune(model, tmp_path / "killed", OPEN, plan)
+    with pytest.raises(InputError, match="was tuned by the profile vision_banana, not open_vision_banana"):
+        tune(model, tmp_path / "student", OPEN, replace(plan, begin=tmp_path / "killed", start="frame"))
+
+
+def test_a_file_holds_the_options_and_errors_are_measured_on_the_way(model, tmp_path, capsys):
+    options = {
+        "steps": 2,
+        "size": list(SIZE),
+        "tasks": ["normals"],
+        "start": "noise",
+        "views": 2,
+        "batch": 1,
+        "measure_every": 1,
+    }
+    (tmp_path / "tune.json").write_text(json.dumps(options))
+    given = ["tune", str(model), "--out", str(tmp_path / "run"), "--config", str(tmp_path / "tune.json")]
+    assert main([*given, "--steps", "7"]) == 0
+    state = json.loads((tmp_path / "run" / "state.json").read_text())
+    assert state["step"] == 2 and state["plan"]["tasks"] == ["normals"] and tuple(state["plan"]["size"]) == SIZE
+    assert list(state["measured"]) == ["1"] and state["measured"]["1"]["normals"]["mean_deg"] > 0
+    for wrong, said in (
+        ({"rate": "fast"}, "invalid float value: 'fast'"),
+        ({"speed": 1}, "unrecognized arguments: --speed 1"),
+    ):
+        (tmp_path / "tune.json").write_text(json.dumps(wrong))
+        with pytest.raises(SystemExit):
+            main(given)
+        assert said in capsys.readouterr().err
+    (tmp_path / "tune.json").write_text(json.dumps({"out": "elsewhere"}))
+    assert main(given) == 2 and "cannot say out" in capsys.readouterr().err
+
+
+def test_it_learns_at_the_noise_that_four_steps_of_klein_see():
+    """At 384x512, of FLUX.2-klein-4B's own scheduler; as logit-normal times are drawn, a thousandth of them is above 0.957."""
+    config = {
+        "use_dynamic_shifting": True,
+        "shift": 3.0,
+        "base_shift": 0.5,
+        "max_shift": 1.15,
+        "time_shift_type": "exponential",
+    }
+    networks = FAMILIES["flux2_klein"].networks
+    tuned = Tuned.__new__(Tuned)  # of which no network is asked
+    tuned.networks = networks
+    tuned._folder = SimpleNamespace(family=FAMILIES["flux2_klein"], index={"is_distilled": True}, config=lambda component: config)
+    rng = np.random.default_rng(0)
+    drawn = np.array([tuned.noise_level(rng, (768, 128)) for _ in range(800)])
+    levels = [step.time for step in networks.schedule(config, 4, (768, 128))]
+    np.testing.assert_allclose(levels, [1.0, 0.957, 0.882, 0.713], atol=1e-3)
+    for level in levels:
+        assert 0.08 < np.isclose(drawn, level, atol=1e-6).mean() < 0.17  # an eighth each
+    between = drawn[~np.isclose(drawn[:, None], levels, atol=1e-6).any(axis=1)]
+    assert (between > 0.957).mean() > 0.08 and np.median(between) == pytest.approx(levels[2], abs=0.02)  # where 1/2 is moved to
+    assert 0 < between.min() < between.max() < 1
 
 
 def test_a_guided_model_of_relative_depth_is_tuned_too(tmp_path):

@@ -22,5 +22,7 @@ def open_bundle_or_run(
         from vision_banana_ros.training.own.sampler import open_painter
 
         return path.resolve().name, Perceiver(open_painter(path), passes=passes, together=together)
-    generator = load_generator(path, executor)
+    generator = load_generator(
+        path, executor, encode_prompts=True
+    )  # what it is going to be asked, where it is an editor
     return generator.name, Perceiver(generator, passes=passes, together=together)

@@ -2,6 +2,7 @@
 """Reads folders in diffusers' format: only configuration JSON, tokenizer text and safetensors."""
 
 import json
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,15 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.family import Family, family_of
 
 INDEX = "model_index.json"
+TOKENS = "tokenizer.json"
 #: The only files that are ever read or copied. merges.txt, vocab.json and tokenizer.json are a tokenizer's
 #: tables.
 _TEXT = ("merges.txt",)
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+#: A second copy of the weights, such as diffusion_pytorch_model.fp16.safetensors, its shards and its index.
+_VARIANT = re.compile(
+    r"\.(fp16|bf16|fp32|non_ema)(-\d+-of-\d+)?\.safetensors$|\.safetensors\.index\.\w+\.json$"
+)
 _LONGEST_HEADER = 100_000_000
 _TYPES = {
     "F64": "<f8",
@@ -41,7 +47,7 @@ class Folder:
     family: Family
 
     def files(self, component: str) -> list[Path]:
-        """The files of a component that may be used.
+        """The files of a component that may be used, without copies of its weights in another precision.
 
         InputError where it is not there, is a pickle, or leads elsewhere.
         """
@@ -57,23 +63,25 @@ class Folder:
             for file in folder.iterdir()
             if file.suffix in (".json", ".safetensors") or file.name in _TEXT
         )
+        found = [file for file in found if not _VARIANT.search(file.name)]
         for file in found:
             self._stays_inside(file)
         return found
 
     def weights(self, component: str) -> list[Path]:
-        """The component's safetensors; a variant such as fp16 only where there is nothing else."""
+        """The component's safetensors. InputError where there are none, or not all of them."""
         files = self.files(component)
         found = [file for file in files if file.suffix == ".safetensors"]
         if not found:
-            pickles = [
-                file.name for file in sorted((self.path / component).iterdir()) if file.suffix in _PICKLES
-            ]
+            others = sorted(file.name for file in (self.path / component).iterdir())
+            pickles = [name for name in others if Path(name).suffix in _PICKLES]
+            variants = [name for name in others if _VARIANT.search(name)]
             what = (
                 f"only {pickles[0]}, a pickle, which can run any code when it is opened"
                 if pickles
                 else "no weights"
             )
+            what = f"only {variants[0]}, a copy in another precision" if variants else what
             raise InputError(
                 f"The component {component} of '{self.path}' holds {what}: download its .safetensors files."
             )
@@ -130,7 +138,10 @@ def open_folder(path: str | Path) -> Folder:
                 f"{INDEX} of '{path}' says that {component} is {named!r}; {folder.family.name} needs"
                 f" {' or '.join(classes)}."
             )
-        if component.startswith(("tokenizer", "processor")):
+        if component.startswith("tokenizer"):
+            folder.files(component)
+            check_tokenizer(path / component)
+        elif component == "processor":
             folder.files(component)
         elif component == "scheduler":
             folder.config(component)
@@ -139,6 +150,15 @@ def open_folder(path: str | Path) -> Folder:
                 read_header(file)
             folder.config(component)
     return folder
+
+
+def check_tokenizer(folder: Path) -> None:
+    """InputError where a tokenizer's folder lacks its tables: TOKENS, or words and merges."""
+    in_place = ("vocab.json", *_TEXT)
+    if not (folder / TOKENS).is_file() and not all((folder / name).is_file() for name in in_place):
+        raise InputError(
+            f"'{folder}' lacks {TOKENS}, or {' and '.join(in_place)} in its place: download the whole model."
+        )
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -161,6 +181,27 @@ def read_header(path: Path) -> dict[str, Any]:
     is none.
     """
     return _header(path)[0]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the values of a tensor lie in a file: bytes first to last, of a kind ("BF16", ...) and shape."""
+
+    first: int
+    last: int
+    kind: str
+    shape: tuple[int, ...]
+
+
+def tensor_places(path: Path) -> dict[str, Place]:
+    """Where each tensor of a safetensors file lies in it. InputError where it is none."""
+    header, start = _header(path)
+    tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    spans = {name: entry["data_offsets"] for name, entry in tensors.items()}
+    return {
+        name: Place(start + spans[name][0], start + spans[name][1], entry["dtype"], tuple(entry["shape"]))
+        for name, entry in tensors.items()
+    }
 
 
 def read_tensors(path: Path) -> dict[str, np.ndarray]:

@@ -53,7 +53,10 @@ class Family:
         """Steps and guidance (1: none) that weights with this model_index.json were made for."""
         if self.undistilled is not None and not index.get("is_distilled"):
             return self.undistilled
-        return self.steps, 1.0
+        if list(index.get("scheduler", ()))[-1:] == ["LCMScheduler"]:
+            return 1, 1.0  # between two of its steps it draws noise
+        steps = index.get("default_denoising_steps")
+        return (steps if isinstance(steps, int) and 1 <= steps <= 100 else self.steps), 1.0
 
     def check_size(self, size: tuple[int, int]) -> None:
         """Raises InputError if a resolution (height, width) does not fit this family."""
@@ -107,7 +110,7 @@ FAMILIES: dict[str, Family] = {
             },
             profiles=("vision_banana", "open_vision_banana"),
             steps=28,
-            size=(384, 512),
+            size=(880, 1184),
             multiple=16,
             encoder_sees_image=False,
             words=True,
@@ -116,7 +119,11 @@ FAMILIES: dict[str, Family] = {
         ),
         Family(
             name="marigold",
-            pipelines=("MarigoldDepthPipeline", "MarigoldNormalsPipeline"),
+            pipelines=(
+                "MarigoldDepthPipeline",
+                "MarigoldNormalsPipeline",
+                "MarigoldPipeline",
+            ),  # the last: older ones of both
             painting={
                 "unet": ("UNet2DConditionModel",),
                 "vae": ("AutoencoderKL",),
@@ -148,10 +155,8 @@ FAMILIES: dict[str, Family] = {
             },
             encoding={},
             profiles=("vision_banana", "open_vision_banana"),
-            # of the distilled weights (Lightning); the others want 40 with guidance 4, and no file says which
-            # they are
-            steps=8,
-            size=(384, 512),
+            steps=8,  # of the distilled weights (Lightning); others want 40 and guidance 4; no file tells
+            size=(896, 1184),
             multiple=32,
             encoder_sees_image=True,
             words=True,
@@ -169,3 +174,21 @@ def family_of(pipeline: Any) -> Family:
             return family
     known = ", ".join(name for family in FAMILIES.values() for name in family.pipelines)
     raise InputError(f"The pipeline class {pipeline!r} is not known here: choose weights of one of {known}.")
+
+
+def marigold_task(index: Mapping[str, Any]) -> str:
+    """What a Marigold with this model_index.json paints, depth or normals. InputError where it is neither.
+
+    Those that were published as MarigoldPipeline do not name it: depth says that it is `scale_invariant`,
+    normals say whether they `use_full_z_range`.
+    """
+    pipeline = str(index["_class_name"])
+    by_class = next((task for task in ("depth", "normals") if task in pipeline.lower()), None)
+    by_field = "normals" if "use_full_z_range" in index else "depth" if "scale_invariant" in index else None
+    painted = index.get("prediction_type") or by_class or by_field
+    if painted not in ("depth", "normals") or by_class not in (None, painted):
+        raise InputError(
+            f"This {pipeline} paints {painted or 'what its index does not name'}, which no profile reads: "
+            "choose one of depth or normals."
+        )
+    return str(painted)

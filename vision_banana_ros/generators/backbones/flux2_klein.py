@@ -8,7 +8,7 @@ tokens, one step, tokens to picture. Latents are 2x2 patches of the VAE's, norma
 variance.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from vision_banana_ros.generators.backbones.shared_networks import (
     TokenDenoiser,
     TokenEditor,
     check_patches,
+    in_float32,
+    quiet,
 )
 from vision_banana_ros.generators.backbones.tokenizer import read_tokenizer, to_ids
 
@@ -64,12 +66,16 @@ def prompt_shapes(configs: dict[str, dict[str, Any]]) -> dict[str, list[int]]:
     return {"text": [_MAX_TOKENS, int(configs["transformer"]["joint_attention_dim"])]}
 
 
-def schedule(config: dict[str, Any], steps: int, shape: tuple[int, ...]) -> list[Step]:
-    """The steps that the pipeline takes for a picture of this latent shape."""
+def shift(config: dict[str, Any], steps: int, shape: tuple[int, ...]) -> float:
+    """How far the pipeline shifts its steps towards noise for a picture of this latent shape."""
     from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu
 
-    scheduler = FlowMatchEulerDiscreteScheduler.from_config(config)
-    return flow_steps(scheduler, steps, compute_empirical_mu(shape[0], steps))
+    return compute_empirical_mu(shape[0], steps)
+
+
+def schedule(config: dict[str, Any], steps: int, shape: tuple[int, ...]) -> list[Step]:
+    """The steps that the pipeline takes for a picture of this latent shape."""
+    return flow_steps(FlowMatchEulerDiscreteScheduler.from_config(config), steps, shift(config, steps, shape))
 
 
 class Encoder(FrameEncoder):
@@ -151,31 +157,37 @@ class Words:
         """An instruction's token numbers and their mask. InputError where it cannot be read."""
         return to_ids(self._tokenizer, _CHAT, instruction, _MAX_TOKENS, self._padding, UNTOLD)
 
-    def encode(self, instructions: Sequence[str]) -> list[Prompt]:
-        """Embed instructions: each {"text": (512, D) float32}.
+    def encode(self, instructions: Sequence[str]) -> Iterator[Prompt]:
+        """Embed instructions one after the other: each {"text": (512, D) float32}.
 
         InputError for one that is longer than the encoder reads, before anything large is loaded.
         """
         ids = [self.ids(text) for text in instructions]
-        made = []
-        with torch.inference_mode():
-            for tokens, mask in ids:
+        for tokens, mask in ids:
+            with torch.inference_mode():
                 given = (torch.tensor([values], device=self._device) for values in (tokens, mask))
-                hidden = self._encoder.model(*given, output_hidden_states=True, use_cache=False).hidden_states
-                made.append(
-                    {"text": torch.cat([hidden[layer][0] for layer in _LAYERS], dim=-1).float().cpu().numpy()}
-                )
-        return made
+                hidden = self._encoder(*given, output_hidden_states=True, use_cache=False).hidden_states
+                text = torch.cat([hidden[layer][0] for layer in _LAYERS], dim=-1)
+            yield {"text": text.float().cpu().numpy()}
 
     @cached_property
     def _encoder(self) -> Any:
-        from transformers import Qwen3ForCausalLM
+        """As far as the last layer that is taken; the norm behind it is of an answer that nobody wants."""
+        from transformers import Qwen3Config, Qwen3Model
 
-        encoder = Qwen3ForCausalLM.from_pretrained(self._path / "text_encoder", dtype="auto", **LOCAL)
+        folder = self._path / "text_encoder"
+        config = Qwen3Config.from_pretrained(folder, local_files_only=True)
+        config.num_hidden_layers = min(config.num_hidden_layers, _LAYERS[-1])
+        config.layer_types = list(config.layer_types or ())[: config.num_hidden_layers]
+        with quiet():  # of the layers that are left out
+            encoder = Qwen3Model.from_pretrained(folder, config=config, dtype="auto", **LOCAL)
+        encoder.norm = nn.Identity()  # type: ignore[assignment]
+        if self._device == "cpu":
+            in_float32(encoder.embed_tokens, encoder.layers)
         return encoder.eval().to(self._device)
 
 
-def encode(path: Path, instructions: list[str], device: str) -> list[Prompt]:
+def encode(path: Path, instructions: list[str], device: str) -> Iterator[Prompt]:
     """`Words.encode` once."""
     return Words(path, device).encode(instructions)
 

@@ -6,7 +6,7 @@ Two text encoders, T5's words and CLIP's summary.
 What `FluxKontextPipeline` of diffusers does at one size, cut into three networks of fixed shapes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from diffusers import AutoencoderKL, FluxTransformer2DModel
 from torch import Tensor, nn
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators.backbones.noise_schedule import shifted_schedule
+from vision_banana_ros.generators.backbones.diffusers_folder import INDEX, read_json
+from vision_banana_ros.generators.backbones.guidance import TOLD
+from vision_banana_ros.generators.backbones.noise_schedule import shift_by_tokens, shifted_schedule
 from vision_banana_ros.generators.backbones.prompt_cache import Prompt
 from vision_banana_ros.generators.backbones.shared_networks import (
     LOCAL,
@@ -25,6 +27,7 @@ from vision_banana_ros.generators.backbones.shared_networks import (
     TokenEditor,
     check_patches,
     from_tokens,
+    in_float32,
     to_tokens,
 )
 from vision_banana_ros.generators.backbones.tokenizer import read_tokenizer, to_ids
@@ -35,7 +38,7 @@ LORA_PIPELINE = "FluxKontextPipeline"
 PROMPT = ("text", "summary")
 UNTOLD = ""
 KEEPS_LENGTH = False
-GUIDANCE = 3.5  # what the pipeline tells weights that were distilled from guided ones
+GUIDANCE = 3.5  # what the pipeline tells weights that were distilled from guided ones, by default
 _MAX_TOKENS = 512
 
 
@@ -69,7 +72,7 @@ def prompt_shapes(configs: dict[str, dict[str, Any]]) -> dict[str, list[int]]:
     }
 
 
-schedule = shifted_schedule
+schedule, shift = shifted_schedule, shift_by_tokens
 
 
 class Encoder(FrameEncoder):
@@ -92,6 +95,7 @@ class Denoiser(TokenDenoiser):
         rows, columns = torch.arange(float(grid[0])), torch.arange(float(grid[1]))
         pictures = [torch.cartesian_prod(torch.tensor([float(which)]), rows, columns) for which in (0, 1)]
         super().__init__(transformer, torch.cat([torch.zeros(_MAX_TOKENS, 3), *pictures]), _MAX_TOKENS)
+        self.told = GUIDANCE
 
     def forward(self, x: Tensor, frame: Tensor, time: Tensor, text: Tensor, summary: Tensor) -> Tensor:
         """Predicts the velocity of the latents `x` at `time`."""
@@ -103,7 +107,7 @@ class Denoiser(TokenDenoiser):
             timestep=time.to(kind),
             img_ids=self.places,
             txt_ids=self.words,
-            guidance=torch.full_like(time, GUIDANCE) if self.transformer.config.guidance_embeds else None,
+            guidance=torch.full_like(time, self.told) if self.transformer.config.guidance_embeds else None,
             return_dict=False,
         )[0]
         return velocity[:, : x.shape[1]].float()
@@ -126,7 +130,16 @@ class PictureDecoder(nn.Module):
 
 
 _EDITOR = TokenEditor(DENOISER_CLASS, AutoencoderKL, Encoder, Denoiser, PictureDecoder)
-networks, vae_networks = _EDITOR.networks, _EDITOR.vae_networks
+vae_networks = _EDITOR.vae_networks
+
+
+def networks(
+    path: Path, size: tuple[int, int], denoiser_type: torch.dtype
+) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """`TokenEditor.networks`, with the guidance that the folder's index tells the denoiser."""
+    encoder, denoiser, decoder = _EDITOR.networks(path, size, denoiser_type)
+    denoiser.told = float(read_json(path / INDEX).get(TOLD, GUIDANCE))  # type: ignore[assignment]
+    return encoder, denoiser, decoder
 
 
 class Words:
@@ -140,45 +153,48 @@ class Words:
         """An instruction's token numbers and their mask. InputError where T5 cannot read it."""
         return to_ids(self._tokenizer, "{}", instruction, _MAX_TOKENS, self._padding, UNTOLD)
 
-    def encode(self, instructions: Sequence[str]) -> list[Prompt]:
-        """Encodes prompts: each {"text": (512, D), "summary": (P,)} float32.
+    def encode(self, instructions: Sequence[str]) -> Iterator[Prompt]:
+        """Encodes prompts one after the other: each {"text": (512, D), "summary": (P,)} float32.
 
         CLIP reads only the first 77 tokens, as in the pipeline of diffusers. InputError for a prompt that is
         too long for T5.
         """
         ids = [self.ids(text)[0] for text in instructions]
-        made = []
-        with torch.inference_mode():
-            for instruction, numbers in zip(instructions, ids, strict=True):
+        for instruction, numbers in zip(instructions, ids, strict=True):
+            with torch.inference_mode():
                 text = self._t5(torch.tensor([numbers], device=self._device))[0][0]
                 words, clip = self._clip
                 given = words(
                     instruction, padding="max_length", max_length=77, truncation=True, return_tensors="pt"
                 ).input_ids
                 summary = clip(given.to(self._device)).pooler_output[0]
-                made.append({"text": text.float().cpu().numpy(), "summary": summary.float().cpu().numpy()})
-        return made
+            yield {"text": text.float().cpu().numpy(), "summary": summary.float().cpu().numpy()}
 
     @cached_property
     def _t5(self) -> Any:
         from transformers import T5EncoderModel
 
-        return (
+        model = (
             T5EncoderModel.from_pretrained(self._path / "text_encoder_2", dtype="auto", **LOCAL)
             .eval()
             .to(self._device)
         )
+        if self._device == "cpu":
+            in_float32(model.encoder.embed_tokens, model.encoder.block)
+            model.encoder.final_layer_norm.float()
+        return model
 
     @cached_property
     def _clip(self) -> tuple[Any, Any]:
         from transformers import CLIPTextModel, CLIPTokenizerFast
 
         words = CLIPTokenizerFast.from_pretrained(self._path / "tokenizer", local_files_only=True)
+        kind = torch.float32 if self._device == "cpu" else "auto"
         return words, CLIPTextModel.from_pretrained(
-            self._path / "text_encoder", dtype="auto", **LOCAL
+            self._path / "text_encoder", dtype=kind, **LOCAL
         ).eval().to(self._device)
 
 
-def encode(path: Path, instructions: list[str], device: str) -> list[Prompt]:
+def encode(path: Path, instructions: list[str], device: str) -> Iterator[Prompt]:
     """`Words.encode` once."""
     return Words(path, device).encode(instructions)

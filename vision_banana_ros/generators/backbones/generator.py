@@ -13,7 +13,13 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.family import FAMILIES
 from vision_banana_ros.generators.backbones.guidance import Guidance
 from vision_banana_ros.generators.backbones.noise_schedule import Step, start_of
-from vision_banana_ros.generators.backbones.prompt_cache import Encoding, Prompt, cache_of, command_for
+from vision_banana_ros.generators.backbones.prompt_cache import (
+    Encoding,
+    Prompt,
+    cache_of,
+    command_for,
+    require_some,
+)
 from vision_banana_ros.generators.base import BundleGenerator
 from vision_banana_ros.generators.bundle import Bundle
 from vision_banana_ros.generators.reference import trusted
@@ -176,15 +182,18 @@ def load_backbone(bundle: Bundle, executor: str = "auto", encode_prompts: bool =
             f"Bundle '{bundle.path}' is of the family '{backbone['family']}', which this"
             " version does not know."
         )
-    fitting = "onnxruntime" if backbone["graphs"] else "torch"
+    fitting = bundle.editor_runner
+    if not encode_prompts:
+        require_some(bundle)
     refused = []
     for name in [fitting] if executor == "auto" else [part.strip() for part in executor.split(",")]:
         kind, _, options = name.partition(":")
         if kind != fitting:
-            how = "without --graphs" if backbone["graphs"] else "with --graphs"
+            other = {"torch": "without --graphs", "onnxruntime": "with --graphs"}.get(kind)
+            cure = f", or import the model {other}" if other else ""
             refused.append(
-                f"'{name}' cannot run bundle '{bundle.path}', which {fitting} can: ask for that, or import"
-                f" the model {how}."
+                f"'{name}' cannot run the editor '{bundle.path}', which {fitting} can: "
+                f"ask for that or auto{cure}."
             )
             continue
         try:

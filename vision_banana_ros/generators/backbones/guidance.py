@@ -14,8 +14,11 @@ from typing import Any
 from vision_banana_ros.generators.backbones.prompt_cache import Prompt
 
 LARGEST = 20.0
-# the picture so far and the time -> the denoiser's answer, of any kind of array
-Denoise = Callable[[Any, float], Any]
+#: In a bundle's model_index.json: what weights are told that were distilled from guided ones.
+TOLD = "guidance_told"
+Denoise = Callable[
+    [Any, float], Any
+]  # the picture so far and the time -> the denoiser's answer, of any kind of array
 
 
 @dataclass(frozen=True)

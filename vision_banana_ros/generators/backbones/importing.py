@@ -6,6 +6,8 @@ Checked, copied, and with the numbers that running needs worked out ahead.
 
 import errno
 import hashlib
+import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -21,10 +23,12 @@ from vision_banana_ros.generators.backbones.diffusers_folder import (
     read_header,
     read_json,
 )
-from vision_banana_ros.generators.backbones.guidance import LARGEST
-from vision_banana_ros.generators.backbones.noise_schedule import STARTS, Step
+from vision_banana_ros.generators.backbones.family import marigold_task
+from vision_banana_ros.generators.backbones.guidance import LARGEST, TOLD
+from vision_banana_ros.generators.backbones.noise_schedule import STARTS, Step, fields_of
 from vision_banana_ros.generators.backbones.prompt_cache import ENCODER, PromptCache, require_packages
-from vision_banana_ros.generators.bundle import Bundle, open_bundle, sha256_of, write_manifest
+from vision_banana_ros.generators.bundle import Bundle, open_bundle, write_manifest
+from vision_banana_ros.generators.checksums import sha256_of
 from vision_banana_ros.tasks.profiles import profile
 from vision_banana_ros.tasks.vocabulary import LEGEND
 
@@ -36,9 +40,11 @@ class Options:
     """How a model is imported. Empty fields take what its family does.
 
     transformer: a folder whose denoiser takes the place of the model's own. steps, start: of painting; start
-    is one of STARTS. guidance: classifier-free; 1 is none. words: instructions of the profile's own. graphs:
-    ONNX graphs in place of the weights. precision: of the denoiser's graph. encoder: whether the text encoder
-    comes along.
+    is one of STARTS. guidance: classifier-free; 1 is none. told: the guidance that weights are told which
+    were distilled from guided ones. scheduler: fields that take the place of the model's own scheduler's, for
+    a LoRA that was made for another schedule. words: instructions of the profile's own. graphs: ONNX graphs
+    in place of the weights. precision: of the denoiser's graph. encoder: whether the text encoder comes
+    along. copy: whether weights are copied where they could be shared by hard links.
     """
 
     profile: str
@@ -47,11 +53,14 @@ class Options:
     size: tuple[int, int] | None = None
     steps: int | None = None
     guidance: float | None = None
+    told: float | None = None
+    scheduler: Mapping[str, Any] = field(default_factory=dict)
     start: str = "noise"
     words: Mapping[str, str] = field(default_factory=dict)
     graphs: bool = False
     precision: str = "fp32"
     encoder: bool = True
+    copy: bool = False
     licence: str = ""
     depth_range_m: tuple[float, float] = (0.1, 100.0)
 
@@ -77,7 +86,7 @@ def import_model(
     _check_latents(folder, configs)
     latents = networks.latent_shape(configs, size)
     steps = _schedule(folder, options, latents)
-    _require_room(out, _needed(folder, options))
+    _require_room(out, _needed(folder, options, out))
 
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
@@ -100,7 +109,7 @@ def import_model(
         if constant is not None:
             say("encoding the constant prompt")
             PromptCache(partial, encoder["digest"], shapes).add(
-                constant, networks.encode(source, [constant], "cpu")[0]
+                constant, next(networks.encode(source, [constant], "cpu"))
             )
         if options.graphs:
             _to_graphs(networks, partial, size, latents, shapes, options.precision, say)
@@ -145,16 +154,16 @@ def import_model(
 
 
 def _disk_is_full(error: Exception) -> bool:
-    """Safetensors has an exception of its own for whatever the disk says."""
-    codes = (errno.ENOSPC, errno.EDQUOT)
-    return getattr(error, "errno", None) in codes or any(f"(os error {code})" in str(error) for code in codes)
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _check(folder: Folder, options: Options) -> Any:
     family = folder.family
     chosen = profile(options.profile, options.words)
     fitting = [
-        name for name in family.profiles if not name.startswith("marigold") or _marigold_task(folder) in name
+        name
+        for name in family.profiles
+        if not name.startswith("marigold") or marigold_task(folder.index) in name
     ]
     if options.profile not in fitting:
         raise InputError(
@@ -174,6 +183,10 @@ def _check(folder: Folder, options: Options) -> Any:
         )
     if options.guidance is not None and not 1 <= options.guidance <= LARGEST:
         raise InputError(f"A guidance of {options.guidance:g} cannot be: give 1 (none) to {LARGEST:g}.")
+    if options.told is not None and not folder.config(family.networks.DENOISER).get("guidance_embeds"):
+        raise InputError(f"{folder.index['_class_name']} is told no guidance: leave --told-guidance away.")
+    if options.told is not None and not 1 <= options.told <= LARGEST:
+        raise InputError(f"A guidance of {options.told:g} cannot be told: give 1 to {LARGEST:g}.")
     if options.guidance is not None and options.guidance > 1 and not family.words:
         raise InputError(
             f"{folder.index['_class_name']} takes no words, so nothing can be guided: leave --guidance away."
@@ -188,10 +201,6 @@ def _check(folder: Folder, options: Options) -> Any:
             " that it was made for."
         )
     return chosen
-
-
-def _marigold_task(folder: Folder) -> str:
-    return "normals" if "Normals" in folder.index["_class_name"] else "depth"
 
 
 def _configs(folder: Folder, options: Options) -> dict[str, dict[str, Any]]:
@@ -240,7 +249,16 @@ def _schedule(folder: Folder, options: Options, latents: tuple[int, ...]) -> lis
     if options.start == "frame" and options.steps not in (None, 1):
         raise InputError("A painting that starts from the frame takes one step: leave --steps away.")
     steps = 1 if options.start == "frame" else options.steps or folder.family.painted(folder.index)[0]
-    return folder.family.networks.schedule(folder.config("scheduler"), steps, latents)
+    config = folder.config("scheduler")
+    kind = folder.index["scheduler"][1]
+    if unknown := sorted(set(options.scheduler) - fields_of(kind)):
+        raise InputError(f"A {kind} has no field {', '.join(unknown)}: leave it away.")
+    try:
+        return folder.family.networks.schedule({**config, **options.scheduler}, steps, latents)
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise InputError(
+            f"The scheduler's fields make no schedule of {steps} steps ({error}): check them."
+        ) from error
 
 
 def _guidance(folder: Folder, options: Options) -> float:
@@ -253,7 +271,7 @@ def _guidance(folder: Folder, options: Options) -> float:
     return 1.0 if options.start == "frame" else folder.family.painted(folder.index)[1]
 
 
-def _needed(folder: Folder, options: Options) -> int:
+def _needed(folder: Folder, options: Options, out: Path) -> int:
     """Bytes that the bundle takes at most while it is made."""
     painting = [file for name in folder.family.painting if name != "scheduler" for file in folder.files(name)]
     encoding = (
@@ -262,13 +280,22 @@ def _needed(folder: Folder, options: Options) -> int:
         else []
     )
     weights = sum(file.stat().st_size for file in painting)
-    # bfloat16 weights double in fp32
-    graphs = (2 if options.precision == "fp32" else 1) * weights if options.graphs else 0
-    return weights + graphs + sum(file.stat().st_size for file in encoding)
+    graphs = (
+        (2 if options.precision == "fp32" else 1) * weights if options.graphs else 0
+    )  # bfloat16 weights double in fp32
+    shared = not options.copy and folder.path.stat().st_dev == _existing(out).stat().st_dev
+    denoiser = folder.files(folder.family.networks.DENOISER) if options.lora else []  # which is changed
+    copied = [*denoiser] if shared else [*painting, *encoding]
+    return graphs + sum(file.stat().st_size for file in copied)
+
+
+def _existing(out: Path) -> Path:
+    """The folder in which `out` is, or will be made."""
+    return next(parent for parent in (out, *out.absolute().parents) if parent.exists())
 
 
 def _require_room(out: Path, needed: int) -> None:
-    there = next(parent for parent in (out, *out.absolute().parents) if parent.exists())
+    there = _existing(out)
     free = shutil.disk_usage(there).free
     if free < needed + _SPARE:
         raise InputError(
@@ -283,7 +310,8 @@ def _copy_painting(
 ) -> dict[str, Any]:
     networks = folder.family.networks
     made: dict[str, Any] = {}
-    shutil.copyfile(folder.path / INDEX, partial / INDEX)
+    told = {} if options.told is None else {TOLD: options.told}
+    (partial / INDEX).write_text(json.dumps({**folder.index, **told}, indent=2) + "\n")
     for component in (name for name in folder.family.painting if name != "scheduler"):
         say(f"copying {component}")
         if component == networks.DENOISER and options.lora is not None:
@@ -294,10 +322,10 @@ def _copy_painting(
         elif component == networks.DENOISER and options.transformer is not None:
             other = Folder(options.transformer.parent, folder.index, folder.family)
             other.weights(options.transformer.name)
-            _copy(other.files(options.transformer.name), partial / component)
+            _take(other.files(options.transformer.name), partial / component, options.copy)
             made["transformer"] = str(options.transformer.name)
         else:
-            _copy(folder.files(component), partial / component)
+            _take(folder.files(component), partial / component, options.copy)
     return made
 
 
@@ -317,14 +345,24 @@ def _copy_encoder(
     if options.encoder and folder.family.words:
         for component in folder.family.encoding:
             say(f"copying {component}")
-            _copy(folder.files(component), partial / ENCODER / component)
+            _take(folder.files(component), partial / ENCODER / component, options.copy)
     return {"digest": digest, "files": sums}
 
 
-def _copy(files: list[Path], to: Path) -> None:
+def _take(files: list[Path], to: Path, copy: bool) -> None:
+    """Files into the bundle: weights by hard links unless a copy is wanted or the disk has no links."""
     to.mkdir(parents=True, exist_ok=True)
     for file in files:
-        shutil.copyfile(file, to / file.name)
+        if copy or file.suffix != ".safetensors" or not _linked(file, to / file.name):
+            shutil.copyfile(file, to / file.name)
+
+
+def _linked(file: Path, to: Path) -> bool:
+    try:
+        os.link(file.resolve(), to)
+    except OSError:  # another disk, or one without links
+        return False
+    return True
 
 
 def _to_graphs(

@@ -8,6 +8,7 @@ one size. Source: arXiv 2312.02145. Depth is painted as grey, normals as (x, y, 
 each from -1 to 1.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.diffusers_folder import INDEX, read_json
+from vision_banana_ros.generators.backbones.family import marigold_task
 from vision_banana_ros.generators.backbones.noise_schedule import Step, linear_steps
 from vision_banana_ros.generators.backbones.shared_networks import LOCAL, FrameEncoder
 
@@ -26,7 +28,6 @@ DENOISER_CLASS = UNet2DConditionModel
 LORA_PIPELINE = None
 PROMPT = ("text",)
 _NO_WORDS = 2  # tokens of the empty prompt: its start and its end
-_NORMALS = "MarigoldNormalsPipeline"
 
 
 def check(configs: dict[str, dict[str, Any]]) -> None:
@@ -44,12 +45,7 @@ def check(configs: dict[str, dict[str, Any]]) -> None:
             f" {unet['cross_attention_dim']}: "
             "take both from one model."
         )
-    kind = index.get("prediction_type")
-    if kind != ("normals" if index["_class_name"] == _NORMALS else "depth"):
-        raise InputError(
-            f"This model paints {kind!r}, which no profile reads: choose one whose {INDEX}"
-            " says depth or normals."
-        )
+    marigold_task(index)
 
 
 def latent_shape(configs: dict[str, dict[str, Any]], size: tuple[int, int]) -> tuple[int, ...]:
@@ -82,9 +78,10 @@ def networks(
 def vae_networks(path: Path, size: tuple[int, int]) -> tuple["Encoder", "PictureDecoder"]:
     """The first and the last of them. size: any, for nothing of them depends on it."""
     vae = AutoencoderKL.from_pretrained(path / "vae", torch_dtype=torch.float32, **LOCAL).eval()
-    about = read_json(path / INDEX) if (path / INDEX).is_file() else {}
+    about = read_json(path / INDEX)
+    normals = marigold_task(about) == "normals"
     return Encoder(vae), PictureDecoder(
-        vae, about.get("_class_name") == _NORMALS and not about.get("use_full_z_range", True)
+        vae, grey=not normals, half_z=normals and not about.get("use_full_z_range", True)
     )
 
 
@@ -117,22 +114,26 @@ class Denoiser(nn.Module):
 class PictureDecoder(nn.Module):
     """(N, C, h, w) latents -> (N, H, W, 3) float32 in 0..1.
 
-    Half_z: whether z fills the blue channel from 0 to 1 alone.
+    grey: whether the three channels are one number, their mean. half_z: whether z fills the blue channel from
+    0 to 1 alone.
     """
 
-    def __init__(self, vae: Any, half_z: bool) -> None:
+    def __init__(self, vae: Any, grey: bool, half_z: bool) -> None:
         super().__init__()
-        self.vae, self.half_z = vae, half_z
+        self.vae, self.grey, self.half_z = vae, grey, half_z
 
     def forward(self, x: Tensor) -> Tensor:
         """Decodes latents to an RGB picture in [0, 1]."""
-        picture = self.vae.decode(x / self.vae.config.scaling_factor, return_dict=False)[0].clamp(-1, 1)
+        picture = self.vae.decode(x / self.vae.config.scaling_factor, return_dict=False)[0]
+        if self.grey:
+            picture = picture.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
+        picture = picture.clamp(-1, 1)
         if self.half_z:
             picture = torch.cat([picture[:, :2], picture[:, 2:] / 2 + 0.5], dim=1)
         return picture.permute(0, 2, 3, 1) / 2 + 0.5
 
 
-def encode(path: Path, instructions: list[str], device: str) -> list[dict[str, np.ndarray]]:
+def encode(path: Path, instructions: list[str], device: str) -> Iterator[dict[str, np.ndarray]]:
     """Embed the empty prompt, the only one that there is: {"text": (2, D) float32}."""
     if any(instructions):
         raise InputError("Marigold takes no words: its one prompt was encoded when it was imported.")
@@ -142,4 +143,5 @@ def encode(path: Path, instructions: list[str], device: str) -> list[dict[str, n
     encoder = CLIPTextModel.from_pretrained(path / "text_encoder", **LOCAL).eval().to(device)
     tokens = tokenizer("", padding="do_not_pad", return_tensors="pt").input_ids.to(device)
     with torch.inference_mode():
-        return [{"text": encoder(tokens)[0][0].float().cpu().numpy()} for _ in instructions]
+        text = encoder(tokens)[0][0].float().cpu().numpy()
+    yield from ({"text": text} for _ in instructions)

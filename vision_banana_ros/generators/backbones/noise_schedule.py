@@ -57,16 +57,41 @@ def flow_steps(scheduler: Any, steps: int, mu: float) -> list[Step]:
     ]
 
 
-def shifted_schedule(config: dict[str, Any], steps: int, shape: tuple[int, ...]) -> list[Step]:
-    """The steps of FLUX.1 and Qwen pipelines: the more tokens a picture has, the longer its noise stays."""
-    from diffusers import FlowMatchEulerDiscreteScheduler
+def shift_by_tokens(config: dict[str, Any], steps: int, shape: tuple[int, ...]) -> float:
+    """The shift of FLUX.1 and Qwen pipelines: the more tokens, the longer the noise stays."""
     from diffusers.pipelines.flux.pipeline_flux_kontext import calculate_shift
 
     names = ("base_image_seq_len", "max_image_seq_len", "base_shift", "max_shift")
     given = (config.get(name, usual) for name, usual in zip(names, (256, 4096, 0.5, 1.15), strict=True))
+    return calculate_shift(shape[0], *given)
+
+
+def shifted_schedule(config: dict[str, Any], steps: int, shape: tuple[int, ...]) -> list[Step]:
+    """The steps of FLUX.1 and Qwen pipelines."""
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
     return flow_steps(
-        FlowMatchEulerDiscreteScheduler.from_config(config), steps, calculate_shift(shape[0], *given)
+        FlowMatchEulerDiscreteScheduler.from_config(config), steps, shift_by_tokens(config, steps, shape)
     )
+
+
+def shifted_time(config: dict[str, Any], shift: float, time: float) -> float:
+    """Where a scheduler of this configuration and shift moves a time between 0 and 1."""
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    scheduler = FlowMatchEulerDiscreteScheduler.from_config(config)
+    if scheduler.config.use_dynamic_shifting:
+        return float(scheduler.time_shift(shift, 1.0, time))
+    return scheduler.shift * time / (1 + (scheduler.shift - 1) * time)
+
+
+def fields_of(scheduler: str) -> set[str]:
+    """What diffusers' scheduler of this class is configured by."""
+    import inspect
+
+    import diffusers
+
+    return set(inspect.signature(getattr(diffusers, scheduler)).parameters)
 
 
 def linear_steps(scheduler: Any, steps: int) -> list[Step]:

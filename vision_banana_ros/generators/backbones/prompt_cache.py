@@ -19,7 +19,8 @@ import numpy as np
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.diffusers_folder import read_header, read_tensors, write_tensors
 from vision_banana_ros.generators.backbones.family import FAMILIES
-from vision_banana_ros.generators.bundle import Bundle, sha256_of
+from vision_banana_ros.generators.bundle import Bundle
+from vision_banana_ros.generators.checksums import sha256_of
 
 FOLDER = "prompts"
 ENCODER = "encoder"
@@ -123,10 +124,20 @@ def cache_of(bundle: Bundle) -> PromptCache:
     return PromptCache(bundle.path, backbone["encoder"]["digest"], backbone["prompt"])
 
 
-def encode_here(bundle: Bundle, instructions: list[str], device: str = "auto") -> list[Path]:
-    """Load the bundle's text encoder into this process, embed the instructions and store them.
+def require_some(bundle: Bundle) -> None:
+    """InputError where nothing was encoded yet: said before networks of gigabytes are loaded."""
+    backbone = bundle.manifest.backbone
+    if FAMILIES[backbone["family"]].words and backbone["prompt"]:
+        untold = {backbone.get("untold")} if backbone.get("guidance", 1.0) > 1 else set()
+        if not set(cache_of(bundle).instructions()) - untold:
+            raise InputError(
+                f"No instruction was encoded for '{bundle.manifest.name}' yet. "
+                f"Run: {command_for(bundle.path)}"
+            )
 
-    Takes seconds to minutes.
+
+def encode_here(bundle: Bundle, instructions: list[str], device: str = "auto") -> list[Path]:
+    """Loads the bundle's text encoder into this process, encodes the prompts and stores each at once.
 
     InputError where the encoder or a package is missing, a file was altered, or an instruction does not fit.
     """
@@ -191,7 +202,7 @@ class Encoding:
 def command_for(path: Path, *instructions: str) -> str:
     """The command that a user has to run for instructions, as it is typed into a shell."""
     quoted = (re.sub(r'(["$`\\])', r"\\\1", instruction) for instruction in instructions)
-    return f"vision-banana prompts encode {path} " + " ".join(f'"{text}"' for text in quoted)
+    return " ".join([f"vision-banana prompts encode {path}", *(f'"{text}"' for text in quoted)])
 
 
 def require_packages(also: tuple[str, ...] = ()) -> None:

@@ -10,6 +10,7 @@ kept of an instruction is its token numbers alone, so these models paint by torc
 encoded ahead.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators.backbones.noise_schedule import shifted_schedule
+from vision_banana_ros.generators.backbones.noise_schedule import shift_by_tokens, shifted_schedule
 from vision_banana_ros.generators.backbones.prompt_cache import Prompt
 from vision_banana_ros.generators.backbones.shared_networks import (
     LOCAL,
@@ -76,7 +77,7 @@ def prompt_shapes(configs: dict[str, dict[str, Any]]) -> dict[str, list[int]]:
     return {}
 
 
-schedule = shifted_schedule
+schedule, shift = shifted_schedule, shift_by_tokens
 
 
 class Encoder(FrameEncoder):
@@ -193,7 +194,7 @@ class Reader:
         return dict(self._processor(picture, return_tensors="pt"))
 
 
-def encode(path: Path, instructions: list[str], device: str) -> list[dict[str, np.ndarray]]:
+def encode(path: Path, instructions: list[str], device: str) -> Iterator[dict[str, np.ndarray]]:
     """InputError: there is nothing to encode."""
     raise InputError(
         "The text encoder of Qwen-Image-Edit looks at every frame: nothing can be encoded"

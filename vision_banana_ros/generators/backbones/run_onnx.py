@@ -9,6 +9,7 @@ import onnxruntime
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.backbones.guidance import Denoise, Guidance, guided
+from vision_banana_ros.generators.backbones.memory import require_memory
 from vision_banana_ros.generators.backbones.noise_schedule import Step, walk
 from vision_banana_ros.generators.backbones.prompt_cache import Prompt
 from vision_banana_ros.generators.bundle import Bundle
@@ -89,4 +90,7 @@ def load_onnx(bundle: Bundle, options: Sequence[str] = ()) -> OnnxRunner:
             f"The graphs of bundle '{bundle.path}' compute in bf16, which a CPU does not:"
             " import the model with fp32."
         )
+    weights = sum(file.stat().st_size for file in bundle.path.glob("*.onnx*"))  # what lies beside a graph too
+    if where == "cpu":
+        require_memory(f"'{bundle.manifest.name}'", weights, "cpu", "or use a smaller model")
     return OnnxRunner(bundle, where)

@@ -6,14 +6,17 @@ Options: "fp32", "bf16" or "fp16" for the denoiser.
 The default is bf16 on a GPU and fp32 on a CPU. The VAE is always fp32, for colours are numbers here.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators.backbones.diffusers_folder import Folder, tensor_places
 from vision_banana_ros.generators.backbones.family import FAMILIES
 from vision_banana_ros.generators.backbones.guidance import Denoise, Guidance, guided
+from vision_banana_ros.generators.backbones.memory import require_memory
 from vision_banana_ros.generators.backbones.noise_schedule import Step, walk
 from vision_banana_ros.generators.backbones.prompt_cache import Prompt, require_packages
 from vision_banana_ros.generators.bundle import Bundle
@@ -40,6 +43,7 @@ class TorchRunner:
         self._names = family.networks.PROMPT
         self._reader = None
         kind = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+        _require_memory(bundle, precision, self._device)
         try:
             networks = family.networks.networks(bundle.path, bundle.manifest.size, kind)
             self._encoder, self._denoiser, self._decoder = (
@@ -98,6 +102,28 @@ class TorchRunner:
             prompt = self._reader.read(image, prompt)
         given = [torch.from_numpy(prompt[name])[None].to(self._device) for name in self._names]
         return lambda x, time: self._denoiser(x, frame, torch.full((1,), time, device=self._device), *given)
+
+
+def _require_memory(bundle: Bundle, precision: str, device: str) -> None:
+    """InputError where the networks will not fit."""
+    family = FAMILIES[bundle.manifest.backbone["family"]]
+    stored = {"vae": 4, family.networks.DENOISER: 4 if precision == "fp32" else 2}  # bytes a weight
+    folder = Folder(bundle.path, {}, family)
+    needed = 0
+    for component in (name for name in family.painting if (bundle.path / name).is_dir()):
+        for file in folder.weights(component) if component in (*stored, "text_encoder") else ():
+            for place in tensor_places(file).values():
+                needed += (
+                    math.prod(place.shape) * stored[component]
+                    if component in stored
+                    else place.last - place.first
+                )
+    cure = (
+        "give the executor torch:bf16 (slow on a CPU), or use a smaller model"
+        if precision == "fp32"
+        else "or use a smaller model"
+    )
+    require_memory(f"'{bundle.manifest.name}' in {precision}", needed, device, cure)
 
 
 def load_torch(bundle: Bundle, options: Sequence[str] = ()) -> TorchRunner:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the editors' networks have in common. Imports torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,43 @@ def from_tokens(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     (height, width), (n, _, channels) = grid, tokens.shape
     patches = tokens.reshape(n, height, width, channels // 4, 2, 2).permute(0, 3, 1, 4, 2, 5)
     return patches.reshape(n, channels // 4, 2 * height, 2 * width)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without transformers' list of what a file holds and the model does not take."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def in_float32(embedding: nn.Module, blocks: Iterable[nn.Module]) -> None:
+    """Has a text encoder compute in float32: CPUs multiply bfloat16 several times slower.
+
+    A block's weights are widened while it computes and no longer, so that memory holds one block more than
+    what is stored.
+    """
+    stored: list[Tensor] = []
+
+    def widen(block: nn.Module, given: tuple[Any, ...]) -> None:
+        for weights in block.parameters():
+            stored.append(weights.data)
+            weights.data = weights.data.float()
+
+    def put_back(block: nn.Module, given: tuple[Any, ...], result: Any) -> None:
+        for weights, narrow in zip(block.parameters(), stored, strict=True):
+            weights.data = narrow
+        stored.clear()
+
+    embedding.register_forward_hook(lambda module, given, result: result.float())
+    for block in blocks:
+        block.register_forward_pre_hook(widen)
+        block.register_forward_hook(put_back)
 
 
 @dataclass(frozen=True)

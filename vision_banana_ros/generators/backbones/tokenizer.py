@@ -1,27 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an instruction to a text encoder's token numbers, by the tables in tokenizer.json alone."""
+"""From an instruction to a text encoder's token numbers, by the tables that lie in its folder."""
 
 from pathlib import Path
 from typing import Any
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators.backbones.diffusers_folder import read_json
+from vision_banana_ros.generators.backbones.diffusers_folder import TOKENS, check_tokenizer, read_json
 
 
 def read_tokenizer(folder: Path) -> tuple[Any, int]:
-    """The tokenizer of a folder and the number of its padding token."""
-    from tokenizers import Tokenizer
+    """The tokenizer of a folder and the number of its padding token.
 
-    table = folder / "tokenizer.json"
-    if not table.is_file():
-        raise InputError(
-            f"'{folder}' lacks tokenizer.json: download the whole model, or save its tokenizer"
-            " with transformers."
-        )
+    Its tables are tokenizer.json, or vocab.json and merges.txt, which is all that Qwen's models come with.
+    InputError where neither is there.
+    """
+    check_tokenizer(folder)
     try:
-        tokenizer = Tokenizer.from_file(str(table))
-    except Exception as error:  # the package raises nothing more precise
-        raise InputError(f"{table} cannot be read ({error}): download it again.") from error
+        if (folder / TOKENS).is_file():
+            from tokenizers import Tokenizer
+
+            tokenizer = Tokenizer.from_file(str(folder / TOKENS))
+        else:
+            from transformers import Qwen2TokenizerFast
+
+            tokenizer = Qwen2TokenizerFast.from_pretrained(folder, local_files_only=True).backend_tokenizer
+    except Exception as error:  # the packages raise nothing more precise
+        raise InputError(
+            f"The tokenizer in '{folder}' cannot be read ({error}): download it again."
+        ) from error
     tokenizer.no_padding()
     tokenizer.no_truncation()
     settings = (

@@ -71,8 +71,15 @@ def graphs(bundle: Bundle) -> list[str]:
 def recipes(bundle: Bundle, executor: str, precision: str = "fp32") -> list[Recipe]:
     """What has to be built to run a bundle with this executor on this machine, in the order of `graphs`.
 
-    InputError where the library or, for TensorRT, the GPU is not there, or the precision is not to be had.
+    InputError where the library or, for TensorRT, the GPU is not there, the precision is not to be had, or
+    the bundle has no graphs that engines are built of.
     """
+    if bundle.editor_runner:
+        raise InputError(
+            f"No engines are built of '{bundle.manifest.name}': it is an imported editor, "
+            f"which {bundle.editor_runner} runs. "
+            "Leave the executor to auto."
+        )
     if precision not in PRECISIONS:
         raise InputError(
             f"There is no precision '{precision}' for engines: choose one of {', '.join(PRECISIONS)}."

@@ -26,7 +26,7 @@ class Engine:
         self._build: Any = None
 
     def want(self, bundle: str, executor: str) -> None:
-        """Finds out what is wanted, and starts to build it where it is missing.
+        """Finds out what is wanted, and starts to build it where it is missing; editors have no engines.
 
         InputError for a bundle that is not one.
         """
@@ -39,7 +39,10 @@ class Engine:
         kind = engine_wanted(executor)
         if kind is None:
             return
-        self._wanted = open_bundle(Path(bundle) if bundle else default_bundle()), *kind
+        opened = open_bundle(Path(bundle) if bundle else default_bundle())
+        if opened.editor_runner:
+            return
+        self._wanted = opened, *kind
         if engine_state(*self._wanted).name == "missing" and not self.building:
             self._log(f"The engine for {kind[0]} is built in the background; diagnostics show how far it is.")
             self._build = start_build(*self._wanted)

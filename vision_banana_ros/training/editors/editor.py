@@ -17,7 +17,7 @@ from vision_banana_ros.evaluation.figures import tidy
 from vision_banana_ros.evaluation.splits import case_of
 from vision_banana_ros.generators.backbones.diffusers_folder import Folder
 from vision_banana_ros.generators.backbones.guidance import Denoise, Guidance, guided
-from vision_banana_ros.generators.backbones.noise_schedule import Step, start_of, walk
+from vision_banana_ros.generators.backbones.noise_schedule import Step, shifted_time, start_of, walk
 from vision_banana_ros.generators.backbones.prompt_cache import Prompt
 from vision_banana_ros.perception import Perceiver, Question
 from vision_banana_ros.scenes import CLASSES
@@ -43,6 +43,8 @@ class Tuned:
         networks = (network.requires_grad_(False) for network in self.networks.networks(folder.path, size, kind))
         self.encoder, self.denoiser, self.decoder = networks
         self.encoder, self.decoder = self.encoder.to(self.device), self.decoder.to(self.device)
+        self.denoiser.transformer.enable_gradient_checkpointing()  # a step takes half as long again and a fraction of the memory
+        self.decoder.vae.enable_gradient_checkpointing()
         self._words = self.networks.Words(folder.path, str(self.device))
         self._prompts: OrderedDict[str, Prompt] = OrderedDict()
 
@@ -57,7 +59,7 @@ class Tuned:
     def prompt(self, instruction: str) -> Prompt:
         """An instruction, encoded. InputError where it is longer than the encoder reads."""
         if instruction not in self._prompts:
-            self._prompts[instruction] = self._words.encode([instruction])[0]
+            self._prompts[instruction] = next(self._words.encode([instruction]))
             if len(self._prompts) > PROMPTS_KEPT:
                 self._prompts.popitem(last=False)
         self._prompts.move_to_end(instruction)
@@ -75,6 +77,15 @@ class Tuned:
     def painted_steps(self) -> int:
         """Steps that the model was made for."""
         return self._folder.family.painted(self._folder.index)[0]
+
+    def noise_level(self, rng: np.random.Generator, latents: tuple[int, ...]) -> float:
+        """A time to learn at: half of them are those of the steps that the model was made for, half lie between them: logit-normal,
+        as flow-matching editors were trained (arXiv 2403.03206), and shifted as the steps are."""
+        steps, config = self.painted_steps(), self._folder.config("scheduler")
+        if rng.random() < 0.5:
+            return float(rng.choice([step.time for step in self.networks.schedule(config, steps, latents)]))
+        time = 1 / (1 + np.exp(-rng.standard_normal()))
+        return shifted_time(config, self.networks.shift(config, steps, latents), float(time))
 
     def measure(self, views: int, steps: int) -> dict[str, Any]:
         """The evaluation package's report on so many held-out views, and "picture", the mean error of the painted colours (0..1).

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an open editor is tuned on: questions about rendered views, edits of them, and pairs that somebody gives."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ from vision_banana_ros.training.data.sources import FIRST_TRAINING_SEED, SOURCES
 
 TASKS = ("depth", "normals", "semantic", "referring", "instances")
 _MASK = (255, 0, 0)  # of a profile that has fixed words
+_SAME_SHAPE = 0.02  # of the logarithm of proportions: pictures were rounded to whole pixels
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Example:
 
 
 class Plan(Protocol):
-    """What `lessons` reads of a plan."""
+    """What `Lessons` reads of a plan."""
 
     @property
     def size(self) -> tuple[int, int]: ...
@@ -47,21 +49,48 @@ class Plan(Protocol):
     def seed(self) -> int: ...
 
 
-def lessons(profile: Profile, plan: Plan, pairs: Sequence[Example], done: int = 0, process: int = 0) -> Iterator[Example]:
-    """Examples without end: views, each asked every task, and the editor's own work. The same for the same arguments.
+class Lessons:
+    """Examples by number, without end: views, each asked every task in turn, and the editor's own work.
+
+    An example depends on its number, the plan and the process alone, so a run that goes on sees what it would have seen.
 
     pairs: the editor's own work; where there are none, edits of the views. `plan.keep` is its share; with pairs and no share,
-    pairs alone.
+    pairs alone. process: of several that share the work; each sees others. reads: whether the text encoder reads an instruction;
+    what it does not is drawn again.
     """
-    keep = plan.keep if plan.keep or not pairs else 1.0
-    rng = np.random.default_rng([plan.seed, done, process])
-    while True:
-        if rng.random() < keep:
-            yield pairs[int(rng.integers(len(pairs)))] if pairs else _edit(plan, rng)
-            continue
-        view = drawn(FIRST_TRAINING_SEED + int(rng.integers(plan.views)), plan.size)
-        for task in rng.permutation(list(plan.tasks)):
-            yield question(profile, str(task), view, rng)
+
+    def __init__(
+        self,
+        profile: Profile,
+        plan: Plan,
+        pairs: "Pairs | None" = None,
+        process: int = 0,
+        reads: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        self._profile, self._plan, self._pairs, self._reads = profile, plan, pairs, reads
+        self._process = process
+        self._keep = plan.keep if plan.keep or pairs is None else 1.0
+        self._view: tuple[int, Record] | None = None  # the last one, for its other questions
+
+    def __getitem__(self, number: int) -> Example:
+        for attempt in count():
+            example = self._drawn(number, np.random.default_rng([self._plan.seed, self._process, number, attempt]))
+            if self._reads(example.instruction):
+                return example
+        raise AssertionError  # for mypy
+
+    def _drawn(self, number: int, rng: np.random.Generator) -> Example:
+        if rng.random() < self._keep:
+            return self._pairs.draw(rng) if self._pairs else _edit(self._plan, rng)
+        tasks = self._plan.tasks
+        world = np.random.default_rng([self._plan.seed, self._process, number // len(tasks)])
+        seed, order = (
+            FIRST_TRAINING_SEED + int(world.integers(self._plan.views)),
+            world.permutation(list(tasks)),
+        )
+        if self._view is None or self._view[0] != seed:
+            self._view = seed, drawn(seed, self._plan.size)
+        return question(self._profile, str(order[number % len(tasks)]), self._view[1], rng)
 
 
 def question(profile: Profile, task: str, view: Record, rng: np.random.Generator) -> Example:
@@ -99,18 +128,43 @@ def shot(seed: int, size: tuple[int, int]) -> Shot:
     return Shot(source.render(world, camera, seed), source, seed)
 
 
-def read_pairs(folder: Path, size: tuple[int, int]) -> list[Example]:
-    """Pairs of a folder: pairs.json, {"pairs": [{"image": file, "answer": file, "instruction": text}, ...]}, pictures of any size."""
-    entries = read_json(folder / "pairs.json").get("pairs", []) if (folder / "pairs.json").is_file() else None
-    if not entries:
-        raise InputError(f"'{folder}' holds no pairs.json with a list of pairs: write one, see `vision-banana tune --help`.")
-    found = []
-    for entry in entries:
-        pictures = [_picture(folder, entry.get(name), size) for name in ("image", "answer")]
-        if not str(entry.get("instruction", "")).strip():
-            raise InputError(f"A pair of '{folder}' has no instruction: say in words what its answer shows.")
-        found.append(Example(pictures[0], str(entry["instruction"]), _unit(pictures[1])))
-    return found
+class Pairs:
+    """Pictures, answers and instructions that somebody gives, read from the disk when their turn comes.
+
+    folder: holds pairs.json, {"pairs": [{"image": file, "answer": file, "instruction": text}, ...]}. size: of the examples; of a
+    pair with other proportions a part is cut out at random, the same of both pictures, and nothing is stretched. InputError where
+    the list is none, or a file of it is not there.
+    """
+
+    def __init__(self, folder: Path, size: tuple[int, int]) -> None:
+        entries = read_json(folder / "pairs.json").get("pairs", []) if (folder / "pairs.json").is_file() else None
+        if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
+            raise InputError(f"'{folder}' holds no pairs.json with a list of pairs: write one, see `vision-banana tune --help`.")
+        self._folder, self._size = folder, size
+        self._entries = [tuple(str(entry.get(name, "")) for name in ("image", "answer", "instruction")) for entry in entries]
+        for image, answer, instruction in self._entries:
+            if missing := next((name for name in (image, answer) if not (folder / name).is_file()), None):
+                raise InputError(f"The picture '{missing}' of '{folder}' is not there or cannot be read.")
+            if not instruction.strip():
+                raise InputError(f"A pair of '{folder}' has no instruction: say in words what its answer shows.")
+
+    @property
+    def instructions(self) -> list[str]:
+        """What its answers show, in words, each once."""
+        return list(dict.fromkeys(entry[2] for entry in self._entries))
+
+    def draw(self, rng: np.random.Generator) -> Example:
+        """One pair. InputError where its pictures cannot be read, or have other proportions than each other."""
+        image, answer, instruction = self._entries[int(rng.integers(len(self._entries)))]
+        frame, painted = (_picture(self._folder, name) for name in (image, answer))
+        if abs(np.log(frame.shape[0] * painted.shape[1] / (frame.shape[1] * painted.shape[0]))) > _SAME_SHAPE:
+            raise InputError(f"'{image}' and '{answer}' of '{self._folder}' have other proportions: give both of one size.")
+        place = rng.random(2)
+        return Example(
+            _cut(frame, self._size, place, cv2.INTER_AREA),
+            instruction,
+            _unit(_cut(painted, self._size, place, cv2.INTER_NEAREST)),
+        )
 
 
 def _edit(plan: Plan, rng: np.random.Generator) -> Example:
@@ -125,9 +179,18 @@ def _unit(picture: np.ndarray) -> np.ndarray:
     return picture.astype(np.float32) / (255 if picture.dtype == np.uint8 else 1)
 
 
-def _picture(folder: Path, name: Any, size: tuple[int, int]) -> np.ndarray:
-    picture = cv2.imread(str(folder / str(name)))
+def _picture(folder: Path, name: str) -> np.ndarray:
+    picture = cv2.imread(str(folder / name))
     if picture is None:
         raise InputError(f"The picture '{name}' of '{folder}' is not there or cannot be read.")
-    picture = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_NEAREST)
-    return np.ascontiguousarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def _cut(picture: np.ndarray, size: tuple[int, int], place: np.ndarray, interpolation: int) -> np.ndarray:
+    """The largest part with the proportions of `size`, brought to that size. place: where it lies, 0..1 along both sides."""
+    height, width = picture.shape[:2]
+    scale = min(height / size[0], width / size[1])
+    part = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    top, left = (int(share * (whole - cut + 1)) for share, whole, cut in zip(place, (height, width), part, strict=True))
+    cut = picture[top : top + part[0], left : left + part[1]]
+    return np.ascontiguousarray(cv2.resize(cut, size[::-1], interpolation=interpolation))

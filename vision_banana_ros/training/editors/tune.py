@@ -10,34 +10,43 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation.figures import tidy
+from vision_banana_ros.files import write_bytes, write_whole
 from vision_banana_ros.generators.backbones.diffusers_folder import Folder, open_folder, read_json
 from vision_banana_ros.generators.backbones.lora import COMPARISON
-from vision_banana_ros.generators.bundle import sha256_of
+from vision_banana_ros.generators.checksums import sha256_of
 from vision_banana_ros.tasks.profiles import Profile
 from vision_banana_ros.training.editors.editor import Tuned
-from vision_banana_ros.training.editors.examples import TASKS, Example, lessons, read_pairs
+from vision_banana_ros.training.editors.examples import TASKS, Example, Lessons, Pairs
 
-STATE, LORA, OPTIMIZER = "state.json", "lora.safetensors", "optimizer.pt"
+STATE, LORA, RUN = (
+    "state.json",
+    "lora.safetensors",
+    "run.pt",
+)  # the last is what a run goes on from, in one piece
 #: Layers that take a LoRA, in every family that takes one.
 _LAYERS = ("to_q", "to_k", "to_v", "to_out.0", "to_qkv_mlp_proj", "to_out", "proj_out")
-#: What of a plan must stay when a run goes on.
-_FIXED = ("size", "start", "rank", "tasks")
+#: What of a plan may change when a run goes on.
+_FREE = ("steps", "save_every", "measure_every", "held_out")
+_TOLD_EVERY_S = 30.0
 
 
 @dataclass(frozen=True)
 class Plan:
     """size: of frames and answers. tasks: what it learns to answer. start: "noise" or "frame". begin: the run whose LoRA to start
-    from. rank: of the LoRA. batch: examples a step and process. views: different scenes. keep: share of the
+    from. rank: of the LoRA. batch: examples a step and process, one after the other. views: different scenes. keep: share of the
     editor's own work, to stay an editor: of `pairs`, a folder with pairs.json, or else edits of the scenes; pairs alone where keep
-    is 0. held_out: views that errors are measured on.
+    is 0. held_out: views that errors are measured on. measure_every: steps between two of these measurements while it trains; 0:
+    before and after alone.
     """
 
     size: tuple[int, int]
@@ -50,6 +59,7 @@ class Plan:
     batch: int = 1
     views: int = 1000
     save_every: int = 500
+    measure_every: int = 0
     precision: str = "no"
     pairs: Path | None = None
     keep: float = 0.0
@@ -67,57 +77,77 @@ def tune(source: Path, out: Path, profile: Profile, plan: Plan, say: Callable[[s
 
     folder = open_folder(source)
     _check(folder, profile, plan)
-    state = _state(out, plan)
-    pairs = read_pairs(plan.pairs, plan.size) if plan.pairs else []
+    pairs = Pairs(plan.pairs, plan.size) if plan.pairs else None
+    if folder.index.get("is_distilled"):
+        say("These weights are distilled; their makers say to tune the base model in their place.")
     accelerator = Accelerator(mixed_precision=plan.precision)
+    fixed = {"source": folder.path.name, "profile": profile.name, "processes": accelerator.num_processes}
+    state = _state(out, plan, fixed)
     torch.manual_seed(plan.seed)
     tuned = Tuned(folder, profile, plan.size, plan.tasks, accelerator)
-    if too_long := next((pair.instruction for pair in pairs if not tuned.reads(pair.instruction)), ""):
+    if too_long := next((text for text in (pairs.instructions if pairs else ()) if not tuned.reads(text)), ""):
         raise InputError(f"The instruction '{too_long[:40]}…' of a pair cannot be read by this model's text encoder: shorten it.")
-    adapter = _Adapter(tuned, plan, out if "step" in state else plan.begin)
+    adapter = _Adapter(tuned, plan)
     optimizer = torch.optim.AdamW(adapter.weights, lr=plan.rate, weight_decay=0.0)
-    if "step" in state:
-        optimizer.load_state_dict(torch.load(out / OPTIMIZER, weights_only=True))
+    if state:
+        kept = torch.load(out / RUN, map_location="cpu", weights_only=True)
+        state = json.loads(kept["state"])
+        adapter.restore(kept["weights"])
+        optimizer.load_state_dict(kept["optimizer"])
     tuned.denoiser, optimizer = accelerator.prepare(tuned.denoiser, optimizer)
     many, one = tuned.painted_steps(), 1
     own = one if plan.start == "frame" else many
-    if "step" not in state:
+    if not state:
         state = {"step": 0, "losses": [], "before": tuned.measure(plan.held_out, own)}
         if plan.start == "frame":
             state["teacher"] = tuned.measure(plan.held_out, many)
 
-    losses = _Losses(tuned, plan)
-    drawn = lessons(profile, plan, pairs, state["step"], accelerator.process_index)
-    examples = (example for example in drawn if tuned.reads(example.instruction))
-    started, first = time.monotonic(), state["step"]
+    losses, process = _Losses(tuned, plan), accelerator.process_index
+    lessons = Lessons(profile, plan, pairs, process, tuned.reads)
+    started, first, told = time.monotonic(), state["step"], -_TOLD_EVERY_S
     while state["step"] < plan.steps:
-        loss = torch.stack([losses.of(next(examples)) for _ in range(plan.batch)]).mean()
-        accelerator.backward(loss)
+        loss = 0.0
+        for number in range(state["step"] * plan.batch, (state["step"] + 1) * plan.batch):
+            part = losses.of(lessons[number], np.random.default_rng([plan.seed, process, number, 0, 1])) / plan.batch
+            accelerator.backward(part)
+            loss += float(part.detach())
         accelerator.clip_grad_norm_(adapter.weights, 1.0)
         optimizer.step()
         optimizer.zero_grad()
         state["step"] += 1
-        state["losses"].append(round(float(loss.detach()), 6))
+        state["losses"].append(round(loss, 6))
         last = state["step"] == plan.steps
+        if plan.measure_every and state["step"] % plan.measure_every == 0 and not last:
+            state.setdefault("measured", {})[str(state["step"])] = tuned.measure(plan.held_out, own)
         if last:
             state["after"] = tuned.measure(plan.held_out, own)
-        if (state["step"] % plan.save_every == 0 or last) and accelerator.is_main_process:
+        if not accelerator.is_main_process:
+            continue
+        if state["step"] % plan.save_every == 0 or last:
             out.mkdir(parents=True, exist_ok=True)
             adapter.save(out)
-            torch.save(optimizer.state_dict(), out / OPTIMIZER)
-            (out / STATE).write_text(json.dumps(tidy({**state, "plan": _plain(plan), "profile": profile.name}), indent=1) + "\n")
+            kept = {
+                "state": json.dumps(state),
+                "weights": adapter.weights,
+                "optimizer": optimizer.state_dict(),
+            }
+            write_whole(out / RUN, partial(torch.save, kept))
+            told_of = tidy({**state, **fixed, "plan": _plain(plan)})
+            write_bytes(out / STATE, (json.dumps(told_of, indent=1) + "\n").encode())
             if last and plan.start == "frame":
                 _compare(out, state, many)
-            recent = state["losses"][-plan.save_every :]
-            pace = (time.monotonic() - started) / (state["step"] - first)
+        elapsed = time.monotonic() - started
+        if last or elapsed - told > _TOLD_EVERY_S:
+            told, recent = elapsed, state["losses"][-100:]
+            pace = elapsed / (state["step"] - first)
             say(f"step {state['step']} of {plan.steps}: loss {sum(recent) / len(recent):.4f}, {pace:.2f} s a step")
     return state
 
 
 class _Adapter:
-    """The LoRA on a denoiser. begin: a run's folder whose LoRA it starts as."""
+    """The LoRA on a denoiser, begun as the plan says."""
 
-    def __init__(self, tuned: Tuned, plan: Plan, begin: Path | None) -> None:
+    def __init__(self, tuned: Tuned, plan: Plan) -> None:
         from peft import LoraConfig
         from peft.utils import set_peft_model_state_dict
         from safetensors.torch import load_file
@@ -130,9 +160,14 @@ class _Adapter:
         self.weights = [parameter for parameter in tuned.denoiser.parameters() if parameter.requires_grad]
         for parameter in self.weights:
             parameter.data = parameter.data.float()  # small steps are lost in bfloat16
-        if begin is not None:
-            saved = {n.removeprefix("transformer."): v for n, v in load_file(begin / LORA).items()}
+        if plan.begin is not None:
+            saved = {n.removeprefix("transformer."): v for n, v in load_file(plan.begin / LORA).items()}
             set_peft_model_state_dict(self._transformer, saved)
+
+    def restore(self, weights: list[Tensor]) -> None:
+        """Take the weights that a run was left with."""
+        for ours, theirs in zip(self.weights, weights, strict=True):
+            ours.data.copy_(theirs)
 
     def save(self, out: Path) -> None:
         import diffusers
@@ -151,9 +186,9 @@ class _Losses:
 
     def __init__(self, tuned: Tuned, plan: Plan) -> None:
         self._tuned, self._start = tuned, plan.start
-        self._random = torch.Generator().manual_seed(plan.seed)
 
-    def of(self, example: Example) -> Tensor:
+    def of(self, example: Example, rng: np.random.Generator) -> Tensor:
+        """rng: of this example's noise."""
         tuned = self._tuned
         answer = torch.from_numpy(example.answer).to(tuned.device)
         prompt = tuned.prompt(example.instruction)
@@ -163,9 +198,8 @@ class _Losses:
             return (tuned.in_one_step(frame, prompt) - answer[None]).abs().mean()
         with torch.no_grad():
             goal = tuned.encoder.encode(answer.permute(2, 0, 1)[None] * 2 - 1)
-        noise = torch.randn(goal.shape, generator=self._random).to(tuned.device)
-        # Logit-normal times, as flow-matching editors were trained (arXiv 2403.03206).
-        time = torch.sigmoid(torch.randn(1, generator=self._random)).to(tuned.device)
+        noise = torch.from_numpy(rng.standard_normal(tuple(goal.shape), np.float32)).to(tuned.device)
+        time = torch.full((1,), tuned.noise_level(rng, tuple(goal.shape[1:])), device=tuned.device)
         x = (1 - time) * goal + time * noise
         return ((tuned.velocity(x, frame, time, prompt) - (noise - goal)) ** 2).mean()
 
@@ -188,15 +222,20 @@ def _check(folder: Folder, profile: Profile, plan: Plan) -> None:
         raise InputError(f"'{plan.begin}' holds no {LORA}: give the folder that `vision-banana tune` wrote.")
     if plan.begin is not None:
         _fits(plan.begin, plan, ("size", "rank"))
+        if (theirs := read_json(plan.begin / STATE).get("profile")) != profile.name:
+            raise InputError(f"The run in '{plan.begin}' was tuned by the profile {theirs}, not {profile.name}: ask for that one.")
 
 
-def _state(out: Path, plan: Plan) -> dict[str, Any]:
-    """What a run was left with; empty for a new one."""
-    if not (out / STATE).is_file():
+def _state(out: Path, plan: Plan, fixed: dict[str, Any]) -> dict[str, Any]:
+    """What a run was left with; empty for a new one. InputError where it is to go on as another run."""
+    if not all((out / name).is_file() for name in (STATE, RUN)):
         return {}
-    _fits(out, plan, _FIXED)
+    _fits(out, plan, [name for name in _plain(plan) if name not in _FREE])
     state = read_json(out / STATE)
-    return {name: value for name, value in state.items() if name not in ("plan", "profile")}
+    for name, ours in fixed.items():
+        if ours != state.get(name):
+            raise InputError(f"The run in '{out}' has another {name}, {state.get(name)}, not {ours}: ask for that one.")
+    return state
 
 
 def _fits(run: Path, plan: Plan, names: Sequence[str]) -> None:
