@@ -21,7 +21,9 @@ MAX_COLORS = 256  # maximum number of rows of a semantic palette, including padd
 _PADDING_COLOR = 1e6  # farther from any colour than two colours from each other
 
 
-def decode_inputs(task: str, legend: dict[str, Rgb] | None = None, color: Rgb | None = None, rows: int = 0) -> dict[str, np.ndarray]:
+def decode_inputs(
+    task: str, legend: dict[str, Rgb] | None = None, color: Rgb | None = None, rows: int = 0
+) -> dict[str, np.ndarray]:
     """The inputs of a decode graph besides `rgb`: a palette for semantic and referring segmentation.
 
     Args:
@@ -43,7 +45,10 @@ def decode_inputs(task: str, legend: dict[str, Rgb] | None = None, color: Rgb | 
     classes = np.array([*legend.values()], np.float32)
     rows = rows or len(classes) + 1
     if len(classes) >= rows:
-        raise InputError(f"The legend has {len(classes)} classes; this engine supports {rows - 1}. Ask for fewer classes at once.")
+        raise InputError(
+            f"The legend has {len(classes)} classes; this engine supports {rows - 1}. "
+            "Ask for fewer classes at once."
+        )
     palette = np.full((rows, 3), _PADDING_COLOR, np.float32)
     palette[: len(classes)] = classes
     if np.linalg.norm(classes - np.array(BLACK, np.float32), axis=1).min() >= MIN_DISTANCE:

@@ -25,7 +25,11 @@ def frame_dimensions(size: tuple[int, int]) -> dict[str, int]:
 
 
 def freeze(
-    model: bytes | str | Path, questions: int | None, size: tuple[int, int], words: int | None = None, colors: int = MAX_COLORS
+    model: bytes | str | Path,
+    questions: int | None,
+    size: tuple[int, int],
+    words: int | None = None,
+    colors: int = MAX_COLORS,
 ) -> bytes:
     """Makes the dynamic dimensions of a graph static.
 
@@ -54,13 +58,21 @@ def freeze(
         raise
     except Exception as error:  # protobuf and onnx exceptions have no common base class
         raise InputError(f"This is not an ONNX graph ({error}): export the bundle again.") from error
-    sizes = {"questions": questions, "words": words or _text_length(graph), "colors": colors, **frame_dimensions(size)}
+    sizes = {
+        "questions": questions,
+        "words": words or _text_length(graph),
+        "colors": colors,
+        **frame_dimensions(size),
+    }
     for value in (*graph.graph.input, *graph.graph.output):
         for dim in value.type.tensor_type.shape.dim:
             if dim.HasField("dim_value"):
                 continue
             if dim.dim_param not in sizes:
-                raise InputError(f"The graph's '{value.name}' has the unknown dynamic dimension '{dim.dim_param}': export it again.")
+                raise InputError(
+                    f"The graph's '{value.name}' has the unknown dynamic dimension '{dim.dim_param}': "
+                    "export it again."
+                )
             length = sizes[dim.dim_param]
             if length is not None:
                 dim.dim_value = length

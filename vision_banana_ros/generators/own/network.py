@@ -34,7 +34,9 @@ HEAD_CHANNELS = 16  # channels per attention head
 MAX_RAMP_COLORS = 8  # further colours of a colour ramp are ignored
 MAX_PROMPT_COLORS = 40  # further colours of a prompt cannot be copied
 MIN_LOG_DEPTH, MAX_LOG_DEPTH = -4.0, 6.0  # natural logarithm of metres
-UNCERTAIN_DISTANCE = 0.5  # RGB distance from the ramp for uncertainty 1; depth.decode rejects more than half of it
+UNCERTAIN_DISTANCE = (
+    0.5  # RGB distance from the ramp for uncertainty 1; depth.decode rejects more than half of it
+)
 SAME_COLOR = 1e-4  # squared RGB distance (0..3) below which colours are equal: 2.5 of 255
 COORDINATE_UNIT_PX = 120.0  # pixels per unit of the position coordinates
 Features = tuple[Tensor, Tensor, Tensor]
@@ -137,7 +139,9 @@ class TextEncoder(nn.Module):
         self.neighbours = nn.ModuleList(nn.Conv1d(width, width, 5, padding=2) for _ in range(layers))
         self.attention = nn.ModuleList(Attention(width) for _ in range(layers))
         self.mix = nn.ModuleList(
-            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+            nn.Sequential(
+                nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width)
+            )
             for _ in range(layers)
         )
         self.norm = nn.LayerNorm(width)
@@ -185,13 +189,18 @@ class Neck(nn.Module):
         super().__init__()
         fine, middle, coarse = channels
         self.lateral = nn.ModuleList(
-            nn.Conv2d(n, c, 1) for n, c in zip((4 * given[0], *given[1:]), (fine, fine, middle, coarse, coarse), strict=True)
+            nn.Conv2d(n, c, 1)
+            for n, c in zip((4 * given[0], *given[1:]), (fine, fine, middle, coarse, coarse), strict=True)
         )
-        self.up = nn.ModuleList(nn.Conv2d(above, 4 * c, 1) for above, c in ((middle, fine), (coarse, middle), (coarse, coarse)))
+        self.up = nn.ModuleList(
+            nn.Conv2d(above, 4 * c, 1) for above, c in ((middle, fine), (coarse, middle), (coarse, coarse))
+        )
         self.places = nn.ModuleList(nn.Conv2d(2, c, 1) for c in (fine, middle, coarse, coarse))
         self.blocks = nn.ModuleList(ConvBlock(c) for c in (fine, middle, coarse, coarse))
         self.attention = nn.ModuleList(Attention(coarse) for _ in range(2))
-        self.shares = nn.ModuleList(nn.Conv2d(c, n, 1) for c, n in ((fine, 9 * PATCH**2), (4 * fine, 9 * 4), (4 * middle, 9 * 4)))
+        self.shares = nn.ModuleList(
+            nn.Conv2d(c, n, 1) for c, n in ((fine, 9 * PATCH**2), (4 * fine, 9 * 4), (4 * middle, 9 * 4))
+        )
 
     def forward(self, levels: list[Tensor]) -> Features:
         """Merges the five levels at 1/2 to 1/32, each (B, C, h, w).
@@ -206,11 +215,25 @@ class Neck(nn.Module):
         x = self.lateral[3](sixteenth) + _upsample_like(self.up[2](x), sixteenth)
         coarse = _attend(self.attention[0], self._fuse(2, x, 16))  # type: ignore[arg-type]
         middle = self._fuse(1, self.lateral[2](eighth) + _upsample_like(self.up[1](coarse), eighth), 8)
-        x = self.lateral[1](quarter) + _conv_over_blocks(self.lateral[0], half) + _upsample_like(self.up[0](middle), quarter)
+        x = (
+            self.lateral[1](quarter)
+            + _conv_over_blocks(self.lateral[0], half)
+            + _upsample_like(self.up[0](middle), quarter)
+        )
         fine = self._fuse(0, x, 4)
-        shares = (self.shares[0](fine), _conv_over_blocks(self.shares[1], fine), _conv_over_blocks(self.shares[2], middle))
-        parts = [_softmax_over_channels(s.float().unflatten(1, (9, -1))).flatten(1, 2).to(s.dtype) for s in shares]
-        return torch.cat([fine, parts[0]], 1), torch.cat([middle, parts[1]], 1), torch.cat([coarse, parts[2]], 1)
+        shares = (
+            self.shares[0](fine),
+            _conv_over_blocks(self.shares[1], fine),
+            _conv_over_blocks(self.shares[2], middle),
+        )
+        parts = [
+            _softmax_over_channels(s.float().unflatten(1, (9, -1))).flatten(1, 2).to(s.dtype) for s in shares
+        ]
+        return (
+            torch.cat([fine, parts[0]], 1),
+            torch.cat([middle, parts[1]], 1),
+            torch.cat([coarse, parts[2]], 1),
+        )
 
     def _fuse(self, level: int, x: Tensor, step: int) -> Tensor:
         """Adds coordinates of positions `step` pixels apart and applies the block of the level."""
@@ -247,7 +270,9 @@ class PaintModeScores(nn.Module):
         """
         words = keys @ self.query(x).flatten(2) * KEY_CHANNELS**-0.5 + (named - 1)[:, :, None] * 1e4
         ramp = self.ramp(x).flatten(2) + (named.sum(1) < 2)[:, None, None] * -1e4
-        return torch.cat([torch.zeros_like(ramp, dtype=torch.float32), ramp.float(), words.float()], 1).unflatten(2, x.shape[-2:])
+        return torch.cat(
+            [torch.zeros_like(ramp, dtype=torch.float32), ramp.float(), words.float()], 1
+        ).unflatten(2, x.shape[-2:])
 
 
 class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
@@ -290,14 +315,18 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.sample_down = nn.ModuleList(_downsampling_conv(channels[i], channels[i + 1]) for i in range(2))
 
         self.answer_blocks = nn.ModuleList(
-            nn.ModuleList(ConvBlock(c, text_width) for _ in range(n)) for c, n in zip(channels, answer_depth, strict=True)
+            nn.ModuleList(ConvBlock(c, text_width) for _ in range(n))
+            for c, n in zip(channels, answer_depth, strict=True)
         )
         self.answer_self = Attention(channels[2])
         self.answer_text = nn.ModuleList(
-            nn.ModuleList(Attention(c, text_width) for _ in range(n)) for c, n in zip(channels[1:], answer_depth[1:], strict=True)
+            nn.ModuleList(Attention(c, text_width) for _ in range(n))
+            for c, n in zip(channels[1:], answer_depth[1:], strict=True)
         )
         self.answer_up = nn.ModuleList(nn.Conv2d(channels[i + 1], 4 * channels[i], 1) for i in range(2))
-        self.answer_edged = nn.ModuleList(_zero_initialized(nn.Conv2d(channels[i + 1], channels[i], 1)) for i in range(2))
+        self.answer_edged = nn.ModuleList(
+            _zero_initialized(nn.Conv2d(channels[i + 1], channels[i], 1)) for i in range(2)
+        )
         self.answer_norm = nn.GroupNorm(8, channels[0])
         self.answer_out = nn.Conv2d(channels[0], pixels, 3, padding=1)
         self.answer_coarse = _zero_initialized(nn.Conv2d(channels[0], 3, 1))
@@ -324,7 +353,11 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         """
         text = torch.cat([self.text(pieces, colors, mask), colors], 2)
         words = text.shape[1]
-        place = torch.arange(words, 0, -1, device=text.device) + words * colors[..., 3] + 2 * words * (pieces[..., 0] == 1)
+        place = (
+            torch.arange(words, 0, -1, device=text.device)
+            + words * colors[..., 3]
+            + 2 * words * (pieces[..., 0] == 1)
+        )
         order = place.topk(words, 1).indices
         return text.gather(1, order[..., None].expand(-1, -1, text.shape[2]))
 
@@ -383,13 +416,23 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         x = _attend(self.answer_self, x)
         for block, to_text in zip(self.answer_blocks[2], self.answer_text[1], strict=True):
             x = block(_attend(to_text, x, text, bias), condition)
-        x = F.pixel_shuffle(self.answer_up[1](x), 2) + features[1] + _upsample(self.answer_edged[1](x), shares[2], 2)
+        x = (
+            F.pixel_shuffle(self.answer_up[1](x), 2)
+            + features[1]
+            + _upsample(self.answer_edged[1](x), shares[2], 2)
+        )
         for block, to_text in zip(self.answer_blocks[1], self.answer_text[0], strict=True):
             x = block(_attend(to_text, x, text, bias), condition)
-        x = F.pixel_shuffle(self.answer_up[0](x), 2) + features[0] + _upsample(self.answer_edged[0](x), shares[1], 2)
+        x = (
+            F.pixel_shuffle(self.answer_up[0](x), 2)
+            + features[0]
+            + _upsample(self.answer_edged[0](x), shares[1], 2)
+        )
         for block in self.answer_blocks[0]:
             x = block(x, condition)
-        with torch.autocast(x.device.type, enabled=False):  # bfloat16 has only 2 steps per 8-bit code near white
+        with torch.autocast(
+            x.device.type, enabled=False
+        ):  # bfloat16 has only 2 steps per 8-bit code near white
             x = F.relu(self.answer_norm(x.float()))
             return PaintPlan(x, self.answer_ways(x, keys.float(), colors[..., 3]), colors)
 
@@ -494,7 +537,9 @@ def _ramp_colors(log_m: Tensor, unsure: Tensor, colors: Tensor) -> Tensor:
     last = (named.sum(1) - 1).clamp(1, MAX_RAMP_COLORS - 1)
     rank = named.cumsum(1) * named  # 1, 2, ... for the named colours
     order = torch.arange(1, MAX_RAMP_COLORS + 1, device=colors.device)
-    knots = (rank[:, None] == order[None, :, None]).to(colors.dtype) @ colors[..., :3]  # (N, MAX_RAMP_COLORS, 3)
+    knots = (rank[:, None] == order[None, :, None]).to(colors.dtype) @ colors[
+        ..., :3
+    ]  # (N, MAX_RAMP_COLORS, 3)
     along = knots[:, 1:] - knots[:, :-1]
     exists = order[None, :-1] <= last[:, None]
     along = along * exists[..., None]
@@ -611,8 +656,12 @@ def _position_coordinates(x: Tensor, step: int) -> Tensor:
     Depth correlates with the height in the image.
     """
     height, width = x.shape[-2:]
-    down = (torch.arange(height, device=x.device, dtype=x.dtype) - (height - 1) / 2)[:, None].expand(height, width)
-    across = (torch.arange(width, device=x.device, dtype=x.dtype) - (width - 1) / 2)[None].expand(height, width)
+    down = (torch.arange(height, device=x.device, dtype=x.dtype) - (height - 1) / 2)[:, None].expand(
+        height, width
+    )
+    across = (torch.arange(width, device=x.device, dtype=x.dtype) - (width - 1) / 2)[None].expand(
+        height, width
+    )
     down, across = (part * (step / COORDINATE_UNIT_PX) for part in (down, across))
     return torch.stack([across, down])[None].expand(x.shape[0], -1, -1, -1)
 

@@ -21,7 +21,9 @@ MAX_CHARACTERS = 4000
 PIECES = 12  # hashes per token: the word and up to eleven trigrams
 
 _NUMBER = r"\s*(\d{1,3})\s*"
-_TOKEN = re.compile(rf"(?:rgb)?[(\[]{_NUMBER},{_NUMBER},{_NUMBER}[)\]]|(#[0-9a-f]{{6}}\b|#[0-9a-f]{{3}}\b)|([^\W_]+)|([,.;?])")
+_TOKEN = re.compile(
+    rf"(?:rgb)?[(\[]{_NUMBER},{_NUMBER},{_NUMBER}[)\]]|(#[0-9a-f]{{6}}\b|#[0-9a-f]{{3}}\b)|([^\W_]+)|([,.;?])"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +79,10 @@ def _words(instruction: str) -> list[tuple[str, tuple[int, int, int] | None]]:
     if not instruction.strip():
         raise InputError("The instruction is empty: say in words what to paint.")
     if len(instruction) > MAX_CHARACTERS:
-        raise InputError(f"The instruction has {len(instruction)} characters; at most {MAX_CHARACTERS} are read. Shorten it.")
+        raise InputError(
+            f"The instruction has {len(instruction)} characters; at most {MAX_CHARACTERS} are read. "
+            "Shorten it."
+        )
     words: list[tuple[str, tuple[int, int, int] | None]] = []
     for red, green, blue, code, word, sign in _TOKEN.findall(instruction.lower()):
         if red:

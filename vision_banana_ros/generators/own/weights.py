@@ -31,7 +31,9 @@ def read_weights(bundle: Bundle) -> dict[str, np.ndarray]:
     try:
         import onnx
     except ImportError as error:
-        raise InputError("Reading weights out of a bundle's graphs needs onnx: `pip install onnx`.") from error
+        raise InputError(
+            "Reading weights out of a bundle's graphs needs onnx: `pip install onnx`."
+        ) from error
     weights: dict[str, Any] = {}
     for graph in GRAPHS:
         for tensor in onnx.load(bundle.path / graph).graph.initializer:
@@ -39,5 +41,7 @@ def read_weights(bundle: Bundle) -> dict[str, np.ndarray]:
                 name = tensor.name.removeprefix(PREFIX).removesuffix(HALVED)
                 values = onnx.numpy_helper.to_array(tensor).astype(np.float32)
                 transposed = name.endswith(TRANSPOSED)
-                weights[name.removesuffix(TRANSPOSED)] = np.ascontiguousarray(values.T) if transposed else values
+                weights[name.removesuffix(TRANSPOSED)] = (
+                    np.ascontiguousarray(values.T) if transposed else values
+                )
     return weights

@@ -58,7 +58,9 @@ def zoom_in(record: Record, rng: np.random.Generator) -> Record:
     share = 1 / float(np.exp(rng.uniform(0, np.log(MAX_ZOOM))))
     size = round(height * share), round(width * share)
     top, left = (
-        round(float(np.clip((whole - part) / 2 + rng.uniform(-MAX_OFFSET, MAX_OFFSET) * part, 0, whole - part)))
+        round(
+            float(np.clip((whole - part) / 2 + rng.uniform(-MAX_OFFSET, MAX_OFFSET) * part, 0, whole - part))
+        )
         for whole, part in zip((height, width), size, strict=True)
     )
     return record.cropped(top, left, size)
@@ -132,7 +134,9 @@ def _hue(angle: float) -> np.ndarray:
 def _shaded(x: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
     """Multiplies by a smooth illumination field, as from windows, lamps and shadows."""
     height, width = x.shape[:2]
-    coarse = rng.normal(0, 0.45 * strength, (int(rng.integers(2, 5)), int(rng.integers(2, 6)), 1)).astype(np.float32)
+    coarse = rng.normal(0, 0.45 * strength, (int(rng.integers(2, 5)), int(rng.integers(2, 6)), 1)).astype(
+        np.float32
+    )
     if rng.random() < 0.4:
         coarse = coarse + rng.normal(0, 0.12 * strength, (*coarse.shape[:2], 3)).astype(np.float32)
     light = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -143,7 +147,9 @@ def _coarser(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Downsamples and upsamples, as for a camera of lower resolution."""
     height, width = x.shape[:2]
     scale = rng.uniform(0.4, 0.9)
-    small = cv2.resize(x, (max(1, int(width * scale)), max(1, int(height * scale))), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        x, (max(1, int(width * scale)), max(1, int(height * scale))), interpolation=cv2.INTER_AREA
+    )
     how = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST)[int(rng.choice(3, p=(0.6, 0.3, 0.1)))]
     return cv2.resize(small, (width, height), interpolation=how)
 
@@ -198,12 +204,16 @@ def _junk(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return np.asarray((lit.clip(0, 1) * 255).astype(np.uint8))
     if kind == 3:
         noise: np.ndarray = (
-            rng.integers(0, 256, image.shape) if rng.random() < 0.5 else rng.normal(128, rng.uniform(20, 90), image.shape)
+            rng.integers(0, 256, image.shape)
+            if rng.random() < 0.5
+            else rng.normal(128, rng.uniform(20, 90), image.shape)
         )
         noise = np.clip(noise, 0, 255).astype(np.float32)
         if rng.random() < 0.4:
             noise = cv2.GaussianBlur(noise, (0, 0), rng.uniform(0.5, 3))
-        return np.asarray(noise.astype(np.uint8) if rng.random() < 0.7 else np.repeat(noise[..., :1], 3, 2).astype(np.uint8))
+        return np.asarray(
+            noise.astype(np.uint8) if rng.random() < 0.7 else np.repeat(noise[..., :1], 3, 2).astype(np.uint8)
+        )
     if kind == 4:
         return _shuffled(image, rng)
     if kind == 5:
@@ -216,7 +226,12 @@ def _shuffled(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The image with its pixels, or square tiles of it, shuffled."""
     side = int(rng.choice((1, 4, 16)))
     height, width = (n // side for n in image.shape[:2])
-    tiles = image[: height * side, : width * side].reshape(height, side, width, side, 3).swapaxes(1, 2).reshape(-1, side, side, 3)
+    tiles = (
+        image[: height * side, : width * side]
+        .reshape(height, side, width, side, 3)
+        .swapaxes(1, 2)
+        .reshape(-1, side, side, 3)
+    )
     tiles = tiles[rng.permutation(len(tiles))].reshape(height, width, side, side, 3).swapaxes(1, 2)
     out = image.copy()
     out[: height * side, : width * side] = tiles.reshape(height * side, width * side, 3)

@@ -92,7 +92,9 @@ class Batch:
         parts: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         for name, part in parts.items():
             if isinstance(part, Tensor):
-                parts[name] = (part.pin_memory() if device.type == "cuda" else part).to(device, non_blocking=True)
+                parts[name] = (part.pin_memory() if device.type == "cuda" else part).to(
+                    device, non_blocking=True
+                )
         return Batch(**parts)
 
 
@@ -114,9 +116,13 @@ class BatchStream(IterableDataset):
         count = 0
         while True:
             if count % POOL_REFRESH_BATCHES == 0:
-                records = {size: paths for size, paths in config.pool.records().items() if size in config.sizes}
+                records = {
+                    size: paths for size, paths in config.pool.records().items() if size in config.sizes
+                }
                 if not records:
-                    raise InputError(f"There are no views in '{config.pool.folder}' yet: fill the pool first.")
+                    raise InputError(
+                        f"There are no views in '{config.pool.folder}' yet: fill the pool first."
+                    )
                 sizes = list(records)
                 shares = np.array([len(records[size]) for size in sizes], float)
             count += 1
@@ -134,7 +140,9 @@ class BatchStream(IterableDataset):
         records = [augment(record, rng, self.config.junk) for record in records]
         drawn = [draw_samples(record, rng, self.config.random_legends) for record in records]
         of = [i for i, samples in enumerate(drawn) for _ in samples]
-        return self._batch([record.image for record in records], [sample for samples in drawn for sample in samples], of)
+        return self._batch(
+            [record.image for record in records], [sample for samples in drawn for sample in samples], of
+        )
 
     def _pictures(self, records: list[Record], rng: np.random.Generator) -> Batch:
         blank = np.full(records[0].image.shape, NO_PICTURE, np.uint8)
@@ -149,13 +157,17 @@ class BatchStream(IterableDataset):
         return self._batch(frames, samples, of)
 
     def _batch(self, frames: list[np.ndarray], samples: list[Sample], of: list[int]) -> Batch:
-        prompts = [tokenize(s.instruction, self.config.text_length, self.config.text_buckets) for s in samples]
+        prompts = [
+            tokenize(s.instruction, self.config.text_length, self.config.text_buckets) for s in samples
+        ]
         longest = int(max(prompt.mask.sum() for prompt in prompts))
         pieces, colors, mask = (
             torch.from_numpy(np.stack([getattr(prompt, name)[:longest] for prompt in prompts]))
             for name in ("pieces", "colors", "mask")
         )
-        palette = np.full((len(samples), max(1, *(len(sample.palette) for sample in samples)), 3), PADDING_COLOR, np.float32)
+        palette = np.full(
+            (len(samples), max(1, *(len(sample.palette) for sample in samples)), 3), PADDING_COLOR, np.float32
+        )
         for row, sample in zip(palette, samples, strict=True):
             if sample.palette:
                 row[: len(sample.palette)] = np.array(sample.palette) / 255
@@ -184,7 +196,9 @@ def batches(config: BatchConfig, workers: int, device: torch.device) -> Iterator
         workers: Number of worker processes; 0 to prepare batches in this process.
         device: The device.
     """
-    loader = DataLoader(BatchStream(config), batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
+    loader = DataLoader(
+        BatchStream(config), batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None
+    )
     for batch in loader:
         yield batch.moved(device)
 

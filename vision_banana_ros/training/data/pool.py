@@ -94,7 +94,11 @@ class Pool:
         return random.Random(f"{self.seed} {number}").choices(self.canvases, shares)[0].size
 
     def _path(self, number: int, view: int, size: tuple[int, int]) -> Path:
-        return self.folder / f"{number // WORLDS_PER_FOLDER:03d}" / f"{number:06d}_{view:02d}_{size[0]}x{size[1]}.npz"
+        return (
+            self.folder
+            / f"{number // WORLDS_PER_FOLDER:03d}"
+            / f"{number:06d}_{view:02d}_{size[0]}x{size[1]}.npz"
+        )
 
     def _render(self, number: int) -> None:
         rng = self._rng(number)
@@ -128,14 +132,18 @@ def rendering(pool: Pool, processes: int) -> Iterator[None]:
     """
     check(pool.sources)
     started = [
-        multiprocessing.get_context("spawn").Process(target=_render, args=(pool, part, processes), daemon=True)
+        multiprocessing.get_context("spawn").Process(
+            target=_render, args=(pool, part, processes), daemon=True
+        )
         for part in range(processes)
     ]
     for process in started:
         process.start()
     try:
         while started and _worlds(pool) < min(MIN_WORLDS, pool.worlds):
-            if not any(process.is_alive() for process in started) and _worlds(pool) < min(MIN_WORLDS, pool.worlds):
+            if not any(process.is_alive() for process in started) and _worlds(pool) < min(
+                MIN_WORLDS, pool.worlds
+            ):
                 raise InputError("The views could not be rendered: see the messages above.")
             time.sleep(0.5)
         yield

@@ -22,7 +22,9 @@ TASK_WEIGHTS = {"depth": 1.4, "normals": 0.7, "semantic": 1.2, "referring": 1.0,
 RANDOM_LEGENDS = 0.6  # fraction of semantic prompts with a random legend instead of the default one
 ALL_CLASSES_FRACTION = 0.4  # fraction of random legends with all classes, most of which are not in the view
 #: The corners of the colour ramp of depth, 0-255.
-CUBE_COLORS: tuple[Rgb, ...] = tuple(tuple(round(255 * float(c)) for c in knot) for knot in depth.COLORMAPS["cube"])  # type: ignore[misc]
+CUBE_COLORS: tuple[Rgb, ...] = tuple(
+    tuple(round(255 * float(c)) for c in knot) for knot in depth.COLORMAPS["cube"]
+)  # type: ignore[misc]
 CUBE_FRACTION = 0.92  # fraction of depth prompts with the cube colour map, which the node uses
 MULTIPLE_EXPRESSIONS_FRACTION = 0.5  # fraction of referring prompts with more than one expression
 _COLOR_STYLES = ("hex", "rgb", "name")
@@ -50,7 +52,10 @@ class Sample:
 
 
 def draw_samples(
-    view: Record, rng: np.random.Generator, random_legends: float = RANDOM_LEGENDS, tasks: tuple[str, ...] | None = None
+    view: Record,
+    rng: np.random.Generator,
+    random_legends: float = RANDOM_LEGENDS,
+    tasks: tuple[str, ...] | None = None,
 ) -> list[Sample]:
     """Draws prompts about a view, each of another task; they share the encoding of the frame.
 
@@ -61,13 +66,22 @@ def draw_samples(
         tasks: The tasks; by default QUESTIONS_PER_VIEW are drawn by TASK_WEIGHTS.
     """
     chances = np.array(list(TASK_WEIGHTS.values()))
-    chosen = tasks or rng.choice(list(TASK_WEIGHTS), QUESTIONS_PER_VIEW, replace=False, p=chances / chances.sum())
+    chosen = tasks or rng.choice(
+        list(TASK_WEIGHTS), QUESTIONS_PER_VIEW, replace=False, p=chances / chances.sum()
+    )
     makers = {"depth": _depth, "normals": _normals, "referring": _referring, "instances": _instances}
-    return [_semantic(view, rng, random_legends) if task == "semantic" else makers[task](view, rng) for task in chosen]
+    return [
+        _semantic(view, rng, random_legends) if task == "semantic" else makers[task](view, rng)
+        for task in chosen
+    ]
 
 
 def _depth(view: Record, rng: np.random.Generator) -> Sample:
-    colormap = "cube" if rng.random() < CUBE_FRACTION else str(rng.choice([name for name in depth.COLORMAPS if name != "cube"]))
+    colormap = (
+        "cube"
+        if rng.random() < CUBE_FRACTION
+        else str(rng.choice([name for name in depth.COLORMAPS if name != "cube"]))
+    )
     text = depth.instruction(colormap, phrasing=_phrasing(depth.PHRASINGS, rng))
     knots = CUBE_COLORS if colormap == "cube" else ()
     painted = view.depth_m * np.float32(FOCAL_PX / view.focal_px)
@@ -76,14 +90,20 @@ def _depth(view: Record, rng: np.random.Generator) -> Sample:
 
 
 def _normals(view: Record, rng: np.random.Generator) -> Sample:
-    return Sample("normals", normals.instruction(phrasing=_phrasing(normals.PHRASINGS, rng)), normals.encode(view.normals))
+    return Sample(
+        "normals",
+        normals.instruction(phrasing=_phrasing(normals.PHRASINGS, rng)),
+        normals.encode(view.normals),
+    )
 
 
 def _semantic(view: Record, rng: np.random.Generator, random_legends: float) -> Sample:
     legend, labels = LEGEND, view.labels
     if rng.random() < random_legends:
         legend, labels = _random_legend(view, rng)
-    text = semantic.instruction(legend, phrasing=_phrasing(semantic.PHRASINGS, rng), style=str(rng.choice(_COLOR_STYLES)))
+    text = semantic.instruction(
+        legend, phrasing=_phrasing(semantic.PHRASINGS, rng), style=str(rng.choice(_COLOR_STYLES))
+    )
     return Sample("semantic", text, semantic.encode(labels, legend), (BLACK, *legend.values()))
 
 
@@ -125,12 +145,16 @@ def _referring(view: Record, rng: np.random.Generator) -> Sample:
     first = draw_expression(view, rng)
     if rng.random() >= MULTIPLE_EXPRESSIONS_FRACTION:
         color = _random_colors(1, rng)[0]
-        text = referring.instruction(first.text, color, phrasing=_phrasing(referring.PHRASINGS, rng), style=style)
+        text = referring.instruction(
+            first.text, color, phrasing=_phrasing(referring.PHRASINGS, rng), style=style
+        )
         return Sample("referring", text, referring.encode(first.mask, color), (BLACK, color))
     wanted = int(rng.integers(2, referring.MAX_EXPRESSIONS + 1))
     chosen = [first]
     for one in (view.referred[i] for i in rng.permutation(len(view.referred))):
-        if len(chosen) < wanted and not any((one.mask & other.mask).any() or one.text == other.text for other in chosen):
+        if len(chosen) < wanted and not any(
+            (one.mask & other.mask).any() or one.text == other.text for other in chosen
+        ):
             chosen.append(one)
     colors = _random_colors(len(chosen), rng)
     asked = {one.text: color for one, color in zip(chosen, colors, strict=True)}

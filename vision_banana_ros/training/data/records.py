@@ -148,7 +148,9 @@ def record_of(shot: Shot, rng: np.random.Generator) -> Record:
     edit = shot.source.draw_edit(view, rng)
     pictures = None
     if edit is not None:
-        before, after = (view.image if world is view.world else shot.again(world) for world in (edit.before, edit.after))
+        before, after = (
+            view.image if world is view.world else shot.again(world) for world in (edit.before, edit.after)
+        )
         pictures = edit.text, before, after
     return Record(
         view.image,
@@ -179,7 +181,11 @@ def write_record(record: Record, path: Path) -> None:
         "captions": np.array(record.captions, dtype=np.str_),
     }
     if record.edit:
-        arrays |= {"edit": np.str_(record.edit[0]), "before": _encode_image(record.edit[1]), "after": _encode_image(record.edit[2])}
+        arrays |= {
+            "edit": np.str_(record.edit[0]),
+            "before": _encode_image(record.edit[1]),
+            "after": _encode_image(record.edit[2]),
+        }
     new = path.with_suffix(".new")
     with new.open("wb") as file:
         np.savez(file, **arrays)
@@ -235,7 +241,9 @@ def _steps(depth_m: np.ndarray) -> np.ndarray:
 
 def _metres(steps: np.ndarray) -> np.ndarray:
     """Inverse of `_steps`."""
-    depth_m = (NEAREST_M * np.exp(steps.astype(np.float32) / _STEPS * np.log(FARTHEST_M / NEAREST_M))).astype(np.float32)
+    depth_m = (NEAREST_M * np.exp(steps.astype(np.float32) / _STEPS * np.log(FARTHEST_M / NEAREST_M))).astype(
+        np.float32
+    )
     depth_m[steps == _SKY] = np.inf
     depth_m[steps == _NAN] = np.nan
     return depth_m
@@ -250,7 +258,12 @@ def _decompress(data: np.ndarray, dtype: Any, shape: tuple[int, ...]) -> np.ndar
 
 
 def _encode_image(image: np.ndarray) -> np.ndarray:
-    how = [cv2.IMWRITE_JPEG_QUALITY, JPEG, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    how = [
+        cv2.IMWRITE_JPEG_QUALITY,
+        JPEG,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    ]
     return cv2.imencode(".jpg", image[:, :, ::-1], how)[1].ravel()
 
 

@@ -63,13 +63,20 @@ def _furnished() -> Source:
 
 
 def _street() -> Source:
-    from vision_banana_ros.scenes.street import make_street_world, sample_street_camera  # needs the mesh renderer
+    from vision_banana_ros.scenes.street import (
+        make_street_world,
+        sample_street_camera,
+    )  # needs the mesh renderer
 
     return Source(make_street_world, sample_street_camera, render, draw_edit)
 
 
 #: Factories of the sources by name; called in the rendering process on first use.
-SOURCES: dict[str, Callable[[], Source]] = {"procedural": _procedural, "furnished": _furnished, "street": _street}
+SOURCES: dict[str, Callable[[], Source]] = {
+    "procedural": _procedural,
+    "furnished": _furnished,
+    "street": _street,
+}
 
 
 def check(shares: dict[str, float]) -> None:
@@ -83,4 +90,6 @@ def check(shares: dict[str, float]) -> None:
     """
     for name in shares:
         if name not in SOURCES:
-            raise InputError(f"There is no source of scenes called '{name}'; the sources are {', '.join(SOURCES)}.")
+            raise InputError(
+                f"There is no source of scenes called '{name}'; the sources are {', '.join(SOURCES)}."
+            )

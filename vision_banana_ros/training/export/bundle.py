@@ -68,7 +68,14 @@ class _Answer(nn.Module):
         return (painted.permute(0, 2, 3, 1) / 2 + 0.5).clamp(0, 1)
 
 
-def export(weights: Path, out: Path, sizes: Sequence[tuple[int, int]], name: str, description: str, made: dict[str, Any]) -> None:
+def export(
+    weights: Path,
+    out: Path,
+    sizes: Sequence[tuple[int, int]],
+    name: str,
+    description: str,
+    made: dict[str, Any],
+) -> None:
     """Exports a network as a bundle.
 
     Args:
@@ -151,7 +158,13 @@ def write_graphs(network: VisionBananaUNet, size: tuple[int, int], out: Path) ->
     each, each_word = {0: questions}, {0: questions, 1: words}
     rows, columns = (torch.export.Dim(name, min=2, max=128) for name in ("rows", "columns"))
     spread = [{2: share * rows, 3: share * columns} for share in (4, 2)] + [{2: rows, 3: columns}]
-    write_graph(_Image(network), {"image": frame}, LEVELS, {"image": {0: 16 * rows, 1: 16 * columns}}, out / "image.onnx")
+    write_graph(
+        _Image(network),
+        {"image": frame},
+        LEVELS,
+        {"image": {0: 16 * rows, 1: 16 * columns}},
+        out / "image.onnx",
+    )
     write_graph(
         _Text(network),
         dict(zip(("pieces", "colors", "mask"), text, strict=True)),
@@ -175,11 +188,27 @@ def write_graphs(network: VisionBananaUNet, size: tuple[int, int], out: Path) ->
     semantic = {"rgb": rgb, "palette": torch.zeros(3, 3)}
     referring = {"rgb": rgb, "palette": torch.zeros(2, 3)}
     whole = {"rgb": {0: 16 * rows, 1: 16 * columns}}
-    write_graph(decode_graphs.DecodeDepth(), {"rgb": rgb}, OUTPUTS["depth"], whole, out / DECODE_GRAPHS["depth"])
-    write_graph(decode_graphs.DecodeNormals(), {"rgb": rgb}, OUTPUTS["normals"], whole, out / DECODE_GRAPHS["normals"])
+    write_graph(
+        decode_graphs.DecodeDepth(), {"rgb": rgb}, OUTPUTS["depth"], whole, out / DECODE_GRAPHS["depth"]
+    )
+    write_graph(
+        decode_graphs.DecodeNormals(), {"rgb": rgb}, OUTPUTS["normals"], whole, out / DECODE_GRAPHS["normals"]
+    )
     open_palette = {"palette": {0: colors}, **whole}
-    write_graph(decode_graphs.DecodeSemantic(), semantic, OUTPUTS["semantic"], open_palette, out / DECODE_GRAPHS["semantic"])
-    write_graph(decode_graphs.DecodeReferring(), referring, OUTPUTS["referring"], whole, out / DECODE_GRAPHS["referring"])
+    write_graph(
+        decode_graphs.DecodeSemantic(),
+        semantic,
+        OUTPUTS["semantic"],
+        open_palette,
+        out / DECODE_GRAPHS["semantic"],
+    )
+    write_graph(
+        decode_graphs.DecodeReferring(),
+        referring,
+        OUTPUTS["referring"],
+        whole,
+        out / DECODE_GRAPHS["referring"],
+    )
 
 
 def write_graph(
@@ -234,7 +263,11 @@ def _name_dimensions(graph: onnx.GraphProto) -> None:
 def _name_weights(graph: onnx.GraphProto, module: nn.Module) -> None:
     """Renames weights that the exporter transposed or reshaped to their parameter name."""
     parameters = {name: value.detach().numpy() for name, value in module.named_parameters()}
-    missing = {name: value for name, value in parameters.items() if name not in {tensor.name for tensor in graph.initializer}}
+    missing = {
+        name: value
+        for name, value in parameters.items()
+        if name not in {tensor.name for tensor in graph.initializer}
+    }
     renamed: dict[str, str] = {}
     for tensor in graph.initializer:
         if tensor.name in parameters or tensor.data_type != onnx.TensorProto.FLOAT:

@@ -38,7 +38,9 @@ FP32_WEIGHTS = ("answer_out", "answer_coarse", "answer_distance", "answer_ways",
 QUANTIZED_OPERATORS = ("Conv", "MatMul", "Gemm")
 
 
-def add_int8(path: Path, views: int = VIEWS, progress: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
+def add_int8(
+    path: Path, views: int = VIEWS, progress: Callable[[int], None] = lambda done: None
+) -> dict[str, Any]:
     """Adds int8 graphs to a bundle, and deletes them again if they fail the accuracy check.
 
     Args:
@@ -54,7 +56,9 @@ def add_int8(path: Path, views: int = VIEWS, progress: Callable[[int], None] = l
     renew_manifest(path)
     report: dict[str, Any]
     try:
-        generators = {precision: load_generator(path, f"onnxruntime:cpu-{precision}") for precision in ("fp32", "int8")}
+        generators = {
+            precision: load_generator(path, f"onnxruntime:cpu-{precision}") for precision in ("fp32", "int8")
+        }
     except InputError as error:  # its answers differ too much from the reference answers
         report = {"refused": [str(error)]}
     else:
@@ -109,8 +113,16 @@ def write_int8(path: Path) -> None:
     generator = load_generator(path, "onnxruntime:cpu-fp32")
     manifest = generator.manifest
     executor = OnnxRuntimeExecutor(generator.bundle, "cpu", "fp32")
-    frames = [_frame(seed, manifest.size) for seed in range(FIRST_CALIBRATION_SEED, FIRST_CALIBRATION_SEED + CALIBRATION_VIEWS)]
-    questions = [Question.depth(), Question.normals(), Question.semantic(manifest.legend), Question.referring("the chair", "yellow")]
+    frames = [
+        _frame(seed, manifest.size)
+        for seed in range(FIRST_CALIBRATION_SEED, FIRST_CALIBRATION_SEED + CALIBRATION_VIEWS)
+    ]
+    questions = [
+        Question.depth(),
+        Question.normals(),
+        Question.semantic(manifest.legend),
+        Question.referring("the chair", "yellow"),
+    ]
 
     def answers() -> Iterator[dict[str, np.ndarray]]:
         for frame in frames:
@@ -141,7 +153,9 @@ def _quantize(path: Path, graph: str, inputs: Iterator[dict[str, np.ndarray]]) -
         node.name
         for node in model.graph.node
         if node.op_type in QUANTIZED_OPERATORS
-        and (not weights & set(node.input) or any(part in name for name in node.input for part in FP32_WEIGHTS))
+        and (
+            not weights & set(node.input) or any(part in name for name in node.input for part in FP32_WEIGHTS)
+        )
     ]
     with tempfile.TemporaryDirectory() as folder:
         wide, narrow = Path(folder) / "wide.onnx", Path(folder) / "narrow.onnx"

@@ -99,7 +99,9 @@ class Learner:
                 index, moment = name.split(".")
                 moments.setdefault(int(index), {})[moment] = value
             if moments:
-                optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+                optimizer.load_state_dict(
+                    {"state": moments, "param_groups": optimizer.state_dict()["param_groups"]}
+                )
                 _restore_memory_format(optimizer)
             else:
                 self.state.warm_from = self.state.step
@@ -136,10 +138,14 @@ def resume(learner: Learner, out: Path) -> None:
     try:
         learner.load(load_file(out / CHECKPOINT))
     except RuntimeError as error:
-        raise InputError(f"The checkpoint in '{out}' is of another network: train into a new folder.") from error
+        raise InputError(
+            f"The checkpoint in '{out}' is of another network: train into a new folder."
+        ) from error
 
 
-def save_parts(learner: Learner, out: Path, facts: dict[str, Any], budget: int = PARTS_BYTES, part: int = PART_BYTES) -> None:
+def save_parts(
+    learner: Learner, out: Path, facts: dict[str, Any], budget: int = PARTS_BYTES, part: int = PART_BYTES
+) -> None:
     """Writes state.json and a checkpoint in small files, part_0_average.safetensors and so on.
 
     Args:
@@ -159,13 +165,20 @@ def save_parts(learner: Learner, out: Path, facts: dict[str, Any], budget: int =
     for name, value in learner.tensors().items():
         kind = name.split(".")[0]
         half = torch.bfloat16 if kind.startswith("optimizer") else torch.float16
-        small = value.detach().to("cpu", half) if value.is_floating_point() and value.numel() > 1 else value.detach().cpu()
+        small = (
+            value.detach().to("cpu", half)
+            if value.is_floating_point() and value.numel() > 1
+            else value.detach().cpu()
+        )
         groups.setdefault(kind.rstrip("0123456789"), {})[name] = small.contiguous()
     size = count = 0
     for kind, tensors in groups.items():
         size += _bytes(tensors)
         if size > budget and kind == "average":
-            raise InputError(f"The network takes {size >> 20} MiB in half precision, more than the {budget >> 20} MiB for its parts.")
+            raise InputError(
+                f"The network takes {size >> 20} MiB in half precision, "
+                f"more than the {budget >> 20} MiB for its parts."
+            )
         if size > budget:
             break
         for piece in _split(tensors, part):
@@ -191,7 +204,10 @@ def join_parts(parts: Path, out: Path) -> None:
         return
     tensors: dict[str, Tensor] = {}
     for file in files:
-        tensors |= {name: value.float() if value.is_floating_point() else value for name, value in load_file(file).items()}
+        tensors |= {
+            name: value.float() if value.is_floating_point() else value
+            for name, value in load_file(file).items()
+        }
     out.mkdir(parents=True, exist_ok=True)
     save_file(tensors, out / CHECKPOINT)
     (out / STATE).write_text((parts / STATE).read_text())

@@ -37,7 +37,9 @@ class TrainingDevice:
     def mixed_precision(self) -> AbstractContextManager:
         """A context with bfloat16 autocast and the attention kernels that are fast on the device."""
         # On a CPU the backward pass of flash attention takes longer than the rest of the network.
-        fast = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION] if self.device.type == "cuda" else []
+        fast = (
+            [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION] if self.device.type == "cuda" else []
+        )
         stack = ExitStack()
         stack.enter_context(torch.autocast(self.device.type, torch.bfloat16))
         stack.enter_context(sdpa_kernel([*fast, SDPBackend.MATH]))
@@ -80,9 +82,13 @@ def find_device() -> TrainingDevice:
         try:
             from accelerate import Accelerator
         except ImportError as error:
-            raise InputError("Training in several processes needs accelerate: `pip install accelerate`.") from error
+            raise InputError(
+                "Training in several processes needs accelerate: `pip install accelerate`."
+            ) from error
         accelerator = Accelerator(cpu=not torch.cuda.is_available())
-        return TrainingDevice(accelerator.device, accelerator.process_index, accelerator.num_processes, accelerator)
+        return TrainingDevice(
+            accelerator.device, accelerator.process_index, accelerator.num_processes, accelerator
+        )
     if not torch.cuda.is_available():
         return TrainingDevice(torch.device("cpu"))
     torch.backends.cudnn.benchmark = True

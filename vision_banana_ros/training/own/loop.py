@@ -75,7 +75,14 @@ def train(
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
     learner = Learner(network, _optimizers(network), average)
     resume(learner, out)
-    run = _Run(recipe, out, learner, device, pool_of(recipe, pool or out / POOL), {"recipe": recipe.facts, "encoder": origin})
+    run = _Run(
+        recipe,
+        out,
+        learner,
+        device,
+        pool_of(recipe, pool or out / POOL),
+        {"recipe": recipe.facts, "encoder": origin},
+    )
     with rendering(run.pool, renderers if device.is_main else 0):
         finished = run.learn(until, readers)
     if device.is_main and parts is not None:
@@ -107,14 +114,23 @@ class _Run:
             views_before += part.views
         return True
 
-    def _train_stage(self, forward: torch.nn.Module, number: int, part: Part, views_before: int, until: float, readers: int) -> bool:
+    def _train_stage(
+        self, forward: torch.nn.Module, number: int, part: Part, views_before: int, until: float, readers: int
+    ) -> bool:
         """Trains the rest of a stage; returns whether it is complete."""
         learner, device, state = self.learner, self.device, self.learner.state
         seed = self.recipe.seed + 1_000_003 * number + state.step * device.count + device.rank
         torch.manual_seed(seed)
         config, log = learner.network.config, _TrainingLog(self.out)
         batch_config = BatchConfig(
-            self.pool, part.sizes, part.frames, part.pictures, config.text_length, config.text_buckets, seed, part.random_legends
+            self.pool,
+            part.sizes,
+            part.frames,
+            part.pictures,
+            config.text_length,
+            config.text_buckets,
+            seed,
+            part.random_legends,
         )
         seconds, start = state.seconds, time.monotonic()
         saved, finished = start, False
@@ -125,7 +141,9 @@ class _Run:
                 finished = agreed == 1
                 break
             warm_up = min(1.0, (state.step - state.warm_from + 1) / part.warm)
-            sample_losses = _step(forward, learner, batch, part, device, warm_up * _cosine_decay(progress), self.recipe.average)
+            sample_losses = _step(
+                forward, learner, batch, part, device, warm_up * _cosine_decay(progress), self.recipe.average
+            )
             state.step += 1
             state.frames += part.frames * device.count
             state.answers += len(batch.tasks) * device.count
@@ -144,7 +162,12 @@ class _Run:
     def _save(self, part: Part) -> None:
         size = part.sizes[next(iter(part.sizes))]
         save(self.learner, self.out, {**self.facts, "size": size})
-        write_sheet(self.learner.averaged(), self.pool, size, self.out / "pictures" / f"{self.learner.state.step:06d}.png")
+        write_sheet(
+            self.learner.averaged(),
+            self.pool,
+            size,
+            self.out / "pictures" / f"{self.learner.state.step:06d}.png",
+        )
 
 
 def _optimizers(network: VisionBananaUNet) -> list[torch.optim.Optimizer]:
@@ -153,9 +176,11 @@ def _optimizers(network: VisionBananaUNet) -> list[torch.optim.Optimizer]:
     Muon for weight matrices of inner layers, which halves the number of steps; AdamW for vectors and for the
     first and last layers; AdamW for the pretrained encoder.
     """
-    outer = ("image_encoder", "sample_stem", "answer_out", "answer_coarse", "answer_ways.ramp", "text.pieces", "text.color",
-            "text.position")  # fmt: skip
-    inner = [value for name, value in network.named_parameters() if value.ndim > 1 and not name.startswith(outer)]
+    outer = ("image_encoder", "sample_stem", "answer_out", "answer_coarse", "answer_ways.ramp",
+             "text.pieces", "text.color", "text.position")  # fmt: skip
+    inner = [
+        value for name, value in network.named_parameters() if value.ndim > 1 and not name.startswith(outer)
+    ]
     encoder = list(network.image_encoder.parameters())
     known = {id(value) for value in (*inner, *encoder)}
     others = [value for value in network.parameters() if id(value) not in known]
@@ -175,7 +200,13 @@ def _freeze_encoder(network: VisionBananaUNet, part: Part) -> None:
 
 
 def _step(
-    forward: torch.nn.Module, learner: Learner, batch: Batch, part: Part, device: TrainingDevice, rate_factor: float, average: int
+    forward: torch.nn.Module,
+    learner: Learner,
+    batch: Batch,
+    part: Part,
+    device: TrainingDevice,
+    rate_factor: float,
+    average: int,
 ) -> Tensor:
     """One optimiser step, and the update of the moving average; returns the loss of each sample."""
     with device.mixed_precision():
@@ -189,7 +220,9 @@ def _step(
         optimizer.step()
     decay = min(1 - 1 / average, (learner.state.step + 1) / (learner.state.step + 10))
     with torch.no_grad():
-        torch._foreach_lerp_(list(learner.average.values()), list(learner.network.state_dict().values()), 1 - decay)
+        torch._foreach_lerp_(
+            list(learner.average.values()), list(learner.network.state_dict().values()), 1 - decay
+        )
     return sample_losses.detach()
 
 
@@ -217,6 +250,9 @@ class _TrainingLog:
         means = {task: round(float(np.mean(values)), 4) for task, values in sorted(self.losses.items())}
         self.losses.clear()
         with self.path.open("a") as log:
-            log.write(json.dumps({**asdict(state), "seconds": round(state.seconds, 1), "part": part, "loss": means}) + "\n")
+            log.write(
+                json.dumps({**asdict(state), "seconds": round(state.seconds, 1), "part": part, "loss": means})
+                + "\n"
+            )
         shown = "  ".join(f"{task} {loss:.3f}" for task, loss in means.items())
         print(f"{state.seconds / 60:6.1f} min  part {part}  {state.frames} views  {shown}", flush=True)

@@ -125,14 +125,17 @@ def answer_losses(forward: nn.Module, target: Tensor, batch: Batch) -> Tensor:
     """
     free = [i for i, task in enumerate(batch.tasks) if task not in PALETTE_TASKS and i not in batch.ramps]
     rows = OutputRows(
-        torch.tensor(free, device=target.device, dtype=torch.long), torch.tensor(batch.ramps, device=target.device, dtype=torch.long)
+        torch.tensor(free, device=target.device, dtype=torch.long),
+        torch.tensor(batch.ramps, device=target.device, dtype=torch.long),
     )
     plan, picture, log_m, unsure = forward(batch, rows)
     weights = _pixel_weights(target, batch)
     on_ramp = torch.zeros(len(target), dtype=torch.bool, device=target.device).index_fill(0, rows.ramps, True)
     row, column = torch.randint(PATCH, (2,)).tolist()
     subsample = (..., slice(row, None, PATCH), slice(column, None, PATCH))
-    loss = CHOICE_WEIGHT * choice_cross_entropy(plan.scores, target[subsample], plan.colors, weights[subsample], on_ramp)
+    loss = CHOICE_WEIGHT * choice_cross_entropy(
+        plan.scores, target[subsample], plan.colors, weights[subsample], on_ramp
+    )
     loss = loss.index_add(0, rows.ramps, depth_loss(log_m, unsure, batch.log_m))
     free_loss = ((picture - target[rows.painted]).abs().mean(1) * weights[rows.painted]).mean((1, 2))
     is_normals = torch.tensor([batch.tasks[i] == "normals" for i in free], device=target.device)
@@ -163,7 +166,9 @@ def depth_loss(log_m: Tensor, unsure: Tensor, true: Tensor) -> Tensor:
     for scale in range(GRADIENT_SCALES):
         if scale:
             level_error, level_known = level_error[:, ::2, ::2], level_known[:, ::2, ::2]
-        across = (level_error[:, :, 1:] - level_error[:, :, :-1]).abs() * (level_known[:, :, 1:] & level_known[:, :, :-1])
+        across = (level_error[:, :, 1:] - level_error[:, :, :-1]).abs() * (
+            level_known[:, :, 1:] & level_known[:, :, :-1]
+        )
         down = (level_error[:, 1:] - level_error[:, :-1]).abs() * (level_known[:, 1:] & level_known[:, :-1])
         pairs = level_known.float().sum((1, 2)).clamp(min=1)
         loss = loss + GRADIENT_WEIGHT * (across.sum((1, 2)) + down.sum((1, 2))) / pairs
@@ -188,7 +193,9 @@ def cosine_loss(answer: Tensor, target: Tensor) -> Tensor:
     return ((1 - cosine) * surface).sum((1, 2)) / surface.sum((1, 2)).clamp(min=1)
 
 
-def choice_cross_entropy(scores: Tensor, target: Tensor, colors: Tensor, weights: Tensor, on_ramp: Tensor) -> Tensor:
+def choice_cross_entropy(
+    scores: Tensor, target: Tensor, colors: Tensor, weights: Tensor, on_ramp: Tensor
+) -> Tensor:
     """Weighted cross entropy over the output heads.
 
     A regression loss on RGB neglects rare classes: their prediction is a mean of many colours, where the
@@ -205,7 +212,11 @@ def choice_cross_entropy(scores: Tensor, target: Tensor, colors: Tensor, weights
         (N,) losses.
     """
     named = colors[:, :, 3] > 0
-    same = (_squared_distances(target, colors[:, :, :3]) < SAME_COLOR) & named[:, :, None, None] & ~on_ramp[:, None, None, None]
+    same = (
+        (_squared_distances(target, colors[:, :, :3]) < SAME_COLOR)
+        & named[:, :, None, None]
+        & ~on_ramp[:, None, None, None]
+    )
     ramp = on_ramp[:, None, None].expand(-1, *target.shape[2:])
     true = torch.cat([(~same.any(1) & ~ramp)[:, None], ramp[:, None], same], 1)
     entropy = scores.logsumexp(1) - scores.masked_fill(~true, -math.inf).logsumexp(1)
@@ -239,7 +250,9 @@ def class_weights(target: Tensor, palette: Tensor) -> Tensor:
         (N, H, W) weights in 1..MAX_CLASS_WEIGHT.
     """
     true = _squared_distances(target, palette).argmin(1).flatten(1)
-    counts = target.new_zeros(palette.shape[:2]).scatter_add_(1, true, torch.ones_like(true, dtype=target.dtype))
+    counts = target.new_zeros(palette.shape[:2]).scatter_add_(
+        1, true, torch.ones_like(true, dtype=target.dtype)
+    )
     weights = (counts.amax(1, keepdim=True) / counts.clamp(min=1)).sqrt().clamp(max=MAX_CLASS_WEIGHT)
     return weights.gather(1, true).view(target.shape[0], *target.shape[2:])
 

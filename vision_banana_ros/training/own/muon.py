@@ -29,7 +29,9 @@ class Muon(torch.optim.Optimizer):
         weight_decay: Coefficient of decoupled weight decay.
     """
 
-    def __init__(self, weights: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.01) -> None:
+    def __init__(
+        self, weights: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.01
+    ) -> None:
         super().__init__(weights, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -42,7 +44,10 @@ class Muon(torch.optim.Optimizer):
                     shapes[weight.shape[0], weight[0].numel()].append(weight)
             for (rows, columns), weights in shapes.items():
                 gradients = [_matrix(weight.grad) for weight in weights if weight.grad is not None]
-                momenta = [_matrix(self.state[weight].setdefault("momentum", torch.zeros_like(weight))) for weight in weights]
+                momenta = [
+                    _matrix(self.state[weight].setdefault("momentum", torch.zeros_like(weight)))
+                    for weight in weights
+                ]
                 torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
                 ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])  # Nesterov momentum
                 updates = orthogonal(torch.stack(ahead)).to(weights[0].dtype).unbind()

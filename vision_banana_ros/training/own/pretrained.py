@@ -97,7 +97,11 @@ def _layers(encoder: FrameEncoder) -> Iterator[nn.Conv2d]:
 
 def _convolutions(weights: dict[str, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
     """Weight and bias of each convolution in order, with batch normalisation folded in."""
-    names = [name.removesuffix(".weight") for name, value in weights.items() if name.endswith(".weight") and value.ndim == 4]
+    names = [
+        name.removesuffix(".weight")
+        for name, value in weights.items()
+        if name.endswith(".weight") and value.ndim == 4
+    ]
     norms = [name.removesuffix(".running_mean") for name in weights if name.endswith(".running_mean")]
     for name, norm in zip(names, norms, strict=True):
         scale = weights[f"{norm}.weight"] / (weights[f"{norm}.running_var"] + BATCH_NORM_EPSILON).sqrt()

@@ -114,9 +114,13 @@ def read_recipe(path: Path) -> Recipe:
         recipe = Recipe(
             **given
             | {
-                "channels": tuple(_numbers(dict(enumerate(_as(list, given["channels"], "channels"))), "channels").values()),
+                "channels": tuple(
+                    _numbers(dict(enumerate(_as(list, given["channels"], "channels"))), "channels").values()
+                ),
                 "sources": _numbers(given["sources"], "sources"),
-                "canvases": {parse_size(size): share for size, share in _numbers(given["canvases"], "canvases").items()},
+                "canvases": {
+                    parse_size(size): share for size, share in _numbers(given["canvases"], "canvases").items()
+                },
                 "parts": tuple(Part(**part | {"sizes": _sizes(part["sizes"])}) for part in parts),
                 "digest": hashlib.sha256(data).hexdigest(),
             }
@@ -147,7 +151,9 @@ def _checked(kind: type, given: Any) -> dict[str, Any]:
 def _as(kind: type, value: Any, name: str) -> Any:
     """Checks the type of a field and returns its value."""
     if not isinstance(value, kind):
-        what = {dict: "a mapping", list: "a list", int: "an integer", str: "a string", bool: "true or false"}[kind]
+        what = {dict: "a mapping", list: "a list", int: "an integer", str: "a string", bool: "true or false"}[
+            kind
+        ]
         raise InputError(f"'{name}' must be {what}, not {value!r}: see config/training/small.yaml.")
     return value
 
@@ -162,7 +168,9 @@ def _numbers(given: Any, name: str) -> dict[Any, Any]:
 
 def _sizes(given: Any) -> dict[Size, Size]:
     """Parses the training resolutions of the canvases."""
-    return {parse_size(str(canvas)): parse_size(str(size)) for canvas, size in _as(dict, given, "sizes").items()}
+    return {
+        parse_size(str(canvas)): parse_size(str(size)) for canvas, size in _as(dict, given, "sizes").items()
+    }
 
 
 def _check(recipe: Recipe) -> None:

@@ -75,7 +75,11 @@ def sample(
     features = network.encode_image(image)
     text, mask = network.encode_text(batch.pieces, batch.colors, batch.mask), batch.mask
     count = len(batch.of)
-    other = network.encode_text(*unconditional).expand(count, -1, -1) if unconditional is not None and guidance != 1 else None
+    other = (
+        network.encode_text(*unconditional).expand(count, -1, -1)
+        if unconditional is not None and guidance != 1
+        else None
+    )
     generator = torch.Generator(image.device).manual_seed(seed)
 
     def noise() -> Tensor:
@@ -93,7 +97,11 @@ def sample(
     x = image[batch.of] if from_frame else noise()
     for time, then in _time_steps(steps):
         painted = clean(x, time)
-        x = interpolate(painted, noise(), painted.new_full((count,), then)) if from_frame else painted + then / time * (x - painted)
+        x = (
+            interpolate(painted, noise(), painted.new_full((count,), then))
+            if from_frame
+            else painted + then / time * (x - painted)
+        )
     return x
 
 

@@ -32,9 +32,13 @@ def write_sheet(network: VisionBananaUNet, pool: Pool, size: tuple[int, int], pa
     canvas = next(iter(pool.canvases)).size
     tiles: list[Tile] = []
     for pictures in (0.0, 1.0):
-        feeding = BatchConfig(pool, {canvas: size}, FRAMES, pictures, config.text_length, config.text_buckets, seed=0)
+        feeding = BatchConfig(
+            pool, {canvas: size}, FRAMES, pictures, config.text_length, config.text_buckets, seed=0
+        )
         batch = next(iter(BatchStream(feeding))).moved(network.device)
-        painter = Painter(network, size, 1 if batch.asks else SAMPLING_STEPS, batch.asks, 1.0 if batch.asks else GUIDANCE)
+        painter = Painter(
+            network, size, 1 if batch.asks else SAMPLING_STEPS, batch.asks, 1.0 if batch.asks else GUIDANCE
+        )
         tiles += _tiles(batch, painter.paint_batch(batch))
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), sheet(tiles, "frame, target, answer", columns=2, tile_width=600)[:, :, ::-1])
@@ -44,6 +48,12 @@ def _tiles(batch: Batch, answers: torch.Tensor) -> list[Tile]:
     frames, truths = (x.permute(0, 2, 3, 1).cpu().numpy() for x in (batch.image[batch.of], batch.target))
     painted = ((answers.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     return [
-        Tile(task, np.hstack([frame, truth, answer]), text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]} ...")
-        for task, text, frame, truth, answer in zip(batch.tasks, batch.instructions, frames, truths, painted, strict=True)
+        Tile(
+            task,
+            np.hstack([frame, truth, answer]),
+            text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]} ...",
+        )
+        for task, text, frame, truth, answer in zip(
+            batch.tasks, batch.instructions, frames, truths, painted, strict=True
+        )
     ]

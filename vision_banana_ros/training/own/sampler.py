@@ -66,7 +66,12 @@ class Painter:
         unconditional = self._unconditional() if self.guidance != 1 else None
         with TrainingDevice(self.network.device).mixed_precision():
             return rectified_flow.sample(
-                self.network, batch, self.steps, from_frame=self.from_frame, guidance=self.guidance, unconditional=unconditional
+                self.network,
+                batch,
+                self.steps,
+                from_frame=self.from_frame,
+                guidance=self.guidance,
+                unconditional=unconditional,
             ).float()
 
     def _unconditional(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -113,7 +118,9 @@ def run_folder(path: Path) -> Path:
     """
     folder = path.parent if path.name == NETWORK else path
     if not (folder / NETWORK).is_dir() or not (folder / STATE).is_file():
-        raise InputError(f"'{path}' contains no trained weights: give the folder of `vision-banana train --out`.")
+        raise InputError(
+            f"'{path}' contains no trained weights: give the folder of `vision-banana train --out`."
+        )
     return folder
 
 
