@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vision_banana_ros.cli import bench
 from vision_banana_ros.cli.main import main
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import default_bundle, load_generator
@@ -96,3 +97,25 @@ def test_the_table_goes_between_the_markers():
 def test_what_cannot_be_measured_is_said_before_it_starts(words, sentence, capsys):
     assert main(["bench", *words]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_the_table_fits_100_columns():
+    times = {"p50": 1234.5, "p99": 1345.6}
+    row = {
+        **{
+            "executor": "onnxruntime cpu fp32",
+            "size": "320x240",
+            "questions": 16,
+            "cameras": 1,
+            "frames_per_s": 10.5,
+        },
+        **{
+            "paint_ms": times,
+            "frame_ms": times,
+            "rss_mib": 1299.0,
+            "gpu_mib": 0,
+            "times_plain_torch": {"frame": 10.5},
+        },
+    }
+    lines = bench.table([row, row | {"times_plain_torch": None, "cameras": 2, "questions": 1}]).splitlines()
+    assert max(map(len, lines)) <= 100 and len({line.count("|") for line in lines}) == 1

@@ -88,6 +88,10 @@ def test_an_unknown_verb_is_status_2(capsys):
 
 def test_info_says_what_a_bundle_is(bundle, capsys):
     assert main(["info", str(bundle)]) == 0
+    short = capsys.readouterr().out
+    assert "depth delta1 0.8123, depth absrel 0.12, semantic miou 0.5" in short and "--all" in short
+    assert len(short.splitlines()) <= 24 and max(map(len, short.splitlines())) <= 110
+    assert main(["info", "--all", str(bundle)]) == 0
     said = capsys.readouterr().out
     for word in (
         "tiny",
@@ -124,3 +128,20 @@ def test_an_interrupt_ends_quietly(monkeypatch, capsys, bundle):
     monkeypatch.setattr("vision_banana_ros.cli.info.open_bundle", interrupt)
     assert main(["info", str(bundle)]) == 130
     assert capsys.readouterr().err == "vision-banana: interrupted.\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"), [("vision-banana deco", "decode"), ("vision-banana run --recu", "--recursive")]
+)
+def test_the_shell_completes_verbs_and_options(line, expected, tmp_path):
+    pytest.importorskip("argcomplete")
+    answer = tmp_path / "answer"
+    asked = {
+        "_ARGCOMPLETE": "1",
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(answer),
+    }
+    code = "import sys; from vision_banana_ros.cli.main import main; sys.argv[0] = 'vision-banana'; main()"
+    subprocess.run([sys.executable, "-c", code], env=os.environ | asked, timeout=60, capture_output=True)
+    assert answer.read_text().strip() == expected

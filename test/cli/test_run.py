@@ -15,6 +15,7 @@ from rosbags.rosbag2 import StoragePlugin
 from rosbags.typesys import Stores, get_typestore
 
 from vision_banana_ros.cli.main import main
+from vision_banana_ros.cli.run import doubts
 from vision_banana_ros.cli.shared.question_arguments import questions_for
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception import Intrinsics, Question, points
@@ -503,3 +504,15 @@ def test_a_disk_that_is_full_is_a_sentence_and_leaves_no_cut_file(oracle, tmp_pa
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert all(path.name in ("legend.json",) or path.stat().st_size < 2000 for path in files)
     assert not any(path.name.startswith(".") for path in files)
+
+
+def test_the_card_is_told_where_it_speaks_against_the_depth():
+    bands = {"0-1 m": {"delta1": 0.25}, "1-2 m": {"delta1": 0.7}}
+    metrics = {"rooms": {"depth": {"delta1": 0.6, "bands": bands}}, "junk": {"frames": 3}}
+    near, good, far = ([{"depth_m": [0.3, d, 4.0], "beyond_range": 0.0}] for d in (0.6, 1.5, 30.0))
+    said = doubts("tiny", metrics, near)
+    assert "60% (rooms)" in said[0] and "At 0.6 m that is 25% to 25% only" in said[1]
+    assert len(doubts("tiny", metrics, good)) == 1
+    assert "30 m is a depth at which tiny was never measured" in doubts("tiny", metrics, far)[1]
+    assert "50% of the depth lies beyond" in doubts("tiny", {}, [{"beyond_range": 0.5}])[0]
+    assert doubts("tiny", {}, []) == []

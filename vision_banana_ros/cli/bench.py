@@ -48,11 +48,8 @@ PACKAGES = (
     "numba",
     "opencv-python-headless",
 )
-COLUMNS = (
-    *("executor", "size", "questions", "cameras", "paint p50 / p99", "frame p50 / p99"),
-    *("frames/s", "CPU paint / frame", "memory", "J a frame"),
-    *("× plain torch, frame / paint / CPU", "× torch eager"),
-)
+COLUMNS = ("executor", "size", "asked", "paint p50 / p99", "frame p50 / p99", "frames/s", "memory", "× torch")
+"""Of the table; asked: questions a frame × cameras. --out has CPU time, energy and the other ratios, too."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -228,19 +225,14 @@ def table(rows: list[dict[str, Any]]) -> str:
             continue
         paint, frame = row["paint_ms"], row["frame_ms"]
         memory = f"{row['rss_mib']:.0f} MiB" + (f" + {row['gpu_mib']:.0f} GPU" if row["gpu_mib"] else "")
-        energy = f"{row['joule_a_frame']:.2f}" if row["joule_a_frame"] else "–"
-        cpu = f"{row['paint_cpu_ms']:.0f} / {row['frame_cpu_ms']:.0f} ms"
-        ratios = " | ".join(_ratios(row[field]) for field in ("times_plain_torch", "times_torch_eager"))
+        ratio = f"{row['times_plain_torch']['frame']:.1f}" if row["times_plain_torch"] else "–"
+        asked = f"{row['questions']}" + (f" × {row['cameras']}" if row["cameras"] > 1 else "")
         lines.append(
-            f"| {row['executor']} | {row['size']} | {row['questions']} | {row['cameras']} "
-            f"| {paint['p50']:.1f} / {paint['p99']:.1f} ms | {frame['p50']:.1f} / {frame['p99']:.1f} ms "
-            f"| {row['frames_per_s']:.1f} | {cpu} | {memory} | {energy} | {ratios} |"
+            f"| {row['executor']} | {row['size']} | {asked} | {paint['p50']:.0f} / {paint['p99']:.0f} ms "
+            f"| {frame['p50']:.0f} / {frame['p99']:.0f} ms | {row['frames_per_s']:.1f} | {memory} "
+            f"| {ratio} |"
         )
     return "\n".join(lines)
-
-
-def _ratios(times: dict[str, float] | None) -> str:
-    return f"{times['frame']:.1f} / {times['paint']:.1f} / {times['cpu']:.1f}" if times else "–"
 
 
 def _executors(asked: list[str] | None, bundle: Bundle) -> list[str]:

@@ -10,11 +10,20 @@ from typing import Any
 from vision_banana_ros.generators import default_bundle, open_bundle
 from vision_banana_ros.tasks.colors import write_color
 
+MAIN = (
+    *(("depth", "delta1"), ("depth", "absrel"), ("normals", "mean_deg"), ("semantic", "miou")),
+    *(("referring", "ciou"), ("instances", "pmf1")),
+)
+"""The figures of a task that one line has room for."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the verb to its parser."""
     parser.add_argument(
         "bundle", type=Path, nargs="?", metavar="BUNDLE", help="bundle folder (default: the installed bundle)"
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="also how it was made, its files, and every figure"
     )
 
 
@@ -40,6 +49,10 @@ def run(args: argparse.Namespace) -> int:
     }
     for name, value in rows.items():
         print(textwrap.fill(f"{name:10}{value}", 110, subsequent_indent=" " * 10))
+    if not args.all:
+        _print_summary(bundle.metrics)
+        print(f"{len(manifest.files)} files verified (SHA-256). --all: how it was made, files, every figure.")
+        return 0
     print("\nhow it was made:")
     _print_tree(manifest.made, 2)
     print("\nfiles (SHA-256 verified):")
@@ -52,6 +65,17 @@ def run(args: argparse.Namespace) -> int:
         print(f"measured on {split}:")
         _print_tree(measured, 2)
     return 0
+
+
+def _print_summary(metrics: Mapping[str, Any]) -> None:
+    """Prints the main figure of each task, one line per split."""
+    if not metrics:
+        print("No metrics were measured for this bundle.")
+    for split, measured in metrics.items():
+        known = [(task, name) for task, name in MAIN if name in (measured.get(task) or {})]
+        found = [f"{task} {name} {_short(measured[task][name])}" for task, name in known]
+        if found:
+            print(textwrap.fill(f"{split:20}{', '.join(found)}", 110, subsequent_indent=" " * 20))
 
 
 def _print_tree(values: Any, indent: int) -> None:

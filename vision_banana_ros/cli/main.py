@@ -8,6 +8,7 @@ import argparse
 import difflib
 import importlib
 import keyword
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -93,6 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: that of the verb, 1 if out of memory, 2 for invalid input (reported in one line), 130
         for Ctrl-C.
     """
+    if "_ARGCOMPLETE" in os.environ:
+        _complete()
     given = sys.argv[1:] if argv is None else argv
     top = parser(next((word for word in given if not word.startswith("-")), None))
     args = top.parse_args(given)
@@ -113,6 +116,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain("Out of memory: use smaller images or fewer prompts.", 1)
     except KeyboardInterrupt:
         return _complain("interrupted.", 130)
+
+
+def _complete() -> None:
+    """Answers the shell, which asks by argcomplete what a word may become, and ends the process."""
+    try:
+        import argcomplete
+    except ImportError:
+        return
+    words = os.environ.get("COMP_LINE", "").split()[1:]
+    argcomplete.autocomplete(parser(next((word for word in words if word in VERBS), None)))
 
 
 def _complain(sentence: str, status: int) -> int:

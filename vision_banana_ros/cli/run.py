@@ -9,9 +9,12 @@ import json
 import sys
 import time
 from collections import deque
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from vision_banana_ros.cli.shared.answer_files import (
     Folders,
@@ -27,7 +30,7 @@ from vision_banana_ros.cli.shared.frame_sources import Frame, open_frames
 from vision_banana_ros.cli.shared.question_arguments import add_question_arguments, questions_for
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.files import write_bytes
-from vision_banana_ros.generators import default_bundle, load_generator
+from vision_banana_ros.generators import default_bundle, load_generator, open_bundle
 from vision_banana_ros.generators.errors import ExecutorLost
 from vision_banana_ros.perception import Intrinsics, Looks, Perceiver, Question, points
 from vision_banana_ros.perception.input_check import nothing_to_see
@@ -37,6 +40,10 @@ from vision_banana_ros.perception.upright_check import UprightCheck, upside_down
 from vision_banana_ros.perception.visualization import Tile
 from vision_banana_ros.tasks import depth
 
+UNSURE = 0.5
+"""A card that has a smaller share of depth within 25 % of the truth at some distance is told of."""
+MOST_BEYOND = 0.3
+"""Of the pixels; outdoors a third of a picture may be sky."""
 WRITERS = 2
 """Threads that write results while the next frame is painted."""
 
@@ -145,6 +152,8 @@ def run(args: argparse.Namespace) -> int:
     }
     write_bytes(args.out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
     _print_summary(report, failed, args.out)
+    for told in doubts(generator.name, _card(args.bundle or default_bundle()), report):
+        print(told, file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -181,6 +190,9 @@ def _write(
     for name, question, answer in zip(names, questions, looks, strict=True):
         write_answer(folder, name, question, answer)
         if isinstance(answer, depth.Answer):
+            if (inside := answer.depth_m[np.isfinite(answer.depth_m)]).size:
+                record["depth_m"] = [round(float(d), 3) for d in np.percentile(inside, (5, 50, 95))]
+            record["beyond_range"] = round(float(np.isposinf(answer.depth_m).mean()), 4)
             record["points"] = write_ply(folder / "points.ply", points(answer.depth_m, camera), looks.image)
     picture = Tile("image", looks.image, f"{camera.width}x{camera.height}, fx {camera.fx:.1f}")
     tiles = [tile(question, answer, looks.image) for question, answer in zip(questions, looks, strict=True)]
@@ -200,6 +212,63 @@ def _written(writing: Future[dict[str, Any]]) -> dict[str, Any] | None:
     except (InputError, MemoryError) as error:
         print(f"not written: {error or 'the memory ran out.'}", file=sys.stderr)
         return None
+
+
+def _card(folder: Path) -> Mapping[str, Any]:
+    """The figures of a bundle; none of a generator that is no bundle."""
+    try:
+        return open_bundle(folder).metrics
+    except InputError:
+        return {}
+
+
+def doubts(bundle: str, metrics: Mapping[str, Any], report: Sequence[dict[str, Any]]) -> list[str]:
+    """What the bundle's card says against the depth of these frames, as sentences.
+
+    Args:
+        bundle: Its name.
+        metrics: The card's figures by split.
+        report: Of the frames: `depth_m`, the 5th, 50th and 95th percentile in metres, `beyond_range`, a share
+            of the pixels.
+    """
+    told = []
+    spans = [record["depth_m"] for record in report if "depth_m" in record]
+    measured = {
+        split: figures["depth"]
+        for split, figures in metrics.items()
+        if "delta1" in (figures.get("depth") or {})
+    }
+    if spans and measured:
+        near, middle, far = (float(np.median(column)) for column in zip(*spans, strict=True))
+        shares = ", ".join(f"{figures['delta1']:.0%} ({split})" for split, figures in measured.items())
+        told.append(
+            f"Depth is {near:.2g} to {far:.2g} m here. By its card {bundle} is within 25 % of the truth for"
+            f" {shares} of the pixels."
+        )
+        bands = [
+            (name, band["delta1"])
+            for figures in measured.values()
+            for name, band in figures.get("bands", {}).items()
+        ]
+        here = [share for name, share in bands if _within(name, middle)]
+        if here and min(here) < UNSURE:
+            told.append(
+                f"At {middle:.2g} m that is {min(here):.0%} to {max(here):.0%} only: do not rely on it."
+            )
+        elif bands and not here:
+            told.append(f"{middle:.2g} m is a depth at which {bundle} was never measured: do not rely on it.")
+    beyond = [record["beyond_range"] for record in report if "beyond_range" in record]
+    if beyond and np.mean(beyond) > MOST_BEYOND:
+        told.append(
+            f"{np.mean(beyond):.0%} of the depth lies beyond what {bundle} was taught, and is infinite."
+        )
+    return told
+
+
+def _within(band: str, depth_m: float) -> bool:
+    """Whether a band of the card, such as "2-5 m", holds a depth."""
+    low, _, high = band.removesuffix(" m").partition("-")
+    return float(low) <= depth_m < float(high)
 
 
 def _print_summary(report: list[dict[str, Any]], failed: int, out: Path) -> None:
