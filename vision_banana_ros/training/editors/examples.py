@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an open editor is tuned on: questions about rendered views, edits of them, and pairs that somebody gives."""
+"""Training examples for editors: prompts about rendered views, edits of them, and pairs of files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,13 +21,19 @@ from vision_banana_ros.training.data.records import Record, record_of
 from vision_banana_ros.training.data.sources import FIRST_TRAINING_SEED, SOURCES, Shot
 
 TASKS = ("depth", "normals", "semantic", "referring", "instances")
-_MASK = (255, 0, 0)  # of a profile that has fixed words
-_SAME_SHAPE = 0.02  # of the logarithm of proportions: pictures were rounded to whole pixels
+_MASK = (255, 0, 0)  # colour of masks in profiles with fixed prompts
+_SAME_SHAPE = 0.02  # tolerance of the logarithm of the aspect ratio, for rounding to pixels
 
 
 @dataclass(frozen=True)
 class Example:
-    """A frame (H, W, 3) uint8, an instruction, and the picture that answers it, (H, W, 3) float32 in 0..1."""
+    """A training example.
+
+    Attributes:
+        frame: (H, W, 3) uint8 RGB.
+        instruction: The prompt.
+        answer: (H, W, 3) float32 in 0..1, RGB.
+    """
 
     frame: np.ndarray
     instruction: str
@@ -35,28 +41,42 @@ class Example:
 
 
 class Plan(Protocol):
-    """What `Lessons` reads of a plan."""
+    """The attributes of a plan that `Lessons` uses (see `tune.Plan`)."""
 
     @property
-    def size(self) -> tuple[int, int]: ...
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+
     @property
-    def tasks(self) -> tuple[str, ...]: ...
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks."""
+
     @property
-    def views(self) -> int: ...
+    def views(self) -> int:
+        """Number of different scenes."""
+
     @property
-    def keep(self) -> float: ...
+    def keep(self) -> float:
+        """Fraction of examples that are edits or pairs."""
+
     @property
-    def seed(self) -> int: ...
+    def seed(self) -> int:
+        """Random seed."""
 
 
 class Lessons:
-    """Examples by number, without end: views, each asked every task in turn, and the editor's own work.
+    """Endless examples by number: prompts for each task about views, mixed with the editor's own work.
 
-    An example depends on its number, the plan and the process alone, so a run that goes on sees what it would have seen.
+    An example depends only on its number, the plan and the process, so a resumed run continues with the same
+    examples.
 
-    pairs: the editor's own work; where there are none, edits of the views. `plan.keep` is its share; with pairs and no share,
-    pairs alone. process: of several that share the work; each sees others. reads: whether the text encoder reads an instruction;
-    what it does not is drawn again.
+    Args:
+        profile: Format of the answers.
+        plan: The plan; `plan.keep` is the fraction of the editor's own work. If it is 0 and there are pairs,
+            only pairs are used.
+        pairs: The editor's own work; without them edits of views are used.
+        process: Index of the process; each gets different examples.
+        reads: Whether the text encoder can encode a prompt; otherwise the example is drawn again.
     """
 
     def __init__(
@@ -74,7 +94,9 @@ class Lessons:
 
     def __getitem__(self, number: int) -> Example:
         for attempt in count():
-            example = self._drawn(number, np.random.default_rng([self._plan.seed, self._process, number, attempt]))
+            example = self._drawn(
+                number, np.random.default_rng([self._plan.seed, self._process, number, attempt])
+            )
             if self._reads(example.instruction):
                 return example
         raise AssertionError  # for mypy
@@ -94,14 +116,24 @@ class Lessons:
 
 
 def question(profile: Profile, task: str, view: Record, rng: np.random.Generator) -> Example:
-    """A question about a view with its true answer. In the paper's profile wording, legend and colours are drawn anew; others
-    are always asked in the same words."""
+    """Makes an example of a task.
+
+    In the profile of the paper, phrasing, legend and colours are random; in other profiles they are fixed.
+
+    Args:
+        profile: Format of the answer.
+        task: Name of the task.
+        view: The view.
+        rng: Random generator.
+    """
     if profile.metric:
         sample = draw_samples(view, rng, tasks=(task,))[0]
         return Example(view.image, sample.instruction, _unit(sample.target))
     asked: dict[str, Any] = {}
     painted: dict[str, Any] = {}
-    truth: np.ndarray = {"depth": view.depth_m, "normals": view.normals, "semantic": view.labels}.get(task, view.instances)
+    truth: np.ndarray = {"depth": view.depth_m, "normals": view.normals, "semantic": view.labels}.get(
+        task, view.instances
+    )
     if task == "semantic":
         asked = painted = {"legend": LEGEND}
     elif task == "referring":
@@ -112,16 +144,20 @@ def question(profile: Profile, task: str, view: Record, rng: np.random.Generator
         present = np.unique(view.labels[(view.instances > 0) & (view.labels < len(CLASSES))])
         wanted = int(rng.choice(present)) if len(present) else int(rng.integers(len(CLASSES)))
         truth, asked = np.where(view.labels == wanted, view.instances, 0), {"expression": CLASSES[wanted]}
-    return Example(view.image, profile.instruction(task, **asked), profile.encode(task, truth, **painted).astype(np.float32))
+    return Example(
+        view.image,
+        profile.instruction(task, **asked),
+        profile.encode(task, truth, **painted).astype(np.float32),
+    )
 
 
 def drawn(seed: int, size: tuple[int, int]) -> Record:
-    """One view of a world, both drawn from the seed, with what can be said of it."""
+    """Renders a view of a world, both determined by the seed, with expressions, captions and an edit."""
     return record_of(shot(seed, size), np.random.default_rng(seed))
 
 
 def shot(seed: int, size: tuple[int, int]) -> Shot:
-    """One view of a world, both drawn from the seed."""
+    """Renders a view of a world, both determined by the seed."""
     source = SOURCES["procedural"]()
     world = source.make_world(seed)
     camera = source.sample_camera(world, np.random.default_rng(seed), size[1], size[0])
@@ -129,36 +165,63 @@ def shot(seed: int, size: tuple[int, int]) -> Shot:
 
 
 class Pairs:
-    """Pictures, answers and instructions that somebody gives, read from the disk when their turn comes.
+    """Pairs of images with prompts, loaded from disk on demand.
 
-    folder: holds pairs.json, {"pairs": [{"image": file, "answer": file, "instruction": text}, ...]}. size: of the examples; of a
-    pair with other proportions a part is cut out at random, the same of both pictures, and nothing is stretched. InputError where
-    the list is none, or a file of it is not there.
+    Args:
+        folder: Folder with pairs.json: {"pairs": [{"image": file, "answer": file, "instruction": text},
+            ...]}.
+        size: Height and width of the examples in pixels. Pairs with another aspect ratio are cropped at a
+            random position, the same in both images.
+
+    Raises:
+        InputError: The list is invalid, or a file is missing.
     """
 
     def __init__(self, folder: Path, size: tuple[int, int]) -> None:
-        entries = read_json(folder / "pairs.json").get("pairs", []) if (folder / "pairs.json").is_file() else None
-        if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
-            raise InputError(f"'{folder}' holds no pairs.json with a list of pairs: write one, see `vision-banana tune --help`.")
+        entries = (
+            read_json(folder / "pairs.json").get("pairs", []) if (folder / "pairs.json").is_file() else None
+        )
+        if (
+            not isinstance(entries, list)
+            or not entries
+            or not all(isinstance(entry, dict) for entry in entries)
+        ):
+            raise InputError(
+                f"'{folder}' holds no pairs.json with a list of pairs: write one, see `vision-banana tune --help`."
+            )
         self._folder, self._size = folder, size
-        self._entries = [tuple(str(entry.get(name, "")) for name in ("image", "answer", "instruction")) for entry in entries]
+        self._entries = [
+            tuple(str(entry.get(name, "")) for name in ("image", "answer", "instruction"))
+            for entry in entries
+        ]
         for image, answer, instruction in self._entries:
             if missing := next((name for name in (image, answer) if not (folder / name).is_file()), None):
                 raise InputError(f"The picture '{missing}' of '{folder}' is not there or cannot be read.")
             if not instruction.strip():
-                raise InputError(f"A pair of '{folder}' has no instruction: say in words what its answer shows.")
+                raise InputError(
+                    f"A pair of '{folder}' has no instruction: say in words what its answer shows."
+                )
 
     @property
     def instructions(self) -> list[str]:
-        """What its answers show, in words, each once."""
+        """The prompts without duplicates."""
         return list(dict.fromkeys(entry[2] for entry in self._entries))
 
     def draw(self, rng: np.random.Generator) -> Example:
-        """One pair. InputError where its pictures cannot be read, or have other proportions than each other."""
+        """Draws a pair.
+
+        Args:
+            rng: Random generator.
+
+        Raises:
+            InputError: An image cannot be read, or the aspect ratios of the two differ.
+        """
         image, answer, instruction = self._entries[int(rng.integers(len(self._entries)))]
         frame, painted = (_picture(self._folder, name) for name in (image, answer))
         if abs(np.log(frame.shape[0] * painted.shape[1] / (frame.shape[1] * painted.shape[0]))) > _SAME_SHAPE:
-            raise InputError(f"'{image}' and '{answer}' of '{self._folder}' have other proportions: give both of one size.")
+            raise InputError(
+                f"'{image}' and '{answer}' of '{self._folder}' have other proportions: give both of one size."
+            )
         place = rng.random(2)
         return Example(
             _cut(frame, self._size, place, cv2.INTER_AREA),
@@ -168,9 +231,11 @@ class Pairs:
 
 
 def _edit(plan: Plan, rng: np.random.Generator) -> Example:
-    """An edit of a view; some views have nothing to edit."""
+    """Draws an edit of a view; views without an edit are skipped."""
     while True:
-        frame, sample = draw_pictures(drawn(FIRST_TRAINING_SEED + int(rng.integers(plan.views)), plan.size), rng)[1]
+        frame, sample = draw_pictures(
+            drawn(FIRST_TRAINING_SEED + int(rng.integers(plan.views)), plan.size), rng
+        )[1]
         if frame is not None:
             return Example(frame, sample.instruction, _unit(sample.target))
 
@@ -187,10 +252,12 @@ def _picture(folder: Path, name: str) -> np.ndarray:
 
 
 def _cut(picture: np.ndarray, size: tuple[int, int], place: np.ndarray, interpolation: int) -> np.ndarray:
-    """The largest part with the proportions of `size`, brought to that size. place: where it lies, 0..1 along both sides."""
+    """The largest crop with the aspect ratio of `size`, resized; `place` is its position, 0..1 per axis."""
     height, width = picture.shape[:2]
     scale = min(height / size[0], width / size[1])
     part = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-    top, left = (int(share * (whole - cut + 1)) for share, whole, cut in zip(place, (height, width), part, strict=True))
+    top, left = (
+        int(share * (whole - cut + 1)) for share, whole, cut in zip(place, (height, width), part, strict=True)
+    )
     cut = picture[top : top + part[0], left : left + part[1]]
     return np.ascontiguousarray(cv2.resize(cut, size[::-1], interpolation=interpolation))

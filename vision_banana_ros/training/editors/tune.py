@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Teach an open image editor this package's answers: a LoRA on its denoiser, on rendered scenes or on given pairs.
+"""Fine-tunes an open image editor with a LoRA on its denoiser, on rendered scenes or on given pairs.
 
-start "noise": flow matching, the editor's own loss (velocity at a random point between noise and answer), for many steps. start
-"frame": one step from the frame's own latents, with the loss on the decoded picture (arXiv 2409.11355, 2609.08084); what it was
-tuned from, painting in all its steps, is its teacher and is measured beside it. The VAE and the text encoder stay as they are.
+With start "noise" the loss is the editor's own, flow matching at a random time, for sampling in many steps.
+With start "frame" the editor is tuned for one step from the latents of the frame, with a loss on the decoded
+image (arXiv 2409.11355, 2609.08084); the original editor with all its steps is evaluated as the teacher. VAE
+and text encoder are frozen.
 """
 
 import json
@@ -32,21 +33,36 @@ STATE, LORA, RUN = (
     "state.json",
     "lora.safetensors",
     "run.pt",
-)  # the last is what a run goes on from, in one piece
-#: Layers that take a LoRA, in every family that takes one.
+)  # the last one contains everything needed to resume
+#: Names of the layers that get a LoRA, in all families that support it.
 _LAYERS = ("to_q", "to_k", "to_v", "to_out.0", "to_qkv_mlp_proj", "to_out", "proj_out")
-#: What of a plan may change when a run goes on.
+#: Fields of a plan that may change when a run is resumed.
 _FREE = ("steps", "save_every", "measure_every", "held_out")
 _TOLD_EVERY_S = 30.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """size: of frames and answers. tasks: what it learns to answer. start: "noise" or "frame". begin: the run whose LoRA to start
-    from. rank: of the LoRA. batch: examples a step and process, one after the other. views: different scenes. keep: share of the
-    editor's own work, to stay an editor: of `pairs`, a folder with pairs.json, or else edits of the scenes; pairs alone where keep
-    is 0. held_out: views that errors are measured on. measure_every: steps between two of these measurements while it trains; 0:
-    before and after alone.
+    """Configuration of the fine-tuning.
+
+    Attributes:
+        size: Height and width of frames and answers in pixels.
+        steps: Number of optimiser steps.
+        tasks: Names of the tasks.
+        start: "noise" or "frame", where sampling starts.
+        begin: Folder of a run whose LoRA is the initialisation.
+        rank: Rank of the LoRA.
+        rate: Learning rate.
+        batch: Examples per step and process, with gradient accumulation.
+        views: Number of different scenes.
+        save_every: Steps between checkpoints.
+        measure_every: Steps between evaluations during training; 0 to evaluate only before and after it.
+        precision: Mixed precision of accelerate: "no" or "bf16".
+        pairs: Folder with pairs.json, the editor's own work.
+        keep: Fraction of the editor's own work (`pairs`, or edits of scenes), against forgetting; with pairs,
+            0 means pairs only.
+        held_out: Number of views for evaluation.
+        seed: Random seed.
     """
 
     size: tuple[int, int]
@@ -67,11 +83,23 @@ class Plan:
     seed: int = 0
 
 
-def tune(source: Path, out: Path, profile: Profile, plan: Plan, say: Callable[[str], None] = print) -> dict[str, Any]:
-    """Train and write `out`/lora.safetensors for `vision-banana import --lora`; goes on where `out` was left.
+def tune(
+    source: Path, out: Path, profile: Profile, plan: Plan, say: Callable[[str], None] = print
+) -> dict[str, Any]:
+    """Fine-tunes an editor, or resumes a run; writes lora.safetensors for `vision-banana import --lora`.
 
-    Returns losses, and the evaluation package's report on held-out views "before" and "after"; from the frame also that of the
-    "teacher", and `out`/comparison.json. InputError where the model takes no LoRA or the plan cannot be.
+    Args:
+        source: Folder of the model.
+        out: Folder of the run.
+        profile: Format of the answers.
+        plan: The configuration.
+        say: Prints a line of progress.
+
+    Returns:
+        Losses, and reports on held-out views "before" and "after"; with start "frame" also of the "teacher".
+
+    Raises:
+        InputError: The model does not support LoRA, or the plan is invalid.
     """
     from accelerate import Accelerator
 
@@ -85,8 +113,12 @@ def tune(source: Path, out: Path, profile: Profile, plan: Plan, say: Callable[[s
     state = _state(out, plan, fixed)
     torch.manual_seed(plan.seed)
     tuned = Tuned(folder, profile, plan.size, plan.tasks, accelerator)
-    if too_long := next((text for text in (pairs.instructions if pairs else ()) if not tuned.reads(text)), ""):
-        raise InputError(f"The instruction '{too_long[:40]}…' of a pair cannot be read by this model's text encoder: shorten it.")
+    if too_long := next(
+        (text for text in (pairs.instructions if pairs else ()) if not tuned.reads(text)), ""
+    ):
+        raise InputError(
+            f"The instruction '{too_long[:40]}…' of a pair cannot be read by this model's text encoder: shorten it."
+        )
     adapter = _Adapter(tuned, plan)
     optimizer = torch.optim.AdamW(adapter.weights, lr=plan.rate, weight_decay=0.0)
     if state:
@@ -108,7 +140,10 @@ def tune(source: Path, out: Path, profile: Profile, plan: Plan, say: Callable[[s
     while state["step"] < plan.steps:
         loss = 0.0
         for number in range(state["step"] * plan.batch, (state["step"] + 1) * plan.batch):
-            part = losses.of(lessons[number], np.random.default_rng([plan.seed, process, number, 0, 1])) / plan.batch
+            part = (
+                losses.of(lessons[number], np.random.default_rng([plan.seed, process, number, 0, 1]))
+                / plan.batch
+            )
             accelerator.backward(part)
             loss += float(part.detach())
         accelerator.clip_grad_norm_(adapter.weights, 1.0)
@@ -140,12 +175,14 @@ def tune(source: Path, out: Path, profile: Profile, plan: Plan, say: Callable[[s
         if last or elapsed - told > _TOLD_EVERY_S:
             told, recent = elapsed, state["losses"][-100:]
             pace = elapsed / (state["step"] - first)
-            say(f"step {state['step']} of {plan.steps}: loss {sum(recent) / len(recent):.4f}, {pace:.2f} s a step")
+            say(
+                f"step {state['step']} of {plan.steps}: loss {sum(recent) / len(recent):.4f}, {pace:.2f} s a step"
+            )
     return state
 
 
 class _Adapter:
-    """The LoRA on a denoiser, begun as the plan says."""
+    """The LoRA on the denoiser, initialised as in the plan."""
 
     def __init__(self, tuned: Tuned, plan: Plan) -> None:
         from peft import LoraConfig
@@ -154,22 +191,29 @@ class _Adapter:
 
         self._networks = tuned.networks
         self._transformer = tuned.denoiser.transformer
-        layers = [n for n, m in self._transformer.named_modules() if n.endswith(_LAYERS) and isinstance(m, torch.nn.Linear)]
-        self._config = LoraConfig(r=plan.rank, lora_alpha=plan.rank, target_modules=layers, init_lora_weights="gaussian")
+        layers = [
+            n
+            for n, m in self._transformer.named_modules()
+            if n.endswith(_LAYERS) and isinstance(m, torch.nn.Linear)
+        ]
+        self._config = LoraConfig(
+            r=plan.rank, lora_alpha=plan.rank, target_modules=layers, init_lora_weights="gaussian"
+        )
         self._transformer.add_adapter(self._config)
         self.weights = [parameter for parameter in tuned.denoiser.parameters() if parameter.requires_grad]
         for parameter in self.weights:
-            parameter.data = parameter.data.float()  # small steps are lost in bfloat16
+            parameter.data = parameter.data.float()  # bfloat16 loses small updates
         if plan.begin is not None:
             saved = {n.removeprefix("transformer."): v for n, v in load_file(plan.begin / LORA).items()}
             set_peft_model_state_dict(self._transformer, saved)
 
     def restore(self, weights: list[Tensor]) -> None:
-        """Take the weights that a run was left with."""
+        """Loads the weights of a checkpoint."""
         for ours, theirs in zip(self.weights, weights, strict=True):
             ours.data.copy_(theirs)
 
     def save(self, out: Path) -> None:
+        """Writes lora.safetensors in diffusers' format."""
         import diffusers
         from peft.utils import get_peft_model_state_dict
 
@@ -182,13 +226,13 @@ class _Adapter:
 
 
 class _Losses:
-    """The loss of an example, by the plan's start."""
+    """The loss of an example, depending on where sampling starts."""
 
     def __init__(self, tuned: Tuned, plan: Plan) -> None:
         self._tuned, self._start = tuned, plan.start
 
     def of(self, example: Example, rng: np.random.Generator) -> Tensor:
-        """rng: of this example's noise."""
+        """The loss of an example; `rng` draws its time and noise."""
         tuned = self._tuned
         answer = torch.from_numpy(example.answer).to(tuned.device)
         prompt = tuned.prompt(example.instruction)
@@ -207,7 +251,9 @@ class _Losses:
 def _check(folder: Folder, profile: Profile, plan: Plan) -> None:
     name = folder.family.name
     if folder.family.encoder_sees_image:
-        raise InputError(f"{name} cannot be tuned here, for its text encoder looks at every frame: choose another model.")
+        raise InputError(
+            f"{name} cannot be tuned here, for its text encoder looks at every frame: choose another model."
+        )
     if folder.family.networks.LORA_PIPELINE is None:
         raise InputError(f"{name} takes no LoRA: choose another model.")
     folder.family.check_size(plan.size)
@@ -215,7 +261,9 @@ def _check(folder: Folder, profile: Profile, plan: Plan) -> None:
         raise InputError(f"Tuning starts from noise or frame, not from '{plan.start}'.")
     unknown = [task for task in plan.tasks if task not in TASKS or task not in profile.tasks]
     if unknown or not plan.tasks:
-        raise InputError(f"Tuning by the profile {profile.name} knows the tasks {', '.join(TASKS)}: choose of them, not {unknown}.")
+        raise InputError(
+            f"Tuning by the profile {profile.name} knows the tasks {', '.join(TASKS)}: choose of them, not {unknown}."
+        )
     if not 0 <= plan.keep <= 1:
         raise InputError(f"A share of {plan.keep:g} cannot be: give 0 to 1.")
     if plan.begin is not None and not (plan.begin / LORA).is_file():
@@ -223,18 +271,26 @@ def _check(folder: Folder, profile: Profile, plan: Plan) -> None:
     if plan.begin is not None:
         _fits(plan.begin, plan, ("size", "rank"))
         if (theirs := read_json(plan.begin / STATE).get("profile")) != profile.name:
-            raise InputError(f"The run in '{plan.begin}' was tuned by the profile {theirs}, not {profile.name}: ask for that one.")
+            raise InputError(
+                f"The run in '{plan.begin}' was tuned by the profile {theirs}, not {profile.name}: ask for that one."
+            )
 
 
 def _state(out: Path, plan: Plan, fixed: dict[str, Any]) -> dict[str, Any]:
-    """What a run was left with; empty for a new one. InputError where it is to go on as another run."""
+    """The state of a run to resume; empty for a new run.
+
+    Raises:
+        InputError: The run has another configuration.
+    """
     if not all((out / name).is_file() for name in (STATE, RUN)):
         return {}
     _fits(out, plan, [name for name in _plain(plan) if name not in _FREE])
     state = read_json(out / STATE)
     for name, ours in fixed.items():
         if ours != state.get(name):
-            raise InputError(f"The run in '{out}' has another {name}, {state.get(name)}, not {ours}: ask for that one.")
+            raise InputError(
+                f"The run in '{out}' has another {name}, {state.get(name)}, not {ours}: ask for that one."
+            )
     return state
 
 
@@ -242,13 +298,17 @@ def _fits(run: Path, plan: Plan, names: Sequence[str]) -> None:
     ours, theirs = _plain(plan), read_json(run / STATE).get("plan", {})
     for name in names:
         if ours[name] != theirs.get(name):
-            raise InputError(f"The run in '{run}' has another {name}, {theirs.get(name)}, not {ours[name]}: ask for that one.")
+            raise InputError(
+                f"The run in '{run}' has another {name}, {theirs.get(name)}, not {ours[name]}: ask for that one."
+            )
 
 
 def _compare(out: Path, state: dict[str, Any], steps: int) -> None:
-    """Student and teacher for the card of the bundle that is made of this LoRA."""
+    """Writes the comparison of teacher and student for the model card."""
     reports = {"teacher": state["teacher"], "student": state["after"]}
-    (out / COMPARISON).write_text(json.dumps({"lora": sha256_of(out / LORA), "steps": steps, **tidy(reports)}, indent=1) + "\n")
+    (out / COMPARISON).write_text(
+        json.dumps({"lora": sha256_of(out / LORA), "steps": steps, **tidy(reports)}, indent=1) + "\n"
+    )
 
 
 def _plain(plan: Plan) -> dict[str, Any]:
