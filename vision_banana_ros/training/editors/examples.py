@@ -187,7 +187,8 @@ class Pairs:
             or not all(isinstance(entry, dict) for entry in entries)
         ):
             raise InputError(
-                f"'{folder}' holds no pairs.json with a list of pairs: write one, see `vision-banana tune --help`."
+                f"'{folder}' holds no pairs.json with a list of pairs: "
+                "write one, see `vision-banana tune --help`."
             )
         self._folder, self._size = folder, size
         self._entries = [

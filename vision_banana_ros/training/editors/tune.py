@@ -117,7 +117,8 @@ def tune(
         (text for text in (pairs.instructions if pairs else ()) if not tuned.reads(text)), ""
     ):
         raise InputError(
-            f"The instruction '{too_long[:40]}…' of a pair cannot be read by this model's text encoder: shorten it."
+            f"The instruction '{too_long[:40]}…' of a pair cannot be read by this model's text encoder: "
+            "shorten it."
         )
     adapter = _Adapter(tuned, plan)
     optimizer = torch.optim.AdamW(adapter.weights, lr=plan.rate, weight_decay=0.0)
@@ -176,7 +177,8 @@ def tune(
             told, recent = elapsed, state["losses"][-100:]
             pace = elapsed / (state["step"] - first)
             say(
-                f"step {state['step']} of {plan.steps}: loss {sum(recent) / len(recent):.4f}, {pace:.2f} s a step"
+                f"step {state['step']} of {plan.steps}: loss {sum(recent) / len(recent):.4f}, "
+                f"{pace:.2f} s a step"
             )
     return state
 
@@ -262,7 +264,8 @@ def _check(folder: Folder, profile: Profile, plan: Plan) -> None:
     unknown = [task for task in plan.tasks if task not in TASKS or task not in profile.tasks]
     if unknown or not plan.tasks:
         raise InputError(
-            f"Tuning by the profile {profile.name} knows the tasks {', '.join(TASKS)}: choose of them, not {unknown}."
+            f"Tuning by the profile {profile.name} knows the tasks {', '.join(TASKS)}: "
+            f"choose of them, not {unknown}."
         )
     if not 0 <= plan.keep <= 1:
         raise InputError(f"A share of {plan.keep:g} cannot be: give 0 to 1.")
@@ -272,7 +275,8 @@ def _check(folder: Folder, profile: Profile, plan: Plan) -> None:
         _fits(plan.begin, plan, ("size", "rank"))
         if (theirs := read_json(plan.begin / STATE).get("profile")) != profile.name:
             raise InputError(
-                f"The run in '{plan.begin}' was tuned by the profile {theirs}, not {profile.name}: ask for that one."
+                f"The run in '{plan.begin}' was tuned by the profile {theirs}, not {profile.name}: "
+                "ask for that one."
             )
 
 
@@ -299,7 +303,8 @@ def _fits(run: Path, plan: Plan, names: Sequence[str]) -> None:
     for name in names:
         if ours[name] != theirs.get(name):
             raise InputError(
-                f"The run in '{run}' has another {name}, {theirs.get(name)}, not {ours[name]}: ask for that one."
+                f"The run in '{run}' has another {name}, {theirs.get(name)}, not {ours[name]}: "
+                "ask for that one."
             )
 
 
