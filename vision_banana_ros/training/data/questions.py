@@ -23,8 +23,9 @@ RANDOM_LEGENDS = 0.6  # fraction of semantic prompts with a random legend instea
 ALL_CLASSES_FRACTION = 0.4  # fraction of random legends with all classes, most of which are not in the view
 #: The corners of the colour ramp of depth, 0-255.
 CUBE_COLORS: tuple[Rgb, ...] = tuple(
-    tuple(round(255 * float(c)) for c in knot) for knot in depth.COLORMAPS["cube"]
-)  # type: ignore[misc]
+    (round(255 * float(r)), round(255 * float(g)), round(255 * float(b)))
+    for r, g, b in depth.COLORMAPS["cube"]
+)
 CUBE_FRACTION = 0.92  # fraction of depth prompts with the cube colour map, which the node uses
 MULTIPLE_EXPRESSIONS_FRACTION = 0.5  # fraction of referring prompts with more than one expression
 _COLOR_STYLES = ("hex", "rgb", "name")
