@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configuration of Sphinx for `make docs`."""
 
+from pathlib import Path
+
 from vision_banana_ros import __version__
+
+PACKAGE = Path(__file__).resolve().parent.parent / "vision_banana_ros"
 
 project = "vision_banana_ros"
 author = "the vision_banana_ros contributors"
@@ -18,10 +22,12 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 apidoc_modules = [
     {
-        "path": "../vision_banana_ros",
+        "path": str(PACKAGE),
         "destination": "reference/api",
         "separate_modules": True,
         "max_depth": 2,
+        # Their classes derive from torch's, which the documentation is built without.
+        "exclude_patterns": [str(PACKAGE / "training"), str(PACKAGE / "generators/own/network.py")],
     },
 ]
 autodoc_member_order = "bysource"
