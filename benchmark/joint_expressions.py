@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Referring expressions one by one or up to eight in one picture: accuracy and cost.
 
-Both are measured on the same views with the same expressions (some of which describe nothing). Overlapping expressions are
-left out, because a pixel of a joint picture belongs to one expression. The cost is the CPU time of one frame with its
-expressions in ONNX Runtime on one thread, prompts encoded beforehand.
+Both are measured on the same views with the same expressions (some of which describe nothing). Overlapping
+expressions are left out, because a pixel of a joint picture belongs to one expression. The cost is the CPU
+time of one frame with its expressions in ONNX Runtime on one thread, prompts encoded beforehand.
 
 `python benchmark/joint_expressions.py` prints the result and writes joint_expressions.json.
 """
@@ -48,7 +48,9 @@ def apart(view: View, seed: int) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--bundle", type=Path, default=default_bundle())
     parser.add_argument("--views", type=int, default=60)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
@@ -79,7 +81,9 @@ def main() -> None:
         **origin(),
         "views": f"furnished 0-{args.views - 1}",
         "expressions_a_view": asked / args.views,
-        "ways": {name: {**scores[name].result(), "seconds_a_view": spent[name] / args.views} for name in ways},
+        "ways": {
+            name: {**scores[name].result(), "seconds_a_view": spent[name] / args.views} for name in ways
+        },
     }
     print(json.dumps(tidy(report), indent=2))
     args.out.write_text(json.dumps(tidy(report), indent=2) + "\n")
