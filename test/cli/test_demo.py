@@ -199,6 +199,7 @@ from vision_banana_ros.tasks.answer_format import AnswerFormat
 class Steady:
     name = executor = why = "steady"
     size = (48, 64)
+    faults = []
     tasks = ("depth", "normals", "semantic", "instances", "referring")
     manifest = AnswerFormat(
         tasks=tasks, codec="vision_banana", legend={"floor": (255, 0, 0)}, depth_range_m=(0.1, 20.0),

@@ -71,7 +71,7 @@ def test_the_command_makes_a_bundle(model, capsys):
         4,
         (64, 96),
     )
-    assert main(["info", str(out)]) == 0
+    assert main(["info", "--all", str(out)]) == 0
     assert "transformer/diffusion_pytorch_model.safetensors" in capsys.readouterr().out
     assert main(["import", str(model), "--profile", "vision_banana", "--out", str(out)]) == 2
     assert "already there" in capsys.readouterr().err
