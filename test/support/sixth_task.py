@@ -54,6 +54,7 @@ class Generator:
 
     name = executor = "sixth"
     why = "As asked."
+    faults = []
     size = (48, 64)
     tasks = ("brightness",)
     manifest = answer_format(tasks=tasks)
