@@ -53,9 +53,7 @@ def tuned(model, tmp_path_factory):
     return runs, teacher, tune(model, runs / "student", VISION, plan, told.append), told
 
 
-@pytest.mark.xfail(
-    reason="with the noise levels that inference uses, 500 steps of a tiny editor do not lower the error of normals"
-)
+@pytest.mark.xfail(reason="with the noise levels that inference uses, 500 steps of a tiny editor do not lower the error of normals")
 def test_loss_and_decoded_error_go_down(tuned):
     _, teacher, student, told = tuned
     assert np.mean(teacher["losses"][-30:]) < 0.8 * np.mean(teacher["losses"][:30])
