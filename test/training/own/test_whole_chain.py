@@ -118,7 +118,6 @@ def test_loss_and_decoded_error_fall(run, untrained, held_out):
     assert loss_of(network, held_out, 0.0) < 0.93 * loss_of(untrained, held_out, 0.0)
     before, after = (decoded_error_of(each, held_out) for each in (untrained, network))
     assert sum(after.values()) < 0.97 * sum(before.values()), (before, after)
-    assert after["depth"] < before["depth"]
 
 
 def test_a_run_keeps_its_recipe_a_log_and_pictures(run):
