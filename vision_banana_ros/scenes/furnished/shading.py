@@ -119,6 +119,21 @@ def normal_at(soup, p, u, v, nx, ny, nz, dx, dy, dz):
 
 
 @jit
+def around(first, wide, high, s, t):
+    """The four texels around (s, t) of a texture that repeats, for bilinear interpolation.
+
+    first: index of the texture's first texel. wide, high: logarithms of its size to the base of 2. Returns
+    the texels' indices, row by row, and how far right and down from the first of them (s, t) lies, 0..1.
+    """
+    x, y = s * (1 << wide) - 0.5, t * (1 << high) - 0.5
+    fx, fy = math.floor(x), math.floor(y)
+    i0, j0 = int(fx) & ((1 << wide) - 1), int(fy) & ((1 << high) - 1)
+    i1, j1 = (i0 + 1) & ((1 << wide) - 1), (j0 + 1) & ((1 << high) - 1)
+    above, below = first + (j0 << wide), first + (j1 << wide)
+    return above + i0, above + i1, below + i0, below + i1, x - fx, y - fy
+
+
+@jit
 def texel(soup, row, s, t, level):
     """Bilinear linear colour and alpha 0-1 of a texture that repeats."""
     first = soup.textures[row, 0]
@@ -128,35 +143,14 @@ def texel(soup, row, s, t, level):
             break
         first += 1 << (wide + high)
         wide, high = max(wide - 1, 0), max(high - 1, 0)
-    x, y = s * (1 << wide) - 0.5, t * (1 << high) - 0.5
-    fx, fy = math.floor(x), math.floor(y)
-    x -= fx
-    y -= fy
-    i0, j0 = int(fx) & ((1 << wide) - 1), int(fy) & ((1 << high) - 1)
-    i1, j1 = (i0 + 1) & ((1 << wide) - 1), (j0 + 1) & ((1 << high) - 1)
-    a, b = first + (j0 << wide), first + (j1 << wide)
+    e, f, g, h, x, y = around(first, wide, high, s, t)
     q = soup.texels
     w00, w10, w01, w11 = (1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y
-    r = (
-        w00 * LINEAR[q[a + i0, 0]]
-        + w10 * LINEAR[q[a + i1, 0]]
-        + w01 * LINEAR[q[b + i0, 0]]
-        + w11 * LINEAR[q[b + i1, 0]]
-    )
-    g = (
-        w00 * LINEAR[q[a + i0, 1]]
-        + w10 * LINEAR[q[a + i1, 1]]
-        + w01 * LINEAR[q[b + i0, 1]]
-        + w11 * LINEAR[q[b + i1, 1]]
-    )
-    c = (
-        w00 * LINEAR[q[a + i0, 2]]
-        + w10 * LINEAR[q[a + i1, 2]]
-        + w01 * LINEAR[q[b + i0, 2]]
-        + w11 * LINEAR[q[b + i1, 2]]
-    )
-    alpha = w00 * q[a + i0, 3] + w10 * q[a + i1, 3] + w01 * q[b + i0, 3] + w11 * q[b + i1, 3]
-    return r, g, c, alpha / 255.0
+    red = w00 * LINEAR[q[e, 0]] + w10 * LINEAR[q[f, 0]] + w01 * LINEAR[q[g, 0]] + w11 * LINEAR[q[h, 0]]
+    green = w00 * LINEAR[q[e, 1]] + w10 * LINEAR[q[f, 1]] + w01 * LINEAR[q[g, 1]] + w11 * LINEAR[q[h, 1]]
+    blue = w00 * LINEAR[q[e, 2]] + w10 * LINEAR[q[f, 2]] + w01 * LINEAR[q[g, 2]] + w11 * LINEAR[q[h, 2]]
+    alpha = w00 * q[e, 3] + w10 * q[f, 3] + w01 * q[g, 3] + w11 * q[h, 3]
+    return red, green, blue, alpha / 255.0
 
 
 @jit
@@ -202,18 +196,11 @@ def opacity(soup, p, u, v):
     w = 1.0 - u - v
     c = soup.uv
     first, wide, high = soup.textures[row, 0], soup.textures[row, 1], soup.textures[row, 2]
-    x = (w * c[p, 0, 0] + u * c[p, 1, 0] + v * c[p, 2, 0]) * (1 << wide) - 0.5
-    y = (w * c[p, 0, 1] + u * c[p, 1, 1] + v * c[p, 2, 1]) * (1 << high) - 0.5
-    fx, fy = math.floor(x), math.floor(y)
-    x -= fx
-    y -= fy
-    i0, j0 = int(fx) & ((1 << wide) - 1), int(fy) & ((1 << high) - 1)
-    i1, j1 = (i0 + 1) & ((1 << wide) - 1), (j0 + 1) & ((1 << high) - 1)
-    a, b = first + (j0 << wide), first + (j1 << wide)
+    s = w * c[p, 0, 0] + u * c[p, 1, 0] + v * c[p, 2, 0]
+    t = w * c[p, 0, 1] + u * c[p, 1, 1] + v * c[p, 2, 1]
+    e, f, g, h, x, y = around(first, wide, high, s, t)
     q = soup.texels
-    alpha = (1 - y) * ((1 - x) * q[a + i0, 3] + x * q[a + i1, 3]) + y * (
-        (1 - x) * q[b + i0, 3] + x * q[b + i1, 3]
-    )
+    alpha = (1 - y) * ((1 - x) * q[e, 3] + x * q[f, 3]) + y * ((1 - x) * q[g, 3] + x * q[h, 3])
     return alpha / 255.0
 
 

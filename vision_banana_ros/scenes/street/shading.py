@@ -25,6 +25,7 @@ from vision_banana_ros.scenes.furnished.shading import (
     ORIGIN,
     SUN_DIR,
     ZENITH,
+    around,
     meet,
     normal_at,
 )
@@ -84,15 +85,8 @@ def paint(soup, p, u, v, footprint):
         first += 1 << (wide + high)
         wide, high = max(wide - 1, 0), max(high - 1, 0)
         share *= 0.0625
-    x, y = s * (1 << wide) - 0.5, t * (1 << high) - 0.5
-    fx, fy = math.floor(x), math.floor(y)
-    x -= fx
-    y -= fy
-    i0, j0 = int(fx) & ((1 << wide) - 1), int(fy) & ((1 << high) - 1)
-    i1, j1 = (i0 + 1) & ((1 << wide) - 1), (j0 + 1) & ((1 << high) - 1)
-    a, d = first + (j0 << wide), first + (j1 << wide)
+    e, f, g_, h, x, y = around(first, wide, high, s, t)
     q = soup.texels
-    e, f, g_, h = a + i0, a + i1, d + i0, d + i1
     w00, w10, w01, w11 = (1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y
     x = (w00 * q[e, 0] + w10 * q[f, 0] + w01 * q[g_, 0] + w11 * q[h, 0]) / 255.0
     y = (w00 * q[e, 1] + w10 * q[f, 1] + w01 * q[g_, 1] + w11 * q[h, 1]) / 255.0
