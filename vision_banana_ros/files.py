@@ -16,15 +16,16 @@ MAX_TEXT_BYTES = 16_000_000
 """Of a JSON or YAML file."""
 
 
-def find_shared(place: str) -> Path | None:
-    """A file or folder that is installed with the package, or None if it is missing.
+def find_shared(pattern: str) -> Path | None:
+    """A file or folder that is installed with the package, or None if nothing matches.
 
-    It is in the checkout, or in share/ of the installation prefix. Example: "config/fastdds.xml".
+    It is in the checkout, or in share/ of the installation prefix. Examples: "config/fastdds.xml",
+    "models/*/manifest.json" (the first by name).
     """
     for parent in Path(__file__).resolve().parents:
         for root in (parent, parent / "share" / "vision_banana_ros"):
-            if (root / place).exists():
-                return root / place
+            if found := sorted(root.glob(pattern)):
+                return found[0]
     return None
 
 

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.files import read_bounded, read_json
+from vision_banana_ros.files import find_shared, read_bounded, read_json
 from vision_banana_ros.generators.checksums import sha256_of
 from vision_banana_ros.tasks.answer_format import AnswerFormat
 from vision_banana_ros.tasks.colors import parse_legend
@@ -195,11 +195,8 @@ def default_bundle() -> Path:
     Raises:
         InputError: There is none.
     """
-    for parent in Path(__file__).resolve().parents:
-        for folder in (parent / "models", parent / "share" / "vision_banana_ros" / "models"):
-            found = sorted(folder.glob(f"*/{MANIFEST}"))
-            if found:
-                return found[0].parent
+    if (manifest := find_shared(f"models/*/{MANIFEST}")) is not None:
+        return manifest.parent
     raise InputError("No bundle is installed: name one with the parameter or option 'bundle'.")
 
 
