@@ -74,13 +74,13 @@ class BatchForward(nn.Module):
         if sample is None:
             features = network.add_sample(features, image)
         weights = network.upsampling_weights(features)
-        fine, middle, coarse = (level[batch.of] for level in features)
+        features = flow.repeat_for_samples(features, batch.of)
         if sample is not None:
-            fine, middle, coarse = network.add_sample((fine, middle, coarse), sample)
+            features = network.add_sample(features, sample)
         if time is None:
             time = torch.ones(len(batch.of), device=image.device)
         text = network.encode_text(batch.pieces, batch.colors, batch.mask)
-        plan = network.plan((fine, middle, coarse), time, text, batch.mask)
+        plan = network.plan(features, time, text, batch.mask)
         painted, ramps = _at_least_one(rows.painted), _at_least_one(rows.ramps)
         picture = network.paint(PaintPlan(*(part[painted] for part in plan)), weights[batch.of[painted]])
         log_m, unsure = network.distance(plan.features[ramps], weights[batch.of[ramps]])

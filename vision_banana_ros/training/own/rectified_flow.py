@@ -86,7 +86,7 @@ def sample(
         return torch.randn((count, *image.shape[1:]), generator=generator, device=image.device)
 
     def clean(x: Tensor, time: float) -> Tensor:
-        each = network.add_sample(_repeat_for_samples(features, batch.of), x)
+        each = network.add_sample(repeat_for_samples(features, batch.of), x)
         times = torch.full((count,), time, device=image.device)
         painted = network.answer(each, times, text, mask).float()
         if other is None or unconditional is None:
@@ -105,7 +105,7 @@ def sample(
     return x
 
 
-def _repeat_for_samples(features: tuple[Tensor, ...], of: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def repeat_for_samples(features: tuple[Tensor, ...], of: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The features of each sample's frame."""
     a, b, c = (level[of] for level in features)
     return a, b, c
