@@ -156,6 +156,16 @@ def test_batches_are_mixed_by_share_and_come_from_the_canvases_that_are_asked_fo
         next(iter(BatchStream(BatchConfig(pool, {(64, 64): (64, 64)}))))
 
 
+def test_depth_is_the_same_at_every_training_resolution(pool):
+    middle = []
+    for size in (SIZE, (SIZE[0] // 2, SIZE[1] // 2)):
+        stream = BatchStream(BatchConfig(pool, {SIZE: size}, frames=16, pictures=0.0, junk=0.0, seed=2))
+        log_m = torch.cat([batch.log_m for batch in islice(stream, 4)])
+        log_m = log_m.masked_fill(~log_m.isfinite(), math.nan)
+        middle.append(float(log_m.flatten(1).nanmedian(1).values.nanmean()))
+    assert abs(middle[0] - middle[1]) < 0.3  # half of the pixels a side was a factor of 2: 0.69
+
+
 def test_the_same_seed_gives_the_same_batches(pool):
     one, other = (batches_of(pool, 2, seed=9)[1] for _ in range(2))
     assert one.instructions == other.instructions and torch.equal(one.image, other.image) and torch.equal(one.target, other.target)

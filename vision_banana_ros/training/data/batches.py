@@ -2,7 +2,7 @@
 """Endless stream of training batches from the pool, prepared by worker processes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import cv2
@@ -133,7 +133,7 @@ class BatchStream(IterableDataset):
             read = (read_record(path, pictures=not asks) for path in drawn)
             if asks:
                 read = (zoom_in(record, rng) for record in read)
-            chosen = [record.resized(config.sizes[size]) for record in read]
+            chosen = [_at_training_size(record, config.sizes[size], size) for record in read]
             yield self._questions(chosen, rng) if asks else self._pictures(chosen, rng)
 
     def _questions(self, records: list[Record], rng: np.random.Generator) -> Batch:
@@ -201,6 +201,17 @@ def batches(config: BatchConfig, workers: int, device: torch.device) -> Iterator
     )
     for batch in loader:
         yield batch.moved(device)
+
+
+def _at_training_size(record: Record, size: tuple[int, int], canvas: tuple[int, int]) -> Record:
+    """Resizes a view, with its focal length in pixels of the canvas.
+
+    Depth is painted for one focal length in pixels. Measured at the training resolution, the same view would be
+    painted nearer at a larger one, and a generator that learnt on small images would be wrong by that factor.
+    """
+    scale = np.sqrt(size[0] / canvas[0] * size[1] / canvas[1])
+    record = record.resized(size)
+    return replace(record, focal_px=float(record.focal_px / scale))
 
 
 def _bytes(target: np.ndarray) -> np.ndarray:

@@ -12,8 +12,8 @@ from vision_banana_ros.training.data.records import Record, Referred
 
 #: The focal length in pixels for which depth is painted. Depth is only determined up to the ratio of distance
 #: and focal length, so true depth is scaled to a canonical camera (label transform of Metric3D, arXiv
-#: 2307.10984, section 3.2). The value in pixels is the same for all resolutions; for an image 320 pixels wide
-#: it is a field of view of 70 degrees, about the mean of the training views.
+#: 2307.10984, section 3.2). The value is in pixels of a canvas of 240x320, where it is a field of view of 70
+#: degrees, about the mean of the training views; training at a smaller resolution does not change it.
 FOCAL_PX = 228.5
 QUESTIONS_PER_VIEW = 3
 #: Relative frequency of the tasks. A view is used for few tasks at a time, because more views teach more than
