@@ -13,7 +13,7 @@ from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.generators import reference as reference_module
 from vision_banana_ros.generators.bundle import INT8_GRAPHS, open_bundle, renew_manifest
 from vision_banana_ros.generators.errors import WrongAnswers
-from vision_banana_ros.generators.executors import load_executor, measured
+from vision_banana_ros.generators.executors import load_executor, precision_choice
 from vision_banana_ros.generators.executors import onnxruntime as on_cpu
 from vision_banana_ros.generators.generator import Generator
 from vision_banana_ros.generators.reference import check_answers, trusted, write_reference
@@ -141,16 +141,16 @@ def test_pictures_of_another_size_are_an_error_and_not_cropped():
 
 def test_the_precision_that_costs_less_is_taken_and_remembered_with_its_figures(bundle, monkeypatch, cache):
     costs = {
-        "onnxruntime cpu int8": measured.Cost(0.042, 0.042),
-        "onnxruntime cpu fp32": measured.Cost(0.050, 0.088),
+        "onnxruntime cpu int8": precision_choice.Cost(0.042, 0.042),
+        "onnxruntime cpu fp32": precision_choice.Cost(0.050, 0.088),
     }
-    monkeypatch.setattr(measured, "measure", lambda bundle, executor: costs[executor.name])
+    monkeypatch.setattr(precision_choice, "measure", lambda bundle, executor: costs[executor.name])
     executor, why = load_executor(bundle, "onnxruntime:cpu")
     assert (
         executor.name == "onnxruntime cpu int8"
         and ("int8 42 ms (42 ms of all cores), fp32 50 ms (88 ms") in why
     )
-    costs["onnxruntime cpu int8"] = measured.Cost(9.0, 9.0)
+    costs["onnxruntime cpu int8"] = precision_choice.Cost(9.0, 9.0)
     executor, why = load_executor(bundle, "onnxruntime:cpu")
     assert executor.name == "onnxruntime cpu int8" and "measured on this machine before" in why
     (cache / "vision_banana" / "executors.json").write_text('{"a": [')  # damaged: as if there were none
@@ -167,7 +167,9 @@ def test_a_cheaper_precision_that_answers_wrongly_here_is_not_taken(bundle, monk
         return painted * 0.8 if self.name.endswith("int8") else painted
 
     monkeypatch.setattr(on_cpu.OnnxRuntimeExecutor, "answer", answer)
-    monkeypatch.setattr(measured, "measure", lambda bundle, executor: measured.Cost(1e-3, 1e-3))
+    monkeypatch.setattr(
+        precision_choice, "measure", lambda bundle, executor: precision_choice.Cost(1e-3, 1e-3)
+    )
     executor, why = load_executor(bundle, "onnxruntime:cpu")
     assert executor.name == "onnxruntime cpu fp32"
 

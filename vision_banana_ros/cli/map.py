@@ -50,9 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the results of an earlier run")
     parser.add_argument("--bundle", type=Path, help="the bundle's folder; default: the one that is installed")
-    parser.add_argument(
-        "--executor", default="auto", help="inference backend; default: the fastest available"
-    )
+    parser.add_argument("--executor", default="auto", help="inference backend; default: the first available")
     parser.add_argument("--topic", help="the image topic of a bag; required if the bag has several")
     parser.add_argument(
         "--every", type=int, default=1, metavar="N", help="use each N-th frame (default: all)"

@@ -67,8 +67,8 @@ PARAMETERS: dict[str, Declaration] = {
     ),
     "executor": Declaration(
         "auto",
-        "Inference backend. auto: the fastest one available; or names separated by commas, tried in this"
-        " order.",
+        "Inference backends, separated by commas and tried in this order. auto: tensorrt, tensorrt_rtx, torch"
+        " and onnxruntime with an NVIDIA GPU, otherwise onnxruntime.",
         constraints="auto, onnxruntime, torch, tensorrt or tensorrt_rtx, each with options, as in"
         " onnxruntime:int8",
         at_configure=True,

@@ -22,7 +22,7 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.bundle import GRAPHS, INT8_GRAPHS, REFERENCE, Bundle
 from vision_banana_ros.generators.errors import ExecutorLost
 from vision_banana_ros.generators.executors import Features, has_gpu
-from vision_banana_ros.generators.executors.measured import fastest
+from vision_banana_ros.generators.executors.precision_choice import fastest
 from vision_banana_ros.generators.own.fixed_shapes import frame_dimensions
 
 PROVIDERS = {

@@ -206,8 +206,8 @@ def batches(config: BatchConfig, workers: int, device: torch.device) -> Iterator
 def _at_training_size(record: Record, size: tuple[int, int], canvas: tuple[int, int]) -> Record:
     """Resizes a view, with its focal length in pixels of the canvas.
 
-    Depth is painted for one focal length in pixels. Measured at the training resolution, the same view would be
-    painted nearer at a larger one, and a generator that learnt on small images would be wrong by that factor.
+    Depth is painted for one focal length in pixels. If it were measured at the training resolution, the same
+    view would have another depth at each resolution, and training on small images would not carry over.
     """
     scale = np.sqrt(size[0] / canvas[0] * size[1] / canvas[1])
     record = record.resized(size)
