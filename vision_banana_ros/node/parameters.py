@@ -13,6 +13,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators.executors import ON_GPU
 from vision_banana_ros.node.pipeline.output_schedule import Pacing
 from vision_banana_ros.node.prompts import read_expressions
 from vision_banana_ros.node.topics.messages import GROUPS
@@ -67,8 +68,8 @@ PARAMETERS: dict[str, Declaration] = {
     ),
     "executor": Declaration(
         "auto",
-        "Inference backends, separated by commas and tried in this order. auto: tensorrt, tensorrt_rtx, torch"
-        " and onnxruntime with an NVIDIA GPU, otherwise onnxruntime.",
+        "Inference backends, separated by commas and tried in this order. auto:"
+        f" {', '.join(ON_GPU)} with an NVIDIA GPU, otherwise onnxruntime.",
         constraints="auto, onnxruntime, torch, tensorrt or tensorrt_rtx, each with options, as in"
         " onnxruntime:int8",
         at_configure=True,

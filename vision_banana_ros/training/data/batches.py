@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Endless stream of training batches from the pool, prepared by worker processes."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -209,9 +210,8 @@ def _at_training_size(record: Record, size: tuple[int, int], canvas: tuple[int, 
     Depth is painted for one focal length in pixels. If it were measured at the training resolution, the same
     view would have another depth at each resolution, and training on small images would not carry over.
     """
-    scale = np.sqrt(size[0] / canvas[0] * size[1] / canvas[1])
     record = record.resized(size)
-    return replace(record, focal_px=float(record.focal_px / scale))
+    return replace(record, focal_px=record.focal_px * math.sqrt(math.prod(canvas) / math.prod(size)))
 
 
 def _bytes(target: np.ndarray) -> np.ndarray:
