@@ -12,6 +12,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from vision_banana_ros.cli.shared.generator_arguments import add_executor_argument, add_passes_argument
 from vision_banana_ros.cli.shared.opened_bundle import is_run, open_bundle_or_run
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation.benchmarks import BENCHMARKS, benchmark_named
@@ -52,18 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="B",
         help="bundle folder or training run (default: the installed bundle)",
     )
-    parser.add_argument("--executor", default="auto", help="executor of the bundle (default: auto)")
+    add_executor_argument(parser)
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="only the first N frames")
     parser.add_argument(
         "--shard", default="1/1", metavar="I/N", help="only every N-th frame, starting with the I-th"
     )
-    parser.add_argument(
-        "--passes",
-        type=int,
-        default=1,
-        metavar="N",
-        help="number of forward passes per prompt, merged by voting",
-    )
+    add_passes_argument(parser)
     parser.add_argument(
         "--many", action="store_true", help="several referring expressions in one picture instead of one each"
     )

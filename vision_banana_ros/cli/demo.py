@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vision_banana_ros.cli.shared.generator_arguments import add_bundle_argument
 from vision_banana_ros.cli.shared.node_process import running_node
 from vision_banana_ros.cli.shared.photographs import write_photographs
 from vision_banana_ros.compilation import compilation_told
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="output folder (default: %(default)s)",
     )
-    parser.add_argument("--bundle", type=Path, help="bundle folder (default: the installed bundle)")
+    add_bundle_argument(parser)
     parser.add_argument(
         "--seed", type=int, default=3, help="seed of the simulated scene (default: %(default)s)"
     )

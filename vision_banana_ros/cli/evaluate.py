@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vision_banana_ros.cli.shared.generator_arguments import add_executor_argument, add_passes_argument
 from vision_banana_ros.cli.shared.opened_bundle import is_run, open_bundle_or_run
 from vision_banana_ros.cli.shared.torch_installed import needs_torch
 from vision_banana_ros.errors import InputError
@@ -95,14 +96,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OTHER",
         help="also evaluate image generation and editing, compared with another bundle or run",
     )
-    parser.add_argument("--executor", default="auto", help="inference backend (default: auto)")
-    parser.add_argument(
-        "--passes",
-        type=int,
-        default=1,
-        metavar="N",
-        help="test-time augmentation: N passes per prompt, including mirrored frames, merged by voting",
-    )
+    add_executor_argument(parser)
+    add_passes_argument(parser)
     parser.add_argument(
         "--write", action="store_true", help="write metrics, sample images and the model card into the bundle"
     )

@@ -13,6 +13,7 @@ import numpy as np
 from vision_banana_ros.cli.shared.answer_files import refuse_used, write_legend
 from vision_banana_ros.cli.shared.frame_camera import add_camera_arguments, camera_of, named_calibration
 from vision_banana_ros.cli.shared.frame_sources import open_frames
+from vision_banana_ros.cli.shared.generator_arguments import add_bundle_argument, add_executor_argument
 from vision_banana_ros.cli.shared.poses import WAYS, bag_poses, file_poses
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import default_bundle, load_generator
@@ -49,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"a folder for {MESH}, {CLASSES} and legend.json",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the results of an earlier run")
-    parser.add_argument("--bundle", type=Path, help="the bundle's folder; default: the one that is installed")
-    parser.add_argument("--executor", default="auto", help="inference backend; default: the first available")
+    add_bundle_argument(parser)
+    add_executor_argument(parser)
     parser.add_argument("--topic", help="the image topic of a bag; required if the bag has several")
     parser.add_argument(
         "--every", type=int, default=1, metavar="N", help="use each N-th frame (default: all)"

@@ -27,6 +27,11 @@ from vision_banana_ros.cli.shared.answer_files import (
 )
 from vision_banana_ros.cli.shared.frame_camera import add_camera_arguments, camera_of, named_calibration
 from vision_banana_ros.cli.shared.frame_sources import Frame, open_frames
+from vision_banana_ros.cli.shared.generator_arguments import (
+    add_bundle_argument,
+    add_executor_argument,
+    add_passes_argument,
+)
 from vision_banana_ros.cli.shared.question_arguments import add_question_arguments, questions_for
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.files import write_bytes
@@ -66,17 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="overwrite existing results in the output folder"
     )
-    parser.add_argument("--bundle", type=Path, help="bundle folder (default: the installed bundle)")
-    parser.add_argument(
-        "--executor", default="auto", help="inference backend (default: the best one available)"
-    )
-    parser.add_argument(
-        "--passes",
-        type=int,
-        default=1,
-        metavar="N",
-        help="test-time augmentation: N passes per prompt, including mirrored frames, merged by voting",
-    )
+    add_bundle_argument(parser)
+    add_executor_argument(parser)
+    add_passes_argument(parser)
     parser.add_argument("--topic", help="image topic of a bag; required if the bag has several")
     parser.add_argument("--recursive", action="store_true", help="also process the subfolders of a folder")
     add_question_arguments(parser)
