@@ -24,10 +24,10 @@ from typing import Any
 import cv2
 
 from vision_banana_ros.evaluation.cases import Case
-from vision_banana_ros.evaluation.evaluate import FIELDS, ask
+from vision_banana_ros.evaluation.evaluate import ask
 from vision_banana_ros.evaluation.figures import tidy
 from vision_banana_ros.evaluation.report import origin
-from vision_banana_ros.evaluation.scores import DepthScore, NormalsScore, ReferringScore, SemanticScore
+from vision_banana_ros.evaluation.scores import new_score
 from vision_banana_ros.evaluation.splits import procedural
 from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.perception import Perceiver, Question
@@ -46,13 +46,8 @@ def measure(generator: Any, cases: list[Case], passes: int) -> tuple[dict[str, A
     legend = generator.manifest.legend
     perceiver = Perceiver(generator, passes=passes)
     tasks = [task for task in TASKS if task in generator.tasks]
-    makers = {
-        "depth": lambda: DepthScore(generator.manifest.depth_range_m[1]),
-        "normals": NormalsScore,
-        "semantic": lambda: SemanticScore(tuple(legend)),
-        "referring": ReferringScore,
-    }
-    scores: dict[str, Any] = {task: makers[task]() for task in tasks}
+    far_m = generator.manifest.depth_range_m[1]
+    scores = {task: new_score(task, tuple(legend), far_m) for task in tasks}
     perceiver.look(cases[0].image, [Question.depth(), Question.normals()])  # code is loaded
     spent = 0.0
     for case in cases:
@@ -64,8 +59,7 @@ def measure(generator: Any, cases: list[Case], passes: int) -> tuple[dict[str, A
         looks = perceiver.look(case.image, questions, case.intrinsics)
         spent += time.process_time() - started
         for (question, truth), answer in zip(asked, looks, strict=True):
-            certain = () if question.task == "referring" else (answer.confidence,)
-            scores[question.task].add(getattr(answer, FIELDS[question.task]), truth, *certain)
+            scores[question.task].add(getattr(answer, question.kind.field), truth, answer.confidence)
     figures = {}
     for task, score in scores.items():
         every = score.result()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vision_banana_ros.cli.shared.sizes import size
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.evaluation.card import ONE_STEP, VAE, write_card
+from vision_banana_ros.evaluation.card import ONE_STEP, VAE, depth_note, vae_table, write_card
 from vision_banana_ros.evaluation.figures import tidy
 from vision_banana_ros.evaluation.vae_cost import measure
 from vision_banana_ros.generators.backbones.diffusers_folder import open_folder, read_json
@@ -136,7 +136,10 @@ def run(args: argparse.Namespace) -> int:
     if views > 0:
         painted = args.size or (bundle.manifest.size if bundle else open_folder(args.source).family.size)
         figures = measure(args.source, profile(args.profile, words), painted, views)
-        _print(figures)
+        print(
+            f"Reconstruction error of the VAE on the ground truth of {views} rendered views."
+            f"{depth_note(figures)}\n{vae_table(figures)}"
+        )
         if bundle is not None:
             add_metrics(args.out, VAE, tidy(figures))
     if bundle is not None:
@@ -148,22 +151,3 @@ def run(args: argparse.Namespace) -> int:
         if family.words and not family.encoder_sees_image:
             print(f"Encode its instructions next: vision-banana prompts encode {args.out}")
     return 0
-
-
-def _print(figures: dict) -> None:
-    """The figures that the VAE alone costs."""
-    print(f"Reconstruction error of the VAE on the ground truth of {figures['views']} rendered views:")
-    if "depth" in figures:
-        d = figures["depth"]
-        aligned = " (aligned with the truth)" if d["aligned"] else ""
-        print(
-            f"  depth      {d['median_error_m']:.4f} m median error, AbsRel {d['absrel']:.4f}, readable"
-            f" {d['readable']:.1%}{aligned}"
-        )
-    if "normals" in figures:
-        n = figures["normals"]
-        print(f"  normals    {n['mean_deg']:.2f} degrees mean, {n['median_deg']:.2f} median")
-    if "semantic" in figures:
-        print(f"  semantic   mIoU {figures['semantic']['miou']:.4f}")
-    if "referring" in figures:
-        print(f"  referring  cIoU {figures['referring']['ciou']:.4f}")

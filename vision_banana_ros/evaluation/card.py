@@ -11,6 +11,7 @@ from typing import Any
 
 from vision_banana_ros.evaluation.benchmarks.table import markdown
 from vision_banana_ros.evaluation.figures import FIGURES, class_table, compare, report_table, table
+from vision_banana_ros.evaluation.scores import SCORED
 from vision_banana_ros.evaluation.sheets import SAMPLES, WORST
 from vision_banana_ros.generators.bundle import MANIFEST, Bundle, open_bundle, renew_manifest
 
@@ -220,12 +221,13 @@ def _classes(reports: Mapping[str, Report]) -> str:
 def _confidence(reports: Mapping[str, Report]) -> str:
     rows = []
     for name, report in reports.items():
-        for task in ("depth", "normals", "semantic"):
-            figures = report.get(task, {}).get("confidence")
+        for task in SCORED:
+            measured = report.get(task, {})
+            figures = measured.get("confidence")
             if not figures or figures["ausc"] is None:
                 continue
             kept = figures["error_of_most_confident"]
-            form = {"depth": "{:.3f}", "normals": "{:.1f}°", "semantic": "{:.3f}"}[task]
+            form = "{:.1f}°" if "mean_deg" in measured else "{:.3f}"
             areas = (_number(figures[key]) for key in ("ausc", "ausc_oracle", "gain"))
             rows.append(
                 (
@@ -295,15 +297,20 @@ def _one_step(report: Report) -> str:
 
 
 def _vae(report: Report) -> str:
-    """What is lost before any denoiser paints: figures of `backbones.vae_cost`."""
-    rows = [
-        (name, _value(form, report[task].get(key))) for task, key, name, form in VAE_FIGURES if task in report
-    ]
+    """What is lost before any denoiser paints: figures of `evaluation.vae_cost`."""
     return (
         f"## What the VAE alone costs\nTrue answers of {report['views']} rendered views, painted, encoded,"
         " decoded and read again: "
-        f"nothing tuned on this VAE can be more exact.{depth_note(report)}\n\n{table(rows, ('', ''))}"
+        f"nothing tuned on this VAE can be more exact.{depth_note(report)}\n\n{vae_table(report)}"
     )
+
+
+def vae_table(report: Report) -> str:
+    """The figures of `evaluation.vae_cost` as a table."""
+    rows = [
+        (name, _value(form, report[task].get(key))) for task, key, name, form in VAE_FIGURES if task in report
+    ]
+    return table(rows, ("", ""))
 
 
 def _value(form: str, value: float | None) -> str:

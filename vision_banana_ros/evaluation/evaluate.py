@@ -9,17 +9,12 @@ import numpy as np
 
 from vision_banana_ros.evaluation.cases import Case
 from vision_banana_ros.evaluation.depth_alignment import depth_in_metres
-from vision_banana_ros.evaluation.scores import (
-    DepthScore,
-    InstancesScore,
-    NormalsScore,
-    ReferringScore,
-    SemanticScore,
-)
+from vision_banana_ros.evaluation.scores import Score, new_score
 from vision_banana_ros.perception import Perceiver, Question
 from vision_banana_ros.scenes import CLASSES
 from vision_banana_ros.tasks import TASKS, profiles_relative
 from vision_banana_ros.tasks.colors import Legend, far_apart
+from vision_banana_ros.tasks.profiles import profile
 
 REFERRING_COLOR = far_apart(1, ["black"])[0]
 WORST = 3  # frames a task whose names are kept
@@ -36,14 +31,8 @@ def evaluate(
     errors, by task.
     """
     manifest = perceiver.generator.manifest
-    makers: dict[str, Callable[[], Any]] = {
-        "depth": lambda: DepthScore(manifest.depth_range_m[1]),
-        "normals": NormalsScore,
-        "semantic": lambda: SemanticScore(tuple(manifest.legend)),
-        "referring": ReferringScore,
-        "instances": InstancesScore,
-    }
-    scores: dict[str, Any] = {}
+    depth_kind, far_m = profile(manifest.codec).depth_kind, manifest.depth_range_m[1]
+    scores: dict[str, Score] = {}
     errors: dict[str, list[dict[str, Any]]] = defaultdict(list)
     views, aligned, lens_known = 0, False, True
     for views, case in enumerate(cases, start=1):  # noqa: B007 - the count is used after the loop
@@ -60,10 +49,10 @@ def evaluate(
         for (question, truth), answer in zip(asked, looks, strict=True):
             task = question.task
             if task not in scores:
-                scores[task] = makers[task]()
-            certain = (answer.confidence,) if task in ("depth", "normals", "semantic") else ()
-            aligned |= is_relative(task, answer)
-            error = scores[task].add(compared(perceiver, task, answer, truth), truth, *certain)
+                scores[task] = new_score(task, tuple(manifest.legend), far_m)
+            aligned |= is_relative(answer)
+            values = compared(task, answer, truth, depth_kind, far_m)
+            error = scores[task].add(values, truth, answer.confidence)
             errors[task].append({"case": case.name, "error": error})
         progress(views)
     worst = {task: _worst(each) for task, each in errors.items()}
@@ -75,22 +64,24 @@ def evaluate(
     return {"views": views, **results, "worst": worst}
 
 
-def is_relative(task: str, answer: Any) -> bool:
+def is_relative(answer: Any) -> bool:
     """Whether an answer is depth without metres, of an imported editor."""
     return isinstance(answer, profiles_relative.Answer)
 
 
-def compared(perceiver: Perceiver, task: str, answer: Any, truth: np.ndarray) -> np.ndarray:
+def compared(task: str, answer: Any, truth: np.ndarray, depth_kind: str, far_m: float) -> np.ndarray:
     """The numbers of an answer that are compared with the truth.
 
-    Of relative depth, those that it has once it is aligned with it.
+    Args:
+        task: The name of the task.
+        answer: The answer; relative depth is aligned with the truth.
+        truth: The truth, on the grid of the answer.
+        depth_kind: `Profile.depth_kind` of the generator.
+        far_m: Truth beyond it is not used for the alignment.
     """
-    if not is_relative(task, answer):
-        return getattr(answer, TASKS[task].field)
-    generator: Any = perceiver.generator
-    return depth_in_metres(
-        answer.depth_relative, truth, generator.profile.depth_kind, generator.manifest.depth_range_m[1]
-    )
+    if is_relative(answer):
+        return depth_in_metres(answer.depth_relative, truth, depth_kind, far_m)
+    return getattr(answer, TASKS[task].field)
 
 
 def ask(case: Case, legend: Legend) -> list[tuple[Question, np.ndarray]]:

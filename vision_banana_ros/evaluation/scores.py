@@ -13,7 +13,9 @@ What a frame adds to a score is sums alone, so that scores of frames that were m
 `overlap` give them.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -26,6 +28,30 @@ DEPTH_BANDS_M = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 100.0)
 ANGLES_DEG = (11.25, 22.5, 30.0)
 EMPTY_SHARE = 5e-4  # a mask of less than this share of the picture is no find
 IOU_THRESHOLDS = np.arange(0.5, 1.0, 0.05)
+
+
+class Score(Protocol):
+    """What the scores of all tasks have."""
+
+    def add(self, values: Any, truth: Any, confidence: Any = None) -> float:
+        """Adds a frame: the answer's `Task.field`, the truth, and the answer's confidence.
+
+        Returns the error of this frame.
+        """
+
+    def result(self) -> dict[str, Any]:
+        """The metrics over all frames that were added."""
+
+
+def new_score(task: str, classes: Sequence[str], far_m: float) -> Score:
+    """The score of a task.
+
+    Args:
+        task: Its name, one of `SCORED`.
+        classes: Names of the classes of semantic segmentation, in the order of their ids.
+        far_m: Depth beyond it is not scored.
+    """
+    return _NEW[task](tuple(classes), far_m)
 
 
 @dataclass
@@ -304,8 +330,8 @@ class ReferringScore:
     _each: list[float] = field(default_factory=list)
     _negatives: list[bool] = field(default_factory=list)
 
-    def add(self, mask: np.ndarray, truth: np.ndarray) -> float:
-        """Adds the answer to one expression: (H, W) masks.
+    def add(self, mask: np.ndarray, truth: np.ndarray, confidence: np.ndarray | None = None) -> float:
+        """Adds the answer to one expression: (H, W) masks. Confidence of pixels is not used.
 
         Returns its error: 1 - IoU, or 1 for a false positive.
         """
@@ -352,8 +378,8 @@ class InstancesScore:
     _true: int = 0
     _presence: np.ndarray = field(default_factory=lambda: np.zeros((2, 2)))  # truth, answer
 
-    def add(self, labels: np.ndarray, truth: np.ndarray) -> float:
-        """Adds a picture: (H, W) instance ids, 0 background.
+    def add(self, labels: np.ndarray, truth: np.ndarray, confidence: np.ndarray | None = None) -> float:
+        """Adds a picture: (H, W) instance ids, 0 background. Confidence of pixels is not used.
 
         Returns its error: 1 - F1, or 1 for a false positive.
         """
@@ -415,6 +441,17 @@ def _matches(overlap: np.ndarray, threshold: float) -> int:
         return 0
     good = overlap.max(1) > threshold - 1e-9
     return len(np.unique(overlap.argmax(1)[good]))
+
+
+_NEW: dict[str, Callable[[tuple[str, ...], float], Score]] = {
+    "depth": lambda classes, far_m: DepthScore(far_m),
+    "normals": lambda classes, far_m: NormalsScore(),
+    "semantic": lambda classes, far_m: SemanticScore(classes),
+    "referring": lambda classes, far_m: ReferringScore(),
+    "instances": lambda classes, far_m: InstancesScore(),
+}
+SCORED = tuple(_NEW)
+"""The tasks that have a score."""
 
 
 def _mean(errors: np.ndarray, known: int) -> float:

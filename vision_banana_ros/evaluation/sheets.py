@@ -10,10 +10,12 @@ import numpy as np
 
 from vision_banana_ros.evaluation.cases import Case, Split
 from vision_banana_ros.evaluation.evaluate import REFERRING_COLOR, ask, compared
+from vision_banana_ros.evaluation.scores import new_score
 from vision_banana_ros.perception import Perceiver, Question, visualization
 from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.tasks.colors import Legend
 from vision_banana_ros.tasks.normals import picture as normals_picture
+from vision_banana_ros.tasks.profiles import profile
 
 SAMPLES, WORST = "{split}.jpg", "{split}_worst.jpg"
 LARGEST = 52_000  # bytes a sheet
@@ -56,39 +58,55 @@ def _tiles(perceiver: Perceiver, case: Case, task: str) -> list[visualization.Ti
     legend: Legend = perceiver.generator.manifest.legend
     asked = [(question, truth) for question, truth in ask(case, legend) if question.task == task]
     looks = perceiver.look(case.image, [question for question, _ in asked], case.intrinsics)
-    answers = [compared(perceiver, task, look, truth) for look, (_, truth) in zip(looks, asked, strict=True)]
-    wrong = [_wrong(task, answer, truth) for answer, (_, truth) in zip(answers, asked, strict=True)]
-    worst = int(np.argmax(wrong))
+    manifest = perceiver.generator.manifest
+    depth_kind, far_m = profile(manifest.codec).depth_kind, manifest.depth_range_m[1]
+    answers = [
+        compared(task, look, truth, depth_kind, far_m) for look, (_, truth) in zip(looks, asked, strict=True)
+    ]
+    errors = [
+        new_score(task, tuple(legend), far_m).add(answer, truth)
+        for answer, (_, truth) in zip(answers, asked, strict=True)
+    ]
+    worst = int(np.argmax(errors))
     (question, truth), answer = asked[worst], answers[worst]
-    true, answered = _pictures(question, case.image, truth, answer)
+    draw = _DRAWN[task]
     return [
         visualization.Tile(task, case.image, case.name),
-        visualization.Tile("truth", true, question.expression or ""),
-        visualization.Tile("answer", answered),
+        visualization.Tile("truth", draw(question, case.image, truth, truth), question.expression or ""),
+        visualization.Tile("answer", draw(question, case.image, answer, truth)),
     ]
 
 
-def _wrong(task: str, answer: np.ndarray, truth: np.ndarray) -> float:
-    """To choose among the expressions of one frame: 1 - IoU."""
-    if task != "referring":
-        return 0.0
-    union = np.count_nonzero(answer | truth)
-    return 1 - np.count_nonzero(answer & truth) / union if union else 0.0
+def _draw_depth(question: Question, image: np.ndarray, values: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    return visualization.depth_picture(values, *visualization.depth_range(truth))
 
 
-def _pictures(
-    question: Question, image: np.ndarray, truth: np.ndarray, answer: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    if question.task == "depth":
-        near, far = visualization.depth_range(truth)
-        return visualization.depth_picture(truth, near, far), visualization.depth_picture(answer, near, far)
-    if question.task == "normals":
-        return normals_picture(truth), normals_picture(answer)
-    if question.legend is not None:
-        return tuple(visualization.labels_overlay(image, x, question.legend, 0.85) for x in (truth, answer))  # type: ignore[return-value]
-    if question.task == "instances":
-        return tuple(visualization.instances_overlay(image // 2, x, 0.85) for x in (truth, answer))  # type: ignore[return-value]
-    return tuple(visualization.mask_overlay(image, x, REFERRING_COLOR) for x in (truth, answer))  # type: ignore[return-value]
+def _draw_normals(question: Question, image: np.ndarray, values: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    return normals_picture(values)
+
+
+def _draw_labels(question: Question, image: np.ndarray, values: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    return visualization.labels_overlay(image, values, question.legend or {}, 0.85)
+
+
+def _draw_mask(question: Question, image: np.ndarray, values: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    return visualization.mask_overlay(image, values, REFERRING_COLOR)
+
+
+def _draw_instances(
+    question: Question, image: np.ndarray, values: np.ndarray, truth: np.ndarray
+) -> np.ndarray:
+    return visualization.instances_overlay(image // 2, values, 0.85)
+
+
+_DRAWN = {
+    "depth": _draw_depth,
+    "normals": _draw_normals,
+    "semantic": _draw_labels,
+    "referring": _draw_mask,
+    "instances": _draw_instances,
+}
+"""How the values of an answer, or of the truth, are drawn, by task; `truth` sets the range of depth."""
 
 
 def _write_jpeg(path: Path, picture: np.ndarray) -> None:

@@ -12,16 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from vision_banana_ros.evaluation.depth_alignment import depth_in_metres
-from vision_banana_ros.evaluation.scores import DepthScore, NormalsScore, SemanticScore
+from vision_banana_ros.evaluation.cases import Case
+from vision_banana_ros.evaluation.evaluate import ask, compared
+from vision_banana_ros.evaluation.scores import new_score
 from vision_banana_ros.generators.backbones.diffusers_folder import open_folder
 from vision_banana_ros.generators.backbones.prompt_cache import require_packages
 from vision_banana_ros.scenes import make_world, render, sample_camera
+from vision_banana_ros.tasks.depth import DepthTask
 from vision_banana_ros.tasks.profiles import Profile
 from vision_banana_ros.tasks.vocabulary import LEGEND
 
 _FIRST_SEED = 900_000  # of worlds that no training draws
-MASK_COLOR = (255, 0, 0)
+_MEASURED = ("depth", "normals", "semantic", "referring")  # the colours of instances are free
 
 
 def measure(
@@ -45,49 +47,36 @@ def measure(
         with torch.inference_mode():
             return decoder(encoder.encode(given * 2 - 1))[0].cpu().numpy()
 
-    depths, angles, classes, masks = DepthScore(far_m), NormalsScore(), SemanticScore(tuple(LEGEND)), _Masks()
+    scores = {task: new_score(task, tuple(LEGEND), far_m) for task in profile.tasks if task in _MEASURED}
     metre_errors: list[np.ndarray] = []
     for seed in range(_FIRST_SEED, _FIRST_SEED + views):
-        world = make_world(seed)
-        view = render(world, sample_camera(world, np.random.default_rng(seed), size[1], size[0]), seed)
-        if "depth" in profile.tasks:
-            read = _depth(profile, carried(profile.encode("depth", view.depth_m)), view.depth_m, far_m)
-            depths.add(read, view.depth_m)
-            metre_errors.append(_errors_m(read, view.depth_m, far_m))
-        if "normals" in profile.tasks:
-            answer = profile.decode("normals", carried(profile.encode("normals", view.normals)))
-            angles.add(answer.normals, view.normals)
-        if "semantic" in profile.tasks:
-            answer = profile.decode(
-                "semantic", carried(profile.encode("semantic", view.labels, legend=LEGEND)), legend=LEGEND
-            )
-            classes.add(answer.labels, view.labels)
-        if "referring" in profile.tasks:
-            for instance in np.unique(view.instances[view.instances > 0])[:3]:
-                truth = view.instances == instance
-                answer = profile.decode(
-                    "referring",
-                    carried(profile.encode("referring", truth, color=MASK_COLOR)),
-                    color=MASK_COLOR,
-                )
-                masks.add(answer.mask, truth)
-    results: dict[str, Any] = {"depth": depths, "normals": angles, "semantic": classes, "referring": masks}
-    figures: dict[str, Any] = {
-        "views": views,
-        **{task: score.result() for task, score in results.items() if task in profile.tasks},
-    }
+        for question, truth in ask(_case(seed, size), LEGEND):
+            task = question.task
+            if task not in scores:
+                continue
+            colors: dict[str, Any] = {"legend": question.legend, "color": question.color}
+            answer = profile.decode(task, carried(profile.encode(task, truth, **colors)), **colors)
+            values = compared(task, answer, truth, profile.depth_kind, far_m)
+            scores[task].add(values, truth)
+            if task == DepthTask.name:
+                metre_errors.append(_errors_m(values, truth, far_m))
+    figures: dict[str, Any] = {"views": views, **{task: score.result() for task, score in scores.items()}}
     if metre_errors:
         figures["depth"]["median_error_m"] = float(np.median(np.concatenate(metre_errors)))
         figures["depth"]["aligned"] = not profile.metric
     return figures
 
 
-def _depth(profile: Profile, painted: np.ndarray, truth_m: np.ndarray, far_m: float) -> np.ndarray:
-    answer = profile.decode("depth", painted)
-    return (
-        answer.depth_m
-        if profile.metric
-        else depth_in_metres(answer.depth_relative, truth_m, profile.depth_kind, far_m)
+def _case(seed: int, size: tuple[int, int]) -> Case:
+    """A view with its truth; in place of expressions the masks of up to three instances."""
+    world = make_world(seed)
+    view = render(world, sample_camera(world, np.random.default_rng(seed), size[1], size[0]), seed)
+    masks = tuple(
+        (str(instance), view.instances == instance)
+        for instance in np.unique(view.instances[view.instances > 0])[:3]
+    )
+    return Case(
+        str(seed), view.image, view.depth_m, normals=view.normals, labels=view.labels, expressions=masks
     )
 
 
@@ -96,17 +85,3 @@ def _errors_m(depth_m: np.ndarray, truth_m: np.ndarray, far_m: float) -> np.ndar
     known = (truth_m > 0) & (truth_m <= far_m)
     errors = np.abs(depth_m[known] - truth_m[known])
     return np.where(np.isfinite(errors), errors, np.inf)
-
-
-class _Masks:
-    """Intersection over union of masks, all pixels of all masks together."""
-
-    def __init__(self) -> None:
-        self._both = self._any = 0
-
-    def add(self, mask: np.ndarray, truth: np.ndarray) -> None:
-        self._both += int((mask & truth).sum())
-        self._any += int((mask | truth).sum())
-
-    def result(self) -> dict[str, float]:
-        return {"ciou": self._both / self._any if self._any else float("nan")}

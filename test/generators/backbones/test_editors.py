@@ -414,7 +414,7 @@ def test_what_the_vae_costs_is_measured(model, tmp_path, capsys):
         == 0
     )
     said = capsys.readouterr().out
-    assert "m median error" in said and "degrees mean" in said and "mIoU" in said and "cIoU" in said
+    assert "median error" in said and "mean error" in said and "mIoU" in said and "cIoU" in said
 
 
 def test_a_vae_that_loses_nothing_costs_nothing(model, monkeypatch):

@@ -13,6 +13,7 @@ import numpy as np
 
 from vision_banana_ros.cli.shared.answer_files import write_sheet
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.evaluation.evaluate import in_legend
 from vision_banana_ros.evaluation.scores import (
     DepthScore,
     InstancesScore,
@@ -26,7 +27,7 @@ from vision_banana_ros.perception import Intrinsics, points, visualization
 from vision_banana_ros.perception.camera import Calibration
 from vision_banana_ros.perception.ply import write_ply
 from vision_banana_ros.perception.questions import RGB
-from vision_banana_ros.scenes import CLASSES, SimulatedCamera, View, WorldObject
+from vision_banana_ros.scenes import SimulatedCamera, View, WorldObject
 from vision_banana_ros.scenes.language.expressions import COLORLESS, LEAST, alike
 from vision_banana_ros.tasks.normals import picture as normals_picture
 
@@ -217,7 +218,7 @@ def _compare(
     kind = [thing.instance for thing in scene.camera.world.objects if thing.name == scene.kind]
     for stamp, heard in sorted(_complete(client).items()):
         view = scene.truth(stamp)
-        labels = _in_legend(view.labels, legend)
+        labels = in_legend(view.labels, tuple(legend))
         mask = heard["referring/mask"] == value
         facing = heard["normals/image"] * np.array((1, -1, -1), np.float32)
         depth.add(heard["depth/image_rect"], view.depth_m)
@@ -251,15 +252,6 @@ def _compare(
 def _complete(client: Recorder) -> dict[int, dict[str, np.ndarray]]:
     """The kept frames that have every output."""
     return {stamp: heard for stamp, heard in client.kept.items() if len(heard) == len(SHOWN)}
-
-
-def _in_legend(labels: np.ndarray, legend: Mapping[str, RGB]) -> np.ndarray:
-    """Classes of the scene as ids of the legend; 255 where the legend has no such class."""
-    table = np.full(256, 255, np.uint8)
-    for k, name in enumerate(legend):
-        if name in CLASSES:
-            table[CLASSES.index(name)] = k
-    return table[labels]
 
 
 def _tiles(

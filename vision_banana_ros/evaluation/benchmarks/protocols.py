@@ -101,7 +101,7 @@ class DepthProtocol(Protocol):
         sums: Sums = {"outside": [int((known < near).sum()), int((known > far).sum())]}
         asked = _PaintedOnce(perceiver)
         (answer,) = asked.look(frame.image, [Question.depth()])
-        if is_relative("depth", answer):
+        if is_relative(answer):
             generator: Any = perceiver.generator
             fitted = least_squares(answer.depth_relative, truth, generator.profile.depth_kind)
             return sums | {"depth": depth_sums(fitted, truth).tolist(), "relative": True}

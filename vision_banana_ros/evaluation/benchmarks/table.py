@@ -212,7 +212,7 @@ def _deviations(report: Report) -> list[str]:
             "depth is relative and was aligned by least squares with the truth, picture by"
             " picture, as Marigold does."
         )
-    for task in ("depth", "normals"):
+    for task in TITLES:
         read = report.get(task, {}).get("readable")
         if read is not None and 1 - read > UNREAD:
             notes.append(
