@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Worlds and cameras: repeatable, varied, to scale, and nothing inside anything else."""
 
+from itertools import product
 from math import asin, atan, degrees
 
 import numpy as np
@@ -8,7 +9,17 @@ import pytest
 from scene_support import within
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.scenes import CLASSES, KINDS, Camera, World, caption, make_world, render, sample_camera
+from vision_banana_ros.scenes import (
+    CLASSES,
+    KINDS,
+    Camera,
+    World,
+    caption,
+    make_world,
+    render,
+    sample_camera,
+    viewpoints,
+)
 from vision_banana_ros.scenes import kernel as k
 from vision_banana_ros.scenes.cameras import look_from
 from vision_banana_ros.scenes.effects import Effects
@@ -135,6 +146,17 @@ def test_every_class_comes_into_view():
         view = render(world, sample_camera(world, np.random.default_rng(seed), 64, 48), seed, effects=False)
         seen |= set(np.unique(view.labels).tolist())
     assert {CLASSES[n] for n in seen} == set(CLASSES)
+
+
+def test_the_cameras_of_driving_robots_are_low_and_look_anywhere(monkeypatch):
+    monkeypatch.setattr(viewpoints, "AHEAD", 1.0)
+    world, rng = make_world(0), np.random.default_rng(0)
+    poses = [sample_camera(world, rng, 24, 18).pose for _ in range(60)]
+    heights = [pose[2, 3] for pose in poses]
+    assert 0.15 <= min(heights) < 0.3 and 1.2 < max(heights) <= 1.6 and 0.35 < np.median(heights) < 0.7
+    assert {(bool(pose[0, 2] > 0), bool(pose[1, 2] > 0)) for pose in poses} == set(
+        product((True, False), repeat=2)
+    )
 
 
 def test_cameras_stay_in_their_ranges_and_see_something():

@@ -55,7 +55,9 @@ WANTED = {
 """How often cameras turn to a thing of a class: rare and small ones more often. All other things:
 `OTHERS`."""
 OTHERS = 0.3
-CLOSE = 0.3
+AHEAD = 0.35
+"""Share of the cameras of a driving robot, which see what lies ahead, mostly floor, and choose nothing."""
+CLOSE = 0.2
 """Share of the cameras that look at one thing from as near as its size asks for."""
 
 
@@ -89,17 +91,20 @@ def close_look(
 def sample_camera(
     world: World, rng: np.random.Generator, width: int, height: int, edition: int = 2
 ) -> Camera:
-    """A camera at a free place of the world: the most interesting of several random ones.
+    """A camera at a free place of the world.
 
     Height 0.1-2.5 m, pitch -20 to +60 degrees (down positive), roll up to 10 degrees either way, horizontal
-    field of view 35-110 degrees; most are level, 50-90 degrees wide, and two in five are as low as a small
-    robot's. A third look at one object from nearby, and all turn to rare objects more often than to others.
-    edition: 1 for the cameras of 0.1, fewer of them low, and 45-110 degrees wide.
+    field of view 35-110 degrees. One in three is that of a driving robot, 0.15-1.6 m high, wherever it looks.
+    The others are the most interesting of several random ones, turn to rare objects more often than to
+    others, and one in five looks at one object from nearby; most are level, 50-90 degrees wide, and two in
+    five are as low as a small robot's.
+    edition: 1 for the cameras of 0.1: none of a driving robot, fewer of them low, and 45-110 degrees wide.
     """
     targets = np.array([o.center[:2] for o in world.objects]).reshape(-1, 2)
     chances = np.array([WANTED.get(o.class_name, OTHERS) for o in world.objects])
     chances /= max(chances.sum(), 1e-9)
-    close = edition > 1 and len(targets) > 0 and rng.random() < CLOSE
+    kind = rng.random() if edition > 1 else 1.0
+    ahead, close = kind < AHEAD, AHEAD <= kind < AHEAD + CLOSE and len(targets) > 0
     top = 2.5 if world.kind == "yard" else min(2.5, world.air[kernel.ROOM + 5] - 0.2)
     spots = world.free if len(world.free) else np.array([(0.0, 0.0, 0.3)])
     best, camera = -np.inf, None
@@ -122,13 +127,16 @@ def sample_camera(
         if close:
             x, y, z, yaw, pitch = close_look(world, rng, chances, top)
             pitch = np.degrees(pitch)
+        if ahead:
+            z, yaw = min(np.exp(rng.uniform(np.log(0.15), np.log(1.6))), top), rng.uniform(0, 2 * np.pi)
+            pitch, roll, fov = rng.normal(5.0, 7.0), rng.normal(0, 1.5), rng.uniform(45, 95)
         pitch, roll = np.clip(pitch, -20, 60), np.clip(roll, -10, 10)
         pose = look_from(float(x), float(y), float(z), float(yaw), radians(pitch), radians(roll))
         drawn = pinhole(width, height, radians(fov), pose)
         worth = interest(*glance(world, drawn), 0.25 if close else 0.6)
         if worth > best:
             best, camera = worth, drawn
-        if best > 0.7:
+        if best > 0.7 or (ahead and best > -1.0):
             break
     assert camera is not None
     return camera

@@ -58,7 +58,7 @@ def pool(tmp_path_factory):
 
 
 def batches_of(pool, count, **more):
-    return list(islice(BatchStream(BatchConfig(pool, {SIZE: SIZE}, frames=3, **more)), count))
+    return list(islice(BatchStream(BatchConfig(pool, {SIZE: (SIZE,)}, frames=3, **more)), count))
 
 
 @pytest.fixture(scope="module")
@@ -150,20 +150,27 @@ def test_a_batch_of_pictures_has_captions_of_no_frame_and_edits_of_a_frame(drawn
 def test_batches_are_mixed_by_share_and_come_from_the_canvases_that_are_asked_for(pool):
     kinds = [batch.asks for batch in batches_of(pool, 30, pictures=0.3)]
     assert 12 <= sum(kinds) < 30
-    both = BatchStream(BatchConfig(pool, {SIZE: (32, 48), (32, 80): (32, 80)}, frames=1, pictures=0.0))
-    assert {tuple(batch.image.shape[2:]) for batch in islice(both, 20)} == {(32, 48), (32, 80)}
+    sizes = {SIZE: ((32, 48), (48, 64)), (32, 80): ((32, 80),)}
+    mixed = BatchStream(BatchConfig(pool, sizes, frames=1, pictures=0.0))
+    assert {tuple(batch.image.shape[2:]) for batch in islice(mixed, 40)} == {(32, 48), (48, 64), (32, 80)}
     with pytest.raises(InputError, match="no views"):
-        next(iter(BatchStream(BatchConfig(pool, {(64, 64): (64, 64)}))))
+        next(iter(BatchStream(BatchConfig(pool, {(64, 64): ((64, 64),)}))))
 
 
 def test_depth_is_the_same_at_every_training_resolution(pool):
     middle = []
     for size in (SIZE, (SIZE[0] // 2, SIZE[1] // 2)):
-        stream = BatchStream(BatchConfig(pool, {SIZE: size}, frames=16, pictures=0.0, junk=0.0, seed=2))
+        stream = BatchStream(BatchConfig(pool, {SIZE: (size,)}, frames=16, pictures=0.0, junk=0.0, seed=2))
         log_m = torch.cat([batch.log_m for batch in islice(stream, 4)])
         log_m = log_m.masked_fill(~log_m.isfinite(), math.nan)
         middle.append(float(log_m.flatten(1).nanmedian(1).values.nanmean()))
     assert abs(middle[0] - middle[1]) < 0.3  # half of the pixels a side was a factor of 2: 0.69
+
+
+def test_a_position_has_the_same_coordinates_at_every_resolution():
+    small, large = (own._position_coordinates(torch.zeros(1, 1, *size)) for size in ((18, 24), (36, 48)))
+    pooled = torch.nn.functional.avg_pool2d(large, 2)
+    assert torch.allclose(small, pooled, atol=1e-6) and large[0, 1, -1, 0] > 0.9 * small[0, 1, -1, 0] > 0.5
 
 
 def test_the_same_seed_gives_the_same_batches(pool):
@@ -595,7 +602,7 @@ canvases: {48x64: 1.0, 32x80: 0.5}
 pool_views: 20
 parts:
 - {views: 16, sizes: {48x64: 32x48, 32x80: 32x80}, rate: 0.002}
-- {views: 8, sizes: {48x64: 48x64}, frozen: 3}
+- {views: 8, sizes: {48x64: [32x48, 48x64]}, frozen: 3}
 """
 
 
@@ -607,9 +614,12 @@ def recipe_of(tmp_path, text):
 def test_a_recipe_says_all_and_is_known_by_its_hash(tmp_path):
     recipe = recipe_of(tmp_path, RECIPE)
     assert recipe.size == (48, 64) and recipe.channels == (16, 32, 64) and recipe.canvases == {(48, 64): 1.0, (32, 80): 0.5}
-    assert recipe.parts[0].sizes == {(48, 64): (32, 48), (32, 80): (32, 80)} and recipe.parts[1].frozen == 3
+    assert recipe.parts[0].sizes == {(48, 64): ((32, 48),), (32, 80): ((32, 80),)} and recipe.parts[1].frozen == 3
     facts = recipe.facts
-    assert facts["parts"][0]["sizes"] == {"48x64": "32x48", "32x80": "32x80"} and facts["canvases"] == {"48x64": 1.0, "32x80": 0.5}
+    assert facts["parts"][0]["sizes"] == {"48x64": ["32x48"], "32x80": ["32x80"]} and facts["canvases"] == {
+        "48x64": 1.0,
+        "32x80": 0.5,
+    }
     assert len(facts["digest"]) == 64 and recipe_of(tmp_path, RECIPE + "seed: 1\n").digest != recipe.digest
 
 
@@ -617,8 +627,9 @@ def test_a_recipe_says_all_and_is_known_by_its_hash(tmp_path):
     ("old", "new", "sentence"),
     [
         ("encoder: efficientnet_lite0", "encoder: resnet", "no encoder 'resnet'; the encoders are efficientnet_lite0"),
-        ("sizes: {48x64: 48x64}", "sizes: {64x64: 64x64}", "canvas 64x64, which is not in 'canvases'"),
+        ("48x64: [32x48, 48x64]", "64x64: 64x64", "canvas 64x64, which is not in 'canvases'"),
         ("32x80: 32x80", "32x80: 30x80", "'30x80' is no size"),
+        ("32x80: 32x80", "32x80: []", "'sizes' of a part must be 1 or more"),
         ("pool_views: 20\n", "", "field 'pool_views' is missing"),
         ("frozen: 3", "frosen: 3", "frosen"),
         ("name: one", "name: one\nspeed: 3", "speed"),

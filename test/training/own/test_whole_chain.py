@@ -82,7 +82,7 @@ def held_out(tmp_path_factory):
 
 
 def batches_of(pool, pictures, **more):
-    return list(islice(BatchStream(BatchConfig(pool, {SIZE: SIZE}, frames=4, pictures=pictures, seed=1, **more)), 3))
+    return list(islice(BatchStream(BatchConfig(pool, {SIZE: (SIZE,)}, frames=4, pictures=pictures, seed=1, **more)), 3))
 
 
 def loss_of(network, pool, pictures):

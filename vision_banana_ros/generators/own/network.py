@@ -38,7 +38,7 @@ UNCERTAIN_DISTANCE = (
     0.5  # RGB distance from the ramp for uncertainty 1; depth.decode rejects more than half of it
 )
 SAME_COLOR = 1e-4  # squared RGB distance (0..3) below which colours are equal: 2.5 of 255
-COORDINATE_UNIT_PX = 120.0  # pixels per unit of the position coordinates
+COORDINATE_UNIT = 0.1875**0.5  # unit of the position coordinates per square root of the image's area
 Features = tuple[Tensor, Tensor, Tensor]
 
 
@@ -210,17 +210,17 @@ class Neck(nn.Module):
             each of the 4x4, 2x2 and 2x2 finer positions, by which 1/4, 1/8 and 1/16 are upsampled.
         """
         half, quarter, eighth, sixteenth, last = levels
-        x = self._fuse(3, self.lateral[4](last), 32)
+        x = self._fuse(3, self.lateral[4](last))
         x = _attend(self.attention[1], x)  # type: ignore[arg-type]
         x = self.lateral[3](sixteenth) + _upsample_like(self.up[2](x), sixteenth)
-        coarse = _attend(self.attention[0], self._fuse(2, x, 16))  # type: ignore[arg-type]
-        middle = self._fuse(1, self.lateral[2](eighth) + _upsample_like(self.up[1](coarse), eighth), 8)
+        coarse = _attend(self.attention[0], self._fuse(2, x))  # type: ignore[arg-type]
+        middle = self._fuse(1, self.lateral[2](eighth) + _upsample_like(self.up[1](coarse), eighth))
         x = (
             self.lateral[1](quarter)
             + _conv_over_blocks(self.lateral[0], half)
             + _upsample_like(self.up[0](middle), quarter)
         )
-        fine = self._fuse(0, x, 4)
+        fine = self._fuse(0, x)
         shares = (
             self.shares[0](fine),
             _conv_over_blocks(self.shares[1], fine),
@@ -235,9 +235,9 @@ class Neck(nn.Module):
             torch.cat([coarse, parts[2]], 1),
         )
 
-    def _fuse(self, level: int, x: Tensor, step: int) -> Tensor:
-        """Adds coordinates of positions `step` pixels apart and applies the block of the level."""
-        return self.blocks[level](x + self.places[level](_position_coordinates(x, step)))
+    def _fuse(self, level: int, x: Tensor) -> Tensor:
+        """Adds coordinates of the positions and applies the block of the level."""
+        return self.blocks[level](x + self.places[level](_position_coordinates(x)))
 
 
 class PaintModeScores(nn.Module):
@@ -650,10 +650,11 @@ def _attend(attention: Attention, x: Tensor, *context: Tensor) -> Tensor:
     return attention(x.flatten(2).transpose(1, 2), *context).transpose(1, 2).unflatten(2, (height, width))
 
 
-def _position_coordinates(x: Tensor, step: int) -> Tensor:
-    """Coordinates (x, y) of positions that are `step` pixels apart, relative to the centre, (B, 2, H, W).
+def _position_coordinates(x: Tensor) -> Tensor:
+    """Coordinates (x, y) of positions relative to the centre of the image, (B, 2, H, W).
 
-    Depth correlates with the height in the image.
+    Depth correlates with the height in the image. The unit is relative to the size of the image, so that a
+    position has the same coordinates at each resolution of a view.
     """
     height, width = x.shape[-2:]
     down = (torch.arange(height, device=x.device, dtype=x.dtype) - (height - 1) / 2)[:, None].expand(
@@ -662,7 +663,8 @@ def _position_coordinates(x: Tensor, step: int) -> Tensor:
     across = (torch.arange(width, device=x.device, dtype=x.dtype) - (width - 1) / 2)[None].expand(
         height, width
     )
-    down, across = (part * (step / COORDINATE_UNIT_PX) for part in (down, across))
+    area = (2 * down[-1, -1] + 1) * (2 * across[-1, -1] + 1)  # a tensor, for graphs of any resolution
+    down, across = (part / (COORDINATE_UNIT * area.sqrt()) for part in (down, across))
     return torch.stack([across, down])[None].expand(x.shape[0], -1, -1, -1)
 
 

@@ -30,7 +30,8 @@ class BatchConfig:
 
     Attributes:
         pool: Rendered views.
-        sizes: Canvas of the pool (height, width) to training resolution (height, width), in pixels.
+        sizes: Canvas of the pool (height, width) to training resolutions (height, width) in pixels, of which
+            each batch draws one.
         frames: Frames per batch.
         pictures: Fraction of batches with captions and edits, in 0..1.
         text_length: Maximum number of tokens of a prompt.
@@ -41,7 +42,7 @@ class BatchConfig:
     """
 
     pool: Pool
-    sizes: dict[tuple[int, int], tuple[int, int]]
+    sizes: dict[tuple[int, int], tuple[tuple[int, int], ...]]
     frames: int = 8
     pictures: float = 0.1
     text_length: int = 128
@@ -134,7 +135,9 @@ class BatchStream(IterableDataset):
             read = (read_record(path, pictures=not asks) for path in drawn)
             if asks:
                 read = (zoom_in(record, rng) for record in read)
-            chosen = [_at_training_size(record, config.sizes[size], size) for record in read]
+            training_sizes = config.sizes[size]
+            training_size = training_sizes[int(rng.integers(len(training_sizes)))]
+            chosen = [_at_training_size(record, training_size, size) for record in read]
             yield self._questions(chosen, rng) if asks else self._pictures(chosen, rng)
 
     def _questions(self, records: list[Record], rng: np.random.Generator) -> Batch:

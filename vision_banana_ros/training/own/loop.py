@@ -160,7 +160,7 @@ class _Run:
         return finished
 
     def _save(self, part: Part) -> None:
-        size = part.sizes[next(iter(part.sizes))]
+        size = part.sizes[next(iter(part.sizes))][-1]
         save(self.learner, self.out, {**self.facts, "size": size})
         write_sheet(
             self.learner.averaged(),

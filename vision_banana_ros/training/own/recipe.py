@@ -24,7 +24,8 @@ class Part:
 
     Attributes:
         views: Number of training frames.
-        sizes: Canvas of the pool (height, width) to training resolution (height, width), in pixels.
+        sizes: Canvas of the pool (height, width) to training resolutions (height, width) in pixels, of which
+            each batch draws one.
         frames: Frames per batch.
         rate: Peak learning rate of the randomly initialised weights.
         encoder_rate: Peak learning rate of the pretrained encoder.
@@ -35,7 +36,7 @@ class Part:
     """
 
     views: int
-    sizes: dict[Size, Size]
+    sizes: dict[Size, tuple[Size, ...]]
     frames: int = 8
     rate: float = 1e-3
     encoder_rate: float = 1e-4
@@ -77,18 +78,18 @@ class Recipe:
 
     @property
     def size(self) -> Size:
-        """The bundle's default resolution: that of the first canvas in the last stage."""
-        return self.parts[-1].sizes[next(iter(self.canvases))]
+        """The bundle's default resolution: the last one of the first canvas in the last stage."""
+        return self.parts[-1].sizes[next(iter(self.canvases))][-1]
 
     @property
     def facts(self) -> dict[str, Any]:
         """The recipe as JSON data, for state.json and the manifest."""
         facts = asdict(self)
-        for place in (facts, *facts["parts"]):
-            for name in ("canvases", "sizes"):
-                if name in place:
-                    place[name] = {_written(size): value if name == "canvases" else _written(value)
-                                   for size, value in place[name].items()}  # fmt: skip
+        facts["canvases"] = {_written(size): share for size, share in self.canvases.items()}
+        for part, written in zip(self.parts, facts["parts"], strict=True):
+            written["sizes"] = {
+                _written(canvas): [_written(size) for size in sizes] for canvas, sizes in part.sizes.items()
+            }
         return facts
 
 
@@ -166,10 +167,13 @@ def _numbers(given: Any, name: str) -> dict[Any, Any]:
     return given
 
 
-def _sizes(given: Any) -> dict[Size, Size]:
-    """Parses the training resolutions of the canvases."""
+def _sizes(given: Any) -> dict[Size, tuple[Size, ...]]:
+    """Parses the training resolutions of the canvases: one, or a list."""
     return {
-        parse_size(str(canvas)): parse_size(str(size)) for canvas, size in _as(dict, given, "sizes").items()
+        parse_size(str(canvas)): tuple(
+            parse_size(str(size)) for size in (sizes if isinstance(sizes, list) else [sizes])
+        )
+        for canvas, sizes in _as(dict, given, "sizes").items()
     }
 
 
@@ -183,7 +187,13 @@ def _check(recipe: Recipe) -> None:
     if not recipe.parts or not sum(recipe.sources.values()) or not sum(recipe.canvases.values()):
         raise InputError("At least one part, one source and one canvas with a fraction above 0 are needed.")
     for part in recipe.parts:
-        if part.views < 1 or part.frames < 1 or part.warm < 1 or not part.sizes:
+        if (
+            part.views < 1
+            or part.frames < 1
+            or part.warm < 1
+            or not part.sizes
+            or not all(part.sizes.values())
+        ):
             raise InputError("The fields 'views', 'frames', 'warm' and 'sizes' of a part must be 1 or more.")
         if missing := [canvas for canvas in part.sizes if canvas not in recipe.canvases]:
             raise InputError(f"A part uses the canvas {_written(missing[0])}, which is not in 'canvases'.")

@@ -33,7 +33,7 @@ def write_sheet(network: VisionBananaUNet, pool: Pool, size: tuple[int, int], pa
     tiles: list[Tile] = []
     for pictures in (0.0, 1.0):
         feeding = BatchConfig(
-            pool, {canvas: size}, FRAMES, pictures, config.text_length, config.text_buckets, seed=0
+            pool, {canvas: (size,)}, FRAMES, pictures, config.text_length, config.text_buckets, seed=0
         )
         batch = next(iter(BatchStream(feeding))).moved(network.device)
         painter = Painter(
