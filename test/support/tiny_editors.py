@@ -22,6 +22,10 @@ from diffusers import (
     QwenImageTransformer2DModel,
     UNet2DConditionModel,
 )
+from diffusers.models.attention_processor import Attention
+from diffusers.models.downsampling import Downsample2D
+from diffusers.models.resnet import ResnetBlock2D
+from diffusers.models.upsampling import Upsample2D
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
@@ -81,11 +85,11 @@ def flux2_klein(
     latent_channels: int = 4,
     text_width: int = HIDDEN,
     seed: int = 0,
-    vivid: float = 1.0,
+    mosaic: bool = False,
     distilled: bool = True,
 ) -> Flux2KleinPipeline:
-    """Save a FLUX.2-klein of about 100 000 weights in `folder` and return its pipeline. vivid: how far its
-    VAE's colours reach."""
+    """Save a FLUX.2-klein of about 100 000 weights in `folder` and return its pipeline. mosaic: its VAE can
+    paint, see `_make_mosaic`; a random one cannot."""
     torch.manual_seed(seed)
     transformer = Flux2Transformer2DModel(
         in_channels=4 * latent_channels,
@@ -102,13 +106,14 @@ def flux2_klein(
         block_out_channels=(8, 8, 8, 8),
         layers_per_block=1,
         latent_channels=latent_channels,
-        norm_num_groups=4,
+        norm_num_groups=1 if mosaic else 4,
         sample_size=64,
     )
     with torch.no_grad():
         vae.bn.running_mean.normal_(std=0.3)
         vae.bn.running_var.uniform_(0.5, 1.5)
-        vae.decoder.conv_out.weight.mul_(vivid)
+    if mosaic:
+        _make_mosaic(vae)
     encoder = Qwen3ForCausalLM(
         Qwen3Config(
             vocab_size=WORDS,
@@ -134,6 +139,37 @@ def flux2_klein(
     )
     pipeline.save_pretrained(folder, safe_serialization=True)
     return pipeline
+
+
+@torch.no_grad()
+def _make_mosaic(vae: AutoencoderKLFlux2) -> None:
+    """Make each latent of a VAE of 8 channels and one norm group the mean colour of its 8x8 pixels.
+
+    Decoding random weights, no latents give a picture of chosen colours, so nothing could be learnt through
+    them. Four constant channels outweigh the picture in the last norm, which therefore scales by a constant.
+    """
+    level, lift = 30.0, 12.0  # of the constant channels; SiLU is linear where values are lifted to
+    for module in vae.modules():
+        if isinstance(module, ResnetBlock2D):
+            module.conv2.weight.zero_(), module.conv2.bias.zero_()
+        elif isinstance(module, Attention):
+            module.to_out[0].weight.zero_(), module.to_out[0].bias.zero_()
+        elif isinstance(module, Downsample2D):
+            module.conv.weight.zero_(), module.conv.bias.zero_()
+            for channel in range(8):
+                module.conv.weight[channel, channel, :2, :2] = 0.25
+        elif isinstance(module, Upsample2D):
+            torch.nn.init.dirac_(module.conv.weight), module.conv.bias.zero_()
+    for end in (vae.encoder, vae.decoder):
+        torch.nn.init.dirac_(end.conv_in.weight)
+        end.conv_in.bias.copy_(torch.tensor([0, 0, 0, 0, level, level, -level, -level]))
+        end.conv_norm_out.bias.fill_(lift)
+        end.conv_out.weight.zero_(), end.conv_out.bias.zero_()
+        middle = end.conv_out.weight[..., 1, 1]
+        middle[:3, :3] = level / 2**0.5 * torch.eye(3)
+        middle[:3, [4, 6]] = -level / 2**1.5  # the mean that the norm has taken away
+    for convolution in (vae.quant_conv, vae.post_quant_conv):
+        torch.nn.init.dirac_(convolution.weight), convolution.bias.zero_()
 
 
 def lora(
