@@ -94,10 +94,10 @@ def sample_camera(
     """A camera at a free place of the world.
 
     Height 0.1-2.5 m, pitch -20 to +60 degrees (down positive), roll up to 10 degrees either way, horizontal
-    field of view 35-110 degrees. One in three is that of a driving robot, 0.15-1.6 m high, wherever it looks.
+    field of view 35-110 degrees. One in three is that of a driving robot, 0.2-1.5 m high, wherever it looks.
     The others are the most interesting of several random ones, turn to rare objects more often than to
-    others, and one in five looks at one object from nearby; most are level, 50-90 degrees wide, and two in
-    five are as low as a small robot's.
+    others, and one in five looks at one object from nearby; most are level, 50-90 degrees wide, and one in
+    four is as low as a small robot's.
     edition: 1 for the cameras of 0.1: none of a driving robot, fewer of them low, and 45-110 degrees wide.
     """
     targets = np.array([o.center[:2] for o in world.objects]).reshape(-1, 2)
@@ -111,7 +111,7 @@ def sample_camera(
     for _ in range(8):
         x, y, _ = spots[rng.integers(len(spots))]
         z = np.clip(rng.uniform(0.1, top) if rng.random() < 0.35 else rng.normal(1.2, 0.4), 0.1, top)
-        if edition > 1 and rng.random() < 0.4:
+        if edition > 1 and rng.random() < 0.25:
             z = rng.uniform(0.15, 0.8)
         yaw = rng.uniform(0, 2 * np.pi)
         if len(targets) and rng.random() < 0.7:  # towards something, not into its middle
@@ -128,7 +128,7 @@ def sample_camera(
             x, y, z, yaw, pitch = close_look(world, rng, chances, top)
             pitch = np.degrees(pitch)
         if ahead:
-            z, yaw = min(np.exp(rng.uniform(np.log(0.15), np.log(1.6))), top), rng.uniform(0, 2 * np.pi)
+            z, yaw = min(rng.uniform(0.2, 1.5), top), rng.uniform(0, 2 * np.pi)
             pitch, roll, fov = rng.normal(5.0, 7.0), rng.normal(0, 1.5), rng.uniform(45, 95)
         pitch, roll = np.clip(pitch, -20, 60), np.clip(roll, -10, 10)
         pose = look_from(float(x), float(y), float(z), float(yaw), radians(pitch), radians(roll))

@@ -29,7 +29,7 @@ def worth(depth: np.ndarray, people: bool) -> float:
 def sample_street_camera(world: StreetWorld, rng: np.random.Generator, width: int, height: int) -> Camera:
     """A camera at one of the world's stands.
 
-    Half of them look along the road from 1.2-1.8 m (some lorries: 2.6 m) through a lens of 35-90 degrees,
+    Half of them look along the road from 1.2-2.0 m, dashboard to roof (some lorries: 2.8 m) through a lens of 35-90 degrees,
     level but for a few; a third are robots at 0.2-1.2 m that look anywhere; the others are pedestrians.
     """
     stands = world.stands
@@ -45,7 +45,7 @@ def sample_street_camera(world: StreetWorld, rng: np.random.Generator, width: in
         fov = rng.uniform(35, 90)
         roll, pitch = rng.normal(0, 1.0), rng.normal(0, 2.5)
         if who == DRIVER:
-            up = rng.uniform(1.2, 1.8) if rng.random() < 0.9 else rng.uniform(1.8, 2.8)
+            up = rng.uniform(1.2, 2.0) if rng.random() < 0.9 else rng.uniform(2.0, 2.8)
             yaw = heading + radians(rng.normal(0, 5.0)) + (pi if rng.random() < 0.12 else 0.0)
             if rng.random() < 0.12:
                 yaw = heading + rng.uniform(-pi, pi)
