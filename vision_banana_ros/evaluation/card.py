@@ -365,15 +365,18 @@ def _retained(report: Report) -> str:
 
 
 def _junk(report: Report) -> str:
+    names = ", ".join(report.get("refused", ()))
+    refused = (
+        f" The node and the commands refuse these before they ask the generator: {names}." if names else ""
+    )
     return (
-        "## Frames that show nothing\nShare of the pixels that could be read, and mean confidence of all:"
-        " both should be near 0, so "
-        f"that such a frame is dropped.\n\n{junk_table(report)}"
+        "## Frames that show nothing\nShare of the pixels of the generator's answer that could be read,"
+        f" and mean confidence of all: both should be near 0.{refused}\n\n{junk_table(report)}"
     )
 
 
 def junk_table(report: Report) -> str:
-    """A row a frame: the report of `measure_nothing`."""
+    """A row a frame: the report of `measure_junk`."""
     tasks = list(dict.fromkeys(task for answers in report["frames"].values() for task in answers))
     rows = [
         (

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames that show nothing: a covered lens, a blinded one, a wall too near, a broken cable.
 
-The right answer is none.
-
-How much of the answers can be read, and how sure they are, should be near 0.
+The right answer is none: the node and the commands refuse such a frame before they ask the generator
+(`perception.input_check`). Of what the generator itself answers, how much can be read, and how sure it is,
+should be near 0 too.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from vision_banana_ros.perception import Perceiver, Question
+from vision_banana_ros.perception.input_check import nothing_to_see
 from vision_banana_ros.tasks.colors import Legend
 
 SIZE = (480, 640)  # height, width
@@ -34,7 +35,12 @@ def junk_questions(legend: Legend) -> list[Question]:
 
 
 def measure_junk(perceiver: Perceiver) -> dict[str, Any]:
-    """For each frame and task {"readable": share of the pixels, "confidence": mean over all pixels}."""
+    """What a generator makes of the frames, and which of them are refused before it is asked.
+
+    Returns:
+        "frames": for each frame and task {"readable": share of the pixels, "confidence": mean over all
+        pixels}; "refused": the names of the frames that `nothing_to_see` refuses.
+    """
     manifest = perceiver.generator.manifest
     questions = [question for question in junk_questions(manifest.legend) if question.task in manifest.tasks]
     report: dict[str, Any] = {}
@@ -46,4 +52,5 @@ def measure_junk(perceiver: Perceiver) -> dict[str, Any]:
             question.task: {"readable": readable, "confidence": float(answer.confidence.mean())}
             for question, answer, readable in zip(questions, looks, looks.readable, strict=True)
         }
-    return {"frames": report}
+    refused = [name for name, image in junk_frames().items() if nothing_to_see(image)]
+    return {"frames": report, "refused": refused}

@@ -29,8 +29,9 @@ def worth(depth: np.ndarray, people: bool) -> float:
 def sample_street_camera(world: StreetWorld, rng: np.random.Generator, width: int, height: int) -> Camera:
     """A camera at one of the world's stands.
 
-    Half of them look along the road from 1.2-2.0 m, dashboard to roof (some lorries: 2.8 m) through a lens of 35-90 degrees,
-    level but for a few; a third are robots at 0.2-1.2 m that look anywhere; the others are pedestrians.
+    Half of them look along the road from 1.2-2.0 m, dashboard to roof (some lorries: 2.8 m), through a lens
+    of 35-90 degrees, level but for a few; a third are robots at 0.2-1.2 m that look anywhere; the others are
+    pedestrians.
     """
     stands = world.stands
     people = np.array([o.instance for o in world.objects if o.class_name == "person"])
