@@ -425,6 +425,15 @@ def test_the_image_may_follow_an_option_of_several_words(oracle, tmp_path, capsy
     assert (tmp_path / "out" / "a" / "mask_2.png").is_file()
     assert main(["run", "--out", str(tmp_path / "other"), "--expression", *EXPRESSIONS]) == 2
     assert "Name what to answer" in one_line(capsys)
+    for missing in ("b.png", str(tmp_path / "drive.MP4"), str(tmp_path / "no_folder") + "/"):
+        assert main(["run", "--out", str(tmp_path / "other"), "--expression", *EXPRESSIONS, missing]) == 2
+        assert "nothing at" in one_line(capsys)
+    assert main(["run", "--out", str(tmp_path / "other"), "--legend", "wall", "rtsp://127.0.0.1:9/x"]) == 2
+    assert "The video 'rtsp://127.0.0.1:9/x' cannot be opened" in one_line(capsys)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    assert main(["run", "--out", str(tmp_path / "other"), "--expression", *EXPRESSIONS, str(broken)]) == 2
+    assert "is not a picture that can be read" in one_line(capsys)
 
 
 def test_an_unknown_option_suggests_the_nearest(tmp_path, capsys):

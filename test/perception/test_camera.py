@@ -175,6 +175,23 @@ def test_a_polynomial_that_turns_back_shows_no_pixel_twice():
 
 
 @pytest.mark.parametrize(
+    ("model", "d"),
+    [
+        ("plumb_bob", (0.0, 0.0, 0.5, 0.0, 0.0)),
+        ("plumb_bob", (0.0, 0.0, 0.0, -0.5, 0.0)),
+        ("rational_polynomial", (0.0,) * 8 + (0.5, 0.1, 0.3, 0.1)),
+    ],
+)
+def test_what_tangential_and_prism_distortion_fold_back_is_shown_once(model, d):
+    camera = camera_for(calibration(model=model, d=d), SIZE)
+    came_from = camera.rectify(places(*SIZE)).astype(np.float64)
+    u, v = came_from[..., 0], came_from[..., 1]
+    turned = np.gradient(u, axis=1) * np.gradient(v, axis=0) < np.gradient(u, axis=0) * np.gradient(v, axis=1)
+    assert turned.mean() > 0.05, "the lens folds the picture"
+    assert (turned & ~camera.outside).mean() < 0.005  # the border between the two sides
+
+
+@pytest.mark.parametrize(
     ("changes", "size", "words"),
     [
         (
@@ -206,6 +223,15 @@ def test_a_polynomial_that_turns_back_shows_no_pixel_twice():
         (dict(model=""), SIZE, "no distortion_model"),
         (dict(r=(2.0, 0, 0, 0, 1, 0, 0, 0, 1)), SIZE, "R is no rotation"),
         (dict(r=(math.nan, *EYE[1:])), SIZE, "R is no rotation"),
+        (dict(k=(*K[:8], 2.0)), SIZE, r"K ends in the row \[0, 0, 2\], not in \[0, 0, 1\]"),
+        (dict(k=(*K[:6], 5.0, 0.0, 1.0)), SIZE, r"K ends in the row \[5, 0, 1\]"),
+        (dict(p=(*P[:8], 0, 0, 1, 3)), SIZE, r"P ends in the row \[0, 0, 1, 3\], not in \[0, 0, 1, 0\]"),
+        (dict(d=(0, 0, 10.0, 0, 0)), SIZE, "shows .*% of the rectified one"),
+        (
+            dict(model="rational_polynomial", d=(0.0,) * 12 + (1.6, 1.6)),
+            SIZE,
+            "the raw image shows 0.0% of the rectified one",
+        ),
     ],
 )
 def test_nonsense_is_refused_with_the_name_of_the_field(changes, size, words):

@@ -110,8 +110,10 @@ def formats() -> str:
     )
     for form, data, what in (
         ("bayer_rggb8; jpeg compressed bgr8", mosaic, "made colour"),
+        ("bayer_rggb8; jpeg compressed mono8", mosaic, "grey, as image_transport made it"),
         ("mono16; png compressed ", deep, "scaled by the bits that are used"),
         ("rgb8; jpeg compressed bgr8", mosaic, "colours in the order that the last word says"),
+        ("rgb8; tiff compressed ", mosaic, "colours in the order that the first word says"),
         ("16UC1; png compressed ", deep, ""),
         ("32FC1; compressedDepth png", deep, ""),
     ):

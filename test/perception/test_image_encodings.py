@@ -215,7 +215,7 @@ def test_pictures_without_loss_come_back_exactly(ending):
     data = cv2.imencode(ending, SMOOTH[..., ::-1], options)[1].tobytes()
     np.testing.assert_array_equal(compressed_to_rgb(data, kinds=FILE_KINDS), SMOOTH)
     assert declared(data)[1] == (64, 48)
-    if ending in (".tiff", ".bmp", ".ppm"):  # for files only: few readers of a topic's data are well tried
+    if ending in (".bmp", ".ppm"):  # for files only: few readers of a topic's data are well tried
         with pytest.raises(InputError, match="neither JPEG nor PNG"):
             compressed_to_rgb(data)
 
@@ -258,6 +258,20 @@ def test_the_order_of_compressed_colours_is_what_the_format_says():
     for form in ("", "png", "rgb8; png compressed bgr8", "bgr8; png compressed bgr8"):
         np.testing.assert_array_equal(compressed_to_rgb(png, form), SMOOTH)
     np.testing.assert_array_equal(compressed_to_rgb(png, "rgb8; png compressed rgb8"), SMOOTH[..., ::-1])
+
+
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8"])
+def test_a_tiff_of_image_transport_has_its_colours_in_the_order_of_the_encoding(encoding):
+    as_sent = SMOOTH if encoding == "rgb8" else SMOOTH[..., ::-1]
+    tiff = cv2.imencode(".tiff", as_sent)[1].tobytes()
+    np.testing.assert_array_equal(compressed_to_rgb(tiff, f"{encoding}; tiff compressed "), SMOOTH)
+
+
+def test_a_mosaic_that_was_made_grey_before_it_became_a_jpeg_stays_grey():
+    grey = cv2.imencode(".jpg", SMOOTH[..., 0])[1].tobytes()
+    rgb = compressed_to_rgb(grey, "bayer_rggb8; jpeg compressed mono8")
+    assert (rgb == rgb[..., :1]).all()
+    assert np.abs(rgb[..., 0].astype(int) - SMOOTH[..., 0]).mean() < 4
 
 
 def test_a_compressed_picture_of_12_bits_in_16_is_scaled_by_its_bits():

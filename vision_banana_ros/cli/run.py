@@ -26,7 +26,7 @@ from vision_banana_ros.cli.shared.answer_files import (
     write_sheet,
 )
 from vision_banana_ros.cli.shared.frame_camera import add_camera_arguments, camera_of, named_calibration
-from vision_banana_ros.cli.shared.frame_sources import Frame, open_frames
+from vision_banana_ros.cli.shared.frame_sources import Frame, names_source, open_frames
 from vision_banana_ros.cli.shared.generator_arguments import (
     add_bundle_argument,
     add_executor_argument,
@@ -159,7 +159,7 @@ def _input(args: argparse.Namespace) -> str:
     if args.input is not None:
         return str(args.input)
     for words in (args.expression, args.legend):
-        if words and Path(words[-1]).exists():
+        if words and (Path(words[-1]).exists() or names_source(words[-1])):
             return str(words.pop())
     raise InputError("Name what to answer: vision-banana run IMAGE|FOLDER|BAG|VIDEO --out DIR.")
 

@@ -48,6 +48,8 @@ VIRTUAL_FOV_DEG = 100.0
 
 LEAST_SLOPE = 0.1
 """Of what a lens draws apart over what a pinhole at its centre does: with less, a pixel is a smear of ten."""
+LEAST_SEEN = 0.05
+"""Of a rectified image that the raw one must show: with less, D, R or P are of another camera."""
 FOCAL_LENGTHS = (0.05, 100.0)
 """In image widths (the longer side): 169 degrees and half a degree of view. What lies outside is no lens
 of a robot."""
@@ -283,6 +285,12 @@ def _pinhole(
             f" {c.width}x{c.height} pixels."
             " Calibrate the camera."
         )
+    last = matrix[2 * columns :]
+    if last[2] not in (0.0, 1.0) or last[0] or last[1] or any(last[3:]):
+        raise InputError(
+            f"CameraInfo's {name} ends in the row {_row(last)}, not in {_row((0.0, 0.0, 1.0, 0.0)[:columns])}"
+            ". Calibrate the camera."
+        )
     if abs(matrix[1]) > 1e-6 * fx or abs(matrix[columns]) > 1e-6 * fx:
         raise InputError(
             f"CameraInfo's {name} has skewed axes ({_row(matrix)}), which are not read."
@@ -373,11 +381,11 @@ def _maps(
     make: Callable[..., Any] = cv2.fisheye.initUndistortRectifyMap if fisheye else cv2.initUndistortRectifyMap
     u, v = make(k, np.array(d), rotation, p, (new.width, new.height), cv2.CV_32FC1)
     seen = (u >= -0.5) & (u <= raw.width - 0.5) & (v >= -0.5) & (v <= raw.height - 0.5)
-    seen &= _unfolded(fisheye, d, rotation, new)
-    if not seen.any():
+    seen &= _unfolded(fisheye, d, rotation, new) & _not_mirrored(u, v)
+    if seen.mean() < LEAST_SEEN:
         raise InputError(
-            "By CameraInfo's D and P the rectified image shows nothing of the raw one; calibrate the"
-            f" camera ({c.model})."
+            f"By CameraInfo's D, R and P the raw image shows {seen.mean():.1%} of the rectified one;"
+            f" calibrate the camera ({c.model})."
         )
     # Fixed-point maps: remap takes half the time, and a thirty-second of a pixel is what it interpolates by.
     return cv2.convertMaps(u, v, cv2.CV_16SC2), None if seen.all() else ~seen
@@ -388,13 +396,10 @@ def _unfolded(fisheye: bool, d: tuple[float, ...], rotation: np.ndarray, new: In
 
     Beyond it the polynomials turn back, and what lies outside the image would be read from inside it.
     """
-    rows, columns = np.mgrid[: new.height, : new.width]
-    rays = (
-        np.stack([(columns - new.cx) / new.fx, (rows - new.cy) / new.fy, np.ones(rows.shape)], axis=-1)
-        @ rotation
-    )
-    radius = np.hypot(rays[..., 0], rays[..., 1])
-    angle = np.arctan2(radius, rays[..., 2])
+    x = ((np.arange(new.width) - new.cx) / new.fx).astype(np.float32)
+    y = ((np.arange(new.height) - new.cy) / new.fy).astype(np.float32)[:, None]
+    right, down, forward = (x * np.float32(a) + y * np.float32(b) + np.float32(c) for a, b, c in rotation.T)
+    angle = np.arctan2(np.hypot(right, down), forward)
     limit = math.pi if fisheye else math.pi / 2 - 1e-3
     angles = np.linspace(0, limit, 4000)
     if fisheye:
@@ -407,3 +412,15 @@ def _unfolded(fisheye: bool, d: tuple[float, ...], rotation: np.ndarray, new: In
         reach = r * (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
     turns = np.flatnonzero(np.diff(reach) <= LEAST_SLOPE * np.diff(angles))
     return angle < (angles[turns[0]] if turns.size else limit)
+
+
+def _not_mirrored(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Returns (H, W) bool: where the raw image lies as in the rectified one, and not turned inside out.
+
+    Tangential, prism and tilt coefficients fold the image, too, but not by the angle alone.
+    """
+    if min(u.shape) < 2:
+        return np.ones(u.shape, bool)
+    u_down, u_right = np.gradient(u)
+    v_down, v_right = np.gradient(v)
+    return u_right * v_down > u_down * v_right

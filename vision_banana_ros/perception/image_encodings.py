@@ -80,7 +80,7 @@ _ENCODINGS: dict[str, _Encoding] = {
 ENCODINGS = tuple(_ENCODINGS)
 DEPTHS = ("16UC1", "32FC1", "16SC1", "64FC1")
 """Encodings of depth and other measurements: they show nothing."""
-ON_TOPICS = ("JPEG", "PNG", "WebP", "AVIF")
+ON_TOPICS = ("JPEG", "PNG", "TIFF", "WebP", "AVIF")
 """What a CompressedImage may hold; files may be of all `declared_size.KINDS`."""
 
 MAX_PIXELS = 25_000_000
@@ -209,7 +209,8 @@ def compressed_to_rgb(
         if shrink and found[0] == "JPEG":
             scale = next((s for s in _REDUCED if width * height <= s * s * MAX_PIXELS), 1)
         refuse_huge(width // scale, height // scale)
-    mosaic = encoding.startswith("bayer_")
+    # image_transport makes a mosaic grey before it becomes a JPEG, and says so by the last word.
+    mosaic = encoding.startswith("bayer_") and "compressed mono" not in rest
     flags = cv2.IMREAD_ANYDEPTH | (cv2.IMREAD_GRAYSCALE if mosaic else cv2.IMREAD_COLOR)
     flags |= _REDUCED[scale]
     flags |= 0 if upright else cv2.IMREAD_IGNORE_ORIENTATION
@@ -233,8 +234,9 @@ def compressed_to_rgb(
         height, width = image.shape
         return to_rgb(np.ascontiguousarray(image), pattern, height, width, step=width)
     # By image_transport colours are compressed as bgr, as OpenCV has them, and "compressed rgb" says
-    # otherwise.
-    return image if "compressed rgb" in rest else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    # otherwise. Its TIFF have no last word: their colours are in the order of the encoding.
+    as_rgb = "compressed rgb" in rest or (rest == "tiff compressed" and encoding.startswith("rgb"))
+    return image if as_rgb else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 _REDUCED = {1: 0, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}

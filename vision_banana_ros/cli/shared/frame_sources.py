@@ -28,7 +28,7 @@ def open_frames(source: str | Path, topic: str | None = None, recursive: bool = 
     Raises:
         InputError: There is nothing to read.
     """
-    if "://" in str(source) or " ! " in str(source):
+    if _is_address(str(source)):
         return video_frames(str(source))
     path = Path(source)
     if not path.exists():
@@ -58,6 +58,15 @@ def open_frames(source: str | Path, topic: str | None = None, recursive: bool = 
         len(found),
         lambda: (attempt(_picture_frame, file, name) for file, name in zip(found, names, strict=True)),
     )
+
+
+def names_source(text: str) -> bool:
+    """Whether a text can only mean pictures or a video, be they there or not."""
+    return _is_address(text) or text.endswith("/") or Path(text).suffix.lower() in (*PICTURES, *VIDEOS)
+
+
+def _is_address(text: str) -> bool:
+    return "://" in text or " ! " in text
 
 
 def _names(folder: Path, files: list[Path]) -> list[str]:

@@ -129,6 +129,7 @@ class Stream:
         self.frames.clear()
         self._still = FrozenCheck()
         self._upright = UprightCheck()
+        self._read = ImageReader()
         self._composer = Composer()  # its buffers go, also where a frame is still being written into them
 
     def change(self, asking: Asking) -> None:
