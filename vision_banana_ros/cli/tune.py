@@ -2,8 +2,9 @@
 """Fine-tunes an open image editor on the tasks: trains a LoRA for `vision-banana import --lora`.
 
 The training data are rendered scenes, or a folder of image pairs: pairs.json, {"pairs": [{"image": file,
-"answer": file, "instruction": text}, ...]}. On several GPUs: `accelerate launch -m vision_banana_ros.cli.main
-tune ...`. The same command resumes a stopped run.
+"answer": file, "instruction": text}, ...], "shards": [file.tar, ...]}, where a shard of WebDataset holds
+NAME.jpg, NAME.answer.png and NAME.txt of each pair. On several GPUs: `accelerate launch -m
+vision_banana_ros.cli.main tune ...`. The same command resumes a stopped run.
 """
 
 import argparse
@@ -77,6 +78,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " (default: 0)",
     )
     parser.add_argument(
+        "--average",
+        type=float,
+        default=0.0,
+        metavar="DECAY",
+        help="save a moving average of the LoRA, with a decay such as 0.999 (default: 0, none)",
+    )
+    parser.add_argument(
+        "--stored",
+        type=int,
+        default=0,
+        metavar="N",
+        help="encode N examples once, store them in the output folder and train on those, without the text"
+        " encoder in memory (default: 0, ever new examples)",
+    )
+    parser.add_argument(
         "--measure-every",
         type=int,
         default=0,
@@ -110,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
         "save_every",
         "measure_every",
     )
-    names += ("precision", "pairs", "keep", "seed")
+    names += ("precision", "average", "stored", "pairs", "keep", "seed")
     size = args.size or open_folder(args.source).family.size
     plan = Plan(size=size, tasks=tuple(args.tasks), **{name: getattr(args, name) for name in names})
     state = tune(args.source, args.out, profile(args.profile), plan)

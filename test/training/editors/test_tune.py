@@ -3,6 +3,7 @@
 
 import json
 import shutil
+import tarfile
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -15,12 +16,15 @@ for package in ("diffusers", "transformers", "tokenizers", "peft", "accelerate")
     pytest.importorskip(package)
 
 import tiny_editors as tiny  # noqa: E402
+from accelerate import Accelerator  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
 
 from vision_banana_ros.cli.main import main  # noqa: E402
 from vision_banana_ros.errors import InputError  # noqa: E402
 from vision_banana_ros.evaluation.evaluate import ask  # noqa: E402
 from vision_banana_ros.generators import load_generator, open_bundle  # noqa: E402
 from vision_banana_ros.generators.backbones import FAMILIES  # noqa: E402
+from vision_banana_ros.generators.backbones.diffusers_folder import open_folder  # noqa: E402
 from vision_banana_ros.generators.backbones.importing import Options, import_model  # noqa: E402
 from vision_banana_ros.generators.backbones.lora import comparison_of  # noqa: E402
 from vision_banana_ros.generators.backbones.prompt_cache import encode_here  # noqa: E402
@@ -28,7 +32,9 @@ from vision_banana_ros.tasks.profiles import PROFILES  # noqa: E402
 from vision_banana_ros.tasks.vocabulary import LEGEND  # noqa: E402
 from vision_banana_ros.training.data.sources import FIRST_HELD_OUT_SEED, FIRST_TRAINING_SEED  # noqa: E402
 from vision_banana_ros.training.editors.editor import Tuned, held_out_case  # noqa: E402
-from vision_banana_ros.training.editors.examples import TASKS, Lessons, Pairs, drawn, question  # noqa: E402
+from vision_banana_ros.training.editors.encodings import Encodings, StoredEncodings  # noqa: E402
+from vision_banana_ros.training.editors.examples import TASKS, Lessons, drawn, question  # noqa: E402
+from vision_banana_ros.training.editors.pairs import Pairs  # noqa: E402
 from vision_banana_ros.training.editors.tune import Plan, tune  # noqa: E402
 
 SIZE = (32, 48)
@@ -49,7 +55,7 @@ def tuned(model, tmp_path_factory):
     """A teacher of many steps, and the student of one step that was tuned from it: the whole way, on few weights."""
     runs, told = tmp_path_factory.mktemp("runs"), []
     teacher = tune(model, runs / "teacher", VISION, Plan(SIZE, steps=60, start="noise", rate=5e-3, **FEW), told.append)
-    plan = Plan(SIZE, steps=150, begin=runs / "teacher", rate=1e-2, keep=0.1, **FEW)
+    plan = Plan(SIZE, steps=150, begin=runs / "teacher", rate=1e-2, keep=0.1, average=0.97, **FEW)
     return runs, teacher, tune(model, runs / "student", VISION, plan, told.append), told
 
 
@@ -179,6 +185,32 @@ def test_pairs_are_read_when_their_turn_comes_and_are_not_stretched(pairs):
         given.draw(np.random.default_rng(0))
 
 
+def test_shards_hold_pairs_too(pairs, tmp_path):
+    """Those of a WebDataset are drawn as the same files in a folder are, and mixed with them by their numbers."""
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    (shards / "note.txt").write_text("Make it so.")
+    with tarfile.open(shards / "00.tar", "w") as tar:
+        for name, file in (("0/1.png", pairs / "a.png"), ("0/1.answer.png", pairs / "b.png"), ("0/1.txt", shards / "note.txt")):
+            tar.add(file, name)
+    (shards / "pairs.json").write_text(json.dumps({"shards": ["00.tar"]}))
+    one, other = (Pairs(folder, SIZE).draw(np.random.default_rng(3)) for folder in (pairs, shards))
+    assert one.instruction == other.instruction
+    np.testing.assert_array_equal(one.frame, other.frame)
+    np.testing.assert_array_equal(one.answer, other.answer)
+    both = json.loads((pairs / "pairs.json").read_text()) | {"shards": ["../shards/00.tar"] * 2}
+    (pairs / "pairs.json").write_text(json.dumps(both))
+    assert len(Pairs(pairs, SIZE)) == 3
+    with tarfile.open(shards / "00.tar", "a") as tar:
+        tar.add(pairs / "a.png", "0/2.png")
+    with pytest.raises(InputError, match="'0/2' of .* is no whole pair"):
+        Pairs(shards, SIZE)
+    for wrong in (b"no tar", (shards / "00.tar").read_bytes()[:700]):
+        (shards / "00.tar").write_bytes(wrong)
+        with pytest.raises(InputError, match="cannot be read as a tar file"):
+            Pairs(shards, SIZE)
+
+
 def test_pairs_of_ones_own(model, pairs, tmp_path):
     plan = Plan(SIZE, steps=2, tasks=("normals",), pairs=pairs, held_out=1)
     given = Lessons(VISION, plan, Pairs(pairs, SIZE))
@@ -211,6 +243,8 @@ def test_a_run_that_was_killed_goes_on_with_the_losses_of_one_that_was_not(model
         held_out=1,
         save_every=1,
         keep=0.3,
+        average=0.9,
+        stored=3,
     )
     whole = tune(model, tmp_path / "whole", VISION, plan, lambda _: None)
 
@@ -235,6 +269,71 @@ def test_a_run_that_was_killed_goes_on_with_the_losses_of_one_that_was_not(model
         tune(model, tmp_path / "killed", OPEN, plan)
     with pytest.raises(InputError, match="was tuned by the profile vision_banana, not open_vision_banana"):
         tune(model, tmp_path / "student", OPEN, replace(plan, begin=tmp_path / "killed", start="frame"))
+
+
+def test_what_is_saved_is_the_average_of_the_weights(model, tmp_path):
+    plan = Plan(SIZE, steps=2, tasks=("normals",), start="noise", rate=1e-2, views=2, held_out=1, average=0.9)
+    tune(model, tmp_path, VISION, plan, lambda _: None)
+    kept = torch.load(tmp_path / "run.pt", weights_only=True)
+    saved = load_file(tmp_path / "lora.safetensors")
+    assert len(saved) == len(kept["weights"]) > 0
+
+    def same(weights):
+        return sorted(float(w.detach().double().sum()) for w in weights)
+
+    np.testing.assert_allclose(same(saved.values()), same(kept["average"]), rtol=1e-6)
+    assert not np.allclose(same(kept["weights"]), same(kept["average"]), rtol=1e-6)
+
+
+def test_stored_examples_are_encoded_once_and_without_the_text_encoder_afterwards(model, tmp_path):
+    plan = Plan(SIZE, steps=1, tasks=LEARNT, views=2)
+    tuned = Tuned(open_folder(model), VISION, SIZE, LEARNT, Accelerator())
+    lessons = Lessons(VISION, plan, reads=tuned.reads)
+    for decoded in (False, True):
+        stored = StoredEncodings(tmp_path, {"decoded": decoded}, tuned, lessons, decoded, count=3)
+        told = []
+        stored.fill(told.append)
+        stored.fill(told.append)
+        assert told == ["encoded 3 of 3 examples"]
+        fresh = Encodings(tuned, lessons, decoded)
+        expected = [fresh[number] for number in range(3)]
+        tuned.release_text_encoder()
+        for number in (0, 1, 2, 4):
+            given, want = stored[number], expected[number % 3]
+            assert torch.equal(given.frame, want.frame) and torch.equal(given.answer, want.answer)
+            assert all(np.array_equal(given.prompt[name], want.prompt[name]) for name in want.prompt)
+        assert "_encoder" not in vars(tuned._words)
+
+
+def logged(folder):
+    """The scalars that TensorBoard shows of a log, {tag: {step: value}}: steps that a resumed run purged are left out."""
+    from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+    found = {}
+    for file in sorted(folder.glob("events.*")):
+        data = file.read_bytes()
+        while data:  # the length, its checksum, the event, its checksum
+            length = int.from_bytes(data[:8], "little")
+            event, data = Event.FromString(data[12 : 12 + length]), data[16 + length :]
+            if event.session_log.status == SessionLog.START:
+                found = {tag: {step: v for step, v in values.items() if step < event.step} for tag, values in found.items()}
+            for value in event.summary.value:
+                found.setdefault(value.tag, {})[event.step] = value.simple_value
+    return found
+
+
+def test_losses_and_errors_are_logged_for_tensorboard(model, tmp_path):
+    pytest.importorskip("tensorboardX")
+    plan = Plan(SIZE, steps=2, tasks=("normals",), start="noise", views=2, held_out=1, measure_every=1)
+
+    tune(model, tmp_path, VISION, plan, lambda _: None)
+    state = tune(model, tmp_path, VISION, replace(plan, steps=3), lambda _: None)
+    found = logged(tmp_path / "tensorboard")
+    assert list(found["loss"]) == [1, 2, 3]
+    np.testing.assert_allclose(list(found["loss"].values()), state["losses"], atol=1e-5)
+    angles = found["held_out/normals/mean_deg"]
+    assert angles[1] == pytest.approx(state["measured"]["1"]["normals"]["mean_deg"])
+    assert angles[3] == pytest.approx(state["after"]["normals"]["mean_deg"])
 
 
 def test_a_file_holds_the_options_and_errors_are_measured_on_the_way(model, tmp_path, capsys):
@@ -313,6 +412,8 @@ def test_what_cannot_be_tuned(model, tmp_path):
         (Plan(SIZE, steps=1, tasks=("edges",)), "knows the tasks"),
         (Plan(SIZE, steps=1, tasks=()), "knows the tasks"),
         (Plan(SIZE, steps=1, keep=1.5), "A share of 1.5"),
+        (Plan(SIZE, steps=1, average=1), "A decay of 1 averages nothing"),
+        (Plan(SIZE, steps=1, stored=-1), "-1 examples cannot be stored"),
         (Plan((30, 48), steps=1), "multiples of 16"),
     ):
         with pytest.raises(InputError, match=said):

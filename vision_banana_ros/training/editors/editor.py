@@ -33,7 +33,7 @@ PROMPTS_KEPT = 64  # an encoded prompt takes 16 MB
 class Tuned:
     """The networks of an editor on the accelerator's device.
 
-    The text encoder is loaded with the first prompt and stays in memory, because prompts are random.
+    The text encoder is loaded with the first prompt and stays in memory until it is released.
 
     Args:
         folder: Folder of the model.
@@ -58,8 +58,13 @@ class Tuned:
         self.encoder, self.decoder = self.encoder.to(self.device), self.decoder.to(self.device)
         self.denoiser.transformer.enable_gradient_checkpointing()  # saves memory at 1.5 times the time
         self.decoder.vae.enable_gradient_checkpointing()
-        self._words = self.networks.Words(folder.path, str(self.device))
         self._prompts: OrderedDict[str, Prompt] = OrderedDict()
+        self.release_text_encoder()
+
+    def release_text_encoder(self) -> None:
+        """Frees the text encoder and the prompts in memory; the next prompt loads it again."""
+        self._words = self.networks.Words(self._folder.path, str(self.device))
+        self._prompts.clear()
 
     def reads(self, instruction: str) -> bool:
         """Whether a prompt fits into the text encoder."""

@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training examples for editors: prompts about rendered views, edits of them, and pairs of files."""
+"""Training examples for editors: prompts about rendered views, edits of them, and what else is drawn from."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 
-from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators.backbones.diffusers_folder import read_json
 from vision_banana_ros.scenes import CLASSES
 from vision_banana_ros.tasks.profiles import Profile
 from vision_banana_ros.tasks.vocabulary import LEGEND
@@ -22,7 +18,6 @@ from vision_banana_ros.training.data.sources import FIRST_TRAINING_SEED, SOURCES
 
 TASKS = ("depth", "normals", "semantic", "referring", "instances")
 _MASK = (255, 0, 0)  # colour of masks in profiles with fixed prompts
-_SAME_SHAPE = 0.02  # tolerance of the logarithm of the aspect ratio, for rounding to pixels
 
 
 @dataclass(frozen=True)
@@ -38,6 +33,13 @@ class Example:
     frame: np.ndarray
     instruction: str
     answer: np.ndarray
+
+
+class Source(Protocol):
+    """What examples are drawn from besides views, such as `pairs.Pairs`."""
+
+    def draw(self, rng: np.random.Generator) -> Example:
+        """Draws an example."""
 
 
 class Plan(Protocol):
@@ -83,7 +85,7 @@ class Lessons:
         self,
         profile: Profile,
         plan: Plan,
-        pairs: "Pairs | None" = None,
+        pairs: Source | None = None,
         process: int = 0,
         reads: Callable[[str], bool] = lambda _: True,
     ) -> None:
@@ -128,7 +130,7 @@ def question(profile: Profile, task: str, view: Record, rng: np.random.Generator
     """
     if profile.metric:
         sample = draw_samples(view, rng, tasks=(task,))[0]
-        return Example(view.image, sample.instruction, _unit(sample.target))
+        return Example(view.image, sample.instruction, to_unit_range(sample.target))
     asked: dict[str, Any] = {}
     painted: dict[str, Any] = {}
     truth: np.ndarray = {"depth": view.depth_m, "normals": view.normals, "semantic": view.labels}.get(
@@ -164,73 +166,6 @@ def shot(seed: int, size: tuple[int, int]) -> Shot:
     return Shot(source.render(world, camera, seed), source, seed)
 
 
-class Pairs:
-    """Pairs of images with prompts, loaded from disk on demand.
-
-    Args:
-        folder: Folder with pairs.json: {"pairs": [{"image": file, "answer": file, "instruction": text},
-            ...]}.
-        size: Height and width of the examples in pixels. Pairs with another aspect ratio are cropped at a
-            random position, the same in both images.
-
-    Raises:
-        InputError: The list is invalid, or a file is missing.
-    """
-
-    def __init__(self, folder: Path, size: tuple[int, int]) -> None:
-        entries = (
-            read_json(folder / "pairs.json").get("pairs", []) if (folder / "pairs.json").is_file() else None
-        )
-        if (
-            not isinstance(entries, list)
-            or not entries
-            or not all(isinstance(entry, dict) for entry in entries)
-        ):
-            raise InputError(
-                f"'{folder}' holds no pairs.json with a list of pairs: "
-                "write one, see `vision-banana tune --help`."
-            )
-        self._folder, self._size = folder, size
-        self._entries = [
-            tuple(str(entry.get(name, "")) for name in ("image", "answer", "instruction"))
-            for entry in entries
-        ]
-        for image, answer, instruction in self._entries:
-            if missing := next((name for name in (image, answer) if not (folder / name).is_file()), None):
-                raise InputError(f"The picture '{missing}' of '{folder}' is not there or cannot be read.")
-            if not instruction.strip():
-                raise InputError(
-                    f"A pair of '{folder}' has no instruction: say in words what its answer shows."
-                )
-
-    @property
-    def instructions(self) -> list[str]:
-        """The prompts without duplicates."""
-        return list(dict.fromkeys(entry[2] for entry in self._entries))
-
-    def draw(self, rng: np.random.Generator) -> Example:
-        """Draws a pair.
-
-        Args:
-            rng: Random generator.
-
-        Raises:
-            InputError: An image cannot be read, or the aspect ratios of the two differ.
-        """
-        image, answer, instruction = self._entries[int(rng.integers(len(self._entries)))]
-        frame, painted = (_picture(self._folder, name) for name in (image, answer))
-        if abs(np.log(frame.shape[0] * painted.shape[1] / (frame.shape[1] * painted.shape[0]))) > _SAME_SHAPE:
-            raise InputError(
-                f"'{image}' and '{answer}' of '{self._folder}' have other proportions: give both of one size."
-            )
-        place = rng.random(2)
-        return Example(
-            _cut(frame, self._size, place, cv2.INTER_AREA),
-            instruction,
-            _unit(_cut(painted, self._size, place, cv2.INTER_NEAREST)),
-        )
-
-
 def _edit(plan: Plan, rng: np.random.Generator) -> Example:
     """Draws an edit of a view; views without an edit are skipped."""
     while True:
@@ -238,27 +173,9 @@ def _edit(plan: Plan, rng: np.random.Generator) -> Example:
             drawn(FIRST_TRAINING_SEED + int(rng.integers(plan.views)), plan.size), rng
         )[1]
         if frame is not None:
-            return Example(frame, sample.instruction, _unit(sample.target))
+            return Example(frame, sample.instruction, to_unit_range(sample.target))
 
 
-def _unit(picture: np.ndarray) -> np.ndarray:
+def to_unit_range(picture: np.ndarray) -> np.ndarray:
+    """Colours as float32 in 0..1, of uint8 or of float."""
     return picture.astype(np.float32) / (255 if picture.dtype == np.uint8 else 1)
-
-
-def _picture(folder: Path, name: str) -> np.ndarray:
-    picture = cv2.imread(str(folder / name))
-    if picture is None:
-        raise InputError(f"The picture '{name}' of '{folder}' is not there or cannot be read.")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-
-
-def _cut(picture: np.ndarray, size: tuple[int, int], place: np.ndarray, interpolation: int) -> np.ndarray:
-    """The largest crop with the aspect ratio of `size`, resized; `place` is its position, 0..1 per axis."""
-    height, width = picture.shape[:2]
-    scale = min(height / size[0], width / size[1])
-    part = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-    top, left = (
-        int(share * (whole - cut + 1)) for share, whole, cut in zip(place, (height, width), part, strict=True)
-    )
-    cut = picture[top : top + part[0], left : left + part[1]]
-    return np.ascontiguousarray(cv2.resize(cut, size[::-1], interpolation=interpolation))

@@ -9,7 +9,8 @@ and text encoder are frozen.
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,9 @@ from vision_banana_ros.generators.backbones.lora import COMPARISON
 from vision_banana_ros.generators.checksums import sha256_of
 from vision_banana_ros.tasks.profiles import Profile
 from vision_banana_ros.training.editors.editor import Tuned
-from vision_banana_ros.training.editors.examples import TASKS, Example, Lessons, Pairs
+from vision_banana_ros.training.editors.encodings import Encoded, Encodings, StoredEncodings
+from vision_banana_ros.training.editors.examples import TASKS, Lessons
+from vision_banana_ros.training.editors.pairs import Pairs
 
 STATE, LORA, RUN = (
     "state.json",
@@ -36,6 +39,9 @@ STATE, LORA, RUN = (
 )  # the last one contains everything needed to resume
 #: Names of the layers that get a LoRA, in all families that support it.
 _LAYERS = ("to_q", "to_k", "to_v", "to_out.0", "to_qkv_mlp_proj", "to_out", "proj_out")
+#: Fields of a plan that encoded examples depend on.
+_OF_EXAMPLES = ("size", "tasks", "start", "views", "pairs", "keep", "seed")
+_ENCODINGS, _LOG = "encodings", "tensorboard"  # folders
 #: Fields of a plan that may change when a run is resumed.
 _FREE = ("steps", "save_every", "measure_every", "held_out")
 _TOLD_EVERY_S = 30.0
@@ -58,6 +64,8 @@ class Plan:
         save_every: Steps between checkpoints.
         measure_every: Steps between evaluations during training; 0 to evaluate only before and after it.
         precision: Mixed precision of accelerate: "no" or "bf16".
+        average: Decay of the moving average of the LoRA, which is evaluated and saved; 0 for the LoRA itself.
+        stored: Number of examples that are encoded once, stored and used again; 0 for ever new ones.
         pairs: Folder with pairs.json, the editor's own work.
         keep: Fraction of the editor's own work (`pairs`, or edits of scenes), against forgetting; with pairs,
             0 means pairs only.
@@ -77,6 +85,8 @@ class Plan:
     save_every: int = 500
     measure_every: int = 0
     precision: str = "no"
+    average: float = 0.0
+    stored: int = 0
     pairs: Path | None = None
     keep: float = 0.0
     held_out: int = 8
@@ -128,46 +138,67 @@ def tune(
         adapter.restore(kept["weights"])
         optimizer.load_state_dict(kept["optimizer"])
     tuned.denoiser, optimizer = accelerator.prepare(tuned.denoiser, optimizer)
-    many, one = tuned.painted_steps(), 1
-    own = one if plan.start == "frame" else many
+    if plan.average:
+        adapter.average(plan.average, state.get("step", 0), kept["average"] if state else None)
+    many, one, decoded = tuned.painted_steps(), 1, plan.start == "frame"
+    own = one if decoded else many
     if not state:
         state = {"step": 0, "losses": [], "before": tuned.measure(plan.held_out, own)}
-        if plan.start == "frame":
+        if decoded:
             state["teacher"] = tuned.measure(plan.held_out, many)
 
     losses, process = _Losses(tuned, plan), accelerator.process_index
     lessons = Lessons(profile, plan, pairs, process, tuned.reads)
+    examples: Encodings | StoredEncodings = Encodings(tuned, lessons, decoded)
+    if plan.stored:
+        about = {**fixed, **{name: _plain(plan)[name] for name in _OF_EXAMPLES}, "process": process}
+        examples = StoredEncodings(out / _ENCODINGS, about, tuned, lessons, decoded, plan.stored)
+        if state["step"] < plan.steps:
+            examples.fill(say)
+        tuned.release_text_encoder()
+    log = _log(out, state["step"]) if accelerator.is_main_process else None
     started, first, told = time.monotonic(), state["step"], -_TOLD_EVERY_S
     while state["step"] < plan.steps:
         loss = 0.0
         for number in range(state["step"] * plan.batch, (state["step"] + 1) * plan.batch):
-            part = (
-                losses.of(lessons[number], np.random.default_rng([plan.seed, process, number, 0, 1]))
-                / plan.batch
-            )
+            noise = np.random.default_rng([plan.seed, process, number, 0, 1])
+            part = losses.of(examples[number], noise) / plan.batch
             accelerator.backward(part)
             loss += float(part.detach())
         accelerator.clip_grad_norm_(adapter.weights, 1.0)
         optimizer.step()
         optimizer.zero_grad()
+        adapter.stepped()
         state["step"] += 1
         state["losses"].append(round(loss, 6))
         last = state["step"] == plan.steps
-        if plan.measure_every and state["step"] % plan.measure_every == 0 and not last:
-            state.setdefault("measured", {})[str(state["step"])] = tuned.measure(plan.held_out, own)
-        if last:
-            state["after"] = tuned.measure(plan.held_out, own)
+        if last or (plan.measure_every and state["step"] % plan.measure_every == 0):
+            with adapter.averaged():
+                report = tuned.measure(plan.held_out, own)
+            if last:
+                state["after"] = report
+            else:
+                state.setdefault("measured", {})[str(state["step"])] = report
+            _log_report(log, report, state["step"])
+            if plan.stored:
+                tuned.release_text_encoder()
         if not accelerator.is_main_process:
             continue
+        if log is not None:
+            log.add_scalar("loss", loss, state["step"])
         if state["step"] % plan.save_every == 0 or last:
             out.mkdir(parents=True, exist_ok=True)
-            adapter.save(out)
+            with adapter.averaged():
+                adapter.save(out)
             kept = {
                 "state": json.dumps(state),
                 "weights": adapter.weights,
                 "optimizer": optimizer.state_dict(),
+                "average": adapter.mean_weights,
             }
             write_whole(out / RUN, partial(torch.save, kept))
+            if log is not None:
+                log.flush()
             told_of = tidy({**state, **fixed, "plan": _plain(plan)})
             write_bytes(out / STATE, (json.dumps(told_of, indent=1) + "\n").encode())
             if last and plan.start == "frame":
@@ -180,17 +211,41 @@ def tune(
                 f"step {state['step']} of {plan.steps}: loss {sum(recent) / len(recent):.4f}, "
                 f"{pace:.2f} s a step"
             )
+    if log is not None:
+        log.close()
     return state
 
 
+def _log(out: Path, step: int) -> Any:
+    """A log for TensorBoard that goes on after `step`; None where the package is not installed."""
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(out / _LOG), purge_step=step + 1)
+
+
+def _log_report(log: Any, report: dict[str, Any], step: int) -> None:
+    """Every figure of an evaluation, as "normals/mean_deg"."""
+    for task, figures in report.items() if log is not None else ():
+        for name, value in figures.items() if isinstance(figures, dict) else [("", figures)]:
+            if isinstance(value, float):
+                log.add_scalar(f"held_out/{task}/{name}".rstrip("/"), value, step)
+
+
 class _Adapter:
-    """The LoRA on the denoiser, initialised as in the plan."""
+    """The LoRA on the denoiser, initialised as in the plan.
+
+    Attributes:
+        weights: The trained parameters.
+    """
 
     def __init__(self, tuned: Tuned, plan: Plan) -> None:
         from peft import LoraConfig
         from peft.utils import set_peft_model_state_dict
         from safetensors.torch import load_file
 
+        self._mean: Any = None
         self._networks = tuned.networks
         self._transformer = tuned.denoiser.transformer
         layers = [
@@ -214,6 +269,39 @@ class _Adapter:
         for ours, theirs in zip(self.weights, weights, strict=True):
             ours.data.copy_(theirs)
 
+    def average(self, decay: float, step: int, kept: list[Tensor] | None) -> None:
+        """Begins a moving average of the weights; a resumed run goes on with the `kept` one."""
+        from diffusers.training_utils import EMAModel
+
+        self._mean = EMAModel(self.weights, decay=decay)
+        if kept is not None:
+            self._mean.optimization_step = step
+            for ours, theirs in zip(self._mean.shadow_params, kept, strict=True):
+                ours.copy_(theirs)
+
+    def stepped(self) -> None:
+        """Takes the weights of an optimiser step into the average."""
+        if self._mean is not None:
+            self._mean.step(self.weights)
+
+    @property
+    def mean_weights(self) -> list[Tensor] | None:
+        """The averaged weights, if the plan wants them."""
+        return None if self._mean is None else self._mean.shadow_params
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The denoiser has the averaged weights meanwhile."""
+        if self._mean is None:
+            yield
+            return
+        self._mean.store(self.weights)
+        self._mean.copy_to(self.weights)
+        try:
+            yield
+        finally:
+            self._mean.restore(self.weights)
+
     def save(self, out: Path) -> None:
         """Writes lora.safetensors in diffusers' format."""
         import diffusers
@@ -233,17 +321,11 @@ class _Losses:
     def __init__(self, tuned: Tuned, plan: Plan) -> None:
         self._tuned, self._start = tuned, plan.start
 
-    def of(self, example: Example, rng: np.random.Generator) -> Tensor:
+    def of(self, example: Encoded, rng: np.random.Generator) -> Tensor:
         """The loss of an example; `rng` draws its time and noise."""
-        tuned = self._tuned
-        answer = torch.from_numpy(example.answer).to(tuned.device)
-        prompt = tuned.prompt(example.instruction)
-        with torch.no_grad():
-            frame = tuned.encoder(torch.from_numpy(example.frame).to(tuned.device))
+        tuned, frame, prompt, goal = self._tuned, example.frame, example.prompt, example.answer
         if self._start == "frame":
-            return (tuned.in_one_step(frame, prompt) - answer[None]).abs().mean()
-        with torch.no_grad():
-            goal = tuned.encoder.encode(answer.permute(2, 0, 1)[None] * 2 - 1)
+            return (tuned.in_one_step(frame, prompt) - goal[None]).abs().mean()
         noise = torch.from_numpy(rng.standard_normal(tuple(goal.shape), np.float32)).to(tuned.device)
         time = torch.full((1,), tuned.noise_level(rng, tuple(goal.shape[1:])), device=tuned.device)
         x = (1 - time) * goal + time * noise
@@ -269,6 +351,10 @@ def _check(folder: Folder, profile: Profile, plan: Plan) -> None:
         )
     if not 0 <= plan.keep <= 1:
         raise InputError(f"A share of {plan.keep:g} cannot be: give 0 to 1.")
+    if not 0 <= plan.average < 1:
+        raise InputError(f"A decay of {plan.average:g} averages nothing: give 0 for none, or such as 0.999.")
+    if plan.stored < 0:
+        raise InputError(f"{plan.stored} examples cannot be stored: give 0 for none, or a number.")
     if plan.begin is not None and not (plan.begin / LORA).is_file():
         raise InputError(f"'{plan.begin}' holds no {LORA}: give the folder that `vision-banana tune` wrote.")
     if plan.begin is not None:
