@@ -5,6 +5,7 @@ The wheels of ROS have no tf2, so a buffer with its interface stands in: `lookup
 time)`, which raises `TransformException`.
 """
 
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -72,6 +73,28 @@ def test_the_newest_transform_is_taken_unless_it_is_of_another_time(known):
     known.matrix("base_link", "camera", int(10.2 * SECOND))
     with pytest.raises(InputError, match="2.0 s away from the frame"):
         known.matrix("base_link", "camera", 12 * SECOND)
+
+
+def test_a_frame_from_before_the_clock_began_takes_what_holds_at_all_times(known):
+    assert known.matrix("base_link", "camera", -5 * SECOND)[2, 3] == 1.2
+    known._buffer.at_ns = 10 * SECOND
+    with pytest.raises(InputError, match="15.0 s away from the frame"):
+        known.matrix("base_link", "camera", -5 * SECOND)
+
+
+@pytest.mark.parametrize("changes", [{"z": math.nan}, {"z": 1e308}, {"x": math.inf}])
+def test_a_transform_that_is_no_place_is_refused(known, changes):
+    for name, value in changes.items():
+        setattr(known._buffer.transform.transform.translation, name, value)
+    with pytest.raises(InputError, match="no place or turn"):
+        known.matrix("base_link", "camera", SECOND)
+
+
+def test_a_rotation_of_no_length_is_refused(known):
+    q = known._buffer.transform.transform.rotation
+    q.x = q.y = q.z = q.w = 0.0
+    with pytest.raises(InputError, match="no place or turn"):
+        known.matrix("base_link", "camera", SECOND)
 
 
 def test_what_is_missing_is_said(known, monkeypatch):

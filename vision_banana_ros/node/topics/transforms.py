@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where frames are, by tf2."""
 
+import math
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,8 @@ except ImportError:  # the wheels of ROS have no tf2: the node works without it
 OLDEST_S = 0.5
 """A transform whose stamp is farther from the frame's does not tell where the camera was; a static one
 always does."""
+FARTHEST_M = 1e6
+"""A transform that moves farther holds no place of a robot."""
 
 
 class Transforms:
@@ -56,10 +60,10 @@ class Transforms:
             raise InputError("tf2 is not installed" if tf2_ros is None else "tf2 is not listened to")
         if not target or not source:
             raise InputError("the messages have no frame_id")
-        try:
-            return _matrix(buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns)).transform)
-        except tf2_ros.TransformException:
-            pass  # of this moment there is none
+        if stamp_ns >= 0:  # of an earlier time rclpy has no moments
+            with suppress(tf2_ros.TransformException):  # of this moment there is none
+                exact = buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns))
+                return _matrix(exact.transform, target, source)
         try:
             newest = buffer.lookup_transform(target, source, Time())
         except tf2_ros.TransformException as error:
@@ -69,12 +73,15 @@ class Transforms:
             raise InputError(
                 f"the transform from {source} to {target} is {apart_s:.1f} s away from the frame"
             )
-        return _matrix(newest.transform)
+        return _matrix(newest.transform, target, source)
 
 
-def _matrix(transform: Any) -> np.ndarray:
+def _matrix(transform: Any, target: str, source: str) -> np.ndarray:
     t, q = transform.translation, transform.rotation
-    x, y, z, w = np.array([q.x, q.y, q.z, q.w]) / np.sqrt(q.x**2 + q.y**2 + q.z**2 + q.w**2)
+    length = math.hypot(q.x, q.y, q.z, q.w)
+    if not (0 < length < math.inf and math.hypot(t.x, t.y, t.z) <= FARTHEST_M):
+        raise InputError(f"the transform from {source} to {target} holds numbers that are no place or turn")
+    x, y, z, w = np.array([q.x, q.y, q.z, q.w]) / length
     return np.array([
         [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w), t.x],
         [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w), t.y],
