@@ -21,6 +21,7 @@ from vision_banana_ros.evaluation.benchmarks.check import check  # noqa: E402
 from vision_banana_ros.evaluation.benchmarks.protocols import Options  # noqa: E402
 from vision_banana_ros.evaluation.benchmarks.run import Plan, run  # noqa: E402
 from vision_banana_ros.perception import Intrinsics, Perceiver  # noqa: E402
+from vision_banana_ros.tasks import instances  # noqa: E402
 from vision_banana_ros.tasks.colors import far_apart, parse_legend  # noqa: E402
 
 NYU = Intrinsics(640, 480, 518.8579, 519.4696, 325.5824, 253.7362)
@@ -239,6 +240,27 @@ def test_a_constant_mask_scores_what_a_hand_calculation_says(written, tmp_path):
     assert got["ciou"] == pytest.approx(
         sum(2 * floor for floor in floors) / sum(2 + (1 - floor) for floor in floors), rel=1e-3
     )
+
+
+@pytest.mark.parametrize(("columns", "pmf1"), [(0, 0), (15, 1), (20, 0.6), (40, 0)])
+def test_a_constant_answer_about_concepts_scores_what_a_hand_calculation_says(
+    columns, pmf1, written, tmp_path
+):
+    """The box has 15 of 80 columns. An answer with 20 has an IoU of .75: six of ten thresholds let it pass.
+
+    What is the same whatever is asked tells no negatives from positives: no correlation, and so no cgF1.
+    """
+    answer = np.zeros((60, 80), np.int64)
+    answer[19:42, 9 : 9 + columns] = 1
+
+    class Constant(sets.Painter):
+        def paint(self, image, instructions):
+            return np.stack([instances.encode(answer)] * len(instructions)).astype(np.float32)
+
+    views = made("saco-gold-metaclip")
+    got = scored("saco-gold-metaclip", written("saco-gold-metaclip"), tmp_path, Constant(views))["instances"]
+    assert got["pairs"] == 2 * len(views) and got["negatives"] == len(views)  # the box; the elephant
+    assert got["pmf1"] == pytest.approx(pmf1, abs=1e-9) and got["il_mcc"] == got["cgf1"] == 0
 
 
 def test_intrinsics_are_used_beside_and_without(written, tmp_path):
