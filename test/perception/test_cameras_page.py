@@ -66,7 +66,7 @@ def lenses() -> str:
             outcome(lambda: camera_for(camera, (480, 640)).reading),
         )
 
-    return table("distortion_model | D | is", (row(*case) for case in cases))
+    return table("distortion_model | D | interpretation", (row(*case) for case in cases))
 
 
 def encodings() -> str:
@@ -75,14 +75,14 @@ def encodings() -> str:
             image = to_rgb(bytes(3 * 64 * 64 * 8), encoding, 64, 64, 64 * 8)
             assert image.shape == (64, 64, 3) and image.dtype == np.uint8
             return (
-                "16 bits, scaled by the 10, 12, 14 or 16 that are used, in either order of bytes"
+                "16 bits, of which 10, 12, 14 or 16 may be in use, little or big endian"
                 if encoding.endswith("16")
                 else "8 bits"
             )
 
         return f"`{encoding}`", outcome(read)
 
-    return table("encoding | is", (row(encoding) for encoding in (*ENCODINGS, *DEPTHS)))
+    return table("encoding | interpretation", (row(encoding) for encoding in (*ENCODINGS, *DEPTHS)))
 
 
 def formats() -> str:
@@ -109,11 +109,11 @@ def formats() -> str:
         cv2.imencode(".png", np.full((8, 8), 900, np.uint16))[1].tobytes(),
     )
     for form, data, what in (
-        ("bayer_rggb8; jpeg compressed bgr8", mosaic, "made colour"),
-        ("bayer_rggb8; jpeg compressed mono8", mosaic, "grey, as image_transport made it"),
-        ("mono16; png compressed ", deep, "scaled by the bits that are used"),
-        ("rgb8; jpeg compressed bgr8", mosaic, "colours in the order that the last word says"),
-        ("rgb8; tiff compressed ", mosaic, "colours in the order that the first word says"),
+        ("bayer_rggb8; jpeg compressed bgr8", mosaic, "converted to colour"),
+        ("bayer_rggb8; jpeg compressed mono8", mosaic, "grey, as converted by image_transport"),
+        ("mono16; png compressed ", deep, "scaled by the number of bits in use"),
+        ("rgb8; jpeg compressed bgr8", mosaic, "in the channel order of the last word"),
+        ("rgb8; tiff compressed ", mosaic, "in the channel order of the first word"),
         ("16UC1; png compressed ", deep, ""),
         ("32FC1; compressedDepth png", deep, ""),
     ):
@@ -138,7 +138,7 @@ def measured() -> str:
     lines = [table("case | before | now | read as", rows), ""]
     cost = report["rectify_ms"]
     lines.append(
-        table("rectifying one frame | processor time", ((size, f"{ms:.2f} ms") for size, ms in cost.items()))
+        table("frame | CPU time of rectification", ((size, f"{ms:.2f} ms") for size, ms in cost.items()))
     )
     return "\n".join(lines)
 
@@ -158,7 +158,7 @@ def with_tables(text: str) -> str:
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_the_page_says_what_is_so(name):
+def test_the_tables_are_current(name):
     assert f"<!-- {name} -->\n{TABLES[name]()}\n<!-- /{name} -->" in PAGE.read_text()
 
 
