@@ -7,11 +7,9 @@
 import argparse
 import json
 import os
-import platform
 import time
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 # Before NumPy is imported: its libraries read them once.
@@ -21,7 +19,7 @@ import hilbertmap  # noqa: E402
 import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
-from vision_banana_ros.cli.bench import cpu_name  # noqa: E402
+from vision_banana_ros.evaluation.machine import machine  # noqa: E402
 from vision_banana_ros.tasks import depth, instances, normals, referring, semantic  # noqa: E402
 from vision_banana_ros.tasks.colors import BLACK, far_apart  # noqa: E402
 
@@ -159,12 +157,7 @@ def main() -> None:
         print(f"{name:34}{our_ms:10.2f}{their_ms:11.1f}  {other:12}{ratio:7.0f}")
     report = {
         "command": "python benchmark/decode.py",
-        "machine": {
-            "cpu": cpu_name(),
-            "threads": 1,
-            "python": platform.python_version(),
-        }
-        | {package: version(package) for package in ("numpy", "numba", "hilbertmap")},
+        "machine": machine("numpy", "numba", "hilbertmap", threads=1),
         "size": [HEIGHT, WIDTH],
         "decode": rows,
     }

@@ -14,12 +14,10 @@ by the clock, the CPU seconds of the node's process, and seconds to each state o
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import time
 from array import array
-from importlib.metadata import version
 from pathlib import Path
 
 os.environ.update(ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST", ROS_DOMAIN_ID=str(10 + os.getpid() % 90))
@@ -31,7 +29,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
-from vision_banana_ros.cli.bench import cpu_name
+from vision_banana_ros.evaluation.machine import machine
 from vision_banana_ros.node.topics.camera_info import message_of
 from vision_banana_ros.node.topics.fastdds import carry_large_images
 from vision_banana_ros.perception import Intrinsics
@@ -129,13 +127,7 @@ def main() -> None:
     starts = [start(watcher) for _ in range(args.starts + 1)][1:]
     report = {
         "command": "python benchmark/first_answer.py",
-        "machine": {
-            "cpu": cpu_name(),
-            "cores": len(os.sched_getaffinity(0)),
-            "load_average": round(os.getloadavg()[0], 1),
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("onnxruntime", "numba", "numpy")},
-        },
+        "machine": machine("onnxruntime", "numba", "numpy"),
         "first_answer_s": round(statistics.median(one["first depth"] for one in starts), 2),
         "cpu_s": round(statistics.median(one["cpu"] for one in starts), 2),
         "starts": starts,

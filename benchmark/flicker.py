@@ -20,13 +20,12 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUM
 
 import argparse
 import json
-import platform
-from importlib.metadata import version
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from vision_banana_ros.evaluation.machine import machine
 from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.perception import Intrinsics, Perceiver, Question, points
 from vision_banana_ros.perception.temporal_filter import GATE, SteadyDepth
@@ -127,12 +126,7 @@ def main() -> None:
                     found.setdefault(f"{way}: {name}", []).append(figures(ratios))
     result = {
         "command": "python benchmark/flicker.py",
-        "machine": {
-            "cores used": 1,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "numba": version("numba"),
-        },
+        "machine": machine("numpy", "numba", cores_used=1),
         "bundle": {
             "name": generator.name,
             "answer.onnx": generator.manifest.files.get("answer.onnx", "")[:12],

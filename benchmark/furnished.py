@@ -7,13 +7,10 @@ process time tells what a core of one's own would do, wall time what this machin
 """
 
 import json
-import os
-import platform
 import resource
 import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
-from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -21,6 +18,7 @@ import cv2
 import numpy as np
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.evaluation.machine import machine
 from vision_banana_ros.scenes import render, sample_camera
 from vision_banana_ros.scenes.furnished import KINDS, default_folder, library_at, make_furnished_world
 
@@ -106,13 +104,7 @@ def main() -> None:
     same = [f for f in found if f]
     result = {
         "command": "python benchmark/furnished.py",
-        "machine": {
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "numba": version("numba"),
-            "embreex": version("embreex"),
-        },
+        "machine": machine("numpy", "numba", "embreex"),
         "models": len(library.items),
         "held_out": sum(item.held_out for item in library.items),
         "training_views": {"size": [SIZE[1], SIZE[0]], "processes": PROCESSES, "by_views_a_world": rates},

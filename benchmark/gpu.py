@@ -93,7 +93,7 @@ def main() -> int:
     from vision_banana_ros.generators import default_bundle, open_bundle
 
     bundle = open_bundle(args.bundle or default_bundle())
-    frames = _frames(*bundle.manifest.size)
+    frames = draw_frames(*bundle.manifest.size)
     report["bundle"] = {
         "name": bundle.manifest.name,
         "size": bundle.manifest.size,
@@ -115,7 +115,7 @@ def main() -> int:
             report["executors"][spec] = measured
         # what is known so far outlives whatever comes next
         args.out.write_text(json.dumps(report, indent=2) + "\n")
-    _compare(report, counted)
+    compare_profiles(report, counted)
     args.out.write_text(json.dumps(report, indent=2) + "\n")
     print(table(report))
     return 0 if report["executors"] else 1
@@ -195,7 +195,7 @@ def _machine() -> dict[str, Any]:
     return {"gpu": gpu, "python": platform.python_version(), "versions": versions}
 
 
-def _frames(height: int, width: int) -> np.ndarray:
+def draw_frames(height: int, width: int) -> np.ndarray:
     """Smooth shapes under a little noise, (FRAMES, H, W, 3) uint8."""
     rng = np.random.default_rng(0)
     coarse = rng.uniform(0, 255, (FRAMES, height // 16 + 2, width // 16 + 2, 3))
@@ -252,7 +252,7 @@ def _measure(
     result["latency"] = {
         str(count): _latency(generator, frames, QUESTIONS[:count], deadline) for count in COUNTS
     }
-    executor: Any = generator._executor
+    executor: Any = generator.loaded_executor
     if hasattr(executor, "submit"):
         result["captured"] = executor.captured(COUNTS[-1])
         result["frames_per_second_two_under_way"] = _throughput(generator, executor, frames)
@@ -295,7 +295,7 @@ def _latency(generator: Any, frames: np.ndarray, questions: list[str], deadline:
 
 
 def _throughput(generator: Any, executor: Any, frames: np.ndarray) -> float:
-    text, mask = (np.stack(parts) for parts in zip(*(generator._encoded(q) for q in QUESTIONS), strict=True))
+    text, mask = (np.stack(parts) for parts in zip(*(generator.encoded(q) for q in QUESTIONS), strict=True))
     before: Any = None
     started = time.perf_counter()
     for i in range(RUNS):
@@ -378,7 +378,7 @@ def _operations(bundle: Any, frame: np.ndarray, count: int) -> dict[str, Any]:
         generator.paint(frame, QUESTIONS[:count])
     if not operations:
         raise RuntimeError("torch counted nothing")
-    network: Any = generator._executor
+    network: Any = generator.loaded_executor
     weights = sum(p.numel() for n, p in network._network.named_parameters() if not n.startswith("text."))
     return {
         "operations": operations,
@@ -389,7 +389,7 @@ def _operations(bundle: Any, frame: np.ndarray, count: int) -> dict[str, Any]:
     }
 
 
-def _compare(report: dict[str, Any], counted: dict[int, Any]) -> None:
+def compare_profiles(report: dict[str, Any], counted: dict[int, Any]) -> None:
     """Adds to each latency its distance to torch eager and to the roofline of what it computes in."""
     peaks = report["peaks"]
     base = report["executors"].get(BASE, {}).get("latency", {})

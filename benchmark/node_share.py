@@ -21,13 +21,11 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 import argparse
 import json
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from array import array
-from importlib.metadata import version
 from pathlib import Path
 
 import cv2
@@ -38,7 +36,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
-from vision_banana_ros.cli.bench import cpu_name
+from vision_banana_ros.evaluation.machine import machine
 from vision_banana_ros.node.node import VisionBananaNode
 from vision_banana_ros.node.topics.camera_info import message_of
 from vision_banana_ros.node.topics.fastdds import carry_large_images
@@ -281,15 +279,7 @@ def main() -> None:
     composer = Composer()
     result = {
         "command": "python benchmark/node_share.py",
-        "machine": {
-            "cpu": cpu_name(),
-            "cores used": 1,
-            "python": platform.python_version(),
-            "rclpy": version("rclpy"),
-            "rmw": "rmw_fastrtps_cpp",
-            "numpy": version("numpy"),
-            "numba": version("numba"),
-        },
+        "machine": machine("rclpy", "numpy", "numba", rmw="rmw_fastrtps_cpp", cores_used=1),
         "frame": f"{WIDTH}x{HEIGHT} rgb8, answers painted at {PAINTED[1]}x{PAINTED[0]}, {len(OUTPUTS)}"
         " outputs subscribed",
         "node_share": figures,

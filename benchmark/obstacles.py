@@ -21,12 +21,10 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUM
 
 import argparse
 import json
-import platform
 import statistics
 import sys
 import time
 from collections import defaultdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +32,7 @@ import cv2
 import numpy as np
 from numba import njit
 
+from vision_banana_ros.evaluation.machine import machine
 from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.perception import Intrinsics, Perceiver, Question, points
 from vision_banana_ros.perception.obstacles import ObstacleFilter, drop_outliers, voxels
@@ -228,12 +227,7 @@ def main() -> None:
             times.append(timing(clouds(view.depth_m, np.ones_like(noisy), camera)["range"], args.open3d))
     result = {
         "command": "python benchmark/" + " ".join([Path(__file__).name, *sys.argv[1:]]),
-        "machine": {
-            "cores used": 1,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "numba": version("numba"),
-        },
+        "machine": machine("numpy", "numba", cores_used=1),
         "bundle": {
             "name": generator.name,
             "answer.onnx": generator.manifest.files.get("answer.onnx", "")[:12],

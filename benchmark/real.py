@@ -10,17 +10,14 @@ says otherwise, so that figures from different machines can be compared. Takes a
 
 import argparse
 import json
-import os
-import platform
 import shlex
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from vision_banana_ros.cli.bench import cpu_name
 from vision_banana_ros.evaluation.card import junk_table
 from vision_banana_ros.evaluation.cases import Split
 from vision_banana_ros.evaluation.figures import FIGURES, class_table, report_table
+from vision_banana_ros.evaluation.machine import machine
 from vision_banana_ros.evaluation.real import read_mapping, real_set
 from vision_banana_ros.evaluation.report import measure, measure_nothing, origin
 from vision_banana_ros.generators import load_generator, open_bundle
@@ -71,12 +68,7 @@ def main() -> None:
     bundles = [measured(path, args.executor, splits) for path in args.bundles]
     result = {
         "command": shlex.join([*command, "--executor", args.executor]),
-        "machine": {
-            "cpu": cpu_name(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("numpy", "opencv-python-headless", "onnxruntime")},
-        },
+        "machine": machine("numpy", "opencv-python-headless", "onnxruntime"),
         **origin(),
         "bundles": bundles,
     }

@@ -7,14 +7,12 @@ first compile.
 
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
-from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -24,7 +22,7 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-from vision_banana_ros.cli.bench import cpu_name  # noqa: E402
+from vision_banana_ros.evaluation.machine import machine  # noqa: E402
 from vision_banana_ros.scenes import KINDS, SimulatedCamera, make_world, render, sample_camera  # noqa: E402
 
 VIEWS_A_WORLD = 4
@@ -101,13 +99,7 @@ def main() -> None:
     cameras = [camera(seed) for seed in range(8)]
     result = {
         "command": "python benchmark/render.py",
-        "machine": {
-            "cpu": cpu_name(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "numba": version("numba"),
-        },
+        "machine": machine("numpy", "numba"),
         "first_view_s": first_view(),
         "training_views": {
             "size": [120, 160],

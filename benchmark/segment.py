@@ -12,21 +12,20 @@ it.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import rclpy
-from node_share import HEIGHT, WIDTH, Painter, cpu_name, publish_frames
+from node_share import HEIGHT, WIDTH, Painter, publish_frames
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
 from vision_banana_interfaces.srv import Segment
+from vision_banana_ros.evaluation.machine import machine
 from vision_banana_ros.node.node import VisionBananaNode
 from vision_banana_ros.node.topics.fastdds import carry_large_images
 from vision_banana_ros.node.topics.messages import TYPES
@@ -126,14 +125,7 @@ def main() -> None:
         return caller(args.caller, args.calls, args.streaming)
     result = {
         "command": "python benchmark/segment.py",
-        "machine": {
-            "cpu": cpu_name(),
-            "cores": len(os.sched_getaffinity(0)),
-            "load": os.getloadavg()[0],
-            "python": platform.python_version(),
-            "rclpy": version("rclpy"),
-            "rmw": "rmw_fastrtps_cpp",
-        },
+        "machine": machine("rclpy", rmw="rmw_fastrtps_cpp"),
         "frame": f"{WIDTH}x{HEIGHT} rgb8, one inference takes {1e3 * args.inference:g} ms",
         "idle": measure(args.calls, args.inference, False),
         "streaming": measure(args.calls, args.inference, True),

@@ -15,7 +15,7 @@ import yaml
 
 from vision_banana_ros.node.parameters import PARAMETERS
 from vision_banana_ros.node.topics.fastdds import PROFILES
-from vision_banana_ros.node.topics.inputs import _TYPES as INPUTS
+from vision_banana_ros.node.topics.inputs import TYPES as INPUTS
 from vision_banana_ros.node.topics.messages import TYPES
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -110,10 +110,10 @@ def test_a_read_only_installation_answers_for_a_user_without_a_home(tmp_path):
 def test_a_temporary_folder_of_somebody_else_is_not_trusted(tmp_path, monkeypatch):
     monkeypatch.setattr(process_environment.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(process_environment.tempfile, "tempdir", str(tmp_path))
-    mine = process_environment._private_folder()
+    mine = process_environment.private_folder()
     assert mine == tmp_path / f"vision_banana_{os.getuid()}"
     mine.chmod(0o777)  # anybody could put code there
-    assert process_environment._private_folder() != mine
+    assert process_environment.private_folder() != mine
     mine.rmdir()
     mine.symlink_to(tmp_path / "elsewhere")
-    assert process_environment._private_folder() != mine
+    assert process_environment.private_folder() != mine

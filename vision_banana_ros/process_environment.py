@@ -35,9 +35,9 @@ def prepare() -> None:
     )
     compiled = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
     if "NUMBA_CACHE_DIR" not in os.environ and not (_writable(package) or _writable(compiled)):
-        os.environ["NUMBA_CACHE_DIR"] = str(_private_folder() / "numba")
+        os.environ["NUMBA_CACHE_DIR"] = str(private_folder() / "numba")
     if not {"ROS_HOME", "ROS_LOG_DIR"} & os.environ.keys() and not _writable(home / ".ros"):
-        os.environ["ROS_LOG_DIR"] = str(_private_folder() / "log")
+        os.environ["ROS_LOG_DIR"] = str(private_folder() / "log")
 
 
 def _writable(folder: Path) -> bool:
@@ -47,7 +47,7 @@ def _writable(folder: Path) -> bool:
     return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
-def _private_folder() -> Path:
+def private_folder() -> Path:
     """A temporary folder that only this user can write, because compiled code is loaded from it.
 
     It is the same one at every start, unless somebody else has taken the name.

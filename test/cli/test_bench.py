@@ -18,7 +18,7 @@ TABLE = runpy.run_path(str(Path(__file__).parents[2] / "benchmark" / "bench_tabl
 def test_it_measures_what_can_run_and_says_what_cannot(tmp_path, capsys, monkeypatch):
     from vision_banana_ros.cli import bench
 
-    monkeypatch.setattr(bench, "_executors", lambda asked, bundle: asked)  # without the torch run
+    monkeypatch.setattr(bench, "executors_to_measure", lambda asked, bundle: asked)  # without the torch run
     out = tmp_path / "bench_here.json"
     asked = [
         "bench",
@@ -50,7 +50,7 @@ def test_the_plain_run_paints_what_the_shared_one_paints_and_others_are_compared
     pytest.importorskip("diffusers")
     pytest.importorskip("onnx")
     from vision_banana_ros.evaluation.plain_torch import load_plain
-    from vision_banana_ros.evaluation.speed import _compare
+    from vision_banana_ros.evaluation.speed import add_speedups
 
     plain, shared = load_plain(default_bundle()), load_generator(default_bundle(), "torch:eager-fp32")
     y, x = np.mgrid[: plain.size[0], : plain.size[1]]
@@ -74,7 +74,7 @@ def test_the_plain_run_paints_what_the_shared_one_paints_and_others_are_compared
         row("torch eager cpu bf16", 40, 30, 80),
         row("onnxruntime cpu int8", 30, 20, 40),
     ]
-    _compare(rows)
+    add_speedups(rows)
     assert rows[2]["times_plain_torch"] == {"frame": 3.0, "paint": 4.0, "cpu": 5.0}
     assert "times_torch_eager" not in rows[2]  # in fp32 it was not measured
 

@@ -75,7 +75,7 @@ def stamps(scene):
         time.sleep(0.001)
     assert scene.measured == list(scene.indices)
     yield scene.measured
-    scene.indices, scene._samples = {}, {}
+    scene.indices, scene.samples = {}, {}
 
 
 def test_the_expression_fits_one_thing_of_the_world(scene):
@@ -292,6 +292,6 @@ def test_mistakes_get_one_sentence(bundle, tmp_path, monkeypatch, capsys):
 
 
 def test_a_world_in_which_nothing_is_unmistakable_is_refused(monkeypatch):
-    monkeypatch.setattr(demo_scene, "_rival", lambda thing, other: True)
+    monkeypatch.setattr(demo_scene, "is_rival", lambda thing, other: True)
     with pytest.raises(demo_scene.InputError, match="take another --seed"):
         Scene(3, 96, 72, 10)

@@ -288,7 +288,7 @@ class Editor:
 
     def __init__(self, monkeypatch, idle=False):
         self.pictures, self.captioned, self.idle = {}, None, idle
-        draw_trial, make_view = retention.draw_trial, retention._view
+        draw_trial, make_view = retention.draw_trial, retention.draw_view
 
         def see(*args):
             view = make_view(*args)
@@ -301,7 +301,7 @@ class Editor:
                 self.pictures[drawn.text] = drawn.target
             return drawn
 
-        monkeypatch.setattr(retention, "_view", see)
+        monkeypatch.setattr(retention, "draw_view", see)
         monkeypatch.setattr(retention, "draw_trial", draw)
 
     def paint(self, image, instructions):
@@ -326,14 +326,14 @@ class Judge:
 @pytest.mark.parametrize("idle", [False, True])
 def test_generation_of_one_who_can_and_one_who_does_nothing(monkeypatch, idle):
     editor, judge = Editor(monkeypatch, idle), Judge()
-    see = retention._view
+    see = retention.draw_view
 
     def remember(*args):
         view = see(*args)
         judge.labels[view.image.tobytes()] = view.labels
         return view
 
-    monkeypatch.setattr(retention, "_view", remember)
+    monkeypatch.setattr(retention, "draw_view", remember)
     figures = retention.measure_retention(editor, Perceiver(judge), views=8)
     assert figures["edits"]["trials"] >= 4 and figures["captions"]["trials"] >= 6
     if idle:

@@ -18,8 +18,8 @@ def reads(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(checksums, "LARGE", 100)
     monkeypatch.setattr(checksums, "SETTLED_S", -1.0)
-    digest, found = checksums._digest, []
-    monkeypatch.setattr(checksums, "_digest", lambda file: found.append(file.name) or digest(file))
+    digest, found = checksums.digest_of, []
+    monkeypatch.setattr(checksums, "digest_of", lambda file: found.append(file.name) or digest(file))
     return found
 
 

@@ -36,7 +36,7 @@ def no_tensorrt(monkeypatch):
 
 
 def test_auto_says_what_it_took_and_why(monkeypatch):
-    monkeypatch.setattr(executors, "_GPU_DEVICES", ())
+    monkeypatch.setattr(executors, "GPU_DEVICES", ())
     generator = load_generator(default_bundle())
     assert generator.executor.startswith("onnxruntime cpu")
     assert generator.why.startswith(f"Running on {generator.executor}, for there is no NVIDIA GPU here.")
@@ -168,7 +168,7 @@ def test_padding_changes_nothing():
     )
     mask = np.stack([prompt.mask for prompt in prompts])
     trimmed = executor.answer(features, text, mask)
-    executor._one_by_one = False
+    executor.one_by_one = False
     np.testing.assert_allclose(trimmed, executor.answer(features, text, mask), atol=1e-5)
 
 
@@ -177,8 +177,8 @@ def test_int8_is_taken_where_the_bundle_and_the_cpu_have_it(bundle, monkeypatch)
     for file in (*INT8_GRAPHS.values(), REFERENCE):
         (bundle / file).unlink(missing_ok=True)
     renew_manifest(bundle)
-    monkeypatch.setattr(executors, "_GPU_DEVICES", ())
-    monkeypatch.setattr(on_onnxruntime, "_cpu_counts_in_int8", lambda: True)
+    monkeypatch.setattr(executors, "GPU_DEVICES", ())
+    monkeypatch.setattr(on_onnxruntime, "cpu_counts_in_int8", lambda: True)
     assert load_generator(bundle).executor == "onnxruntime cpu fp32"
     with pytest.raises(InputError, match="no int8 graphs"):
         load_generator(bundle, "onnxruntime:int8")
@@ -186,7 +186,7 @@ def test_int8_is_taken_where_the_bundle_and_the_cpu_have_it(bundle, monkeypatch)
         shutil.copy(bundle / graph, bundle / quantized)
     renew_manifest(bundle)
     assert load_generator(bundle).executor == "onnxruntime cpu int8"
-    monkeypatch.setattr(on_onnxruntime, "_cpu_counts_in_int8", lambda: False)
+    monkeypatch.setattr(on_onnxruntime, "cpu_counts_in_int8", lambda: False)
     assert load_generator(bundle).executor == "onnxruntime cpu fp32"
 
 

@@ -122,7 +122,7 @@ def test_what_is_no_colour_is_unreadable_and_the_rest_is_read(bundle, value):
             painted[:, 10:20, 10:30, 1] = value
             return painted
 
-    frame = reference_module._stored(bundle)[0]
+    frame = reference_module.stored_answers(bundle)[0]
     looks = Perceiver(Generator(bundle, Blotched(bundle, None))).look(
         frame, [Question.depth(), Question.normals()]
     )

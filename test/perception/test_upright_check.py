@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vision_banana_ros.generators import default_bundle, load_generator
-from vision_banana_ros.perception import Perceiver, Question
+from vision_banana_ros.perception import Looks, Perceiver, Question
 from vision_banana_ros.perception import upright_check as upright
 from vision_banana_ros.perception.upright_check import IN_A_ROW, UprightCheck, upside_down
 from vision_banana_ros.scenes import make_world, render, sample_camera
@@ -56,7 +56,8 @@ def test_a_stream_is_looked_at_now_and_then_and_faulted_after_several(monkeypatc
 
     def said(confidence):
         now[0] += 1.0
-        return check.fault(asked, IMAGE, Question.depth(), np.full((20, 30), confidence))
+        looks = Looks(IMAGE, (SimpleNamespace(confidence=np.full((20, 30), confidence)),), (1.0,), 0.0, 0.0)
+        return check.fault(asked, [Question.depth()], looks)
 
     assert not any(said(0.5) for _ in range(9)) and asked.looks == 0
     assert [bool(said(0.5)) for _ in range(IN_A_ROW + 2)] == [False] * (IN_A_ROW - 1) + [True] * 3

@@ -219,8 +219,8 @@ def test_colour_maps_run_linearly_in_f() -> None:
 def test_cube_kernel_agrees_with_the_general_one() -> None:
     rgb = np.random.default_rng(3).random((50, 60, 3), dtype=np.float32)
     planes = np.ascontiguousarray(rgb.reshape(-1, 3).T)
-    cube = depth._read_cube(planes, np.float32(0.4))
-    general = depth._read_polyline(planes, np.float32(0.4), depth.COLORMAPS["cube"])
+    cube = depth.read_cube(planes, np.float32(0.4))
+    general = depth.read_polyline(planes, np.float32(0.4), depth.COLORMAPS["cube"])
     np.testing.assert_allclose(cube[0], general[0], rtol=1e-4)
     np.testing.assert_allclose(cube[1], general[1], atol=1e-5)
 

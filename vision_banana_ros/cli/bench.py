@@ -10,15 +10,12 @@ and this package's torch executor (eager, fp32), which encodes a frame once for 
 import argparse
 import importlib.util
 import json
-import os
-import platform
 import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from importlib import metadata
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -27,6 +24,7 @@ from vision_banana_ros.cli.shared.sizes import size
 from vision_banana_ros.cli.shared.torch_installed import needs_torch
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation.encode_prompts import encode_missing
+from vision_banana_ros.evaluation.machine import machine
 from vision_banana_ros.evaluation.plain_torch import PACKAGES as NEEDED
 from vision_banana_ros.evaluation.plain_torch import PLAIN
 from vision_banana_ros.evaluation.speed import MOST_QUESTIONS, measure, questions_of
@@ -135,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
         print(node_table(rows))
         _write(args.out, bundle.manifest.name, rows)
         return 0
-    executors, counts = _executors(args.executors, bundle), args.questions
+    executors, counts = executors_to_measure(args.executors, bundle), args.questions
     if bundle.editor_runner:
         if args.sizes:
             raise InputError(
@@ -160,7 +158,7 @@ def _write(out: Path | None, bundle: str, rows: list[dict[str, Any]]) -> None:
     if out is None:
         return
     command = "vision-banana bench " + shlex.join(_without_folders(sys.argv[2:]))
-    report = {"command": command, "machine": _machine(), "bundle": bundle, "rows": rows}
+    report = {"command": command, "machine": machine(*PACKAGES), "bundle": bundle, "rows": rows}
     out.write_text(json.dumps(report, indent=2) + "\n")
 
 
@@ -235,7 +233,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _executors(asked: list[str] | None, bundle: Bundle) -> list[str]:
+def executors_to_measure(asked: list[str] | None, bundle: Bundle) -> list[str]:
     """The executors to measure, the two baselines first if torch is installed and it is no editor."""
     if bundle.editor_runner:
         return asked or ["auto"]
@@ -261,32 +259,6 @@ def _bundles(path: Path, sizes: list[tuple[int, int]]) -> Iterator[list[Path]]:
             export_random(path, Path(folder) / f"random {height}x{width}", (height, width))
             for height, width in sizes
         ]
-
-
-def _machine() -> dict[str, Any]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    cores, busy = len(os.sched_getaffinity(0)), round(os.getloadavg()[0], 1)
-    return {
-        "cpu": cpu_name(),
-        "cores": cores,
-        "load_average": busy,
-        "python": platform.python_version(),
-        **found,
-    }
-
-
-def cpu_name() -> str:
-    """The CPU model name from /proc/cpuinfo."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
-    return next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
-        platform.processor(),
-    )
 
 
 def _without_folders(words: list[str]) -> list[str]:

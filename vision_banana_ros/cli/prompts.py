@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vision_banana_ros.generators.backbones.prompt_cache import cache_of, encode_here
 from vision_banana_ros.generators.bundle import open_bundle
+from vision_banana_ros.perception.questions import questions_of
 from vision_banana_ros.tasks.profiles import profile
 
 
@@ -44,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
 def own_instructions(bundle) -> list[str]:  # type: ignore[no-untyped-def]  # Bundle, imported only when it is used
     """What the node asks of this bundle where its parameters say nothing else."""
     chosen = profile(bundle.manifest.codec, bundle.manifest.backbone["words"])
-    given = {"semantic": {"legend": bundle.manifest.legend}, "instances": {"expression": "box"}}
-    asked = [task for task in ("depth", "normals", *given) if task in chosen.tasks]
-    return [chosen.instruction(task, **given.get(task, {})) for task in asked]
+    return [
+        chosen.asked(question).instruction
+        for task in chosen.tasks
+        for question in questions_of(task, bundle.manifest.legend, instances="box")
+    ]

@@ -41,7 +41,7 @@ from vision_banana_ros.perception import Intrinsics, Looks, Perceiver, Question,
 from vision_banana_ros.perception.input_check import nothing_to_see
 from vision_banana_ros.perception.ply import write_ply
 from vision_banana_ros.perception.rectified_answers import answer_rectified
-from vision_banana_ros.perception.upright_check import UprightCheck, upside_down
+from vision_banana_ros.perception.upright_check import UprightCheck, looks_turned
 from vision_banana_ros.perception.visualization import Tile
 from vision_banana_ros.tasks import depth
 
@@ -119,7 +119,13 @@ def run(args: argparse.Namespace) -> int:
                     frame, args, calibration, "clouds and depth" if perceiver.needs_lens else "clouds"
                 )
                 looks, _ = answer_rectified(camera, perceiver, frame.image, questions)
-                _warn_if_upside_down(perceiver, questions, looks, frame, upright)
+                # each picture, and a bag or a video now and then
+                given = (perceiver, questions, looks)
+                if looks_turned(*given) if frame.stamp_ns is None else upright.fault(*given):
+                    print(
+                        f"{frame.name} looks upside down: turned by 180 degrees its depth is surer.",
+                        file=sys.stderr,
+                    )
             except (InputError, MemoryError) as error:
                 failed += 1
                 print(f"[{number}{of}] not answered: {error or 'the memory ran out.'}", file=sys.stderr)
@@ -162,20 +168,6 @@ def _input(args: argparse.Namespace) -> str:
         if words and (Path(words[-1]).exists() or names_source(words[-1])):
             return str(words.pop())
     raise InputError("Name what to answer: vision-banana run IMAGE|FOLDER|BAG|VIDEO --out DIR.")
-
-
-def _warn_if_upside_down(
-    perceiver: Perceiver, questions: list[Question], looks: Looks, frame: Frame, upright: UprightCheck
-) -> None:
-    """Looks at each picture, and at a bag or a video now and then."""
-    for question, answer in zip(questions, looks, strict=True):
-        if question.task == "depth":
-            given = (perceiver, looks.image, question, answer.confidence)
-            if upside_down(*given) if frame.stamp_ns is None else upright.fault(*given):
-                print(
-                    f"{frame.name} looks upside down: turned by 180 degrees its depth is surer.",
-                    file=sys.stderr,
-                )
 
 
 def _write(

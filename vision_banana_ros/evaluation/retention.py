@@ -57,7 +57,7 @@ def measure_retention(painter: Painter, judge: Perceiver, views: int = VIEWS) ->
     blank = np.full((*painter.size, 3), BLANK, np.uint8)
     for seed in range(FIRST_SEED, FIRST_SEED + views):
         rng = np.random.default_rng(seed)
-        view = _view(seed, rng, painter.size)
+        view = draw_view(seed, rng, painter.size)
         words = caption(view, rng)
         names = named(words, legend)
         if names:
@@ -135,7 +135,8 @@ def named(words: str, legend: Legend) -> set[str]:
     }
 
 
-def _view(seed: int, rng: np.random.Generator, size: tuple[int, int]) -> View:
+def draw_view(seed: int, rng: np.random.Generator, size: tuple[int, int]) -> View:
+    """Renders a view of the world of a seed, (H, W) in pixels."""
     world = make_world(seed)
     return taken(world, sample_camera(world, rng, size[1], size[0], EDITION), seed)
 

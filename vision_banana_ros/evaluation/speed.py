@@ -64,7 +64,7 @@ def measure(
             rows = [
                 _row(runner, questions, cameras, times) for runner, times in zip(ready, turns, strict=True)
             ]
-            _compare(rows)
+            add_speedups(rows)
             yield from rows
         yield from (runner.about for runner in started if runner not in ready)
     finally:
@@ -89,7 +89,7 @@ def _row(runner: "_Runner", questions: int, cameras: int, times: list[tuple[floa
     }
 
 
-def _compare(rows: list[dict[str, Any]]) -> None:
+def add_speedups(rows: list[dict[str, Any]]) -> None:
     """How many times faster than each of COMPARED the rows are."""
     for field, name in COMPARED.items():
         base = next(

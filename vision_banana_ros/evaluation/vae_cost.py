@@ -18,12 +18,12 @@ from vision_banana_ros.evaluation.scores import new_score
 from vision_banana_ros.generators.backbones.diffusers_folder import open_folder
 from vision_banana_ros.generators.backbones.prompt_cache import require_packages
 from vision_banana_ros.scenes import make_world, render, sample_camera
+from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.tasks.depth import DepthTask
 from vision_banana_ros.tasks.profiles import Profile
 from vision_banana_ros.tasks.vocabulary import LEGEND
 
 _FIRST_SEED = 900_000  # of worlds that no training draws
-_MEASURED = ("depth", "normals", "semantic", "referring")  # the colours of instances are free
 
 
 def measure(
@@ -47,7 +47,8 @@ def measure(
         with torch.inference_mode():
             return decoder(encoder.encode(given * 2 - 1))[0].cpu().numpy()
 
-    scores = {task: new_score(task, tuple(LEGEND), far_m) for task in profile.tasks if task in _MEASURED}
+    measured = [task for task in profile.tasks if not TASKS[task].free_colors]
+    scores = {task: new_score(task, tuple(LEGEND), far_m) for task in measured}
     metre_errors: list[np.ndarray] = []
     for seed in range(_FIRST_SEED, _FIRST_SEED + views):
         for question, truth in ask(_case(seed, size), LEGEND):

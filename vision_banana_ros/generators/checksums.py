@@ -30,12 +30,12 @@ def sha256_of(path: Path) -> str:
             else None
         )
         if memory is None:
-            return _digest(file)
+            return digest_of(file)
         note = memory / f"{state.st_dev:x}-{state.st_ino:x}"
         known = _read(note)
         if known[:-1] == _identity(state):
             return known[-1]
-        digest = _digest(file)
+        digest = digest_of(file)
         after = os.fstat(file.fileno())
     if _identity(after) == _identity(state) and time.time() - after.st_ctime > SETTLED_S:
         with suppress(OSError):  # a full disk only makes it slower
@@ -43,7 +43,8 @@ def sha256_of(path: Path) -> str:
     return digest
 
 
-def _digest(file: BufferedReader) -> str:
+def digest_of(file: BufferedReader) -> str:
+    """The SHA-256 of an open file from its current position on, as hexadecimal digits."""
     digest = hashlib.sha256()
     while block := file.read(1 << 20):  # Python 3.10 has no hashlib.file_digest
         digest.update(block)

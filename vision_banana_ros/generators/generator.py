@@ -52,17 +52,17 @@ class Generator(BundleGenerator[tuple[np.ndarray, np.ndarray]]):
         self, bundle: Bundle, executor: Executor, why: str = "", faults: list[str] | None = None
     ) -> None:
         super().__init__(bundle, why, PROMPTS_KEPT, faults)
-        self._executor = executor
+        self.loaded_executor = executor
 
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:
         """The resolutions (height, width) at which it can paint, the default first."""
-        return (self.size, *self.manifest.canvases) if self._executor.any_size else (self.size,)
+        return (self.size, *self.manifest.canvases) if self.loaded_executor.any_size else (self.size,)
 
     @property
     def executor(self) -> str:
         """Name of the executor."""
-        return self._executor.name
+        return self.loaded_executor.name
 
     def asked(self, question: Asked) -> Asked:
         """The question with the prompt that the generator expects; only imported editors change it."""
@@ -77,7 +77,7 @@ class Generator(BundleGenerator[tuple[np.ndarray, np.ndarray]]):
         Raises:
             InputError: The prompt is empty or too long.
         """
-        self._encoded(instruction)
+        self.encoded(instruction)
 
     def paint(self, image: np.ndarray, instructions: Sequence[str]) -> np.ndarray:
         """Paints one answer per prompt; the frame is encoded once.
@@ -90,7 +90,7 @@ class Generator(BundleGenerator[tuple[np.ndarray, np.ndarray]]):
             (N, H, W, 3) float32 in 0..1, NaN for pixels that are no colours.
         """
         return trusted(
-            self._executor.answer(*self._given(image, instructions)), len(instructions), image.shape[:2]
+            self.loaded_executor.answer(*self._given(image, instructions)), len(instructions), image.shape[:2]
         )
 
     def answer(self, image: np.ndarray, questions: Sequence[Asked]) -> list[Any]:
@@ -104,14 +104,14 @@ class Generator(BundleGenerator[tuple[np.ndarray, np.ndarray]]):
             For each question the task's `Answer`, or an image (H, W, 3) float32 in 0..1 to be decoded.
         """
         given = self._given(image, [question.instruction for question in questions])
-        if not getattr(self._executor, "decodes", ()):
-            return list(trusted(self._executor.answer(*given), len(questions), image.shape[:2]))
+        if not getattr(self.loaded_executor, "decodes", ()):
+            return list(trusted(self.loaded_executor.answer(*given), len(questions), image.shape[:2]))
         # No graph decodes several expressions in one image; for a task without a name the image is returned.
         tasks = ["" if q.task == "referring" and q.color is None else q.task for q in questions]
         asked = [
             (task, decode_inputs(task, q.legend, q.color)) for task, q in zip(tasks, questions, strict=True)
         ]
-        outputs = self._executor.read(*given, asked)  # type: ignore[attr-defined]
+        outputs = self.loaded_executor.read(*given, asked)  # type: ignore[attr-defined]
         return [
             trusted(out[0][None], 1, image.shape[:2])[0]
             if len(out) == 1
@@ -132,16 +132,19 @@ class Generator(BundleGenerator[tuple[np.ndarray, np.ndarray]]):
     ) -> tuple[Features, np.ndarray, np.ndarray]:
         """The inputs of the executor: features, encoded prompts and their mask."""
         self._check(image, instructions)
-        encoded = [self._encoded(instruction) for instruction in instructions]
-        features = self._executor.encode_image(np.ascontiguousarray(image))
+        encoded = [self.encoded(instruction) for instruction in instructions]
+        features = self.loaded_executor.encode_image(np.ascontiguousarray(image))
         text, mask = (np.stack(parts) for parts in zip(*encoded, strict=True))
         return features, text, mask
 
-    def _encoded(self, instruction: str) -> tuple[np.ndarray, np.ndarray]:
+    def encoded(self, instruction: str) -> tuple[np.ndarray, np.ndarray]:
+        """A prompt as the executor takes it: its encoding and its mask, from the cache if it is known."""
         found = self._known(instruction)
         if found is None:
             prompt = tokenize(instruction, self.manifest.text_length, self.manifest.text_buckets)
-            text = self._executor.encode_text(prompt.pieces[None], prompt.colors[None], prompt.mask[None])[0]
+            text = self.loaded_executor.encode_text(
+                prompt.pieces[None], prompt.colors[None], prompt.mask[None]
+            )[0]
             found = self._keep(instruction, (text, prompt.mask))
         return found
 

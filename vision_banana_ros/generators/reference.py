@@ -87,7 +87,7 @@ def check_answers(bundle: Bundle, executor: Answering) -> str:
     """
     if REFERENCE not in bundle.manifest.files or not bundle.manifest.reference:
         return "The bundle stores no answers to check it by (it was made before 0.2)."
-    frame, expected = _stored(bundle)
+    frame, expected = stored_answers(bundle)
     painted = _answers(bundle, executor, frame, bundle.manifest.reference)
     if painted.shape != expected.shape:
         raise WrongAnswers(
@@ -135,7 +135,7 @@ def trusted(painted: np.ndarray, count: int, size: tuple[int, int]) -> np.ndarra
     return painted if colors.all() else np.where(colors.all(-1, keepdims=True), painted, np.float32(np.nan))
 
 
-def _stored(bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
+def stored_answers(bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
     """The reference frame, (H, W, 3) uint8, and its answers, (N, H, W, 3), 0-255."""
     picture = cv2.imdecode(np.frombuffer(bundle.read(REFERENCE), np.uint8), cv2.IMREAD_COLOR)
     height, width = bundle.manifest.size

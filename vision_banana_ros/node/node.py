@@ -90,7 +90,7 @@ class VisionBananaNode(LifecycleNode):
             Stream(self, name, partial(self._hand_over, i), transforms) for i, name in enumerate(names)
         ]
         self.kept_prompts = KeptPrompts(self.get_fully_qualified_name())
-        self._services_offered = Services(self, self)
+        self.services_offered = Services(self, self)
         self._diagnostics = Diagnostics(self, self.streams, self._health)
         self._take_up_kept_prompts()
         self.add_on_set_parameters_callback(self._on_parameters)
@@ -187,7 +187,7 @@ class VisionBananaNode(LifecycleNode):
         """
         self._stop()
         self.engine.close()
-        self._services_offered.close()
+        self.services_offered.close()
         return self._worker is None or self._worker.stop(timeout_s)
 
     def destroy_node(self) -> None:
@@ -251,7 +251,7 @@ class VisionBananaNode(LifecycleNode):
 
     def _unload(self, why: str) -> None:
         """Lets go of the generator, once the worker has done what it is doing."""
-        self._services_offered.cancel(
+        self.services_offered.cancel(
             f"The node {why} before the request was answered. Activate it and ask again."
         )
         let_go = self.slot.let_go()

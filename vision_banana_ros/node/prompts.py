@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception import Question
-from vision_banana_ros.tasks import TASKS
+from vision_banana_ros.perception.questions import questions_of
 from vision_banana_ros.tasks.colors import BLACK, Rgb, far_apart
 from vision_banana_ros.tasks.legend_text import clean_text, refuse_repeated
-from vision_banana_ros.tasks.task import Words
 
 MAX_EXPRESSIONS = 16
 """Live expressions: each costs an answer a frame."""
@@ -36,21 +35,7 @@ class Prompts:
     def questions(self, task: str) -> list[Question]:
         """What `task` asks of a frame; nothing where nothing was asked for."""
         asked = task.removesuffix("_relative")  # depth without a unit is asked for like depth
-        if asked not in TASKS:
-            raise InputError(f"There is no task {task!r}; ask for {', '.join(TASKS)}.")
-        return [Question.of(asked, words) for words in self._words(TASKS[asked].takes)]
-
-    def _words(self, takes: str) -> list[Words]:
-        """What each question names of a task that takes this."""
-        match takes:
-            case "legend":
-                return [Words(legend=self.legend)]
-            case "class":
-                return [Words(color=BLACK, expression=self.instances)] if self.instances else []
-            case "expressions":
-                pairs = zip(self.expressions, self.expression_colors(), strict=True)
-                return [Words(color=color, expression=expression) for expression, color in pairs]
-        return [Words()]
+        return questions_of(asked, self.legend, self.expressions, self.instances)
 
 
 def read_expressions(texts: Sequence[str]) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def run(undo: ExitStack, args: list[str] | None, generator_loader: Loader | None
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         if node.get_parameter("build_only").value:
-            return _build(node, executor)
+            return build(node, executor)
         if node.get_parameter("autostart").value:
             _start(node)
         executor.spin()
@@ -65,7 +65,7 @@ def _start(node: VisionBananaNode) -> None:
         node.trigger_activate()
 
 
-def _build(node: VisionBananaNode, executor: SingleThreadedExecutor) -> int:
+def build(node: VisionBananaNode, executor: SingleThreadedExecutor) -> int:
     """Compiles the decoders and waits for the engine, while services, parameters and diagnostics answer."""
     values = parameters.current(node)
     try:

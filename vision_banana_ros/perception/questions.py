@@ -10,7 +10,7 @@ import numpy as np
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.tasks import TASKS, referring
-from vision_banana_ros.tasks.colors import parse_color, parse_legend
+from vision_banana_ros.tasks.colors import BLACK, far_apart, parse_color, parse_legend
 from vision_banana_ros.tasks.task import Task, Words
 
 RGB = tuple[int, int, int]
@@ -103,3 +103,32 @@ class Question:
         instance_taus: thresholds of `instances.decode`, for generators whose colours are less uniform.
         """
         return self.kind.decode(rgb, self.words, instance_taus)
+
+
+def questions_of(
+    task: str, legend: Mapping[str, RGB], expressions: Sequence[str] = (), instances: str = ""
+) -> list[Question]:
+    """The questions of a task with the prompts that it takes; none without a prompt that it needs.
+
+    Args:
+        task: The name of the task.
+        legend: The classes of semantic segmentation with their colours.
+        expressions: The referring expressions; each is asked in a colour of its own.
+        instances: The class whose instances are segmented.
+
+    Raises:
+        InputError: There is no such task.
+    """
+    if task not in TASKS:
+        raise InputError(f"There is no task {task!r}; ask for {', '.join(TASKS)}.")
+    match TASKS[task].takes:
+        case "legend":
+            words = [Words(legend=legend)] if legend else []
+        case "class":
+            words = [Words(color=BLACK, expression=instances)] if instances else []
+        case "expressions":
+            colors = far_apart(len(expressions), avoid=[BLACK])
+            words = [Words(color=c, expression=text) for text, c in zip(expressions, colors, strict=True)]
+        case _:
+            words = [Words()]
+    return [Question.of(task, each) for each in words]

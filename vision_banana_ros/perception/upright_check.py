@@ -5,10 +5,11 @@ A generator answers these too, wrongly, but is less sure of them than of the fra
 """
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
-from vision_banana_ros.perception.perceiver import Perceiver
+from vision_banana_ros.perception.perceiver import Looks, Perceiver
 from vision_banana_ros.perception.questions import Question
 
 EVERY_S = 10.0
@@ -26,13 +27,22 @@ def upside_down(perceiver: Perceiver, image: np.ndarray, question: Question, con
     Args:
         perceiver: That answered the frame.
         image: (H, W, 3) uint8 RGB, on the grid of the answer.
-        question: One about depth.
+        question: One of a task that `tells_upright`.
         confidence: Of the answer to it, (H, W).
     """
     turned = perceiver.look(np.ascontiguousarray(image[::-1, ::-1]), [question])[0].confidence[::-1, ::-1]
     seen = image.any(axis=2)  # rectifying leaves black what no ray met
     return bool(seen.any()) and float(turned[seen].mean()) > MARGIN * max(
         float(confidence[seen].mean()), 1e-3
+    )
+
+
+def looks_turned(perceiver: Perceiver, questions: Sequence[Question], looks: Looks) -> bool:
+    """Whether a frame looks upside down by its answers to `questions`; False if none of them can tell."""
+    return any(
+        upside_down(perceiver, looks.image, question, answer.confidence)
+        for question, answer in zip(questions, looks, strict=True)
+        if question.kind.tells_upright
     )
 
 
@@ -43,16 +53,11 @@ class UprightCheck:
         self._due = time.monotonic() + EVERY_S
         self._turned = 0
 
-    def fault(
-        self, perceiver: Perceiver, image: np.ndarray, question: Question, confidence: np.ndarray
-    ) -> str:
-        """Why the stream counts as upside down, as a sentence with what to do; empty where it does not.
-
-        Arguments as above.
-        """
+    def fault(self, perceiver: Perceiver, questions: Sequence[Question], looks: Looks) -> str:
+        """Why the stream counts as upside down, as a sentence with what to do; empty where it does not."""
         if time.monotonic() < self._due:
             return ""
-        if not upside_down(perceiver, image, question, confidence):
+        if not looks_turned(perceiver, questions, looks):
             self._turned, self._due = 0, time.monotonic() + EVERY_S
             return ""
         self._turned += 1

@@ -137,7 +137,7 @@ def decode(rgb: ArrayLike, max_distance: float = MAX_DISTANCE, colormap: str = "
     colors = read_colors(rgb)
     flat, limit = colors.reshape(3, -1), np.float32(max_distance)
     depth_m, confidence = (
-        _read_cube(flat, limit) if colormap == "cube" else _read_polyline(flat, limit, COLORMAPS[colormap])
+        read_cube(flat, limit) if colormap == "cube" else read_polyline(flat, limit, COLORMAPS[colormap])
     )
     return Answer(depth_m.reshape(colors.shape[1:]), confidence.reshape(colors.shape[1:]))
 
@@ -174,10 +174,18 @@ def _depth(walked: np.float32, left: np.float32) -> np.float32:
 
 # error_model="numpy": at white nothing of the walk is left, and a division by zero is infinity.
 @njit(cache=True, nogil=True, error_model="numpy")
-def _read_cube(
+def read_cube(
     colors: NDArray[np.float32], max_distance: np.float32
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Projects on all seven edges, without branches, so that the compiler vectorises it."""
+    """Decodes colours of the cube: projects on all seven edges, without branches, so that it is vectorised.
+
+    Args:
+        colors: (3, N) RGB in [0, 1].
+        max_distance: Distance from the map at which the confidence is 0.
+
+    Returns:
+        Depth in metres, NaN for unreadable colours, and confidence, both (N,).
+    """
     n = colors.shape[1]
     depth = np.empty(n, np.float32)
     confidence = np.empty(n, np.float32)
@@ -212,10 +220,10 @@ def _read_cube(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _read_polyline(
+def read_polyline(
     colors: NDArray[np.float32], max_distance: np.float32, knots: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Projects on any map."""
+    """Decodes colours of any map; as `read_cube`, with the (K, 3) colours of the map."""
     n, edges = colors.shape[1], len(knots) - 1
     depth = np.empty(n, np.float32)
     confidence = np.empty(n, np.float32)
@@ -249,6 +257,7 @@ class DepthTask(Task):
     publishes = (Output("depth/image_rect", "32FC1", "depth_m"), Output("depth/color", "rgb8"))
     stem = "depth"
     repeats = True
+    tells_upright = True
 
     def instruction(self, words: Words) -> str:
         """See `Task.instruction`."""

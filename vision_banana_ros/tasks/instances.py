@@ -316,6 +316,7 @@ class InstancesTask(Task):
     publishes = (Output("instances/mask", "16UC1", "labels"),)
     stem = "instances"
     may_be_empty = True
+    free_colors = True
 
     def instruction(self, words: Words) -> str:
         """See `Task.instruction`."""

@@ -73,6 +73,8 @@ class Task(ABC):
         may_be_empty: Whether an answer without valid pixels is legitimate, for example if there is nothing to
             find.
         repeats: Whether answers to the same question can be merged (`perception.ensemble`).
+        free_colors: Whether the generator chooses the colours, so that several pictures are correct.
+        tells_upright: Whether its confidence is lower for images that are upside down.
     """
 
     name: ClassVar[str]
@@ -84,6 +86,8 @@ class Task(ABC):
     stem: ClassVar[str]
     may_be_empty: ClassVar[bool] = False
     repeats: ClassVar[bool] = False
+    free_colors: ClassVar[bool] = False
+    tells_upright: ClassVar[bool] = False
 
     @abstractmethod
     def instruction(self, words: Words) -> str:

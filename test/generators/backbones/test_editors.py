@@ -130,7 +130,7 @@ def test_an_unknown_prompt_is_encoded_in_another_process_where_that_is_allowed(c
         generator.paint(IMAGE, ["the -- mug"])
     generator.prepare("the -- mug")
     assert generator.paint(IMAGE, ["the -- mug"]).shape[0] == 1
-    assert load_generator(copy)._cache.find("the -- mug") is not None  # it is in the bundle now
+    assert cache_of(open_bundle(copy)).find("the -- mug") is not None  # it is in the bundle now
 
 
 def test_a_cpu_encodes_in_float32_and_no_further_than_it_has_to(model, tmp_path):
@@ -151,7 +151,7 @@ def test_a_cpu_encodes_in_float32_and_no_further_than_it_has_to(model, tmp_path)
     expected = torch.cat([hidden[layer][0] for layer in (9, 18, 27)], dim=-1)[mask[0].bool()]
     np.testing.assert_allclose(prompt["text"][mask[0].bool().numpy()], expected, atol=1e-5)
     np.testing.assert_array_equal(prompt["text"], again["text"])
-    assert len(words._encoder.layers) == 27 and {w.dtype for w in words._encoder.parameters()} == {
+    assert len(words.encoder.layers) == 27 and {w.dtype for w in words.encoder.parameters()} == {
         torch.bfloat16
     }
 
@@ -355,7 +355,7 @@ def test_one_step_from_the_frame_itself(model, tmp_path):
     encoder, denoiser, decoder = flux2_klein.networks(model[0], tiny.SIZE, torch.float32)
     with torch.no_grad():
         frame = encoder(torch.from_numpy(IMAGE))
-        text = torch.from_numpy(load_generator(made.path)._cache.find(WORDS)["text"])[None]
+        text = torch.from_numpy(cache_of(made).find(WORDS)["text"])[None]
         expected = decoder(frame - denoiser(frame, frame, torch.ones(1), text))[0].numpy()
     np.testing.assert_allclose(painted, expected, atol=1e-5)
 

@@ -176,7 +176,7 @@ def test_qwen_looks_at_the_frame_while_it_reads(qwen, tmp_path):
     first, second = generator.paint(IMAGE, ["Paint depth.", "Paint the surface normals, please."])
     np.testing.assert_allclose(first, by_qwen(qwen[1], "Paint depth.", 3), atol=1e-4)
     np.testing.assert_allclose(second, by_qwen(qwen[1], "Paint the surface normals, please.", 3), atol=1e-4)
-    reader = generator._runner._reader
+    reader = generator.runner.reader
     texts = [reader.read(image, reader.tokens("Paint depth."))["text"] for image in (IMAGE, 255 - IMAGE)]
     assert np.abs(texts[0] - texts[1]).max() > 1e-3  # another frame, another embedding
 

@@ -150,8 +150,8 @@ def test_a_build_ends_with_the_process_that_started_it(machine, bundle, monkeypa
     _until(record)
     process = Path(f"/proc/{record()[0]['pid']}")
     assert process.exists()
-    build._process.stdin.close()  # what the end of this process would do
-    build._process.wait(PATIENCE_S)
+    build.process.stdin.close()  # what the end of this process would do
+    build.process.wait(PATIENCE_S)
     assert not process.exists()
 
 
@@ -208,6 +208,6 @@ def _until(condition):
 
 def test_the_builder_refuses_in_one_line(machine, bundle, monkeypatch):
     monkeypatch.setenv("STAND_IN_NO_GPU", "1")
-    command = start_build(bundle, "tensorrt")._process.args
+    command = start_build(bundle, "tensorrt").process.args
     done = subprocess.run(command, stdin=subprocess.PIPE, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode in (2, 3) and "Traceback" not in done.stderr

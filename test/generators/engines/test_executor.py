@@ -47,7 +47,7 @@ def test_answers_are_those_of_onnxruntime_for_any_number_of_questions(machine, b
 def test_a_frame_is_one_copy_in_one_graph_one_copy_out(ready, bundle, frames):
     generator = load_generator(bundle.path, "tensorrt")
     generator.paint(frames[0], QUESTIONS)
-    assert generator._executor.captured(3)
+    assert generator.loaded_executor.captured(3)
     ready.cuda.calls.clear()
     generator.paint(frames[1], QUESTIONS)
     assert ready.cuda.calls == [
@@ -61,9 +61,9 @@ def test_a_frame_is_one_copy_in_one_graph_one_copy_out(ready, bundle, frames):
 
 def test_two_frames_can_be_under_way_and_answers_stay_as_they_are(ready, bundle, frames):
     generator = load_generator(bundle.path, "tensorrt")
-    executor = generator._executor
+    executor = generator.loaded_executor
     text, mask = (
-        np.stack(parts) for parts in zip(*(generator._encoded(q) for q in QUESTIONS[:1]), strict=True)
+        np.stack(parts) for parts in zip(*(generator.encoded(q) for q in QUESTIONS[:1]), strict=True)
     )
     alone = [executor.answer([frame], text, mask) for frame in frames]
     tickets = [executor.submit(frame, text, mask) for frame in frames]  # one more than there are buffers
@@ -83,9 +83,9 @@ def test_numbers_leave_the_gpu_where_the_bundle_has_decoders(ready, bundle, fram
     questions += [Question.referring("the red box", "white"), Question.instances("chair")]
     asked = [(q.task, decode_inputs(q.task, q.legend, q.color)) for q in questions]
     generator = load_generator(bundle.path, "tensorrt")
-    executor = generator._executor
+    executor = generator.loaded_executor
     text, mask = (
-        np.stack(parts) for parts in zip(*(generator._encoded(q.instruction) for q in questions), strict=True)
+        np.stack(parts) for parts in zip(*(generator.encoded(q.instruction) for q in questions), strict=True)
     )
     for some in (slice(0, 5), slice(1, 3)):
         pictures = executor.answer([frames[0]], text[some], mask[some])
@@ -104,8 +104,8 @@ def test_numbers_leave_the_gpu_where_the_bundle_has_decoders(ready, bundle, fram
 def test_programs_that_are_no_longer_used_are_freed(ready, bundle, frames, monkeypatch):
     monkeypatch.setattr(cuda_graph, "PROGRAMS_KEPT", 2)
     generator = load_generator(bundle.path, "tensorrt")
-    executor = generator._executor
-    text, mask = (np.stack(parts) for parts in zip(*[generator._encoded("depth")] * 8, strict=True))
+    executor = generator.loaded_executor
+    text, mask = (np.stack(parts) for parts in zip(*[generator.encoded("depth")] * 8, strict=True))
     pending = executor.submit(frames[0], text[:1], mask[:1])
     executor.answer([frames[0]], text[:2], mask[:2])
     before = ready.cuda.allocated()
@@ -119,7 +119,7 @@ def test_everything_is_freed(ready, bundle, frames):
     generator = load_generator(bundle.path, "tensorrt")
     generator.paint(frames[0], QUESTIONS)
     assert ready.cuda.allocated() > 0
-    generator._executor.close()
+    generator.loaded_executor.close()
     assert ready.cuda.allocated() == 0
     with pytest.raises(ExecutorLost, match="was closed"):
         generator.paint(frames[0], QUESTIONS)
@@ -131,14 +131,14 @@ def test_what_cannot_be_captured_runs_without_a_graph(ready, bundle, frames):
     generator.prepare(QUESTIONS[0])
     ready.cuda.fail_with["cudaGraphInstantiate"] = ready.cuda.cudaError_t.cudaErrorStreamCaptureUnsupported
     np.testing.assert_array_equal(generator.paint(frames[0], QUESTIONS[:1]), expected)
-    assert not generator._executor.captured(1)
+    assert not generator.loaded_executor.captured(1)
 
 
 def test_an_answer_that_nobody_took_is_lost_with_its_executor(ready, bundle, frames):
     generator = load_generator(bundle.path, "tensorrt")
-    text, mask = (part[None] for part in generator._encoded("depth"))
-    ticket = generator._executor.submit(frames[0], text, mask)
-    generator._executor.close()
+    text, mask = (part[None] for part in generator.encoded("depth"))
+    ticket = generator.loaded_executor.submit(frames[0], text, mask)
+    generator.loaded_executor.close()
     with pytest.raises(cuda_graph.EngineError, match="before the executor was closed"):
         ticket.result()
 
@@ -219,7 +219,7 @@ def test_pictures_come_from_an_executor_that_cannot_decode(ready, bundle, frames
     executor = FallbackExecutor(tensorrt.load(bundle), lambda: plain, print)
     generator = Generator(bundle, executor)
     text, mask = (
-        np.stack(parts) for parts in zip(*(generator._encoded(q) for q in QUESTIONS[:2]), strict=True)
+        np.stack(parts) for parts in zip(*(generator.encoded(q) for q in QUESTIONS[:2]), strict=True)
     )
     features = executor.encode_image(frames[0])
     # one colour too many for the engine
@@ -261,7 +261,7 @@ def test_tensorrt_rtx_compiles_at_once_and_is_captured_where_it_can_be(
     expected = load_generator(bundle.path, "onnxruntime:cpu-fp32").paint(frames[0], QUESTIONS[:2])
     for _ in range(2):
         np.testing.assert_allclose(generator.paint(frames[0], QUESTIONS[:2]), expected, atol=1e-4)
-    assert generator._executor.captured(2) is capturable  # lazily compiled engines are never capturable
+    assert generator.loaded_executor.captured(2) is capturable  # lazily compiled engines are never capturable
 
 
 def test_tensorrt_rtx_builds_for_any_gpu_but_turing(machine, monkeypatch):

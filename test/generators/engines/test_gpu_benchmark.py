@@ -28,7 +28,7 @@ def test_ratios_and_roofline_follow_from_what_was_measured(gpu):
         "left_out": {"tensorrt:fp32": "not\ninstalled"},
     }
     # One operation that is bound by arithmetic and one that is bound by memory.
-    gpu._compare(report, {1: {"operations": [(50e9, 1e6), (1e6, 4e9)]}, 3: None})
+    gpu.compare_profiles(report, {1: {"operations": [(50e9, 1e6), (1e6, 4e9)]}, 3: None})
     slow, fast = (report["executors"][spec]["latency"]["1"] for spec in (gpu.BASE, "torch:graph-fp16"))
     assert slow["roofline_ms"] == pytest.approx(1.0 + 2.0) and fast["roofline_ms"] == pytest.approx(0.1 + 1.0)
     assert fast["times_faster"] == 4 and fast["times_roofline"] == pytest.approx(2 / 1.1)
@@ -45,13 +45,13 @@ def test_nothing_measured_is_no_error(gpu):
         "executors": {"torch:eager-fp16": {"latency": {"1": {"p50_ms": 1.0, "p99_ms": 1.0}}}},
         "left_out": {},
     }
-    gpu._compare(report, {1: None, 3: None})
+    gpu.compare_profiles(report, {1: None, 3: None})
     assert "| torch:eager-fp16 | 1 | 1.00 | 1.00 |  |  |  |" in gpu.table(report)
 
 
 def test_frames_are_the_same_on_every_machine_and_no_noise(gpu):
-    frames = gpu._frames(32, 48)
+    frames = gpu.draw_frames(32, 48)
     assert frames.shape == (gpu.FRAMES, 32, 48, 3) and frames.dtype == "uint8"
-    assert (frames == gpu._frames(32, 48)).all()
+    assert (frames == gpu.draw_frames(32, 48)).all()
     steps = abs(frames[:, :, 1:].astype(int) - frames[:, :, :-1])
     assert 1 < steps.mean() < 12

@@ -75,7 +75,7 @@ def test_bf16_paints_nearly_the_same_and_never_in_bf16(bundle, plain):
     cheap = load_generator(bundle, "torch:bf16")
     painted = cheap.paint(frame(), ASKED)
     assert np.abs(painted - plain.paint(frame(), ASKED)).mean() < 6 / 255
-    network = cheap._executor._network
+    network = cheap.loaded_executor.network
     assert network.image_neck.lateral[0].weight.dtype == torch.bfloat16
     assert network.answer_out.weight.dtype == network.answer_distance.weight.dtype == torch.float32
     assert len(np.unique(painted[painted > 0.5])) > 1000  # bf16 has 128 values there
@@ -162,10 +162,10 @@ def test_the_real_tensorrt_rtx_reads_graphs_of_open_frame_size_for_one_size(bund
     recipe = next(recipe for recipe in recipes(open_bundle(bundle), "tensorrt_rtx") if recipe.graph == graph)
     messages = library.log(rtx.trt)
     builder = rtx.trt.Builder(messages)
-    network = builder.create_network(library._strongly_typed(rtx.trt))
+    network = builder.create_network(library.strongly_typed(rtx.trt))
     config = builder.create_builder_config()
-    library._parse(rtx, network, bundle / graph, messages)
-    library._fix_sizes(builder, network, config, recipe.sizes)
+    library.parse(rtx, network, bundle / graph, messages)
+    library.fix_sizes(builder, network, config, recipe.sizes)
     own = set(frame_dimensions(SIZE))
     for tensor in (network.get_input(i) for i in range(network.num_inputs)):
         assert not own & {tensor.get_dimension_name(i) for i, length in enumerate(tensor.shape) if length == -1}

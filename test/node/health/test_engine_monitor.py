@@ -128,7 +128,7 @@ def test_build_only_ends_with_what_the_build_came_to(engines, monkeypatch, outco
     engines.outcome, engines.longest = outcome, 3
     executor = SimpleNamespace(spin_once=lambda timeout_sec: None)
     with running_node() as (node, _):
-        assert run_module._build(node, executor) == status
+        assert run_module.build(node, executor) == status
 
 
 def test_memory_that_ran_out_is_said_in_words_with_a_cure():

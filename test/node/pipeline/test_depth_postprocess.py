@@ -114,7 +114,7 @@ def test_ranges_correct_the_scale_slowly_and_the_place_that_segment_tells(runnin
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 1_000_000_000)
         ranges.publish(message)
         client.spin_until(
-            lambda m=message: stream._ranges._newest and stream._ranges._newest.header == m.header, "the scan"
+            lambda m=message: stream.ranges.newest and stream.ranges.newest.header == m.header, "the scan"
         )
         camera.show(100, stamp)
         client.spin_until(lambda s=stamp: frame_of(client, s), "depth")
@@ -129,7 +129,7 @@ def test_ranges_correct_the_scale_slowly_and_the_place_that_segment_tells(runnin
     message.range_max = 1000.0
     message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp + 100_000_000, 1_000_000_000)
     ranges.publish(message)
-    client.spin_until(lambda: stream._ranges._newest.header == message.header, "the scan")
+    client.spin_until(lambda: stream.ranges.newest.header == message.header, "the scan")
     camera.show(100, stamp + 100_000_000)
     client.wait_for_fault("not believed")
     assert stream.depth.scale == pytest.approx(scales[-1], rel=1e-3)

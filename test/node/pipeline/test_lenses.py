@@ -233,7 +233,7 @@ def test_frames_of_one_stamp_are_all_answered_or_counted_also_when_the_subscript
         if phase == "best effort":
             client.destroy_publisher(other)
             client.spin_until(
-                lambda: "image, reliable" in node.streams[0].inputs._subscriptions,
+                lambda: "image, reliable" in node.streams[0].inputs.subscriptions,
                 "the reliable subscription",
             )
     after = client.spin_until(

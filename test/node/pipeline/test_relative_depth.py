@@ -104,9 +104,9 @@ class Laser:
         stamp = self.client.next_stamp()
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, SECOND)
         self.publisher.publish(message)
-        newest = self.node.streams[0]._ranges
+        newest = self.node.streams[0].ranges
         self.client.spin_until(
-            lambda: newest._newest is not None and newest._newest.header == message.header, "the scan"
+            lambda: newest.newest is not None and newest.newest.header == message.header, "the scan"
         )
         return stamp
 
@@ -171,7 +171,7 @@ def test_ranges_that_fit_give_metres_to_this_frame_and_others_do_not(running, co
     known = np.isfinite(depth_m)
     np.testing.assert_allclose(depth_m[known], SLANT[known], rtol=0.01)
     assert known[:, 4:-4].all() and not known[:, [0, -1]].any()  # where no beam was, nothing is invented
-    client.spin_until(lambda: "scale" not in node.streams[0].faults._sentences, "the fault to end")
+    client.spin_until(lambda: not node.streams[0].faults.shown("scale"), "the fault to end")
     assert client.status()["frames with metres"] == "1"
 
     wrong = {

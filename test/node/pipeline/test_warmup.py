@@ -25,7 +25,7 @@ def test_a_helper_makes_all_outputs_beginning_with_its_own(monkeypatch):
     warmup.warm_up(Asking.of(Settings.read(DEFAULTS), load_oracle("", "")))
     alone = list(composed)
     composed.clear()
-    warmup._compile(1, 2)
+    warmup.compile_outputs(1, 2)
     assert sorted(composed) == sorted(alone) == sorted(OUTPUTS)
     assert composed[0] == list(OUTPUTS)[len(OUTPUTS) // 2]
 

@@ -123,7 +123,7 @@ def test_frames_go_on_while_words_are_encoded_and_the_node_is_left_in_time(runni
     camera.infos.publish(camera_info())
     client.spin_until(lambda: RELATIVE in node.streams[0].outputs.watched(), "the subscriber in the node")
     slow = segment(client, SLOW, later=True)
-    encoding = client.spin_until(lambda: node._services_offered._encoder._encoding, "the process")
+    encoding = client.spin_until(lambda: node.services_offered.encoder.encoding, "the process")
     waits = segment(client, BOX, later=True)  # for the other: one at a time
     for level in range(100, 105):
         before = len(client.received[RELATIVE])
@@ -131,7 +131,7 @@ def test_frames_go_on_while_words_are_encoded_and_the_node_is_left_in_time(runni
         client.spin_until(
             lambda n=before: len(client.received[RELATIVE]) > n, "an answer beside the encoding"
         )
-    pid = encoding._process.pid
+    pid = encoding.process.pid
     assert os.getpriority(os.PRIO_PROCESS, pid) >= max(10, os.getpriority(os.PRIO_PROCESS, 0))
     assert not slow.done() and not waits.done() and encoding.running
     assert client.transition(Transition.TRANSITION_DEACTIVATE)
@@ -194,7 +194,7 @@ def test_the_process_ends_with_the_node(bundle):
         for transition in UP:
             assert client.transition(transition), node.failure
         segment(client, SLOW, later=True)
-        encoding = client.spin_until(lambda: node._services_offered._encoder._encoding, "the process")
+        encoding = client.spin_until(lambda: node.services_offered.encoder.encoding, "the process")
     assert not encoding.running
 
 

@@ -77,7 +77,7 @@ def shown(node, client, level, stamp=None):
     client.spin_until(lambda: node.streams[0].inputs.info is not None, "the CameraInfo in the node")
     stamp = camera.show(level, stamp)
     client.spin_until(
-        lambda: any(f.stamp_ns == stamp for f in node.streams[0].frames._newest), "the frame in the node"
+        lambda: any(f.stamp_ns == stamp for f in node.streams[0].frames.received), "the frame in the node"
     )
     return stamp
 

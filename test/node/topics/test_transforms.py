@@ -69,7 +69,7 @@ def test_a_point_ahead_of_the_camera_is_ahead_of_the_robot(known):
 
 
 def test_the_newest_transform_is_taken_unless_it_is_of_another_time(known):
-    known._buffer.at_ns = 10 * SECOND
+    known.buffer.at_ns = 10 * SECOND
     known.matrix("base_link", "camera", int(10.2 * SECOND))
     with pytest.raises(InputError, match="2.0 s away from the frame"):
         known.matrix("base_link", "camera", 12 * SECOND)
@@ -117,7 +117,7 @@ def test_a_range_sensor_is_where_tf2_says_and_else_where_the_parameter_says(know
     ranges.camera_frame = "base_link"  # the buffer's target
     scan = LaserScan(angle_min=0.0, angle_increment=0.1, range_min=0.1, range_max=10.0, ranges=[2.0])
     scan.header.frame_id = "camera"
-    ranges._on_message(scan)
+    ranges.on_message(scan)
     # 2 m along the sensor's x, which is the robot's right
     assert ranges.points(0, (0.0,) * 6) == pytest.approx(np.array([[0.3, -2.0, 1.2]]))
     assert ranges.placed_by.startswith("tf2")

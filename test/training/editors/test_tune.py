@@ -376,7 +376,7 @@ def test_it_learns_at_the_noise_that_four_steps_of_klein_see():
     networks = FAMILIES["flux2_klein"].networks
     tuned = Tuned.__new__(Tuned)  # of which no network is asked
     tuned.networks = networks
-    tuned._folder = SimpleNamespace(family=FAMILIES["flux2_klein"], index={"is_distilled": True}, config=lambda component: config)
+    tuned.folder = SimpleNamespace(family=FAMILIES["flux2_klein"], index={"is_distilled": True}, config=lambda component: config)
     rng = np.random.default_rng(0)
     drawn = np.array([tuned.noise_level(rng, (768, 128)) for _ in range(800)])
     levels = [step.time for step in networks.schedule(config, 4, (768, 128))]

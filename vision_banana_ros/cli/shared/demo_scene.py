@@ -46,7 +46,7 @@ class Scene:
         self.kind = _kind(self.camera.world.objects, shares)
         self.indices: dict[int, int] = {}
         self._span_ns = (0, 0)
-        self._samples: dict[int, int] = {}
+        self.samples: dict[int, int] = {}
 
     @property
     def expression(self) -> str:
@@ -76,7 +76,7 @@ class Scene:
         if not first <= stamp_ns < last or stamp_ns not in self.indices:
             return False
         span = int(self.indices[stamp_ns] / (SAMPLE_S * self.rate_hz))
-        return self._samples.setdefault(span, stamp_ns) == stamp_ns
+        return self.samples.setdefault(span, stamp_ns) == stamp_ns
 
     def truth(self, stamp_ns: int) -> View:
         """What the camera saw at a stamp: the same frame, rendered again."""
@@ -116,7 +116,7 @@ def _shares(camera: SimulatedCamera) -> np.ndarray:
 
 def _target(things: list[WorldObject], shares: np.ndarray) -> WorldObject:
     """The thing best in view whose colour and name fit nothing else."""
-    clear = [thing for thing in things if not any(_rival(thing, other) for other in things)]
+    clear = [thing for thing in things if not any(is_rival(thing, other) for other in things)]
     clear = [thing for thing in clear if thing.class_name not in (*COLORLESS, "door")]
     if not clear:
         raise InputError("This world has nothing that a colour and a name tell apart; take another --seed.")
@@ -132,7 +132,8 @@ def _kind(things: list[WorldObject], shares: np.ndarray) -> str:
     return counts.most_common(1)[0][0]
 
 
-def _rival(thing: WorldObject, other: WorldObject) -> bool:
+def is_rival(thing: WorldObject, other: WorldObject) -> bool:
+    """Whether the colour and name of a thing also fit another one."""
     named_alike = thing.name in (other.name, other.class_name)
     return (
         other is not thing and named_alike and (thing.color == other.color or alike(thing.color, other.color))

@@ -8,7 +8,8 @@ from vision_banana_ros.cli.shared.frame_sources import read_picture
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.files import find_shared
 from vision_banana_ros.generators import Generator
-from vision_banana_ros.perception import Intrinsics, Perceiver, Question
+from vision_banana_ros.perception import Intrinsics, Perceiver
+from vision_banana_ros.perception.questions import questions_of
 from vision_banana_ros.perception.visualization import Tile
 
 FOLDER = "docs/photographs"
@@ -30,9 +31,9 @@ def write_photographs(generator: Generator, path: Path) -> None:
     for name, expression in EXPRESSIONS.items():
         image = read_picture(folder / f"{name}.jpg")
         questions = [
-            *(Question.of(task) for task in ("depth", "normals") if task in generator.tasks),
-            *([Question.semantic(generator.manifest.legend)] if "semantic" in generator.tasks else []),
-            *([Question.referring(expression, "red")] if "referring" in generator.tasks else []),
+            question
+            for task in generator.tasks
+            for question in questions_of(task, generator.manifest.legend, [expression])
         ]
         looks = perceiver.look(
             image, questions, Intrinsics.from_fov(image.shape[1], image.shape[0], FIELD_OF_VIEW)

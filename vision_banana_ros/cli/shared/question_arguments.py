@@ -5,11 +5,9 @@ import argparse
 from collections.abc import Mapping, Sequence
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.perception.questions import RGB, Question
+from vision_banana_ros.perception.questions import RGB, Question, questions_of
 from vision_banana_ros.tasks import TASKS
-from vision_banana_ros.tasks.colors import BLACK, far_apart
 from vision_banana_ros.tasks.legend_text import read_legend
-from vision_banana_ros.tasks.task import Words
 
 
 def add_question_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,15 +48,6 @@ def questions_for(
     """
     if args.legend:
         legend = read_legend(args.legend, legend)
-    colors = far_apart(len(args.expression), avoid=[BLACK])
-    wanted: dict[str, list[Words]] = {
-        "": [Words()],
-        "legend": [Words(legend=legend)] if legend else [],
-        "class": [Words(color=BLACK, expression=args.instances)] if args.instances else [],
-        "expressions": [
-            Words(color=color, expression=text) for text, color in zip(args.expression, colors, strict=True)
-        ],
-    }
     in_words = {"legend": args.legend, "class": args.instances, "expressions": args.expression}
     for task in TASKS.values():
         if in_words.get(task.takes) and task.name not in tasks:
@@ -66,8 +55,8 @@ def questions_for(
                 f"This bundle does not support {task.name}, only {', '.join(tasks)}: use another bundle."
             )
     return [
-        Question.of(task.name, words)
-        for task in TASKS.values()
-        if task.name in tasks
-        for words in wanted[task.takes]
+        question
+        for task in TASKS
+        if task in tasks
+        for question in questions_of(task, legend, args.expression, args.instances or "")
     ]

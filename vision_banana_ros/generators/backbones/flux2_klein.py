@@ -166,12 +166,12 @@ class Words:
         for tokens, mask in ids:
             with torch.inference_mode():
                 given = (torch.tensor([values], device=self._device) for values in (tokens, mask))
-                hidden = self._encoder(*given, output_hidden_states=True, use_cache=False).hidden_states
+                hidden = self.encoder(*given, output_hidden_states=True, use_cache=False).hidden_states
                 text = torch.cat([hidden[layer][0] for layer in _LAYERS], dim=-1)
             yield {"text": text.float().cpu().numpy()}
 
     @cached_property
-    def _encoder(self) -> Any:
+    def encoder(self) -> Any:
         """As far as the last layer that is taken; the norm behind it is of an answer that nobody wants."""
         from transformers import Qwen3Config, Qwen3Model
 

@@ -52,7 +52,7 @@ class BackboneGenerator(BundleGenerator[Prompt]):
 
     def __init__(self, bundle: Bundle, runner: Runner, why: str, encode_prompts: bool = False) -> None:
         super().__init__(bundle, why, PROMPTS_KEPT)
-        self._runner, self._encodes = runner, encode_prompts
+        self.runner, self._encodes = runner, encode_prompts
         backbone = bundle.manifest.backbone
         self._steps = [Step(*map(float, step)) for step in backbone["schedule"]]
         self._start = (
@@ -68,7 +68,7 @@ class BackboneGenerator(BundleGenerator[Prompt]):
     @property
     def executor(self) -> str:
         """What runs the networks, for people."""
-        return self._runner.name
+        return self.runner.name
 
     def asked(self, question: Question) -> Asked:
         """The question in the words of the bundle's profile, read by its rules.
@@ -95,7 +95,7 @@ class BackboneGenerator(BundleGenerator[Prompt]):
         """
         self._check(image, instructions)
         prompts = [self._prompt(instruction, wait=False) for instruction in instructions]
-        painted = self._runner.paint(
+        painted = self.runner.paint(
             np.ascontiguousarray(image), prompts, self._steps, self._start, self._guidance
         )
         return trusted(painted, len(instructions), self.size)
@@ -119,7 +119,7 @@ class BackboneGenerator(BundleGenerator[Prompt]):
 
     def _find(self, instruction: str) -> Prompt | None:
         if self._family.encoder_sees_image:
-            return self._runner.tokens(instruction)  # type: ignore[attr-defined]  # of torch, which alone runs these
+            return self.runner.tokens(instruction)  # type: ignore[attr-defined]  # of torch, which alone runs these
         return self._cache.find(instruction)
 
     def _guidance_of(self, backbone: dict[str, Any]) -> Guidance | None:

@@ -160,7 +160,7 @@ class Encoding:
     def __init__(self, path: Path, *instructions: str, device: str = "auto") -> None:
         paths = [str(_PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])]
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  (a pipe that nobody reads would stop the process)
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [*COMMAND, "--device", device, str(path), "--", *instructions],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             stdin=subprocess.DEVNULL,
@@ -168,12 +168,12 @@ class Encoding:
             stderr=self._said,
         )
         with suppress(ProcessLookupError):
-            os.setpriority(os.PRIO_PROCESS, self._process.pid, max(_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+            os.setpriority(os.PRIO_PROCESS, self.process.pid, max(_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
 
     @property
     def running(self) -> bool:
         """Whether the process still encodes."""
-        return self._process.poll() is None
+        return self.process.poll() is None
 
     def wait(self, longest_s: float = _LONGEST_S) -> None:
         """Wait for its end.
@@ -181,7 +181,7 @@ class Encoding:
         InputError with what the process said where it failed, or was ended for it took too long.
         """
         try:
-            status = self._process.wait(longest_s)
+            status = self.process.wait(longest_s)
         except subprocess.TimeoutExpired as error:
             self.end()
             raise InputError(
@@ -195,8 +195,8 @@ class Encoding:
 
     def end(self) -> None:
         """End it; what it had stored stays."""
-        self._process.kill()
-        self._process.wait()
+        self.process.kill()
+        self.process.wait()
 
 
 def command_for(path: Path, *instructions: str) -> str:

@@ -41,7 +41,7 @@ class TorchRunner:
         backbone = bundle.manifest.backbone
         family = FAMILIES[backbone["family"]]
         self._names = family.networks.PROMPT
-        self._reader = None
+        self.reader = None
         kind = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
         _require_memory(bundle, precision, self._device)
         try:
@@ -50,7 +50,7 @@ class TorchRunner:
                 network.to(self._device).requires_grad_(False) for network in networks
             )
             if family.encoder_sees_image:
-                self._reader = family.networks.Reader(bundle.path, bundle.manifest.size, self._device)
+                self.reader = family.networks.Reader(bundle.path, bundle.manifest.size, self._device)
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             raise InputError(
@@ -70,8 +70,8 @@ class TorchRunner:
 
         InputError where it cannot be read.
         """
-        assert self._reader is not None
-        return self._reader.tokens(instruction)
+        assert self.reader is not None
+        return self.reader.tokens(instruction)
 
     def paint(
         self,
@@ -98,8 +98,8 @@ class TorchRunner:
 
     def _denoise(self, image: np.ndarray, frame: Any, prompt: Prompt) -> Denoise:
         torch = self._torch
-        if self._reader is not None:
-            prompt = self._reader.read(image, prompt)
+        if self.reader is not None:
+            prompt = self.reader.read(image, prompt)
         given = [torch.from_numpy(prompt[name])[None].to(self._device) for name in self._names]
         return lambda x, time: self._denoiser(x, frame, torch.full((1,), time, device=self._device), *given)
 

@@ -32,7 +32,7 @@ class Build:
         ]
         path = os.pathsep.join([str(_PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])])
         # The builder ends when its end of this pipe closes: with the node, however that ends.
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -43,19 +43,19 @@ class Build:
     @property
     def ended(self) -> bool:
         """Whether the build process has ended."""
-        return self._process.poll() is not None
+        return self.process.poll() is not None
 
     def poll(self) -> EngineState:
         """The state: `building` while the process runs, then the result."""
-        status = self._process.poll()
+        status = self.process.poll()
         now = engine_state(*self._wanted)
         if status is None:
             # Between two graphs, and before the first, nobody holds a lock.
             if now.name == "building" and now.percent >= self._last.percent:
                 self._last = now
             return self._last
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
         if status == 0 or now.name == "refused":
             return now
         return EngineState("refused", why=self._why(status))
@@ -63,13 +63,13 @@ class Build:
     def wait(self, timeout_s: float | None = None) -> EngineState:
         """Waits for the end of the build; returns the result, or the state after `timeout_s`."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout_s)
+            self.process.wait(timeout_s)
         return self.poll()
 
     def cancel(self) -> None:
         """Ends the build. Finished engines are kept; unfinished ones leave no usable file."""
-        self._process.kill()
-        self._process.wait()
+        self.process.kill()
+        self.process.wait()
 
     def _why(self, status: int) -> str:
         if status == -signal.SIGKILL:

@@ -126,15 +126,15 @@ def compile_graph(
         raise InputError(
             f"{library.title} does not start ({why}): it builds only where its GPU and driver are."
         ) from error
-    network = builder.create_network(_strongly_typed(trt))
-    _parse(library, network, graph, messages)
+    network = builder.create_network(strongly_typed(trt))
+    parse(library, network, graph, messages)
     config = builder.create_builder_config()
     for name, value in flags.items():
         (config.set_flag if value else config.clear_flag)(getattr(trt.BuilderFlag, name))
     if capability:
         config.num_compute_capabilities = 1
         config.set_compute_capability(getattr(trt.ComputeCapability, f"SM{capability.replace('.', '')}"), 0)
-    _fix_sizes(builder, network, config, sizes)
+    fix_sizes(builder, network, config, sizes)
     config.progress_monitor = _monitor(trt, progress)
     engine = builder.build_serialized_network(network, config)
     if engine is not None:
@@ -151,12 +151,14 @@ def compile_graph(
     )
 
 
-def _strongly_typed(trt: ModuleType) -> int:
+def strongly_typed(trt: ModuleType) -> int:
+    """The flag of a network whose precisions are those of its graph; 0 where that is the only kind."""
     flag = getattr(getattr(trt, "NetworkDefinitionCreationFlag", None), "STRONGLY_TYPED", None)
     return 0 if flag is None else 1 << int(flag)
 
 
-def _parse(library: Library, network: Any, graph: Path, messages: Any) -> None:
+def parse(library: Library, network: Any, graph: Path, messages: Any) -> None:
+    """Reads an ONNX graph into a network. Raises InputError with the operators that are not supported."""
     parser = library.trt.OnnxParser(network, messages)
     if parser.parse_from_file(str(graph)):
         return
@@ -171,7 +173,7 @@ def _parse(library: Library, network: Any, graph: Path, messages: Any) -> None:
     )
 
 
-def _fix_sizes(builder: Any, network: Any, config: Any, sizes: Mapping[str, Sequence[int]]) -> None:
+def fix_sizes(builder: Any, network: Any, config: Any, sizes: Mapping[str, Sequence[int]]) -> None:
     """Says how large the dimensions can be that the graph leaves open."""
     profile = builder.create_optimization_profile()
     has_open = False

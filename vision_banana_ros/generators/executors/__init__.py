@@ -24,7 +24,7 @@ EXECUTORS = ("onnxruntime", "torch", "tensorrt", "tensorrt_rtx")
 #: try.
 ON_GPU = ("tensorrt", "tensorrt_rtx", "torch:graph-fp16", "onnxruntime")
 _LOG = logging.getLogger(__name__)
-_GPU_DEVICES = ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvgpu/igpu0", "/dev/dxg")  # PC, Jetson, WSL
+GPU_DEVICES = ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvgpu/igpu0", "/dev/dxg")  # PC, Jetson, WSL
 
 #: Whatever one executor's encode_image gives and its answer takes: arrays, or buffers on its device.
 Features = Any
@@ -100,7 +100,7 @@ def _with_fallback(bundle: Bundle, executor: Executor, told: Callable[[str], obj
 
 def has_gpu() -> bool:
     """Whether there is an NVIDIA GPU, found without loading any library."""
-    return any(Path(device).exists() for device in _GPU_DEVICES)
+    return any(Path(device).exists() for device in GPU_DEVICES)
 
 
 def _names(wanted: str) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ class OnnxRuntimeExecutor:
         }
         # On a CPU padding costs time like any word, and a batch saves none: a question at a time, as long as
         # it is.
-        self._one_by_one = where == "cpu" and not isinstance(self._asked["text"], int)
+        self.one_by_one = where == "cpu" and not isinstance(self._asked["text"], int)
 
     def encode_image(self, image: np.ndarray) -> Features:
         """Encodes a frame, (H, W, 3) uint8 RGB, to features."""
@@ -96,7 +96,7 @@ class OnnxRuntimeExecutor:
     def answer(self, features: Features, text: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Paints N answers, (N, H, W, 3) float32 in [0, 1], from features and encoded prompts."""
         named = dict(zip(self._features, features, strict=True))
-        if not self._one_by_one:
+        if not self.one_by_one:
             return self._run(self._for_size[1], {**named, "text": text, "mask": mask})[0]
 
         def paint(i: int) -> np.ndarray:
@@ -141,7 +141,7 @@ def load(bundle: Bundle, options: Sequence[str] = ()) -> OnnxRuntimeExecutor:
         )
     why = ""
     has_int8 = all(graph in bundle.manifest.files for graph in INT8_GRAPHS.values())
-    best = "int8" if where == "cpu" and has_int8 and _cpu_counts_in_int8() else "fp32"
+    best = "int8" if where == "cpu" and has_int8 and cpu_counts_in_int8() else "fp32"
     # so that wrong answers are found out
     if where == "cpu" and has_int8 and REFERENCE in bundle.manifest.files:
         loads = {name: partial(OnnxRuntimeExecutor, bundle, where, name) for name in ("int8", "fp32")}
@@ -170,7 +170,8 @@ def _best_provider() -> str:
     return "cpu"
 
 
-def _cpu_counts_in_int8() -> bool:
+def cpu_counts_in_int8() -> bool:
+    """Whether the CPU has instructions for products of 8-bit integers."""
     try:
         flags = Path("/proc/cpuinfo").read_text().split()
     except OSError:

@@ -58,9 +58,9 @@ class TorchExecutor:
             )
         self.name = f"torch {way} {self._device.type} {precision}"
         self._dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
-        self._network = network_of(bundle, self._dtype).to(self._device)
+        self.network = network_of(bundle, self._dtype).to(self._device)
         if way != "eager":
-            self._network = self._network.to(memory_format=torch.channels_last)
+            self.network = self.network.to(memory_format=torch.channels_last)
         compiled = torch.compile if way == "compiled" else lambda function: function
         self._encode: Callable[..., Any] = compiled(self._encode_eagerly)
         self._paint: Callable[..., Any] = compiled(self._paint_eagerly)
@@ -82,7 +82,7 @@ class TorchExecutor:
         with self._torch.inference_mode():
             given = (self._torch.from_numpy(values).to(self._device) for values in (pieces, colors, mask))
             hashed, values, kept = given
-            encoded = self._network.encode_text(hashed, values.to(self._dtype), kept.to(self._dtype))
+            encoded = self.network.encode_text(hashed, values.to(self._dtype), kept.to(self._dtype))
             return encoded.float().cpu().numpy()
 
     def answer(self, features: Features, text: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -109,11 +109,11 @@ class TorchExecutor:
 
     def _encode_eagerly(self, image: Any) -> Any:
         x = (image.permute(2, 0, 1)[None].float() / 127.5 - 1).to(self._dtype)
-        return self._network.add_sample(self._network.encode_image(x), x)
+        return self.network.add_sample(self.network.encode_image(x), x)
 
     def _paint_eagerly(self, features: Any, text: Any, mask: Any) -> Any:
         time = self._torch.ones(text.shape[0], device=text.device)
-        painted = self._network.answer(features, time, text, mask)
+        painted = self.network.answer(features, time, text, mask)
         return (painted.permute(0, 2, 3, 1) / 2 + 0.5).clamp(0, 1)
 
     def _answer_all(self, image: Any, text: Any, mask: Any) -> Any:

@@ -76,8 +76,8 @@ class Stream:
         self._ages = Ages(node, self.faults)
         self.schedule = Schedule()
         self._transforms = transforms
-        self._ranges = Ranges(node, prefix, transforms)
-        self.depth = DepthChain(self._ranges, self.faults)
+        self.ranges = Ranges(node, prefix, transforms)
+        self.depth = DepthChain(self.ranges, self.faults)
         self._tracker = Tracker()
         self._floor_told = ""
         self._still = FrozenCheck()
@@ -125,7 +125,7 @@ class Stream:
             self.asking = None
         if waiting is not None:
             self.counts.drop("inactive")
-        self._ranges.listen("")
+        self.ranges.listen("")
         self.frames.clear()
         self._still = FrozenCheck()
         self._upright = UprightCheck()
@@ -135,7 +135,7 @@ class Stream:
     def change(self, asking: Asking) -> None:
         """Asks the frames that the worker has not begun with something else."""
         check = asking.settings.scale_check
-        self._ranges.listen(check if check in RANGE_TOPICS else "")
+        self.ranges.listen(check if check in RANGE_TOPICS else "")
         unknown = [name for name in asking.settings.ignored_classes if name not in asking.prompts.legend]
         if unknown:
             sentence = (
@@ -218,7 +218,7 @@ class Stream:
             self.counts.copy()
             return
         self.counts.receive(jumped_back=self.frames.add(frame))
-        self._ranges.camera_frame = frame.message.header.frame_id
+        self.ranges.camera_frame = frame.message.header.frame_id
         if self._hand_over(frame) is not None:
             self.counts.drop("replaced")
 
@@ -329,14 +329,9 @@ class Stream:
                 " pictures? min_readable sets the limit.",
             )
             return "unreadable"
-        for question, answer in zip(questions, looks, strict=True):
-            if question.task == "depth" and (
-                why := self._upright.fault(asking.perceiver, looks.image, question, answer.confidence)
-            ):
-                self.faults.report(
-                    "upside down", f"A frame on {self.inputs.topic('image')} was dropped. {why}"
-                )
-                return "upside down"
+        if why := self._upright.fault(asking.perceiver, questions, looks):
+            self.faults.report("upside down", f"A frame on {self.inputs.topic('image')} was dropped. {why}")
+            return "upside down"
         answers: dict[str, list] = {}
         for question, answer in zip(questions, looks, strict=True):
             answers.setdefault(question.task, []).append(answer)

@@ -14,14 +14,14 @@ class Frames:
     """Added to by ROS's thread and the worker's, read by ROS's."""
 
     def __init__(self) -> None:
-        self._newest: deque[Frame] = deque(maxlen=KEPT)
+        self.received: deque[Frame] = deque(maxlen=KEPT)
         self._answered: deque[Frame] = deque(maxlen=KEPT)
         self._copied: deque[Frame] = deque(maxlen=KEPT)
 
     def add(self, frame: Frame) -> bool:
         """A frame that has just come. Returns whether its stamp lies before that of the frame before."""
-        jumped_back = bool(self._newest) and frame.stamp_ns < self._newest[-1].stamp_ns
-        self._newest.append(frame)
+        jumped_back = bool(self.received) and frame.stamp_ns < self.received[-1].stamp_ns
+        self.received.append(frame)
         return jumped_back
 
     def answered(self, frame: Frame) -> None:
@@ -34,7 +34,7 @@ class Frames:
         The stamp alone does not tell: some cameras repeat theirs. Nor do the pixels, if nothing moves: a
         frame has one copy, and what comes after that is another frame.
         """
-        for known in self._newest:
+        for known in self.received:
             if known.way != frame.way and known not in self._copied and _same(known, frame):
                 self._copied.append(known)
                 return True
@@ -43,16 +43,16 @@ class Frames:
     @property
     def newest(self) -> Frame | None:
         """The newest frame, or None."""
-        return self._newest[-1] if self._newest else None
+        return self.received[-1] if self.received else None
 
     def find(self, stamp_ns: int) -> Frame | None:
         """The newest frame (0), or the one with this stamp; None before the first.
 
         InputError where it is not kept.
         """
-        if stamp_ns == 0 or not self._newest:
+        if stamp_ns == 0 or not self.received:
             return self.newest
-        for frame in (*reversed(self._newest), *reversed(self._answered)):
+        for frame in (*reversed(self.received), *reversed(self._answered)):
             if frame.stamp_ns == stamp_ns:
                 return frame
         raise InputError(
@@ -63,7 +63,7 @@ class Frames:
 
     def clear(self) -> None:
         """Removes all frames."""
-        self._newest.clear()
+        self.received.clear()
         self._answered.clear()
         self._copied.clear()
 

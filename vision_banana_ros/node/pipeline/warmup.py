@@ -20,7 +20,7 @@ from vision_banana_ros.generators.bundle import open_bundle
 from vision_banana_ros.node.pipeline.inference_config import Asking
 from vision_banana_ros.node.prompts import Prompts
 from vision_banana_ros.node.topics.messages import OUTPUTS, TASKS, Composer, Seen
-from vision_banana_ros.perception import Intrinsics, Perceiver, Question
+from vision_banana_ros.perception import Intrinsics, Perceiver
 from vision_banana_ros.perception.obstacles import ObstacleFilter
 from vision_banana_ros.tasks.answer_format import AnswerFormat
 from vision_banana_ros.tasks.colors import Legend
@@ -49,8 +49,8 @@ def warm_up(asking: Asking) -> None:
         sorted(asking.questions),
         list(OUTPUTS),
     )
-    if "depth" in asking.generator.tasks:
-        asking.perceiver.look(np.zeros(FRAME, np.uint8), [Question.depth()])
+    if first := asking.all_questions()[:1]:
+        asking.perceiver.look(np.zeros(FRAME, np.uint8), first)
 
 
 def _compose(
@@ -74,10 +74,10 @@ def compile_decoders(say: Callable[[str], object]) -> None:
     Without a generator, and with nothing to do where it was done before.
     """
     with compilation_told(say, __name__):
-        _compile(0, 1)
+        compile_outputs(0, 1)
 
 
-def _compile(number: int, count: int) -> None:
+def compile_outputs(number: int, count: int) -> None:
     """All outputs, one by one, beginning with the one at number / count of them."""
     bundle = open_bundle(default_bundle())
     generator = SimpleNamespace(size=bundle.manifest.size, manifest=bundle.manifest)
@@ -90,4 +90,4 @@ def _compile(number: int, count: int) -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-    _compile(int(sys.argv[1]), int(sys.argv[2]))
+    compile_outputs(int(sys.argv[1]), int(sys.argv[2]))

@@ -37,7 +37,7 @@ class Encoder:
     def __init__(self, failed: Callable[[Exception], object]):
         self._failed = failed
         self._worker: Worker[None] | None = None
-        self._encoding: Encoding | None = None
+        self.encoding: Encoding | None = None
         self._closed = False
 
     def submit(self, job: Callable[[], None]) -> None:
@@ -84,20 +84,20 @@ class Encoder:
                 f" or run: {command}"
             )
         # On the CPU: the accelerator, and its memory, are the stream's.
-        self._encoding = Encoding(bundle.path, *unknown, device="cpu")
+        self.encoding = Encoding(bundle.path, *unknown, device="cpu")
         if self._closed:
-            self._encoding.end()
+            self.encoding.end()
         try:
-            self._encoding.wait(LONGEST_S)
+            self.encoding.wait(LONGEST_S)
         finally:
-            self._encoding = None
+            self.encoding = None
         return True
 
     def cancel(self) -> None:
         """Ends the current encoding and removes the queued jobs."""
         if self._worker is not None:
             self._worker.forget_jobs()
-        if (encoding := self._encoding) is not None:
+        if (encoding := self.encoding) is not None:
             encoding.end()
 
     def close(self) -> None:

@@ -61,7 +61,7 @@ class Services:
         self._clock = Clock(clock_type=ClockType.STEADY_TIME)
         group = ReentrantCallbackGroup()  # a callback that waits must not keep others from starting
         self._waiting: set[Future] = set()
-        self._encoder = prompt_encoder.Encoder(lambda error: node.get_logger().error(f"Encoder: {error}"))
+        self.encoder = prompt_encoder.Encoder(lambda error: node.get_logger().error(f"Encoder: {error}"))
         for kind, name, reply in (
             (Segment, "~/segment", self._segment),
             (SetPrompts, "~/set_prompts", self._set_prompts),
@@ -73,13 +73,13 @@ class Services:
 
     def cancel(self, reason: str) -> None:
         """Fails every request that waits."""
-        self._encoder.cancel()
+        self.encoder.cancel()
         for future in self._waiting:
             future.set_result((None, InputError(reason)))
 
     def close(self) -> None:
         """Before the process ends."""
-        self._encoder.close()
+        self.encoder.close()
 
     def _replying(self, reply: Callable[[Any, Any], Awaitable[str]]) -> Callable[[Any, Any], Awaitable[Any]]:
         """Turns an error into a reply that says what was wrong."""
@@ -175,7 +175,7 @@ class Services:
         end = time.monotonic() + prompt_encoder.LONGEST_S
         late = f"Within {prompt_encoder.LONGEST_S:g} s it was not encoded. Ask again."
         return await self._elsewhere(
-            self._encoder.submit, lambda: self._encoder.encode(wanted, asking), end, late
+            self.encoder.submit, lambda: self.encoder.encode(wanted, asking), end, late
         )
 
     def _late(self, reason: str) -> str:

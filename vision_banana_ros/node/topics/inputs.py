@@ -18,7 +18,7 @@ from vision_banana_ros.node.topics.stamps import nanoseconds
 
 RAW, COMPRESSED, INFO = "image", "image/compressed", "camera_info"
 LATCHED_INFO = "camera_info, latched"
-_TYPES: dict[str, type] = {RAW: Image, COMPRESSED: CompressedImage, INFO: CameraInfo}
+TYPES: dict[str, type] = {RAW: Image, COMPRESSED: CompressedImage, INFO: CameraInfo}
 RAW_SILENT_S = 1.0
 """Where raw images are advertised but none has come for so long, compressed ones are taken."""
 INFOS_WAITING = 10
@@ -61,7 +61,7 @@ class Inputs:
         self._prefix = prefix
         self._deliver = deliver
         self._faults = faults
-        self._subscriptions: dict[str, Subscription] = {}
+        self.subscriptions: dict[str, Subscription] = {}
         self._heard = self._heard_raw = time.monotonic()
         self.infos = CameraInfos()
 
@@ -88,12 +88,12 @@ class Inputs:
         self._subscribe(RAW)
         profile = asked(ReliabilityPolicy.BEST_EFFORT)
         profile.depth = INFOS_WAITING
-        self._subscriptions[INFO] = self._subscribe_to_info(profile, self._events(INFO))
+        self.subscriptions[INFO] = self._subscribe_to_info(profile, self._events(INFO))
         self.adapt()
 
     def close(self) -> None:
         """Destroys the subscriptions."""
-        for way in list(self._subscriptions):
+        for way in list(self.subscriptions):
             self._drop(way)
         self.infos.clear()
 
@@ -103,7 +103,7 @@ class Inputs:
 
     def adapt(self) -> None:
         """Follows the publishers that are there, and what arrives. To be called now and then."""
-        if not self._subscriptions:
+        if not self.subscriptions:
             return
         raw = self._node.count_publishers(self.topic(RAW)) > 0
         compressed = self._node.count_publishers(self.topic(COMPRESSED)) > 0
@@ -111,7 +111,7 @@ class Inputs:
         if not compressed or (raw and not silent):
             self._drop(COMPRESSED)
             self._drop(reliably(COMPRESSED))
-        elif reliably(COMPRESSED) not in self._subscriptions:
+        elif reliably(COMPRESSED) not in self.subscriptions:
             self._subscribe(COMPRESSED)
         self._prefer_reliable(RAW)
         self._prefer_reliable(COMPRESSED)
@@ -124,7 +124,7 @@ class Inputs:
         """
         for way in (RAW, COMPRESSED, INFO):
             self._check_type(way)
-            subscription = self._subscriptions.get(way)
+            subscription = self.subscriptions.get(way)
             fault = f"qos {self.topic(way)}"
             if subscription is not None and self._faults.shown(fault) and self._all_fit(way, subscription):
                 self._faults.clear(fault)
@@ -148,7 +148,7 @@ class Inputs:
 
     def _check_type(self, name: str) -> None:
         """Reports publishers of another type: DDS connects nothing and says nothing."""
-        topic, wanted = self.topic(name), _TYPES[name]
+        topic, wanted = self.topic(name), TYPES[name]
         mine = f"sensor_msgs/msg/{wanted.__name__}"
         others = {o.topic_type for o in self._node.get_publishers_info_by_topic(topic)} - {mine}
         fault = f"type {topic}"
@@ -176,18 +176,18 @@ class Inputs:
         reliable = bool(offers) and all(
             o.qos_profile.reliability == ReliabilityPolicy.RELIABLE for o in offers
         )
-        first = self._subscriptions.get(name)
+        first = self.subscriptions.get(name)
         # as qos_overrides may ask
         if reliable and first is not None and first.qos_profile.reliability != ReliabilityPolicy.RELIABLE:
             self._subscribe(name, ReliabilityPolicy.RELIABLE)
-        elif not reliable and reliably(name) in self._subscriptions:
+        elif not reliable and reliably(name) in self.subscriptions:
             self._subscribe(name)
             self._drop(reliably(name))
 
     def _subscribe(self, name: str, reliability: ReliabilityPolicy = ReliabilityPolicy.BEST_EFFORT) -> None:
         reliable = reliability == ReliabilityPolicy.RELIABLE
         way = reliably(name) if reliable else name
-        if way in self._subscriptions:
+        if way in self.subscriptions:
             return
 
         def on_image(message: Image | CompressedImage) -> None:
@@ -200,9 +200,9 @@ class Inputs:
 
         profile = asked(reliability)
         if reliable:  # all else as in the first subscription, which the overrides were applied to
-            profile.depth = self._subscriptions[name].qos_profile.depth
-        self._subscriptions[way] = self._node.create_subscription(
-            _TYPES[name],
+            profile.depth = self.subscriptions[name].qos_profile.depth
+        self.subscriptions[way] = self._node.create_subscription(
+            TYPES[name],
             self.topic(name),
             on_image,
             profile,
@@ -233,10 +233,8 @@ class Inputs:
         offers = self._node.get_publishers_info_by_topic(self.topic(INFO))
         if not any(o.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for o in offers):
             self._drop(LATCHED_INFO)
-        elif LATCHED_INFO not in self._subscriptions:
-            self._subscriptions[LATCHED_INFO] = self._subscribe_to_info(
-                latched(), self._adapting(), kept=True
-            )
+        elif LATCHED_INFO not in self.subscriptions:
+            self.subscriptions[LATCHED_INFO] = self._subscribe_to_info(latched(), self._adapting(), kept=True)
 
     def _events(self, name: str) -> SubscriptionEventCallbacks:
         topic = self.topic(name)
@@ -249,6 +247,6 @@ class Inputs:
         )
 
     def _drop(self, way: str) -> None:
-        subscription = self._subscriptions.pop(way, None)
+        subscription = self.subscriptions.pop(way, None)
         if subscription is not None:
             self._node.destroy_subscription(subscription)

@@ -46,13 +46,13 @@ class Ranges:
         self.placed_by = ""
         self.topic = ""
         self._subscription: Subscription | None = None
-        self._newest: Any = None
+        self.newest: Any = None
 
     def listen(self, topic: str) -> None:
         """To one of `TYPES`, or with "" to nothing."""
         if topic == self.topic:
             return
-        self.topic, self._newest = topic, None
+        self.topic, self.newest = topic, None
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
         self._subscription = None
@@ -60,7 +60,7 @@ class Ranges:
             self._subscription = self._node.create_subscription(
                 TYPES[topic],
                 self._prefix + topic,
-                self._on_message,
+                self.on_message,
                 asked(ReliabilityPolicy.BEST_EFFORT),
                 callback_group=own_group(),
                 qos_overriding_options=overridable(),
@@ -72,7 +72,7 @@ class Ranges:
         The sensor is where tf2 says, else where `pose` says: x, y, z, roll, pitch, yaw of the sensor as seen
         from the camera, in axes x forward, y left, z up.
         """
-        message = self._newest
+        message = self.newest
         if message is None or abs(nanoseconds(message.header.stamp) - stamp_ns) > MAX_APART_S * 1e9:
             topic = self._node.resolve_topic_name(self._prefix + self.topic)
             raise InputError(
@@ -99,8 +99,9 @@ class Ranges:
             self.placed_by = f"range_pose, because {without}"
         return moved(points, optical_from_sensor)
 
-    def _on_message(self, message: Any) -> None:
-        self._newest = message
+    def on_message(self, message: Any) -> None:
+        """Keeps a message of the sensor."""
+        self.newest = message
 
 
 _SENSOR_AXES = {False: np.eye(4), True: np.linalg.inv(_OPTICAL_FROM_BODY)}

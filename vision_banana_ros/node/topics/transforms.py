@@ -29,17 +29,17 @@ class Transforms:
 
     def __init__(self, node: Node):
         self._node = node
-        self._buffer: Any = None
+        self.buffer: Any = None
         self._listener: Any = None
 
     def listen(self, wanted: bool) -> None:
         """Subscribes to /tf and /tf_static, or unsubscribes. Nothing happens where tf2 is not installed."""
         if wanted and self._listener is None and tf2_ros is not None:
-            self._buffer = tf2_ros.Buffer(node=self._node)
-            self._listener = tf2_ros.TransformListener(self._buffer, self._node, spin_thread=False)
+            self.buffer = tf2_ros.Buffer(node=self._node)
+            self._listener = tf2_ros.TransformListener(self.buffer, self._node, spin_thread=False)
         elif not wanted and self._listener is not None:
             self._listener.unregister()
-            self._buffer = self._listener = None
+            self.buffer = self._listener = None
 
     def matrix(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
         """Where `source` is as seen from `target`, at the moment of a frame.
@@ -55,7 +55,7 @@ class Transforms:
         Raises:
             InputError: There is no such transform; the sentence says why.
         """
-        buffer = self._buffer
+        buffer = self.buffer
         if buffer is None:
             raise InputError("tf2 is not installed" if tf2_ros is None else "tf2 is not listened to")
         if not target or not source:

@@ -48,7 +48,7 @@ class Tuned:
     ) -> None:
         self.networks = folder.family.networks
         self.device = accelerator.device
-        self._folder, self._profile, self._size, self._tasks = folder, profile, size, tuple(tasks)
+        self.folder, self._profile, self._size, self._tasks = folder, profile, size, tuple(tasks)
         self._accelerator = accelerator
         kind = torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32
         networks = (
@@ -112,7 +112,7 @@ class Tuned:
 
     def painted_steps(self) -> int:
         """Number of sampling steps that the model was trained for."""
-        return self._folder.family.painted(self._folder.index)[0]
+        return self.folder.family.painted(self.folder.index)[0]
 
     def noise_level(self, rng: np.random.Generator, latents: tuple[int, ...]) -> float:
         """Draws a training time in 0..1.
@@ -124,7 +124,7 @@ class Tuned:
             rng: Random generator.
             latents: Shape of the latents.
         """
-        steps, config = self.painted_steps(), self._folder.config("scheduler")
+        steps, config = self.painted_steps(), self.folder.config("scheduler")
         if rng.random() < 0.5:
             return float(rng.choice([step.time for step in self.networks.schedule(config, steps, latents)]))
         time = 1 / (1 + np.exp(-rng.standard_normal()))
@@ -175,13 +175,13 @@ class Tuned:
         return lambda x, time: self.velocity(x, frame, torch.full((1,), time, device=self.device), prompt)
 
     def _way(self, steps: int, latents: tuple[int, ...]) -> tuple[list[Step], Guidance | None]:
-        scale = self._folder.family.painted(self._folder.index)[1]
+        scale = self.folder.family.painted(self.folder.index)[1]
         guidance = (
             Guidance(scale, self.prompt(self.networks.UNTOLD), self.networks.KEEPS_LENGTH)
             if scale > 1
             else None
         )
-        return self.networks.schedule(self._folder.config("scheduler"), steps, latents), guidance
+        return self.networks.schedule(self.folder.config("scheduler"), steps, latents), guidance
 
 
 class _Live:
@@ -240,7 +240,7 @@ class _Live:
 
     def _has_one_truth(self, question: Question) -> bool:
         """Whether there is only one correct image; instances may have any colours."""
-        return question.task in self.manifest.tasks and question.task != "instances"
+        return question.task in self.manifest.tasks and not question.kind.free_colors
 
 
 def held_out_case(seed: int, size: tuple[int, int]) -> Case:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from vision_banana_ros.scenes import CLASSES
+from vision_banana_ros.tasks import TASKS as KNOWN
 from vision_banana_ros.tasks.profiles import Profile
 from vision_banana_ros.tasks.vocabulary import LEGEND
 from vision_banana_ros.training.data.captions_and_edits import draw_pictures
@@ -136,16 +137,17 @@ def question(profile: Profile, task: str, view: Record, rng: np.random.Generator
     truth: np.ndarray = {"depth": view.depth_m, "normals": view.normals, "semantic": view.labels}.get(
         task, view.instances
     )
-    if task == "semantic":
-        asked = painted = {"legend": LEGEND}
-    elif task == "referring":
-        said = draw_expression(view, rng)
-        text, truth = said.text, said.mask
-        asked, painted = {"expression": text, "color": _MASK}, {"color": _MASK}
-    elif task == "instances":
-        present = np.unique(view.labels[(view.instances > 0) & (view.labels < len(CLASSES))])
-        wanted = int(rng.choice(present)) if len(present) else int(rng.integers(len(CLASSES)))
-        truth, asked = np.where(view.labels == wanted, view.instances, 0), {"expression": CLASSES[wanted]}
+    match KNOWN[task].takes:
+        case "legend":
+            asked = painted = {"legend": LEGEND}
+        case "expressions":
+            said = draw_expression(view, rng)
+            text, truth = said.text, said.mask
+            asked, painted = {"expression": text, "color": _MASK}, {"color": _MASK}
+        case "class":
+            present = np.unique(view.labels[(view.instances > 0) & (view.labels < len(CLASSES))])
+            wanted = int(rng.choice(present)) if len(present) else int(rng.integers(len(CLASSES)))
+            truth, asked = np.where(view.labels == wanted, view.instances, 0), {"expression": CLASSES[wanted]}
     return Example(
         view.image,
         profile.instruction(task, **asked),
