@@ -379,7 +379,7 @@ def _operations(bundle: Any, frame: np.ndarray, count: int) -> dict[str, Any]:
     if not operations:
         raise RuntimeError("torch counted nothing")
     network: Any = generator.loaded_executor
-    weights = sum(p.numel() for n, p in network._network.named_parameters() if not n.startswith("text."))
+    weights = sum(p.numel() for n, p in network.network.named_parameters() if not n.startswith("text."))
     return {
         "operations": operations,
         "heavy_operations": len(operations),
