@@ -20,6 +20,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from vision_banana_ros.cli.shared.node_process import running_node
 from vision_banana_ros.cli.shared.sizes import size
 from vision_banana_ros.cli.shared.torch_installed import needs_torch
 from vision_banana_ros.errors import InputError
@@ -30,6 +31,9 @@ from vision_banana_ros.evaluation.plain_torch import PLAIN
 from vision_banana_ros.evaluation.speed import MOST_QUESTIONS, measure, questions_of
 from vision_banana_ros.generators import default_bundle, open_bundle
 from vision_banana_ros.generators.bundle import INT8_GRAPHS, Bundle
+from vision_banana_ros.missing import cure
+from vision_banana_ros.perception import Intrinsics
+from vision_banana_ros.scenes.simulated_camera import SimulatedCamera
 
 SHARED = "torch:eager-fp32"
 NODE_TOPICS = ("depth/image_rect", "normals/image", "segmentation/mask")
@@ -167,12 +171,6 @@ def _node_rows(args: argparse.Namespace, bundle: Path) -> Iterator[dict[str, Any
 
     One row per executor and rate.
     """
-    from vision_banana_ros.cli.shared.node_process import running_node
-    from vision_banana_ros.errors import InputError
-    from vision_banana_ros.missing import cure
-    from vision_banana_ros.perception import Intrinsics
-    from vision_banana_ros.scenes.simulated_camera import SimulatedCamera
-
     try:
         from vision_banana_ros.node.client.benchmark import NodeBenchmark
     except ImportError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vision_banana_ros.cli.shared.sizes import size
 from vision_banana_ros.cli.shared.torch_installed import needs_torch
+from vision_banana_ros.perception.geometry import parse_size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the verb and returns its exit status."""
     needs_torch()
-    from vision_banana_ros.perception.geometry import parse_size
     from vision_banana_ros.training.export.bundle import export
     from vision_banana_ros.training.own.checkpoint import NETWORK, STATE
     from vision_banana_ros.training.own.sampler import run_folder

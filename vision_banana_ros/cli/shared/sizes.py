@@ -4,12 +4,11 @@
 import argparse
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.perception.geometry import parse_size
 
 
 def size(text: str) -> tuple[int, int]:
     """'144x192' -> (144, 192), for argparse."""
-    from vision_banana_ros.perception.geometry import parse_size
-
     try:
         return parse_size(text)
     except InputError as error:
