@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A picture with what is known about it, and a set of those."""
+"""An image with ground truth, and sets of them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,19 @@ from vision_banana_ros.perception import Intrinsics
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A picture and the truth there is about it. depth_m: metres along Z, NaN or 0 where nothing is known."""
+    """An image with the ground truth that is known.
+
+    Attributes:
+        name: Its name in reports.
+        image: (H, W, 3) uint8 RGB.
+        depth_m: (H, W) metres along Z; NaN or 0 unknown.
+        intrinsics: The pinhole camera, if known.
+        normals: (H, W, 3) unit vectors; NaN unknown.
+        labels: (H, W) class indexes.
+        instances: (H, W) instance ids; 0 background.
+        expressions: Referring expressions with their masks, (H, W) bool.
+        thing: The class of the instance segmentation.
+    """
 
     name: str
     image: np.ndarray
@@ -21,15 +33,20 @@ class Case:
     labels: np.ndarray | None = None
     instances: np.ndarray | None = None
     expressions: tuple[tuple[str, np.ndarray], ...] = ()
-    thing: int | None = None  # the class whose instances are asked for
+    thing: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Cases by number, each made anew whenever it is asked for.
+    """A sequence of cases, created on demand.
 
-    ours: rendered here, so pictures may be shown. classes: of others' labels, their names and the class of
-    ours that each is scored as; None for those that are left out of the score.
+    Attributes:
+        name: Its name in reports.
+        count: Number of cases.
+        case: Creates the case of an index.
+        ours: Whether the images were rendered by this package, so that the model card may show them.
+        classes: For labels of another data set, its class names and the class of the bundle that each is
+            scored as; None for ignored classes.
     """
 
     name: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure a generator on a split, through the same path that a frame takes in the node."""
+"""Evaluates a generator on a split with the same code that processes frames in the node."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -17,18 +17,23 @@ from vision_banana_ros.tasks.colors import Legend, far_apart
 from vision_banana_ros.tasks.profiles import profile
 
 REFERRING_COLOR = far_apart(1, ["black"])[0]
-WORST = 3  # frames a task whose names are kept
+WORST = 3  # number of worst frames per task in the report
 
 
 def evaluate(
     perceiver: Perceiver, cases: Iterable[Case], progress: Callable[[int], None] = lambda done: None
 ) -> dict[str, Any]:
-    """Scores a task, for the tasks that the generator has and the cases have truth for.
+    """Computes the metrics of all tasks that the generator supports and the cases have ground truth for.
 
-    Depth of a relative profile is aligned with the truth first, and its report says so ("aligned"); it also
-    says which focal length was taken where pictures come without their camera's ("focal_px_taken", of the
-    painted picture). Returns "views", a report for each task, and "worst": the cases with the greatest
-    errors, by task.
+    Args:
+        perceiver: The generator to evaluate.
+        cases: Images with ground truth.
+        progress: Called with the number of finished cases.
+
+    Returns:
+        "views", a report for each task, and "worst": the cases with the largest errors by task. The report of
+        depth contains "aligned" if relative depth was aligned with the ground truth, and "focal_px_taken"
+        (pixels of the painted image) if images without intrinsics were evaluated with a default focal length.
     """
     manifest = perceiver.generator.manifest
     depth_kind, far_m = profile(manifest.codec).depth_kind, manifest.depth_range_m[1]
@@ -65,12 +70,12 @@ def evaluate(
 
 
 def is_relative(answer: Any) -> bool:
-    """Whether an answer is depth without metres, of an imported editor."""
+    """Whether an answer is relative depth of an imported editor."""
     return isinstance(answer, profiles_relative.Answer)
 
 
 def compared(task: str, answer: Any, truth: np.ndarray, depth_kind: str, far_m: float) -> np.ndarray:
-    """The numbers of an answer that are compared with the truth.
+    """The values of an answer to be compared with the ground truth.
 
     Args:
         task: The name of the task.
@@ -85,10 +90,7 @@ def compared(task: str, answer: Any, truth: np.ndarray, depth_kind: str, far_m: 
 
 
 def ask(case: Case, legend: Legend) -> list[tuple[Question, np.ndarray]]:
-    """The questions that a case has the answers to, with those answers.
-
-    Labels are indexes into the legend.
-    """
+    """The questions that a case has ground truth for, with that truth; labels are indexes of the legend."""
     asked = []
     if case.depth_m is not None:
         asked.append((Question.depth(), case.depth_m))
@@ -106,12 +108,12 @@ def ask(case: Case, legend: Legend) -> list[tuple[Question, np.ndarray]]:
 
 
 def questions_of(cases: Iterable[Case], legend: Legend) -> Iterator[Question]:
-    """Everything that these cases are asked, one after the other."""
+    """All questions about the cases."""
     return (question for case in cases for question, _ in ask(case, legend))
 
 
 def in_legend(labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    """The scenes' class indexes as indexes into the legend; 255 where the legend has no such class."""
+    """Converts class indexes of the scenes to indexes of the legend; 255 for classes that it lacks."""
     table = np.full(256, 255, np.uint8)
     for index, name in enumerate(CLASSES):
         if name in names:
@@ -120,7 +122,7 @@ def in_legend(labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
 
 
 def _worst(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The greatest errors first, each case once."""
+    """The cases with the largest errors, each case once."""
     found: dict[str, dict[str, Any]] = {}
     for entry in sorted(errors, key=lambda e: -np.nan_to_num(e["error"], nan=-1.0)):
         found.setdefault(entry["case"], entry)

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The figures that a reader looks at first.
-
-Which they are, how they are written, and two reports side by side.
-"""
+"""The main metrics of a report, their formatting, and comparisons of reports."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,10 +9,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One entry of a split's report.
+    """A metric in the report of a split.
 
-    form: "share" (0..1, shown in per cent), "degrees", "metres" or "ratio". more_is_better: None where
-    neither is, as of what tells of the split itself.
+    Attributes:
+        task: Its section of the report.
+        key: Its key in that section.
+        name: Its name in tables.
+        form: "share" (0..1, shown in per cent), "degrees", "metres" or "ratio".
+        more_is_better: None for figures that describe the split and not the generator.
     """
 
     task: str
@@ -25,12 +26,12 @@ class Figure:
     more_is_better: bool | None
 
     def of(self, report: Mapping[str, Any]) -> float:
-        """Its value in a report; NaN where that was not measured."""
+        """Its value in a report; NaN if it was not measured."""
         value = report.get(self.task, {}).get(self.key)
         return math.nan if value is None else float(value)
 
     def write(self, value: float) -> str:
-        """The value as text, in the unit and with the digits of this figure."""
+        """Formats a value with the unit and the number of digits of this metric."""
         if not math.isfinite(value):
             return "–"
         forms = {
@@ -70,10 +71,11 @@ FIGURES = (
 
 
 def compare(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """Two reports of one split: one step and its teacher, shared and specialist, before and after.
+    """Compares two reports on the same split, for example of a student and its teacher.
 
-    Returns, for each figure that both have and that can be better, {"ours", "theirs", "better"}: by which
-    part of theirs ours is better (negative: worse).
+    Returns:
+        By task and key, for each metric of both reports that has a better direction: {"ours", "theirs",
+        "better"}, where "better" is the relative improvement (negative: worse).
     """
     compared: dict[str, Any] = {}
     for figure in FIGURES:
@@ -86,10 +88,7 @@ def compare(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any
 
 
 def table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...]) -> str:
-    """A Markdown table that is as easy to read as plain text.
-
-    The first column is text, the others figures.
-    """
+    """A Markdown table with aligned columns, readable as plain text; all but the first are right-aligned."""
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
 
     def line(cells: tuple[str, ...]) -> str:
@@ -101,7 +100,7 @@ def table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...]) -> str:
 
 
 def report_table(reports: Mapping[str, Mapping[str, Any]], title: str = "") -> str:
-    """The first figures of some reports, one column each; figures that none of them has are left out."""
+    """A table of the main metrics with one column per report, without metrics that no report contains."""
     rows = []
     for figure in FIGURES:
         values = [figure.of(report) for report in reports.values()]
@@ -111,10 +110,7 @@ def report_table(reports: Mapping[str, Mapping[str, Any]], title: str = "") -> s
 
 
 def class_table(reports: Mapping[str, Mapping[str, Any]], title: str = "") -> str:
-    """IoU by class, one column each for the reports that have it, the best class first.
-
-    Empty where none has.
-    """
+    """A table of the IoU of each class, best first, with one column per report; empty without any IoU."""
     columns = {
         name: report["semantic"]["classes"] for name, report in reports.items() if "semantic" in report
     }
@@ -128,10 +124,7 @@ def class_table(reports: Mapping[str, Mapping[str, Any]], title: str = "") -> st
 
 
 def tidy(value: Any) -> Any:
-    """A report for JSON.
-
-    Figures to five digits, and None where there is none (NaN and infinity are no JSON).
-    """
+    """Prepares a report for JSON: five significant digits, and None instead of NaN and infinity."""
     if isinstance(value, Mapping):
         return {key: tidy(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

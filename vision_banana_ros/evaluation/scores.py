@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One score a task. Each takes answers and truth frame by frame and sums up once; fractions are 0..1.
+"""The metrics of each task, accumulated frame by frame; fractions are in 0..1.
 
-What a generator leaves unreadable is never left out of a score silently: it counts as wrong in delta1, in the
-shares of angles, in IoU and in F1, and `readable` says how much it was. Only means of errors (AbsRel, RMSE,
-degrees) are over what was read.
+Invalid pixels of an answer are never ignored: they count as errors in delta1, in the fractions of angles, in
+IoU and in F1, and `readable` is the fraction of valid pixels. Only means of errors (AbsRel, RMSE, degrees)
+are computed over the valid pixels.
 
-`add` returns the error of that frame alone, by which the worst frames are found: from 0 up, infinity where
-nothing was read, NaN where there is no truth.
+`add` returns the error of the frame, which is used to find the worst frames: non-negative, infinite without
+valid pixels, NaN without ground truth.
 
-What a frame adds to a score is sums alone, so that scores of frames that were measured apart
-(`evaluation.benchmarks`) can be summed up later: the functions `depth_sums`, `normals_sums`, `confusion`,
-`overlap` give them.
+The contribution of a frame consists of sums only, so that frames that were measured separately
+(`evaluation.benchmarks`) can be combined later: see `depth_sums`, `normals_sums`, `confusion`, `overlap`.
 """
 
 from collections.abc import Callable, Sequence
@@ -56,12 +55,12 @@ def new_score(task: str, classes: Sequence[str], far_m: float) -> Score:
 
 @dataclass
 class DepthScore:
-    """delta1 (share within a factor of 1.25), AbsRel and RMSE where the truth is finite and at most `far_m`.
+    """delta1 (fraction within a factor of 1.25), AbsRel and RMSE where the truth is at most `far_m`.
 
-    Beside them the same figures of two other maps: the answer times one factor a frame, the ratio of the
-    medians of truth and answer ("aligned": how well the shape is known, whatever the scale), and the frame's
-    true median everywhere ("constant": what one gets who looks at no picture). "scale" is the median of those
-    factors: above 1, answers are too near.
+    The same metrics are computed for two other maps: "aligned" is the answer scaled by the ratio of the
+    medians of truth and answer, one factor per frame, which measures the shape independently of the scale;
+    "constant" is the true median of the frame at every pixel, a baseline that ignores the image. "scale" is
+    the median of the factors; answers are too near if it is above 1.
     """
 
     far_m: float = 100.0
@@ -118,19 +117,20 @@ class DepthScore:
 
 
 def depth_sums(depth_m: np.ndarray, truth_m: np.ndarray) -> np.ndarray:
-    """What a frame adds to the score of depth.
+    """The contribution of a frame to the depth metrics.
 
-    (DEPTH_SUMS,), over the pixels where the truth is finite and above 0.
+    Returns:
+        (DEPTH_SUMS,) sums over the pixels where the truth is finite and above 0.
     """
     known = np.isfinite(truth_m) & (truth_m > 0)
     return _depth_parts(depth_m[known].astype(np.float64), truth_m[known].astype(np.float64)).sum(1)
 
 
 def _depth_parts(answer: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """What each pixel adds, (DEPTH_SUMS, N).
+    """The contribution of each pixel, (DEPTH_SUMS, N).
 
-    Rows: is known, was read, is within 1.25, its square, its cube, relative error, squared error, error of
-    the logarithm to base 10, natural logarithm of the ratio, its square. No error where nothing was read.
+    Rows: known, valid, within a factor of 1.25, of 1.25², of 1.25³, relative error, squared error, error of
+    log10, natural logarithm of the ratio, its square. The errors of invalid pixels are 0.
     """
     read = np.isfinite(answer) & (answer > 0)
     found = np.where(read, answer, truth)
@@ -152,7 +152,7 @@ def _depth_parts(answer: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def depth_figures(sums: np.ndarray) -> dict[str, float]:
-    """The metrics of depth from `depth_sums` of one frame, or of several added up, by pixels.
+    """The depth metrics from the sum of `depth_sums` over one or more frames, weighted by pixels.
 
     SILog is 100 times the standard deviation of log(answer / truth), as in KITTI's benchmark and Marigold.
     """
@@ -170,7 +170,7 @@ def depth_figures(sums: np.ndarray) -> dict[str, float]:
 
 @dataclass
 class NormalsScore:
-    """Angles between answer and truth, in degrees, where there is a surface."""
+    """Angles between predicted and true normals in degrees, where there is a surface."""
 
     _sums: "NormalsSums" = field(default_factory=lambda: NormalsSums.none())
     _confidence: ConfidenceScore = field(default_factory=ConfidenceScore)
@@ -193,13 +193,13 @@ class NormalsScore:
 
 @dataclass(frozen=True)
 class NormalsSums:
-    """What frames add to the score of normals.
+    """The contribution of frames to the metrics of normals.
 
     Attributes:
         known: Pixels with a surface.
-        degrees: The sum of the angles of those that were read.
-        under: (3,) pixels under each of `ANGLES_DEG`.
-        tenths: (1801,) pixels by tenths of a degree, for the median.
+        degrees: Sum of the angles of the valid pixels.
+        under: (3,) number of pixels below each of `ANGLES_DEG`.
+        tenths: (1801,) histogram of the angles in tenths of a degree, for the median.
     """
 
     known: int
@@ -209,12 +209,12 @@ class NormalsSums:
 
     @classmethod
     def none(cls) -> "NormalsSums":
-        """Of no frame."""
+        """The sums of no frames."""
         return cls(0, 0.0, np.zeros(len(ANGLES_DEG), np.int64), np.zeros(1801, np.int64))
 
     @classmethod
     def of(cls, known: int, degrees: np.ndarray) -> "NormalsSums":
-        """Of `known` pixels with a surface, of which those that were read are off by `degrees`."""
+        """The sums of `known` pixels with a surface; `degrees` are the errors of the valid ones."""
         under = np.array([np.count_nonzero(degrees < limit) for limit in ANGLES_DEG])
         return cls(
             known, float(degrees.sum()), under, np.bincount((degrees * 10).astype(np.int64), minlength=1801)
@@ -245,16 +245,13 @@ class NormalsSums:
 
 
 def normals_sums(normals: np.ndarray, truth: np.ndarray) -> NormalsSums:
-    """What a frame adds to the score of normals; both (H, W, 3), unit vectors, NaN where there is none."""
+    """The contribution of a frame to the metrics of normals; both (H, W, 3) unit vectors, NaN for none."""
     known, _, degrees = _angles(normals, truth)
     return NormalsSums.of(int(known.sum()), degrees)
 
 
 def _angles(normals: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where there is a surface (H, W).
-
-    Which of those pixels were read; and by how many degrees these are off.
-    """
+    """Pixels with a surface, (H, W); which of those are valid; the angular errors of these in degrees."""
     known = np.isfinite(truth[..., 2])
     answer, true = normals[known], truth[known]
     read = np.isfinite(answer[:, 2])
@@ -264,9 +261,9 @@ def _angles(normals: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 @dataclass
 class SemanticScore:
-    """Intersection over union a class over the whole split.
+    """Intersection over union of each class over the whole split.
 
-    The mean is over classes that occur in the truth.
+    The mean is taken over the classes that occur in the ground truth.
     """
 
     classes: tuple[str, ...]
@@ -293,11 +290,10 @@ class SemanticScore:
 
 
 def confusion(labels: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:
-    """Pixels by true class and answered class, (classes, classes + 1).
+    """Confusion matrix: pixels by true and predicted class, (classes, classes + 1).
 
-    The last column is of answers that are none.
-
-    Truth from `classes` on is void: such pixels are left out.
+    The last column counts predictions that are no class. Pixels whose true label is `classes` or more are
+    ignored.
     """
     known = truth < classes
     answer = np.where(labels[known] < classes, labels[known], classes).astype(np.int64)
@@ -306,7 +302,7 @@ def confusion(labels: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray
 
 
 def semantic_figures(pixels: np.ndarray, classes: tuple[str, ...]) -> dict[str, object]:
-    """The figures of a `confusion`, of one frame or of all frames added up."""
+    """The metrics from the sum of `confusion` over one or more frames."""
     right = np.diag(pixels)
     truth, answered = pixels.sum(1), pixels[:, :-1].sum(0)
     union = truth + answered - right
@@ -338,7 +334,7 @@ class ReferringScore:
         return self.add_overlap(*overlap(mask, truth))
 
     def add_overlap(self, intersection: int, union: int, true: int, size: int) -> float:
-        """As `overlap` gives them: what one expression adds."""
+        """Adds one expression by its `overlap`."""
         if not true:
             self._negatives.append(union / size > EMPTY_SHARE)
             return float(self._negatives[-1])
@@ -359,7 +355,7 @@ class ReferringScore:
 
 
 def overlap(mask: np.ndarray, truth: np.ndarray) -> tuple[int, int, int, int]:
-    """Of two masks: pixels in both, in either, in the truth, and all."""
+    """Numbers of pixels in the intersection, in the union, in the truth, and in the image."""
     return int((mask & truth).sum()), int((mask | truth).sum()), int(truth.sum()), truth.size
 
 
@@ -418,9 +414,9 @@ def concept_figures(matches: np.ndarray, found: float, true: float, presence: np
 
 
 def _overlaps(labels: np.ndarray, truth: np.ndarray, least: float) -> tuple[np.ndarray, int, int]:
-    """IoU of each true instance with each answered one, and how many there are of both.
+    """IoU of each true with each predicted instance, and the numbers of predicted and true instances.
 
-    Smaller ones are left out.
+    Instances of fewer than `least` pixels are ignored.
     """
     codes, pixels = np.unique(truth.astype(np.int64) << 16 | labels, return_counts=True)
     table = np.zeros((int(truth.max()) + 1, int(labels.max()) + 1), np.int64)

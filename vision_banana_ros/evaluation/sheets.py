@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sheets of image, truth and answer for the card: some of fixed seeds, and the worst."""
+"""Sheets of image, ground truth and answer for the model card: fixed examples, and the worst ones."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,9 +26,10 @@ A_ROW = 2  # cases a task
 def write_sheets(
     perceiver: Perceiver, split: Split, worst: Mapping[str, Sequence[Mapping[str, Any]]], out: Path
 ) -> list[Path]:
-    """SPLIT.jpg, two fixed cases a task, and SPLIT_worst.jpg, those with the greatest errors.
+    """Writes SPLIT.jpg (two fixed cases per task) and SPLIT_worst.jpg (the cases with the largest errors).
 
-    Returns their paths.
+    Returns:
+        Their paths.
     """
     tasks = [task for task in TASKS if task in worst]
     # cases spread over the split, other ones for each task; the same in every release
@@ -54,7 +55,7 @@ def _number(name: str) -> int:
 
 
 def _tiles(perceiver: Perceiver, case: Case, task: str) -> list[visualization.Tile]:
-    """The image, the truth, and the answer to the question of this task that went worst."""
+    """Image, ground truth and answer of the question of this task with the largest error."""
     legend: Legend = perceiver.generator.manifest.legend
     asked = [(question, truth) for question, truth in ask(case, legend) if question.task == task]
     looks = perceiver.look(case.image, [question for question, _ in asked], case.intrinsics)
@@ -110,7 +111,7 @@ _DRAWN = {
 
 
 def _write_jpeg(path: Path, picture: np.ndarray) -> None:
-    """As good as `LARGEST` bytes allow."""
+    """Writes the picture with the best quality that fits into `LARGEST` bytes."""
     data = b""
     for quality in range(88, 20, -6):
         options = [

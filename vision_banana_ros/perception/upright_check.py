@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether frames are upside down.
+"""Detects images that are upside down.
 
-A generator answers these too, wrongly, but is less sure of them than of the frame turned round.
+A generator also answers these, but with a lower confidence than for the image rotated by 180 degrees.
 """
 
 import time
@@ -13,32 +13,32 @@ from vision_banana_ros.perception.perceiver import Looks, Perceiver
 from vision_banana_ros.perception.questions import Question
 
 EVERY_S = 10.0
-"""How often a stream is looked at: a camera is mounted once."""
+"""Interval of the checks of a stream; the mounting of a camera does not change often."""
 IN_A_ROW = 3
-"""Frames that must look upside down before a stream counts as such."""
+"""Number of consecutive frames that must appear upside down before a fault is reported."""
 MARGIN = 1.05
-"""Mean confidence of depth, turned over as it came. Of 31 frames (21 real, 10 rendered) all are surer
-upright, on average by 1.3."""
+"""Threshold of the ratio of the mean confidences, rotated to original. All of 31 upright frames (21 real, 10
+rendered) have a higher confidence than their rotated copies, by a factor of 1.3 on average."""
 
 
 def upside_down(perceiver: Perceiver, image: np.ndarray, question: Question, confidence: np.ndarray) -> bool:
-    """Whether the generator is surer of a frame turned by 180 degrees. Costs a look.
+    """Whether the confidence is higher for the image rotated by 180 degrees. Runs one inference.
 
     Args:
-        perceiver: That answered the frame.
+        perceiver: The perceiver that answered the frame.
         image: (H, W, 3) uint8 RGB, on the grid of the answer.
-        question: One of a task that `tells_upright`.
-        confidence: Of the answer to it, (H, W).
+        question: A question of a task with `tells_upright`.
+        confidence: (H, W) confidence of its answer.
     """
     turned = perceiver.look(np.ascontiguousarray(image[::-1, ::-1]), [question])[0].confidence[::-1, ::-1]
-    seen = image.any(axis=2)  # rectifying leaves black what no ray met
+    seen = image.any(axis=2)  # pixels without source pixels are black after rectification
     return bool(seen.any()) and float(turned[seen].mean()) > MARGIN * max(
         float(confidence[seen].mean()), 1e-3
     )
 
 
 def looks_turned(perceiver: Perceiver, questions: Sequence[Question], looks: Looks) -> bool:
-    """Whether a frame looks upside down by its answers to `questions`; False if none of them can tell."""
+    """Whether a frame appears upside down; False if no task of the questions has `tells_upright`."""
     return any(
         upside_down(perceiver, looks.image, question, answer.confidence)
         for question, answer in zip(questions, looks, strict=True)
@@ -47,14 +47,14 @@ def looks_turned(perceiver: Perceiver, questions: Sequence[Question], looks: Loo
 
 
 class UprightCheck:
-    """For a stream: looks now and then, and at every frame while it is in doubt."""
+    """Checks a stream every `EVERY_S` seconds, and every frame after one that appeared upside down."""
 
     def __init__(self) -> None:
         self._due = time.monotonic() + EVERY_S
         self._turned = 0
 
     def fault(self, perceiver: Perceiver, questions: Sequence[Question], looks: Looks) -> str:
-        """Why the stream counts as upside down, as a sentence with what to do; empty where it does not."""
+        """The fault to report, with its remedy, if the stream is upside down; otherwise empty."""
         if time.monotonic() < self._due:
             return ""
         if not looks_turned(perceiver, questions, looks):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the services do, without their ROS plumbing. `segment` and `generate` run on the worker's thread."""
+"""The implementation of the services without ROS. `segment` and `generate` run in the worker thread."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ from vision_banana_ros.tasks.colors import BLACK, far_apart, write_color
 from vision_banana_ros.tasks.legend_text import clean_text, read_legend
 
 MAX_INSTRUCTION = 4000
-"""Characters of ~/generate's instruction."""
+"""Maximum length of the prompt of ~/generate in characters."""
 
 ENOUGH_POINTS = 10_000
-"""More do not move a median."""
+"""Maximum number of points for the median of a centroid."""
 
 NOWHERE = (float("nan"),) * 3
 
@@ -87,10 +87,10 @@ def segment(
 def whose_camera(
     request: Segment.Request, stream: Stream
 ) -> Callable[[tuple[int, int], int, Asking], Camera | None]:
-    """Returns what tells the camera of a request's image.
+    """Returns the function that determines the camera of the image of a request.
 
-    That is the stream if the image is the stream's, or has its frame_id; otherwise the request itself. The
-    lens of another camera is never used.
+    The request's own CameraInfo if it has one; otherwise that of the stream if the image is from the stream
+    or has its frame_id; otherwise none. The intrinsics of another camera are never used.
     """
     own, image = request.camera_info, request.image
     if own.width or own.height:
@@ -107,7 +107,7 @@ def whose_camera(
 
 
 def look_for(expression: str) -> Question:
-    """What ~/segment asks."""
+    """The question of ~/segment."""
     return Question.referring(expression, far_apart(1, avoid=[BLACK])[0])
 
 
@@ -120,10 +120,7 @@ def _box(mask: np.ndarray) -> RegionOfInterest:
 
 
 def _centroid(mask: np.ndarray, depth_m: np.ndarray, k: Intrinsics | None) -> tuple[float, ...]:
-    """Median of x, y and z over the masked points, metres in the optical frame.
-
-    A few pixels beside the edge do not move it.
-    """
+    """Median of x, y and z over the masked points, in metres in the optical frame (robust at mask edges)."""
     rows, columns = np.nonzero(mask & np.isfinite(depth_m))
     if k is None or rows.size == 0:
         return NOWHERE
@@ -135,7 +132,7 @@ def _centroid(mask: np.ndarray, depth_m: np.ndarray, k: Intrinsics | None) -> tu
 
 
 def generate(message: Image, instruction: str, asking: Asking, response: Generate.Response) -> str:
-    """Fills the reply of ~/generate with the painted picture, cropped to the area of the image."""
+    """Fills the response of ~/generate with the generated image, cropped to the area of the input image."""
     image = read_image(message)
     box = asking.perceiver.letterbox(*image.shape[:2])
     painted = box.crop(asking.generator.paint(box.pad(box.shrink(image)), [instruction])[0])
@@ -146,7 +143,7 @@ def generate(message: Image, instruction: str, asking: Asking, response: Generat
 
 @dataclass(frozen=True)
 class PromptChange:
-    """A parameter with its new value, the questions that follow from it, and what the reply says."""
+    """A parameter with its new value, the resulting questions, and the content of the response."""
 
     parameter: str
     value: str | list[str]
@@ -157,9 +154,10 @@ class PromptChange:
 
 
 def prompts(task: str, texts: Sequence[str], asking: Asking) -> PromptChange:
-    """What ~/set_prompts has to change.
+    """The parameter change of a request to ~/set_prompts.
 
-    InputError where the task takes no prompts or one of them cannot be used.
+    Raises:
+        InputError: If the task has no prompts, or a prompt is invalid.
     """
     if task not in TASKS:
         raise InputError(

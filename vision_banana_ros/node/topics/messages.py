@@ -40,7 +40,7 @@ _LAYOUTS: dict[str, tuple[Any, int]] = {
 }
 
 RELATIVE = "depth_relative/image_rect"
-"""The depth of a bundle whose depth has no unit. It never goes where others expect metres."""
+"""Topic of relative depth, which is never published on a topic of metric depth."""
 
 _PUBLISHED = {output.topic: (task.name, output) for task in KNOWN.values() for output in task.publishes}
 _OTHERS: dict[str, tuple[str, ...]] = {
@@ -53,9 +53,9 @@ _OTHERS: dict[str, tuple[str, ...]] = {
     "tracks": (),
 }
 TASKS: dict[str, tuple[str, ...]] = {**{topic: (task,) for topic, (task, _) in _PUBLISHED.items()}, **_OTHERS}
-"""The outputs of a frame, and the tasks whose answers each is made of."""
+"""The output topics with the tasks that each of them requires."""
 OF_THINGS = frozenset({"detections", "detections_3d", "tracks"})
-"""The outputs that are made of `THINGS` as well: of as many of these tasks as are asked."""
+"""The outputs that also use the answers of the tasks in `THINGS`, as far as these have questions."""
 THINGS = ("instances", "referring")
 
 _NOT_IMAGES = {"depth/camera_info": CameraInfo, "points": PointCloud2, "points_obstacles": PointCloud2}
@@ -64,11 +64,11 @@ OUTPUTS: dict[str, type] = {
     topic: _NOT_IMAGES.get(topic, Image) for topic in TASKS if topic not in OF_THINGS or topic in _THINGS
 }
 TYPES = {topic: kind for topic, kind in OUTPUTS.items() if topic != RELATIVE}
-"""The outputs that a bundle with metric depth can fill."""
+"""The outputs of bundles with metric depth."""
 
 
 def group_of(topic: str) -> str:
-    """The group whose rate and priority an output has; relative depth goes with depth."""
+    """The group of an output in the parameters `rates` and `priority`; relative depth belongs to depth."""
     return "detections" if topic in OF_THINGS else topic.split("/", 1)[0].removesuffix("_relative")
 
 
@@ -77,19 +77,25 @@ _NEED_CAMERA = frozenset({"points", "points_obstacles", "depth/camera_info", "de
 
 
 def needs_camera(topic: str, depth_needs_lens: bool) -> bool:
-    """Whether there is an output only with a CameraInfo. depth_needs_lens: as `Perceiver.needs_lens`."""
+    """Whether an output requires a CameraInfo; `depth_needs_lens` is `Perceiver.needs_lens`."""
     return topic in _NEED_CAMERA or (depth_needs_lens and "depth" in TASKS[topic])
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A frame and everything that was read of it, all on one pixel grid.
+    """A frame with all of its answers on one pixel grid.
 
-    image: (H, W, 3) uint8. answers: by task, in the order of its questions. legend: colours by class, in the
-    order of ids. depth_range: metres, for pictures. camera: on that grid; None where CameraInfo is missing or
-    of no use. obstacles: what becomes of depth in points_obstacles. ignored: classes that are left out of it.
-    floor: what is left out of it too; None where it is not known. things: the frame's detections with their
-    tracks.
+    Attributes:
+        header: The header of the frame.
+        image: (H, W, 3) uint8 RGB.
+        answers: Answers by task, in the order of the questions.
+        legend: Colours of the classes in the order of their ids.
+        depth_range: Range of depth in visualisations, in metres.
+        camera: Intrinsics on this grid; None without a usable CameraInfo.
+        obstacles: The filter of points_obstacles.
+        ignored: Classes that points_obstacles leaves out.
+        floor: The floor, which points_obstacles leaves out; None if unknown.
+        things: Detections with their tracks.
     """
 
     header: Header
@@ -105,7 +111,7 @@ class Seen:
 
 
 def image_message(header: Header, encoding: str, height: int, width: int) -> tuple[Image, np.ndarray]:
-    """A new image and a view of its pixels, (H, W) or (H, W, channels), to write into."""
+    """Creates an image message and a writable view of its pixels, (H, W) or (H, W, channels)."""
     dtype, channels = _LAYOUTS[encoding]
     step = width * channels * np.dtype(dtype).itemsize
     message = Image(header=header, height=height, width=width, encoding=encoding, is_bigendian=0, step=step)
@@ -136,7 +142,7 @@ class Composer:
         }
 
     def compose(self, topic: str, seen: Seen) -> Any:
-        """The topic's message with the frame's own header, or None where the frame has no answer for it."""
+        """The message of a topic with the header of the frame, or None if a required answer is missing."""
         if not all(seen.answers.get(task) for task in TASKS[topic]):
             return None
         if topic in OF_THINGS:
@@ -150,7 +156,7 @@ class Composer:
         return maker(seen) if maker else self._plain(topic, seen)
 
     def _plain(self, topic: str, seen: Seen) -> Image:
-        """The values of the task's answer as they are."""
+        """Publishes a field of the answer unchanged."""
         task, output = _PUBLISHED[topic]
         message, pixels = self._image(topic, output.encoding, seen)
         pixels[:] = getattr(seen.answers[task][0], output.field)
