@@ -77,7 +77,7 @@ def test_the_newest_transform_is_taken_unless_it_is_of_another_time(known):
 
 def test_a_frame_from_before_the_clock_began_takes_what_holds_at_all_times(known):
     assert known.matrix("base_link", "camera", -5 * SECOND)[2, 3] == 1.2
-    known._buffer.at_ns = 10 * SECOND
+    known.buffer.at_ns = 10 * SECOND
     with pytest.raises(InputError, match="15.0 s away from the frame"):
         known.matrix("base_link", "camera", -5 * SECOND)
 
@@ -85,13 +85,13 @@ def test_a_frame_from_before_the_clock_began_takes_what_holds_at_all_times(known
 @pytest.mark.parametrize("changes", [{"z": math.nan}, {"z": 1e308}, {"x": math.inf}])
 def test_a_transform_that_is_no_place_is_refused(known, changes):
     for name, value in changes.items():
-        setattr(known._buffer.transform.transform.translation, name, value)
+        setattr(known.buffer.transform.transform.translation, name, value)
     with pytest.raises(InputError, match="no place or turn"):
         known.matrix("base_link", "camera", SECOND)
 
 
 def test_a_rotation_of_no_length_is_refused(known):
-    q = known._buffer.transform.transform.rotation
+    q = known.buffer.transform.transform.rotation
     q.x = q.y = q.z = q.w = 0.0
     with pytest.raises(InputError, match="no place or turn"):
         known.matrix("base_link", "camera", SECOND)

@@ -302,7 +302,7 @@ def test_stored_examples_are_encoded_once_and_without_the_text_encoder_afterward
             given, want = stored[number], expected[number % 3]
             assert torch.equal(given.frame, want.frame) and torch.equal(given.answer, want.answer)
             assert all(np.array_equal(given.prompt[name], want.prompt[name]) for name in want.prompt)
-        assert "_encoder" not in vars(tuned._words)
+        assert "encoder" not in vars(tuned.words)
 
 
 def logged(folder):

@@ -63,13 +63,13 @@ class Tuned:
 
     def release_text_encoder(self) -> None:
         """Frees the text encoder and the prompts in memory; the next prompt loads it again."""
-        self._words = self.networks.Words(self._folder.path, str(self.device))
+        self.words = self.networks.Words(self.folder.path, str(self.device))
         self._prompts.clear()
 
     def reads(self, instruction: str) -> bool:
         """Whether a prompt fits into the text encoder."""
         try:
-            self._words.ids(instruction)
+            self.words.ids(instruction)
         except InputError:
             return False
         return True
@@ -84,7 +84,7 @@ class Tuned:
             InputError: The prompt is too long for the text encoder.
         """
         if instruction not in self._prompts:
-            self._prompts[instruction] = next(self._words.encode([instruction]))
+            self._prompts[instruction] = next(self.words.encode([instruction]))
             if len(self._prompts) > PROMPTS_KEPT:
                 self._prompts.popitem(last=False)
         self._prompts.move_to_end(instruction)
