@@ -4,7 +4,7 @@
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
@@ -98,4 +98,9 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes `content` to a file atomically. Raises OSError if it cannot be written."""
-    write_whole(path, lambda file: file.write(content))
+    write_pieces(path, (content,))
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
+    """As `write_bytes`, one piece after another, without a copy of them all in memory."""
+    write_whole(path, lambda file: file.writelines(pieces))

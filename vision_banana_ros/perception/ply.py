@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.files import write_bytes
+from vision_banana_ros.files import write_pieces
 
 _VERTEX = np.dtype([("xyz", "<f4", 3), ("rgb", "u1", 3)])
 _FACE = np.dtype([("count", "u1"), ("corners", "<i4", 3)])
@@ -39,7 +39,7 @@ def write_ply(path: str | Path, xyz: np.ndarray, rgb: np.ndarray) -> int:
     vertices["xyz"] = xyz[keep]
     vertices["rgb"] = rgb[keep]
     header = _HEADER.format(axes="x right, y down, z forward", count=len(vertices), faces="")
-    write_bytes(Path(path), header.encode("ascii") + vertices.tobytes())
+    write_pieces(Path(path), (header.encode("ascii"), vertices.data))
     return len(vertices)
 
 
@@ -51,4 +51,4 @@ def write_mesh(path: str | Path, xyz: np.ndarray, triangles: np.ndarray, rgb: np
     header = _HEADER.format(
         axes="the fixed frame's axes", count=len(xyz), faces=_FACES.format(count=len(triangles))
     )
-    write_bytes(Path(path), header.encode("ascii") + vertices.tobytes() + faces.tobytes())
+    write_pieces(Path(path), (header.encode("ascii"), vertices.data, faces.data))
