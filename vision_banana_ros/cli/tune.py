@@ -48,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run whose LoRA to start from; with --start frame it is the teacher",
     )
     parser.add_argument("--rank", type=int, default=16, help="rank of the LoRA (default: 16)")
+    parser.add_argument(
+        "--targets",
+        nargs="+",
+        metavar="LAYER",
+        help="ends of the names of the layers that get a LoRA, such as to_q to_v (default: all of attention)",
+    )
     parser.add_argument("--rate", type=float, default=1e-4, help="learning rate (default: 1e-4)")
     parser.add_argument("--batch", type=int, default=4, help="batch size per GPU (default: 4)")
     parser.add_argument(
@@ -113,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
     if args.config is not None:
         args = _configured(args)
     require_packages(("peft", "accelerate"))
-    from vision_banana_ros.training.editors.tune import LORA, Plan, tune
+    from vision_banana_ros.training.editors.tune import LAYERS, LORA, Plan, tune
 
     names: tuple[str, ...] = (
         "steps",
@@ -128,7 +134,12 @@ def run(args: argparse.Namespace) -> int:
     )
     names += ("precision", "average", "stored", "pairs", "keep", "seed")
     size = args.size or open_folder(args.source).family.size
-    plan = Plan(size=size, tasks=tuple(args.tasks), **{name: getattr(args, name) for name in names})
+    plan = Plan(
+        size=size,
+        tasks=tuple(args.tasks),
+        targets=tuple(args.targets or LAYERS),
+        **{name: getattr(args, name) for name in names},
+    )
     state = tune(args.source, args.out, profile(args.profile), plan)
     reports: dict[str, Any] = {name: state[name] for name in ("teacher", "before", "after") if name in state}
     print(report_table(reports))

@@ -106,7 +106,7 @@ def test_a_comparison_is_of_one_file_alone(tuned, tmp_path):
 
 def test_a_run_goes_on_where_it_was_left_by_the_command(model, tmp_path, capsys):
     given = [str(model), "--out", str(tmp_path / "run"), "--size", "32x48", "--batch", "1", "--views", "2", "--start", "noise"]
-    given += ["--tasks", "depth", "instances"]
+    given += ["--tasks", "depth", "instances", "--targets", "to_q", "to_v"]
     assert main(["tune", *given, "--steps", "2"]) == 0
     learnt = (tmp_path / "run" / "lora.safetensors").read_bytes()
     assert main(["tune", *given, "--steps", "3"]) == 0
@@ -272,11 +272,11 @@ def test_a_run_that_was_killed_goes_on_with_the_losses_of_one_that_was_not(model
 
 
 def test_what_is_saved_is_the_average_of_the_weights(model, tmp_path):
-    plan = Plan(SIZE, steps=2, tasks=("normals",), start="noise", rate=1e-2, views=2, held_out=1, average=0.9)
+    plan = Plan(SIZE, steps=2, tasks=("normals",), start="noise", rate=1e-2, views=2, held_out=1, average=0.9, targets=("to_q",))
     tune(model, tmp_path, VISION, plan, lambda _: None)
     kept = torch.load(tmp_path / "run.pt", weights_only=True)
     saved = load_file(tmp_path / "lora.safetensors")
-    assert len(saved) == len(kept["weights"]) > 0
+    assert len(saved) == len(kept["weights"]) > 0 and all(".to_q.lora_" in name for name in saved)
 
     def same(weights):
         return sorted(float(w.detach().double().sum()) for w in weights)
@@ -412,6 +412,8 @@ def test_what_cannot_be_tuned(model, tmp_path):
         (Plan(SIZE, steps=1, tasks=("edges",)), "knows the tasks"),
         (Plan(SIZE, steps=1, tasks=()), "knows the tasks"),
         (Plan(SIZE, steps=1, keep=1.5), "A share of 1.5"),
+        (Plan(SIZE, steps=1, targets=("to_q", "to_z")), "No layer of flux2_klein is called to_z: choose of to_q"),
+        (Plan(SIZE, steps=1, targets=()), "No layer of flux2_klein is called nothing"),
         (Plan(SIZE, steps=1, average=1), "A decay of 1 averages nothing"),
         (Plan(SIZE, steps=1, stored=-1), "-1 examples cannot be stored"),
         (Plan((30, 48), steps=1), "multiples of 16"),

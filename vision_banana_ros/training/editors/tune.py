@@ -23,7 +23,12 @@ from torch import Tensor
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation.figures import tidy
 from vision_banana_ros.files import write_bytes, write_whole
-from vision_banana_ros.generators.backbones.diffusers_folder import Folder, open_folder, read_json
+from vision_banana_ros.generators.backbones.diffusers_folder import (
+    Folder,
+    open_folder,
+    read_header,
+    read_json,
+)
 from vision_banana_ros.generators.backbones.lora import COMPARISON
 from vision_banana_ros.generators.checksums import sha256_of
 from vision_banana_ros.tasks.profiles import Profile
@@ -37,8 +42,8 @@ STATE, LORA, RUN = (
     "lora.safetensors",
     "run.pt",
 )  # the last one contains everything needed to resume
-#: Names of the layers that get a LoRA, in all families that support it.
-_LAYERS = ("to_q", "to_k", "to_v", "to_out.0", "to_qkv_mlp_proj", "to_out", "proj_out")
+#: Ends of the names of the layers that get a LoRA, in all families that support it.
+LAYERS = ("to_q", "to_k", "to_v", "to_out.0", "to_qkv_mlp_proj", "to_out", "proj_out")
 #: Fields of a plan that encoded examples depend on.
 _OF_EXAMPLES = ("size", "tasks", "start", "views", "pairs", "keep", "seed")
 _ENCODINGS, _LOG = "encodings", "tensorboard"  # folders
@@ -58,6 +63,7 @@ class Plan:
         start: "noise" or "frame", where sampling starts.
         begin: Folder of a run whose LoRA is the initialisation.
         rank: Rank of the LoRA.
+        targets: Ends of the names of the linear layers that get a LoRA.
         rate: Learning rate.
         batch: Examples per step and process, with gradient accumulation.
         views: Number of different scenes.
@@ -79,6 +85,7 @@ class Plan:
     start: str = "frame"
     begin: Path | None = None
     rank: int = 16
+    targets: tuple[str, ...] = LAYERS
     rate: float = 1e-4
     batch: int = 1
     views: int = 1000
@@ -251,7 +258,7 @@ class _Adapter:
         layers = [
             n
             for n, m in self._transformer.named_modules()
-            if n.endswith(_LAYERS) and isinstance(m, torch.nn.Linear)
+            if n.endswith(plan.targets) and isinstance(m, torch.nn.Linear)
         ]
         self._config = LoraConfig(
             r=plan.rank, lora_alpha=plan.rank, target_modules=layers, init_lora_weights="gaussian"
@@ -351,6 +358,16 @@ def _check(folder: Folder, profile: Profile, plan: Plan) -> None:
         )
     if not 0 <= plan.keep <= 1:
         raise InputError(f"A share of {plan.keep:g} cannot be: give 0 to 1.")
+    names = [
+        each.removesuffix(".weight")
+        for file in folder.weights(folder.family.networks.DENOISER)
+        for each in read_header(file)
+    ]
+    none = [target for target in plan.targets if not any(each.endswith(target) for each in names)]
+    if not plan.targets or (none and plan.targets != LAYERS):  # no family has all of those
+        raise InputError(
+            f"No layer of {name} is called {', '.join(none) or 'nothing'}: choose of {', '.join(LAYERS)}."
+        )
     if not 0 <= plan.average < 1:
         raise InputError(f"A decay of {plan.average:g} averages nothing: give 0 for none, or such as 0.999.")
     if plan.stored < 0:
@@ -358,7 +375,7 @@ def _check(folder: Folder, profile: Profile, plan: Plan) -> None:
     if plan.begin is not None and not (plan.begin / LORA).is_file():
         raise InputError(f"'{plan.begin}' holds no {LORA}: give the folder that `vision-banana tune` wrote.")
     if plan.begin is not None:
-        _fits(plan.begin, plan, ("size", "rank"))
+        _fits(plan.begin, plan, ("size", "rank", "targets"))
         if (theirs := read_json(plan.begin / STATE).get("profile")) != profile.name:
             raise InputError(
                 f"The run in '{plan.begin}' was tuned by the profile {theirs}, not {profile.name}: "
