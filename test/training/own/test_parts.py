@@ -36,7 +36,7 @@ from vision_banana_ros.training.data.questions import QUESTIONS_PER_VIEW  # noqa
 from vision_banana_ros.training.own import losses as loss_terms  # noqa: E402
 from vision_banana_ros.training.own import rectified_flow  # noqa: E402
 from vision_banana_ros.training.own.checkpoint import Learner, State, join_parts, resume, save, save_parts  # noqa: E402
-from vision_banana_ros.training.own.loop import _optimizers  # noqa: E402
+from vision_banana_ros.training.own.loop import make_optimizers  # noqa: E402
 from vision_banana_ros.training.own.losses import BatchForward, OutputRows, class_weights, losses  # noqa: E402
 from vision_banana_ros.training.own.recipe import read_recipe  # noqa: E402
 from vision_banana_ros.training.own.sampler import Painter, batch_of  # noqa: E402
@@ -168,7 +168,7 @@ def test_depth_is_the_same_at_every_training_resolution(pool):
 
 
 def test_a_position_has_the_same_coordinates_at_every_resolution():
-    small, large = (own._position_coordinates(torch.zeros(1, 1, *size)) for size in ((18, 24), (36, 48)))
+    small, large = (own.position_coordinates(torch.zeros(1, 1, *size)) for size in ((18, 24), (36, 48)))
     pooled = torch.nn.functional.avg_pool2d(large, 2)
     assert torch.allclose(small, pooled, atol=1e-6) and large[0, 1, -1, 0] > 0.9 * small[0, 1, -1, 0] > 0.5
 
@@ -190,7 +190,7 @@ def painted_ramp(log_m, unsure, knots=CUBE):
     """(n,) logs of metres and uncertainties -> (1, n, 3) in 0..1."""
     colors = torch.cat([knots, torch.ones(len(knots), 1)], 1)[None]
     log_m, unsure = (torch.as_tensor(x, dtype=torch.float32).reshape(1, 1, -1) for x in (log_m, unsure))
-    return own._ramp_colors(log_m, unsure, colors)[0].permute(1, 2, 0).numpy()
+    return own.ramp_colors(log_m, unsure, colors)[0].permute(1, 2, 0).numpy()
 
 
 @settings(deadline=None, max_examples=300)
@@ -223,7 +223,7 @@ def test_a_ramp_runs_through_whatever_colours_are_named():
 def test_the_way_aside_is_square_to_the_ramp_and_leads_to_grey():
     named = CUBE[None]
     along = named[:, 1:] - named[:, :-1]
-    aside = own._off_ramp_vectors(named, along)[0].unflatten(0, (7, 2))
+    aside = own.off_ramp_vectors(named, along)[0].unflatten(0, (7, 2))
     torch.testing.assert_close(aside.norm(dim=2), torch.full((7, 2), UNCERTAIN_DISTANCE))
     for edge in range(7):
         for half in (0, 1):
@@ -239,10 +239,10 @@ def test_gradients_of_the_ramp_are_those_of_the_picture_and_finite_at_its_ends()
     colors = torch.cat([CUBE, torch.ones(8, 1)], 1)[None]
     log_m = torch.tensor([own.MIN_LOG_DEPTH, 0.0, 1.0, math.log(0.8015), own.MAX_LOG_DEPTH]).reshape(1, 1, -1).requires_grad_()
     unsure = torch.full_like(log_m, 0.1).requires_grad_()
-    painted = own._ramp_colors(log_m, unsure, colors)
+    painted = own.ramp_colors(log_m, unsure, colors)
     slopes = torch.autograd.grad(painted.square().sum(), (log_m, unsure))
     assert all(torch.isfinite(slope).all() for slope in slopes) and slopes[0].abs().min() > 0
-    ahead = own._ramp_colors(log_m + 1e-3, unsure, colors)
+    ahead = own.ramp_colors(log_m + 1e-3, unsure, colors)
     assert (ahead - painted).abs().sum(1).min() > 0
 
 
@@ -366,7 +366,7 @@ def test_the_shipped_sizes_are_small():
 def test_a_finer_position_is_made_of_the_shares_of_the_nine_around_its_coarse_one():
     torch.manual_seed(0)
     x, shares = torch.randn(1, 2, 3, 4), torch.rand(1, 9 * 4, 3, 4)
-    finer = own._upsample(x, shares, 2)
+    finer = own.upsample(x, shares, 2)
     assert finer.shape == (1, 2, 6, 8)
     for row, column, channel in ((0, 0, 0), (3, 7, 1), (5, 2, 0)):
         expected = 0.0
@@ -407,7 +407,7 @@ class Answers(torch.nn.Module):
     def forward(self, batch, rows, sample=None, time=None):
         colors = batch.colors[:, 1:]
         coarse = self.pictures[..., ::PATCH, ::PATCH] / 2 + 0.5
-        same = (coarse[:, None] - colors[..., :3, None, None]).abs().amax(2) < 0.01
+        same = (coarse[:, None] - colors[..., :3, None, None]).square().sum(2) < own.SAME_COLOR
         scores = torch.zeros(len(coarse), 2 + colors.shape[1], *coarse.shape[2:])
         scores[:, 2:] = self.sure * (same & (colors[..., 3] > 0)[..., None, None])
         scores[:, 2:] -= self.sure * ~same
@@ -545,10 +545,10 @@ def test_a_small_mask_counts_three_times_and_a_large_one_as_the_rest(asked):
     one = replace(asked, tasks=["referring"], palette=asked.palette[index : index + 1])
     truth = torch.full((1, 3, 40, 40), -1.0)
     truth[:, 0, :4, :4] = 1
-    times = loss_terms._pixel_weights(truth, one)[0]
+    times = loss_terms.pixel_weights(truth, one)[0]
     assert times[0, 0] == loss_terms.MAX_MASK_WEIGHT and times[20, 20] == 1
     truth[:, 0, :, :30] = 1
-    assert (loss_terms._pixel_weights(truth, one) == 1).all()
+    assert (loss_terms.pixel_weights(truth, one) == 1).all()
 
 
 def test_junk_and_sky_have_finite_losses_and_slopes(network, pool):
@@ -665,7 +665,7 @@ def test_a_recipe_that_is_not_there(tmp_path):
 def learner():
     torch.manual_seed(1)
     made = VisionBananaUNet(channels=CHANNELS).to(memory_format=torch.channels_last)
-    optimizers = _optimizers(made)
+    optimizers = make_optimizers(made)
     for value in made.parameters():
         value.grad = torch.randn_like(value)
     for optimizer in optimizers:
@@ -677,7 +677,7 @@ def learner():
 
 def fresh():
     made = VisionBananaUNet(channels=CHANNELS).to(memory_format=torch.channels_last)
-    return Learner(made, _optimizers(made), {name: value.clone() for name, value in made.state_dict().items()})
+    return Learner(made, make_optimizers(made), {name: value.clone() for name, value in made.state_dict().items()})
 
 
 FACTS = {"recipe": {"name": "one"}}
@@ -685,7 +685,7 @@ FACTS = {"recipe": {"name": "one"}}
 
 def test_every_weight_is_learnt_by_one_optimizer():
     made = VisionBananaUNet(channels=CHANNELS)
-    taught = [id(value) for optimizer in _optimizers(made) for group in optimizer.param_groups for value in group["params"]]
+    taught = [id(value) for optimizer in make_optimizers(made) for group in optimizer.param_groups for value in group["params"]]
     assert sorted(taught) == sorted(id(value) for value in made.parameters())
 
 
@@ -756,7 +756,7 @@ def test_however_unsure_the_nearest_colour_is_the_likeliest(seed, count):
     colors[0, places, :3], colors[0, places, 3] = torch.from_numpy(named), 1
     chances = torch.zeros(1, count + 3, 1, 50)
     chances[0, places, 0] = torch.from_numpy(rng.dirichlet(np.full(count, 0.7), 50).T.astype(np.float32))
-    painted = own._copied_colors(chances, colors)[0, :, 0].T.numpy() / 2 + 0.5
+    painted = own.copied_colors(chances, colors)[0, :, 0].T.numpy() / 2 + 0.5
     palette = np.vstack([named, np.zeros(3)])
     distances = np.linalg.norm(painted[:, None] - palette[None], axis=2)
     told = chances[0, places, 0].T.numpy()
@@ -767,4 +767,4 @@ def test_however_unsure_the_nearest_colour_is_the_likeliest(seed, count):
 def test_between_two_colours_the_mean_is_painted():
     colors = torch.tensor([[[0.0, 0, 0, 1], [1, 0, 0, 1]]])
     chances = torch.tensor([0.3, 0.7])[None, :, None, None] * 0.5  # the other half is painted otherwise
-    torch.testing.assert_close(own._copied_colors(chances, colors)[0, :, 0, 0], torch.tensor([0.7 * 2 - 1, -1, -1]) * 0.5)
+    torch.testing.assert_close(own.copied_colors(chances, colors)[0, :, 0, 0], torch.tensor([0.7 * 2 - 1, -1, -1]) * 0.5)

@@ -237,7 +237,7 @@ class Neck(nn.Module):
 
     def _fuse(self, level: int, x: Tensor) -> Tensor:
         """Adds coordinates of the positions and applies the block of the level."""
-        return self.blocks[level](x + self.places[level](_position_coordinates(x)))
+        return self.blocks[level](x + self.places[level](position_coordinates(x)))
 
 
 class PaintModeScores(nn.Module):
@@ -419,14 +419,14 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         x = (
             F.pixel_shuffle(self.answer_up[1](x), 2)
             + features[1]
-            + _upsample(self.answer_edged[1](x), shares[2], 2)
+            + upsample(self.answer_edged[1](x), shares[2], 2)
         )
         for block, to_text in zip(self.answer_blocks[1], self.answer_text[0], strict=True):
             x = block(_attend(to_text, x, text, bias), condition)
         x = (
             F.pixel_shuffle(self.answer_up[0](x), 2)
             + features[0]
-            + _upsample(self.answer_edged[0](x), shares[1], 2)
+            + upsample(self.answer_edged[0](x), shares[1], 2)
         )
         for block in self.answer_blocks[0]:
             x = block(x, condition)
@@ -464,13 +464,13 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         height, width = x.shape[2:]
         with torch.autocast(x.device.type, enabled=False):
             shares = _softmax_over_channels(scores * INVERSE_TEMPERATURE)
-            copied = _copied_colors(shares[:, 2:], colors)
+            copied = copied_colors(shares[:, 2:], colors)
             parts = torch.cat([self.answer_coarse(x), copied, shares[:, :2], self.answer_distance(x)], 1)
             upsampled = _upsample_to_patches(parts, weights.float())
             free, copied, free_share, ramp_share, distance = upsampled.split([3, 3, 1, 1, 2], 1)
             free = free + self.answer_out(x).flatten(2).unflatten(1, (3, -1)).transpose(2, 3)
             log_m, unsure = self._clamped(distance)
-            ramp = _ramp_colors(log_m, unsure.sigmoid(), colors) * 2 - 1
+            ramp = ramp_colors(log_m, unsure.sigmoid(), colors) * 2 - 1
             return _join_patches(free * free_share + copied + ramp * ramp_share, height, width)
 
     def _clamped(self, distance: Tensor) -> tuple[Tensor, Tensor]:
@@ -488,7 +488,7 @@ class VisionBananaUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         return self.answer(self.add_sample(self.encode_image(image), sample), timestep, text, mask)
 
 
-def _copied_colors(shares: Tensor, colors: Tensor) -> Tensor:
+def copied_colors(shares: Tensor, colors: Tensor) -> Tensor:
     """The copied colour in -1..1 times the sum of the shares, (N, 3, h, w).
 
     An expectation over several colours could be close to a third, improbable one. Instead, the most probable
@@ -520,7 +520,7 @@ def _nearest_neighbors(rgb: Tensor, named: Tensor) -> Tensor:
     return nearest @ others / nearest.sum(2, keepdim=True)
 
 
-def _ramp_colors(log_m: Tensor, unsure: Tensor, colors: Tensor) -> Tensor:
+def ramp_colors(log_m: Tensor, unsure: Tensor, colors: Tensor) -> Tensor:
     """Maps distances and uncertainties to colours, (N, 3, h w, PATCH^2) in 0..1.
 
     The ramp is piecewise linear between the colours, which are equally spaced in f = 1 - (1 + m / 10)^-2 (the
@@ -543,7 +543,7 @@ def _ramp_colors(log_m: Tensor, unsure: Tensor, colors: Tensor) -> Tensor:
     along = knots[:, 1:] - knots[:, :-1]
     exists = order[None, :-1] <= last[:, None]
     along = along * exists[..., None]
-    aside = _off_ramp_vectors(knots, along)
+    aside = off_ramp_vectors(knots, along)
     once = 1 + log_m.flatten(1).exp() / 10
     walked = (1 - 1 / (once * once)) * last[:, None]
     edges = order[:-1, None] - 1
@@ -557,7 +557,7 @@ def _ramp_colors(log_m: Tensor, unsure: Tensor, colors: Tensor) -> Tensor:
     return color.unflatten(2, log_m.shape[1:])
 
 
-def _off_ramp_vectors(knots: Tensor, along: Tensor) -> Tensor:
+def off_ramp_vectors(knots: Tensor, along: Tensor) -> Tensor:
     """Vectors off the ramp for each half of each edge, (N, 2 (MAX_RAMP_COLORS - 1), 3).
 
     Their length is UNCERTAIN_DISTANCE.
@@ -597,7 +597,7 @@ def _upsample_like(x: Tensor, like: Tensor) -> Tensor:
     return F.pixel_shuffle(x, 2)[..., : like.shape[-2], : like.shape[-1]]
 
 
-def _upsample(x: Tensor, shares: Tensor, times: int) -> Tensor:
+def upsample(x: Tensor, shares: Tensor, times: int) -> Tensor:
     """Convex upsampling of (N, C, H, W) by the factor `times`, with weights (N or 1, 9 * times^2, H, W)."""
     finer = _convex_combinations(x, shares, times).flatten(2).transpose(1, 2)
     return F.pixel_shuffle(finer.unflatten(2, x.shape[2:]), times)
@@ -650,7 +650,7 @@ def _attend(attention: Attention, x: Tensor, *context: Tensor) -> Tensor:
     return attention(x.flatten(2).transpose(1, 2), *context).transpose(1, 2).unflatten(2, (height, width))
 
 
-def _position_coordinates(x: Tensor) -> Tensor:
+def position_coordinates(x: Tensor) -> Tensor:
     """Coordinates (x, y) of positions relative to the centre of the image, (B, 2, H, W).
 
     Depth correlates with the height in the image. The unit is relative to the size of the image, so that a

@@ -73,7 +73,7 @@ def train(
     origin = load_pretrained(network.image_encoder, recipe.encoder) if recipe.pretrained else {}
     network.train().to(device.device, memory_format=torch.channels_last)  # type: ignore[call-overload, arg-type]
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    learner = Learner(network, _optimizers(network), average)
+    learner = Learner(network, make_optimizers(network), average)
     resume(learner, out)
     run = _Run(
         recipe,
@@ -170,7 +170,7 @@ class _Run:
         )
 
 
-def _optimizers(network: VisionBananaUNet) -> list[torch.optim.Optimizer]:
+def make_optimizers(network: VisionBananaUNet) -> list[torch.optim.Optimizer]:
     """The optimisers, in the order of the learning rates in `_step`.
 
     Muon for weight matrices of inner layers, which halves the number of steps; AdamW for vectors and for the

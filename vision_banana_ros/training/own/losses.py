@@ -129,7 +129,7 @@ def answer_losses(forward: nn.Module, target: Tensor, batch: Batch) -> Tensor:
         torch.tensor(batch.ramps, device=target.device, dtype=torch.long),
     )
     plan, picture, log_m, unsure = forward(batch, rows)
-    weights = _pixel_weights(target, batch)
+    weights = pixel_weights(target, batch)
     on_ramp = torch.zeros(len(target), dtype=torch.bool, device=target.device).index_fill(0, rows.ramps, True)
     row, column = torch.randint(PATCH, (2,)).tolist()
     subsample = (..., slice(row, None, PATCH), slice(column, None, PATCH))
@@ -223,7 +223,7 @@ def choice_cross_entropy(
     return (entropy * weights).sum((1, 2)) / weights.sum((1, 2))
 
 
-def _pixel_weights(target: Tensor, batch: Batch) -> Tensor:
+def pixel_weights(target: Tensor, batch: Batch) -> Tensor:
     """Weights of the pixels, (N, H, W), that balance rare classes and small masks with the background."""
     weights = target.new_ones(len(target), *target.shape[2:])
     if rows := [i for i, task in enumerate(batch.tasks) if task in ("referring", "instances")]:
