@@ -420,6 +420,21 @@ def test_lists_that_name_a_frame_twice_or_none_are_refused(tmp_path):
             BENCHMARKS["kitti-depth"].open(tmp_path)
 
 
+def test_tables_of_nuscenes_that_do_not_belong_together_are_refused(tmp_path):
+    sets.write_nuscenes(tmp_path, sets.rooms(2, (900, 1600)))
+    tables = tmp_path / "v1.0-trainval"
+    (frame,) = BENCHMARKS["nuscenes-depth"].open(tmp_path)
+    (tables / "ego_pose.json").write_text("[]")
+    with pytest.raises(InputError, match="ego_pose.json' lacks sample0cam, which sample_data.json names"):
+        frame.load()
+    (tables / "calibrated_sensor.json").write_text("[]")
+    (tmp_path / "other").mkdir()
+    shutil.move(tables, tmp_path / "other")
+    shutil.copy(tmp_path / "val_scenes.txt", tmp_path / "other")
+    with pytest.raises(InputError, match="has no CAM_FRONT or no LIDAR_TOP"):
+        BENCHMARKS["nuscenes-depth"].open(tmp_path / "other")
+
+
 def test_a_pickle_that_could_run_code_is_refused(tmp_path):
     class Evil:
         def __reduce__(self):
@@ -549,6 +564,22 @@ def test_semantic_figures_against_a_loop_over_pixels():
                 false[answer] += 1
     got = scores.semantic_figures(total, classes)
     assert got["miou"] == pytest.approx(np.mean(right / (right + false + missed)), abs=1e-6)
+
+
+def test_overlaps_of_masks_against_pycocotools():
+    """On random masks, an empty answer, an empty truth, whole ones, and two empty ones."""
+    coco = pytest.importorskip("pycocotools.mask")
+    rng = np.random.default_rng(5)
+    shares = [(0.3, 0.5), (0.01, 0.9), (0, 0.4), (0.4, 0), (1, 1)]
+    for shared, truthful in shares:
+        answer, truth = rng.random((31, 47)) < shared, rng.random((31, 47)) < truthful
+        both, either, true, _ = scores.overlap(answer, truth)
+        drawn = [masks.encode(mask) for mask in (answer, truth)]
+        assert true == coco.area(drawn[1]) and either == coco.area(coco.merge(drawn))
+        assert both == coco.area(coco.merge(drawn, intersect=True))
+        assert both / either == pytest.approx(coco.iou(drawn[:1], drawn[1:], [0])[0, 0], abs=1e-6)
+    none = np.zeros((4, 4), bool)
+    assert scores.overlap(none, none) == (0, 0, 0, 16)
 
 
 def test_normals_figures_against_all_pixels_at_once():

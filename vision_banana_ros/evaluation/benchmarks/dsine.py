@@ -128,7 +128,7 @@ def _exr(file: Path) -> np.ndarray:
     try:
         with exr.File(str(file)) as opened:
             return np.asarray(opened.channels()["RGB"].pixels, np.float32)
-    except (RuntimeError, KeyError, OSError) as error:
+    except (RuntimeError, ValueError, KeyError, OSError) as error:
         raise InputError(
             f"'{file}' cannot be read as a picture of three floats: copy it again. {error}"
         ) from None

@@ -40,7 +40,10 @@ def _entry(scene: Path, name: str) -> Entry:
                 f"'{truth}' has {len(data):,} bytes, not 4 for each pixel of its photograph: copy it again."
             )
         depth_m = np.frombuffer(data, "<f4").reshape(image.shape[:2])
-        return Frame(image, reading.scored(depth_m, NEAR_M, FAR_M, image, truth), _lenses(*cameras).get(name))
+        lens = _lenses(*cameras).get(name)
+        if lens is None:
+            raise InputError(f"'{cameras[1]}' has no camera of {name}: copy it again.")
+        return Frame(image, reading.scored(depth_m, NEAR_M, FAR_M, image, truth), lens)
 
     return Entry(f"{scene.name}/{Path(name).stem}", (*files, *cameras), load)
 

@@ -28,13 +28,12 @@ def open_folder(root: Path) -> list[Entry]:
 
 
 def _frame(file: Path) -> Frame:
-    scipy_io = reading.needed("scipy.io")
-    reading.content(file)
+    mat = reading.matlab(file)
     try:
-        data = scipy_io.loadmat(str(file))["data"][0, 0]
+        data = mat["data"][0, 0]
         image, depth, k = (np.asarray(data[name]) for name in ("rgb", "depth", "calib"))
         valid = (np.asarray(data["mask_invalid"]) != 0) & (np.asarray(data["mask_transp"]) != 0)
-    except (ValueError, KeyError, IndexError, TypeError, NotImplementedError, OSError) as error:
+    except (ValueError, KeyError, IndexError, TypeError) as error:
         raise InputError(f"'{file}' is no frame of iBims-1, whole ({error}): copy it again.") from None
     if image.dtype != np.uint8 or image.shape != (*SIZE, 3) or k.shape != (3, 3) or valid.shape != SIZE:
         raise InputError(

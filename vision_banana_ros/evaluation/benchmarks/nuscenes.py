@@ -98,11 +98,17 @@ def _entry(
             raise InputError(
                 f"'{root / TABLES}' has no intrinsics of {CAMERA}: the tables are not those of v1.0."
             )
+        poses = _poses(root)
+        if missing := {camera["ego_pose_token"], lidar["ego_pose_token"]} - poses.keys():
+            raise InputError(
+                f"'{root / TABLES / 'ego_pose.json'}' lacks {min(missing)}, which sample_data.json names:"
+                " take both from one download."
+            )
         # lidar -> car at the lidar's moment -> world -> car at the camera's moment -> camera
-        world = _pose(_poses(root)[lidar["ego_pose_token"]]) @ _pose(
+        world = _pose(poses[lidar["ego_pose_token"]]) @ _pose(
             _calibrated(root)[lidar["calibrated_sensor_token"]]
         )
-        into = np.linalg.inv(_pose(_poses(root)[camera["ego_pose_token"]]) @ _pose(mount)) @ world
+        into = np.linalg.inv(_pose(poses[camera["ego_pose_token"]]) @ _pose(mount)) @ world
         xyz = np.frombuffer(data, "<f4").reshape(-1, 5)[:, :3].astype(np.float64)
         depth_m = projected(xyz @ into[:3, :3].T + into[:3, 3], k, SIZE)
         lens = Intrinsics(SIZE[1], SIZE[0], float(k[0, 0]), float(k[1, 1]), float(k[0, 2]), float(k[1, 2]))

@@ -55,11 +55,10 @@ def _opened(file: Path) -> Any:
 
 def _test_frames(file: Path, count: int) -> list[int]:
     """Numbers of the official test frames, counted from 1."""
-    scipy_io = reading.needed("scipy.io")
-    reading.content(file)
+    mat = reading.matlab(file)
     try:
-        numbers = [int(number) for number in np.ravel(scipy_io.loadmat(str(file))["testNdxs"])]
-    except (ValueError, KeyError, TypeError, NotImplementedError) as error:
+        numbers = [int(number) for number in np.ravel(mat["testNdxs"])]
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"'{file}' is not NYU's file of splits ({error}): get it again.") from None
     reading.once(map(str, numbers), f"'{file}'")
     if not numbers or not 1 <= min(numbers) <= max(numbers) <= count:

@@ -114,9 +114,21 @@ def array(file: Path) -> np.ndarray:
         raise InputError(f"'{file}' cannot be read as an array of NumPy ({error}): copy it again.") from None
 
 
+def matlab(file: Path) -> dict[str, Any]:
+    """The arrays of a .mat file up to version 7, by name. InputError where it is damaged, or none."""
+    scipy_io, data = needed("scipy.io"), content(file)
+    try:
+        found = scipy_io.loadmat(io.BytesIO(data))
+    except Exception as error:  # the reader raises whatever damaged bytes lead to, zlib's errors among them
+        raise InputError(f"'{file}' cannot be read as a .mat file ({error}): copy it again.") from None
+    return dict(found)
+
+
 def text(file: Path) -> str:
     """InputError where it is missing, or no text."""
     data = content(file)
+    if b"\0" in data:
+        raise InputError(f"'{file}' is no text: the download is not whole.")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

@@ -46,7 +46,7 @@ def open_classes(root: Path, mapping: Mapping[str, str] | None = None) -> list[E
     return [entry(number, name) for number, name in enumerate(frame_names(root, LABELS))]
 
 
-SOURCE, LICENCE = "your own, see docs/real_frames.md", "your own"
+SOURCE, LICENCE = "your own, see docs/how_to/real_frames.md", "your own"
 BENCHMARKS = (
     Benchmark(
         "real-depth", "real frames", DepthProtocol(), 0, open_depth, SOURCE, LICENCE, "your own",
