@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from vision_banana_ros.node.topics.inputs import _TYPES as IMAGES
+from vision_banana_ros.node.topics.inputs import TYPES as IMAGES
 from vision_banana_ros.node.topics.messages import OUTPUTS
 from vision_banana_ros.node.topics.outputs import LABELS
 from vision_banana_ros.node.topics.range_sensor import TYPES as RANGES

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         from vision_banana_ros.scenes.furnished import default_folder, library_at
 
         made["credits"] = library_at(default_folder()).credits()  # whose models it was taught by
-    sizes = args.size or [parse_size(size) for size in recipe["parts"][-1]["sizes"].values()]
+    sizes = args.size or [parse_size(sizes[-1]) for sizes in recipe["parts"][-1]["sizes"].values()]
     export(folder / NETWORK, args.out, sizes, args.out.name, args.description, made)
     if args.int8:
         from vision_banana_ros.training.export.int8 import add_int8
