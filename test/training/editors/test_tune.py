@@ -2,7 +2,10 @@
 """Tuning a tiny editor on rendered scenes and on pairs: a teacher, its student, and the bundle that is made of it."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tarfile
 from dataclasses import replace
 from types import SimpleNamespace
@@ -269,6 +272,36 @@ def test_a_run_that_was_killed_goes_on_with_the_losses_of_one_that_was_not(model
         tune(model, tmp_path / "killed", OPEN, plan)
     with pytest.raises(InputError, match="was tuned by the profile vision_banana, not open_vision_banana"):
         tune(model, tmp_path / "student", OPEN, replace(plan, begin=tmp_path / "killed", start="frame"))
+
+
+RANK = """
+import json, os, sys
+from pathlib import Path
+from vision_banana_ros.tasks.profiles import PROFILES
+from vision_banana_ros.training.editors.tune import Plan, tune
+
+out = Path(sys.argv[2])
+plan = Plan((32, 48), steps=1, tasks=("normals",), start="noise", rate=1e-2, views=1, held_out=1)
+state = tune(Path(sys.argv[1]), out, PROFILES["vision_banana"], plan, lambda _: None)
+(out.parent / f"rank{os.environ['RANK']}.json").write_text(json.dumps(state))
+"""
+
+
+def test_two_processes_see_examples_of_their_own_and_end_with_the_same_weights(model, tmp_path):
+    (tmp_path / "rank.py").write_text(RANK)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [*launch, str(tmp_path / "rank.py"), str(model), str(tmp_path / "run")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1))
+    assert json.loads((tmp_path / "run" / "state.json").read_text())["processes"] == 2
+    assert first["losses"] != second["losses"] and first["after"] == second["after"] != first["before"]
 
 
 def test_what_is_saved_is_the_average_of_the_weights(model, tmp_path):
