@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from transformers import Qwen3Config, Qwen3Model
 
-from vision_banana_ros.cli.bench import cpu_name
+from vision_banana_ros.evaluation.machine import cpu_name
 from vision_banana_ros.generators.backbones.flux2_klein import _LAYERS
 
 HERE = Path(__file__).resolve().parent
