@@ -229,7 +229,8 @@ def _log(out: Path, step: int) -> Any:
         from tensorboardX import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(out / _LOG), purge_step=step + 1)
+    # Files are named by the second, and a run may be resumed within one.
+    return SummaryWriter(str(out / _LOG), purge_step=step + 1, filename_suffix=f".{step}")
 
 
 def _log_report(log: Any, report: dict[str, Any], step: int) -> None:
