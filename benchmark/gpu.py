@@ -24,7 +24,6 @@ import time
 import traceback
 from collections.abc import Callable
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -168,6 +167,8 @@ def _do_without_numba() -> None:
 
 
 def _machine() -> dict[str, Any]:
+    from vision_banana_ros.evaluation.machine import installed_versions
+
     query = "name,driver_version,compute_cap,memory.total,clocks.max.sm,power.limit"
     try:
         said = subprocess.run(
@@ -186,13 +187,7 @@ def _machine() -> dict[str, Any]:
         )
     except (OSError, subprocess.SubprocessError, IndexError, ValueError) as error:
         gpu = {"unknown": str(error)}
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return {"gpu": gpu, "python": platform.python_version(), "versions": versions}
+    return {"gpu": gpu, "python": platform.python_version(), "versions": installed_versions(PACKAGES)}
 
 
 def draw_frames(height: int, width: int) -> np.ndarray:

@@ -43,8 +43,8 @@ def measure_junk(perceiver: Perceiver) -> dict[str, Any]:
     """
     manifest = perceiver.generator.manifest
     questions = [question for question in junk_questions(manifest.legend) if question.task in manifest.tasks]
-    report: dict[str, Any] = {}
-    for name, image in junk_frames().items():
+    frames, report = junk_frames(), dict[str, Any]()
+    for name, image in frames.items():
         if not questions:  # a specialist of what takes words
             break
         looks = perceiver.look(image, questions)
@@ -52,5 +52,5 @@ def measure_junk(perceiver: Perceiver) -> dict[str, Any]:
             question.task: {"readable": readable, "confidence": float(answer.confidence.mean())}
             for question, answer, readable in zip(questions, looks, looks.readable, strict=True)
         }
-    refused = [name for name, image in junk_frames().items() if nothing_to_see(image)]
+    refused = [name for name, image in frames.items() if nothing_to_see(image)]
     return {"frames": report, "refused": refused}

@@ -3,6 +3,7 @@
 
 import os
 import platform
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,20 +16,25 @@ def machine(*packages: str, **more: Any) -> dict[str, Any]:
         packages: Names of distributions; those that are not installed are left out.
         more: Further entries.
     """
-    versions = {}
-    for name in packages:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return {
         "cpu": cpu_name(),
         "cores": len(os.sched_getaffinity(0)),
         "load_average": round(os.getloadavg()[0], 1),
         **more,
         "python": platform.python_version(),
-        **versions,
+        **installed_versions(packages),
     }
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of distributions by name, without those that are not installed."""
+    versions = {}
+    for name in packages:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
 
 
 def cpu_name() -> str:

@@ -95,9 +95,9 @@ def sample_camera(
 
     Height 0.1-2.5 m, pitch -20 to +60 degrees (down positive), roll up to 10 degrees either way, horizontal
     field of view 35-110 degrees. One in three is that of a driving robot, 0.2-1.5 m high, wherever it looks.
-    The others are the most interesting of several random ones, turn to rare objects more often than to
-    others, and one in five looks at one object from nearby; most are level, 50-90 degrees wide, and one in
-    four is as low as a small robot's.
+    The others are the most interesting of several random ones and turn to rare objects more often than to
+    others: one in five of all looks at one object from nearby; of the rest most are level, 50-90 degrees
+    wide, and one in four is as low as a small robot's.
     edition: 1 for the cameras of 0.1: none of a driving robot, fewer of them low, and 45-110 degrees wide.
     """
     targets = np.array([o.center[:2] for o in world.objects]).reshape(-1, 2)

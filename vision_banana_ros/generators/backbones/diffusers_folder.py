@@ -212,7 +212,7 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
 
 
 def write_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
-    """Write float32 tensors as a safetensors file, as bfloat16 where that keeps every value as it is."""
+    """Writes float32 tensors as a safetensors file, atomically; as bfloat16 where that keeps every value."""
     header: dict[str, Any] = {"__metadata__": metadata}
     parts, offset = [], 0
     for name, values in sorted(tensors.items()):
@@ -228,7 +228,7 @@ def write_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str
         offset += len(part)
     text = json.dumps(header, sort_keys=True).encode()
     text += b" " * (-len(text) % 8)
-    path.write_bytes(b"".join([struct.pack("<Q", len(text)), text, *parts]))
+    files.write_pieces(path, (struct.pack("<Q", len(text)), text, *parts))
 
 
 def _header(path: Path) -> tuple[dict[str, Any], int]:

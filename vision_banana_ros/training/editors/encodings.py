@@ -3,13 +3,11 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -100,18 +98,17 @@ class StoredEncodings:
             encoded = self._encodings.encoded(example)
             prompt = self._prompt(hashlib.sha256(example.instruction.encode()).hexdigest())
             if not prompt.is_file():
-                _write(prompt, encoded.prompt, {})
+                write_tensors(prompt, encoded.prompt, {})
             arrays = {"frame": encoded.frame.cpu().numpy(), "answer": encoded.answer.cpu().numpy()}
-            _write(self._path(number), arrays, {"prompt": prompt.name})
+            write_tensors(self._path(number), arrays, {"prompt": prompt.name})
             if done % _TOLD_EVERY == 0 or done == len(missing):
                 say(f"encoded {done} of {len(missing)} examples")
 
     def __getitem__(self, number: int) -> Encoded:
         path = self._path(number % self._count)
         prompt = self._folder / Path(read_header(path)["__metadata__"]["prompt"]).name
-        frame, answer = (
-            torch.tensor(read_tensors(path)[name], device=self._tuned.device) for name in ("frame", "answer")
-        )
+        kept = read_tensors(path)
+        frame, answer = (torch.tensor(kept[name], device=self._tuned.device) for name in ("frame", "answer"))
         return Encoded(frame, read_tensors(prompt), answer)
 
     def _path(self, number: int) -> Path:
@@ -119,10 +116,3 @@ class StoredEncodings:
 
     def _prompt(self, digest: str) -> Path:
         return self._folder / f"prompt-{digest}.safetensors"
-
-
-def _write(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
-    """Writes a whole file or none; several processes may write the same one."""
-    partial = path.with_suffix(f".{os.getpid()}")
-    write_tensors(partial, arrays, metadata)
-    partial.replace(path)

@@ -235,7 +235,9 @@ def _log(out: Path, step: int) -> Any:
 
 def _log_report(log: Any, report: dict[str, Any], step: int) -> None:
     """Every figure of an evaluation, as "normals/mean_deg"."""
-    for task, figures in report.items() if log is not None else ():
+    if log is None:
+        return
+    for task, figures in report.items():
         for name, value in figures.items() if isinstance(figures, dict) else [("", figures)]:
             if isinstance(value, float):
                 log.add_scalar(f"held_out/{task}/{name}".rstrip("/"), value, step)

@@ -187,13 +187,7 @@ def _check(recipe: Recipe) -> None:
     if not recipe.parts or not sum(recipe.sources.values()) or not sum(recipe.canvases.values()):
         raise InputError("At least one part, one source and one canvas with a fraction above 0 are needed.")
     for part in recipe.parts:
-        if (
-            part.views < 1
-            or part.frames < 1
-            or part.warm < 1
-            or not part.sizes
-            or not all(part.sizes.values())
-        ):
+        if min(part.views, part.frames, part.warm, len(part.sizes), *map(len, part.sizes.values())) < 1:
             raise InputError("The fields 'views', 'frames', 'warm' and 'sizes' of a part must be 1 or more.")
         if missing := [canvas for canvas in part.sizes if canvas not in recipe.canvases]:
             raise InputError(f"A part uses the canvas {_written(missing[0])}, which is not in 'canvases'.")
