@@ -40,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
 
         made["credits"] = library_at(default_folder()).credits()  # whose models it was taught by
     sizes = args.size or [parse_size(sizes[-1]) for sizes in recipe["parts"][-1]["sizes"].values()]
-    export(folder / NETWORK, args.out, sizes, args.out.name, args.description, made)
+    canvases = [parse_size(canvas) for canvas in recipe["canvases"]]
+    export(folder / NETWORK, args.out, sizes, args.out.name, args.description, made, canvases)
     if args.int8:
         from vision_banana_ros.training.export.int8 import add_int8
 

@@ -158,6 +158,9 @@ def test_training_can_draw_streets(worlds: dict[str, StreetWorld]) -> None:
 
 
 def test_a_wide_picture_as_of_a_car(worlds: dict[str, StreetWorld]) -> None:
+    rng = np.random.default_rng(0)
+    heights = [sample_street_camera(worlds["avenue"], rng, 170, 50).pose[2, 3] for _ in range(12)]
+    assert sum(height > 1.15 for height in heights) > 8  # the avenue is level
     view = views_of(worlds["avenue"], 1, 170, 50)[0]
     assert view.image.shape == (50, 170, 3) and view.camera.fx == view.camera.fy
 

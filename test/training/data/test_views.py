@@ -18,7 +18,7 @@ from vision_banana_ros.training.data import questions
 from vision_banana_ros.training.data.augment import MAX_ZOOM, UNLABELLED, augment, photometric_augmentation, without_truth, zoom_in
 from vision_banana_ros.training.data.captions_and_edits import draw_pictures
 from vision_banana_ros.training.data.pool import VIEWS_PER_WORLD, Canvas, Pool, rendering
-from vision_banana_ros.training.data.questions import FOCAL_PX, QUESTIONS_PER_VIEW, draw_samples, position_color
+from vision_banana_ros.training.data.questions import FOCAL_PX, QUESTIONS_PER_VIEW, draw_samples, position_color, with_filled_crowns
 from vision_banana_ros.training.data.records import Record, read_record, record_of, write_record
 from vision_banana_ros.training.data.sources import FIRST_TRAINING_SEED, SOURCES, Shot
 from vision_banana_ros.training.own.answers import OWN_ANSWERS
@@ -201,6 +201,15 @@ def test_a_larger_pool_begins_with_the_views_of_a_smaller_one_and_another_seed_h
     assert not set(contents(other).values()) & set(contents(filled).values())
 
 
+def test_a_source_may_have_other_canvases(tmp_path):
+    shares = {"procedural": 1.0, "street": 1.0}
+    pool = replace(pool_at(tmp_path, 400), sources=shares, canvases_by_source={"street": (Canvas((16, 96)),)})
+    sizes = [pool._canvas(world) for world in range(pool.worlds)]
+    assert 8 < sizes.count((16, 96)) < 32 and {(32, 48), (32, 64)} < set(sizes)
+    before = replace(pool, canvases_by_source={})
+    assert all(before._canvas(world) == size for world, size in enumerate(sizes) if size != (16, 96))
+
+
 def test_processes_fill_a_pool(filled, tmp_path):
     pool = pool_at(tmp_path)
     with rendering(pool, 1):
@@ -374,3 +383,20 @@ def test_captions_start_from_no_frame_and_edits_from_theirs(records):
     assert none is None and caption.task == "picture" and caption.target is edited.image
     assert edit.task == "edit" and (edit.instruction, before, edit.target) == edited.edit
     assert [frame for frame, _ in draw_pictures(replace(edited, edit=None), np.random.default_rng(0))] == [None, None]
+
+
+def test_gaps_in_the_crown_of_a_tree_count_as_tree():
+    plant, sky, wall, person = (CLASSES.index(name) for name in ("plant", "sky", "wall", "person"))
+    labels = np.full((120, 160), sky, np.uint8)
+    labels[:, 80:] = wall
+    crown = (slice(40, 80), slice(60, 100))
+    labels[crown] = plant
+    labels[50:54, 65:70] = sky  # gaps, before the sky and before a wall
+    labels[60:63, 88:92] = wall
+    labels[70:73, 80:84] = person
+    filled = with_filled_crowns(labels)
+    assert (filled[50:54, 65:70] == plant).all() and (filled[60:63, 88:92] == plant).all()
+    assert (filled[70:73, 80:84] == person).all()  # what is no background stays
+    outside = np.ones_like(labels, bool)
+    outside[crown] = False
+    assert (filled == labels)[outside].all() and (with_filled_crowns(filled) == filled).all()

@@ -36,7 +36,7 @@ from vision_banana_ros.training.data.questions import QUESTIONS_PER_VIEW  # noqa
 from vision_banana_ros.training.own import losses as loss_terms  # noqa: E402
 from vision_banana_ros.training.own import rectified_flow  # noqa: E402
 from vision_banana_ros.training.own.checkpoint import Learner, State, join_parts, resume, save, save_parts  # noqa: E402
-from vision_banana_ros.training.own.loop import make_optimizers  # noqa: E402
+from vision_banana_ros.training.own.loop import make_optimizers, pool_of  # noqa: E402
 from vision_banana_ros.training.own.losses import BatchForward, OutputRows, class_weights, losses  # noqa: E402
 from vision_banana_ros.training.own.recipe import read_recipe  # noqa: E402
 from vision_banana_ros.training.own.sampler import Painter, batch_of  # noqa: E402
@@ -620,6 +620,10 @@ def test_a_recipe_says_all_and_is_known_by_its_hash(tmp_path):
         "48x64": 1.0,
         "32x80": 0.5,
     }
+    other = recipe_of(tmp_path, RECIPE + "canvases_by_source: {procedural: {32x80: 1}}\n")
+    assert other.canvases_by_source == {"procedural": {(32, 80): 1}} and not recipe.canvases_by_source
+    assert other.facts["canvases_by_source"] == {"procedural": {"32x80": 1}}
+    assert {pool_of(other, tmp_path)._canvas(world) for world in range(20)} == {(32, 80)}
     assert len(facts["digest"]) == 64 and recipe_of(tmp_path, RECIPE + "seed: 1\n").digest != recipe.digest
 
 
@@ -645,6 +649,10 @@ def test_a_recipe_says_all_and_is_known_by_its_hash(tmp_path):
         ("sources: {procedural: 1.0}", "sources: procedural", "'sources' must be a mapping"),
         ("{procedural: 1.0}", "{attic: 1.0}", "no source of scenes called 'attic'"),
         ("canvases: {48x64: 1.0, 32x80: 0.5}", "canvases: {48x64: much, 32x80: 0.5}", "'canvases' must be a number"),
+        ("name: one", "name: one\ncanvases_by_source: {attic: {48x64: 1}}", "no source of scenes called 'attic'"),
+        ("name: one", "name: one\ncanvases_by_source: {street: {64x64: 1}}", "'street' has the canvas 64x64, which is not in"),
+        ("name: one", "name: one\ncanvases_by_source: {street: {48x64: 0}}", "'canvases_by_source, street' needs a canvas"),
+        ("name: one", "name: one\ncanvases_by_source: {street: 48x64}", "'canvases_by_source, street' must be a mapping"),
     ],
 )
 def test_what_is_wrong_in_a_recipe_is_said_in_a_sentence(tmp_path, old, new, sentence):

@@ -10,6 +10,9 @@ from vision_banana_ros.scenes.street.site import DRIVER, ROBOT
 from vision_banana_ros.scenes.street.worlds import StreetWorld
 from vision_banana_ros.scenes.viewpoints import glance
 
+#: Ratio of width to height above which a picture is a panorama, which nearly always comes from a vehicle.
+PANORAMA = 2.5
+
 
 def worth(depth: np.ndarray, people: bool) -> float:
     """A score of a camera position.
@@ -29,16 +32,17 @@ def worth(depth: np.ndarray, people: bool) -> float:
 def sample_street_camera(world: StreetWorld, rng: np.random.Generator, width: int, height: int) -> Camera:
     """A camera at one of the world's stands.
 
-    Half of them look along the road from 1.2-2.0 m, dashboard to roof (some lorries: 2.8 m), through a lens
-    of 35-90 degrees, level but for a few; a third are robots at 0.2-1.2 m that look anywhere; the others are
-    pedestrians.
+    Half of them, and nearly all of panoramas, look along the road from 1.2-2.0 m, dashboard to roof (some
+    lorries: 2.8 m), through a lens of 35-90 degrees, level but for a few; of the others two thirds are robots
+    at 0.2-1.2 m that look anywhere, and the rest pedestrians.
     """
     stands = world.stands
     people = np.array([o.instance for o in world.objects if o.class_name == "person"])
+    drivers = 0.9 if width > PANORAMA * height else 0.55
     best, camera = -np.inf, None
     for _ in range(6):
         draw = rng.random()
-        who = DRIVER if draw < 0.55 else ROBOT if draw < 0.85 else ROBOT + 1
+        who = DRIVER if draw < drivers else ROBOT if draw < 0.5 + drivers / 2 else ROBOT + 1
         found = stands[stands[:, 4] == who]
         x, y, z, heading, _ = (found if len(found) else stands)[
             rng.integers(len(found) if len(found) else len(stands))

@@ -25,6 +25,7 @@ GREENS = (
     (182, 156, 65),
 )
 BARK = (92, 80, 68)
+TWIGS = ((112, 100, 88), (138, 114, 84), (96, 82, 76), (128, 116, 92))  # of bare trees, RGB
 
 
 def sprays(
@@ -124,7 +125,9 @@ def tree(kind: str, variant: int) -> Mesh:
     if kind == "bare":
         height = rng.uniform(7, 12)
         stem = 0.28 * height
-        shape.paints[leaf] = Paint((112, 100, 88), "twigs", variant, cutout=True, grime=0.3)
+        shape.paints[leaf] = Paint(
+            TWIGS[int(rng.integers(len(TWIGS)))], "twigs", variant, cutout=True, grime=0.3
+        )
         shape.tubes(np.array([[0, 0, -0.1]]), stem * up[None], 0.022 * height, 0.017 * height, bark, 8)
         ends: list[np.ndarray] = []
         for _ in range(5):

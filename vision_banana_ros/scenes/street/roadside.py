@@ -317,7 +317,7 @@ def treeline(street: Street, path: Path, way: int, s0: float, s1: float, t: floa
     green = rng.choice(plants.GREENS[:-1])
     paint = street.green.paint(
         Paint(
-            green if street.season > 0.18 else (120, 108, 90),
+            (120, 108, 90) if street.winter else green,
             "forest",
             rng.randrange(3),
             cutout=True,

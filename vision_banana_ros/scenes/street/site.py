@@ -55,7 +55,8 @@ class Street:
         self.wet = 0.03 if self.mood == "dull" and rng.random() < 0.3 else 0.0
         """How far wet asphalt mirrors what it is seen under."""
         self.turf = Paint(buildings.shade_of(rng, rng.choice(TURFS)), "grass", rng.randrange(4), grime=1.0)
-        self.season = rng.random()
+        self.winter = rng.random() < 0.35
+        """Whether most trees are bare."""
 
     # ---- placing
 
@@ -209,7 +210,7 @@ class Street:
 
     def species(self) -> str:
         """A random species of tree."""
-        bare = 0.75 if self.season < 0.18 else 0.04
+        bare = 0.75 if self.winter else 0.06
         return (
             "bare"
             if self.rng.random() < bare

@@ -48,6 +48,7 @@ class Pool:
         views: Number of views, rounded up to whole worlds.
         sources: Relative frequency of worlds by source.
         canvases: Resolutions with their frequencies.
+        canvases_by_source: The resolutions of the sources that have others.
         seed: Random seed.
     """
 
@@ -55,6 +56,7 @@ class Pool:
     views: int
     sources: dict[str, float]
     canvases: tuple[Canvas, ...]
+    canvases_by_source: dict[str, tuple[Canvas, ...]] = field(default_factory=dict)
     seed: int = 0
     _made: dict[str, Source] = field(default_factory=dict, compare=False)
 
@@ -89,9 +91,16 @@ class Pool:
     def _rng(self, number: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, number])
 
+    def _source(self, rng: np.random.Generator) -> str:
+        """The source of a world: the first draw of its generator."""
+        names = sorted(self.sources)
+        chances = np.array([self.sources[name] for name in names])
+        return names[int(rng.choice(len(names), p=chances / chances.sum()))]
+
     def _canvas(self, number: int) -> tuple[int, int]:
-        shares = [canvas.share for canvas in self.canvases]
-        return random.Random(f"{self.seed} {number}").choices(self.canvases, shares)[0].size
+        canvases = self.canvases_by_source.get(self._source(self._rng(number)), self.canvases)
+        shares = [canvas.share for canvas in canvases]
+        return random.Random(f"{self.seed} {number}").choices(canvases, shares)[0].size
 
     def _path(self, number: int, view: int, size: tuple[int, int]) -> Path:
         return (
@@ -102,9 +111,7 @@ class Pool:
 
     def _render(self, number: int) -> None:
         rng = self._rng(number)
-        names = sorted(self.sources)
-        chances = np.array([self.sources[name] for name in names])
-        name = names[int(rng.choice(len(names), p=chances / chances.sum()))]
+        name = self._source(rng)
         if name not in self._made:
             self._made[name] = SOURCES[name]()
         source = self._made[name]

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prompts about rendered views with their target images; legends, colours and phrasings are random."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from vision_banana_ros.tasks import depth, instances, normals, referring, semantic
@@ -27,6 +28,7 @@ CUBE_COLORS: tuple[Rgb, ...] = tuple(
     for r, g, b in depth.COLORMAPS["cube"]
 )
 CUBE_FRACTION = 0.92  # fraction of depth prompts with the cube colour map, which the node uses
+CROWN_GAP = 0.04  # width of gaps in a plant that count as plant, relative to the square root of the area
 MULTIPLE_EXPRESSIONS_FRACTION = 0.5  # fraction of referring prompts with more than one expression
 _COLOR_STYLES = ("hex", "rgb", "name")
 
@@ -99,6 +101,7 @@ def _normals(view: Record, rng: np.random.Generator) -> Sample:
 
 
 def _semantic(view: Record, rng: np.random.Generator, random_legends: float) -> Sample:
+    view = replace(view, labels=with_filled_crowns(view.labels))
     legend, labels = LEGEND, view.labels
     if rng.random() < random_legends:
         legend, labels = _random_legend(view, rng)
@@ -106,6 +109,24 @@ def _semantic(view: Record, rng: np.random.Generator, random_legends: float) -> 
         legend, phrasing=_phrasing(semantic.PHRASINGS, rng), style=str(rng.choice(_COLOR_STYLES))
     )
     return Sample("semantic", text, semantic.encode(labels, legend), (BLACK, *legend.values()))
+
+
+def with_filled_crowns(labels: np.ndarray) -> np.ndarray:
+    """Labels in which sky and walls seen through the leaves or twigs of a plant belong to the plant.
+
+    This is the convention of annotated photographs (for example Cityscapes, arXiv 1604.01685, appendix A),
+    whose trees are outlined. The gaps are those that a morphological closing fills.
+
+    Args:
+        labels: (H, W) uint8 classes, 255 unlabelled.
+    """
+    plants = (labels == CLASSES.index("plant")).astype(np.uint8)
+    side = 2 * round(CROWN_GAP * np.sqrt(labels.size) / 2) + 1
+    closed = cv2.morphologyEx(
+        plants, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    )
+    behind = np.isin(labels, [CLASSES.index("sky"), CLASSES.index("wall")])
+    return np.where(closed.astype(bool) & behind, np.uint8(CLASSES.index("plant")), labels)
 
 
 def _random_legend(view: Record, rng: np.random.Generator) -> tuple[Legend, np.ndarray]:

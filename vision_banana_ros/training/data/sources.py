@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sources of rendered views: each generates worlds, samples cameras, renders and edits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,16 +79,16 @@ SOURCES: dict[str, Callable[[], Source]] = {
 }
 
 
-def check(shares: dict[str, float]) -> None:
+def check(names: Iterable[str]) -> None:
     """Checks the names of sources.
 
     Args:
-        shares: Relative frequencies by name of the source.
+        names: The names.
 
     Raises:
         InputError: A source is unknown.
     """
-    for name in shares:
+    for name in names:
         if name not in SOURCES:
             raise InputError(
                 f"There is no source of scenes called '{name}'; the sources are {', '.join(SOURCES)}."

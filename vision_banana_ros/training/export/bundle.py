@@ -26,7 +26,7 @@ from vision_banana_ros.generators.own.weights import SHAPE, TRANSPOSED
 from vision_banana_ros.training.export import decode_graphs
 from vision_banana_ros.training.export.half_precision import halve
 from vision_banana_ros.training.export.reference_answers import add_reference
-from vision_banana_ros.training.own.answers import OWN_ANSWERS
+from vision_banana_ros.training.own.answers import answers_at
 
 OPSET = 20
 LEVELS = ("fine", "middle", "coarse")  # names of the features at 1/4, 1/8 and 1/16
@@ -75,6 +75,7 @@ def export(
     name: str,
     description: str,
     made: dict[str, Any],
+    canvases: Sequence[tuple[int, int]] = (),
 ) -> None:
     """Exports a network as a bundle.
 
@@ -85,6 +86,8 @@ def export(
         name: Name of the bundle.
         description: Description for the manifest.
         made: How the weights were made, for the manifest.
+        canvases: Resolutions (height, width) of the views that the network was trained on; by default
+            `sizes`.
     """
     out.mkdir(parents=True, exist_ok=True)
     for stale in (*out.glob("*.onnx"), *out.glob(PRECISION), *out.glob(REFERENCE)):
@@ -102,7 +105,7 @@ def export(
         "size": sizes[0],
         "canvases": sizes[1:],
         "steps": 1,
-        **asdict(OWN_ANSWERS),
+        **asdict(answers_at(sizes[0], canvases or sizes)),
         "text_length": config.text_length,
         "text_buckets": config.text_buckets,
         "network": {name: config[name] for name in SHAPE},

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The answer format of the package's own generator, for bundles and for training runs."""
 
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
 from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.tasks.answer_format import AnswerFormat
 from vision_banana_ros.tasks.referring import MAX_EXPRESSIONS
@@ -20,3 +24,17 @@ OWN_ANSWERS = AnswerFormat(
     referring_core=0.6,
     expressions_together=MAX_EXPRESSIONS,
 )
+
+
+def answers_at(size: tuple[int, int], canvases: Iterable[tuple[int, int]]) -> AnswerFormat:
+    """The answer format at a resolution, which changes the focal length in pixels that depth is painted for.
+
+    Args:
+        size: Resolution (height, width) of the painted images.
+        canvases: Resolutions of the views (height, width), whose pixels `FOCAL_PX` is in; the one with the
+            most similar aspect ratio counts.
+    """
+    height, width = size
+    like = min(canvases, key=lambda canvas: abs(math.log(canvas[1] / canvas[0] * height / width)))
+    scale = math.sqrt(height / like[0] * width / like[1])
+    return replace(OWN_ANSWERS, depth_focal_px=round(FOCAL_PX * scale, 1))

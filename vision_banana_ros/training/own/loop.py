@@ -35,8 +35,12 @@ FINAL_RATE_FACTOR = 0.0  # learning rate at the end of a stage, relative to its 
 
 def pool_of(recipe: Recipe, folder: Path) -> Pool:
     """The pool of a recipe's rendered views in a folder."""
-    canvases = tuple(Canvas(size, share) for size, share in recipe.canvases.items())
-    return Pool(folder, recipe.pool_views, recipe.sources, canvases, recipe.seed)
+
+    def canvases(shares: dict[tuple[int, int], float]) -> tuple[Canvas, ...]:
+        return tuple(Canvas(size, share) for size, share in shares.items())
+
+    by_source = {source: canvases(shares) for source, shares in recipe.canvases_by_source.items()}
+    return Pool(folder, recipe.pool_views, recipe.sources, canvases(recipe.canvases), by_source, recipe.seed)
 
 
 def train(

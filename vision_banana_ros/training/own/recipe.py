@@ -3,7 +3,7 @@
 
 import hashlib
 import math
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ class Recipe:
         canvases: Relative frequency of worlds by resolution of their views (height, width), in pixels.
         pool_views: Number of rendered views.
         parts: The training stages in order.
+        canvases_by_source: The same for a source whose views have other resolutions.
         seed: Random seed.
         average: Time constant of the exponential moving average of the weights, in steps.
         pretrained: Whether the encoder is initialised with ImageNet weights.
@@ -71,6 +72,7 @@ class Recipe:
     canvases: dict[Size, float]
     pool_views: int
     parts: tuple[Part, ...]
+    canvases_by_source: dict[str, dict[Size, float]] = field(default_factory=dict)
     seed: int = 0
     average: int = 1500
     pretrained: bool = True
@@ -85,7 +87,10 @@ class Recipe:
     def facts(self) -> dict[str, Any]:
         """The recipe as JSON data, for state.json and the manifest."""
         facts = asdict(self)
-        facts["canvases"] = {_written(size): share for size, share in self.canvases.items()}
+        facts["canvases"] = _written_shares(self.canvases)
+        facts["canvases_by_source"] = {
+            source: _written_shares(shares) for source, shares in self.canvases_by_source.items()
+        }
         for part, written in zip(self.parts, facts["parts"], strict=True):
             written["sizes"] = {
                 _written(canvas): [_written(size) for size in sizes] for canvas, sizes in part.sizes.items()
@@ -119,8 +124,12 @@ def read_recipe(path: Path) -> Recipe:
                     _numbers(dict(enumerate(_as(list, given["channels"], "channels"))), "channels").values()
                 ),
                 "sources": _numbers(given["sources"], "sources"),
-                "canvases": {
-                    parse_size(size): share for size, share in _numbers(given["canvases"], "canvases").items()
+                "canvases": _shares(given["canvases"], "canvases"),
+                "canvases_by_source": {
+                    source: _shares(shares, f"canvases_by_source, {source}")
+                    for source, shares in _as(
+                        dict, given.get("canvases_by_source", {}), "canvases_by_source"
+                    ).items()
                 },
                 "parts": tuple(Part(**part | {"sizes": _sizes(part["sizes"])}) for part in parts),
                 "digest": hashlib.sha256(data).hexdigest(),
@@ -139,13 +148,13 @@ def _checked(kind: type, given: Any) -> dict[str, Any]:
     for name in given:
         if name not in known:
             raise InputError(f"There is no field '{name}'; the fields are {', '.join(known)}.")
-    for name, field in known.items():
-        if name not in given and field.default is MISSING:
+    for name, expected in known.items():
+        if name not in given and expected.default is expected.default_factory is MISSING:
             raise InputError(f"The field '{name}' is missing.")
-        if name in given and field.type in (int, float):
+        if name in given and expected.type in (int, float):
             _numbers({name: given[name]}, name)
-        if name in given and field.type in (int, str, bool):
-            _as(field.type, given[name], name)
+        if name in given and expected.type in (int, str, bool):
+            _as(expected.type, given[name], name)
     return given
 
 
@@ -167,6 +176,11 @@ def _numbers(given: Any, name: str) -> dict[Any, Any]:
     return given
 
 
+def _shares(given: Any, name: str) -> dict[Size, float]:
+    """Parses the frequencies of resolutions."""
+    return {parse_size(str(size)): share for size, share in _numbers(given, name).items()}
+
+
 def _sizes(given: Any) -> dict[Size, tuple[Size, ...]]:
     """Parses the training resolutions of the canvases: one, or a list."""
     return {
@@ -186,11 +200,23 @@ def _check(recipe: Recipe) -> None:
     check_sources(recipe.sources)
     if not recipe.parts or not sum(recipe.sources.values()) or not sum(recipe.canvases.values()):
         raise InputError("At least one part, one source and one canvas with a fraction above 0 are needed.")
+    check_sources(recipe.canvases_by_source)
+    for source, shares in recipe.canvases_by_source.items():
+        if not sum(shares.values()):
+            raise InputError(f"'canvases_by_source, {source}' needs a canvas with a fraction above 0.")
+        if missing := [canvas for canvas in shares if canvas not in recipe.canvases]:
+            raise InputError(
+                f"The source '{source}' has the canvas {_written(missing[0])}, which is not in 'canvases'."
+            )
     for part in recipe.parts:
         if min(part.views, part.frames, part.warm, len(part.sizes), *map(len, part.sizes.values())) < 1:
             raise InputError("The fields 'views', 'frames', 'warm' and 'sizes' of a part must be 1 or more.")
         if missing := [canvas for canvas in part.sizes if canvas not in recipe.canvases]:
             raise InputError(f"A part uses the canvas {_written(missing[0])}, which is not in 'canvases'.")
+
+
+def _written_shares(shares: dict[Size, float]) -> dict[str, float]:
+    return {_written(size): share for size, share in shares.items()}
 
 
 def _written(size: Size) -> str:

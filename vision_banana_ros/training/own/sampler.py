@@ -13,12 +13,13 @@ from torch import Tensor
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.own.network import VisionBananaUNet
 from vision_banana_ros.generators.own.tokenizer import tokenize
+from vision_banana_ros.perception.geometry import parse_size
 from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.tasks.answer_format import AnswerFormat
 from vision_banana_ros.training.data.batches import Batch
 from vision_banana_ros.training.data.captions_and_edits import ANY_PICTURE
 from vision_banana_ros.training.own import rectified_flow
-from vision_banana_ros.training.own.answers import OWN_ANSWERS
+from vision_banana_ros.training.own.answers import answers_at
 from vision_banana_ros.training.own.checkpoint import NETWORK, STATE
 from vision_banana_ros.training.own.device import TrainingDevice
 
@@ -34,6 +35,7 @@ class Painter:
         from_frame: Whether sampling starts from the frame; with one step, as in a bundle.
         guidance: Scale of classifier-free guidance; 1 for none.
         tasks: Names of the supported tasks.
+        canvases: Resolutions (height, width) of the views that the network was trained on; by default `size`.
     """
 
     network: VisionBananaUNet
@@ -42,11 +44,12 @@ class Painter:
     from_frame: bool = False
     guidance: float = 1.0
     tasks: tuple[str, ...] = tuple(TASKS)
+    canvases: tuple[tuple[int, int], ...] = ()
 
     @property
     def manifest(self) -> AnswerFormat:
-        """The answer format, equal to that of a bundle made from the network."""
-        return replace(OWN_ANSWERS, tasks=self.tasks)
+        """The answer format of a bundle made from the network."""
+        return replace(answers_at(self.size, self.canvases or [self.size]), tasks=self.tasks)
 
     def paint(self, image: np.ndarray, instructions: Sequence[str]) -> np.ndarray:
         """Paints one answer per prompt.
@@ -131,5 +134,7 @@ def load_network(run: Path) -> VisionBananaUNet:
 
 def open_painter(run: Path) -> Painter:
     """Opens a training run as a one-step generator at the resolution of its last stage."""
-    height, width = json.loads((run_folder(run) / STATE).read_text())["size"]
-    return Painter(load_network(run), (height, width), 1, from_frame=True)
+    facts = json.loads((run_folder(run) / STATE).read_text())
+    height, width = facts["size"]
+    canvases = tuple(parse_size(canvas) for canvas in facts["recipe"]["canvases"])
+    return Painter(load_network(run), (height, width), 1, from_frame=True, canvases=canvases)
