@@ -110,13 +110,13 @@ def test_an_active_node_has_a_bond_where_ros_has_bondpy(running, monkeypatch):
     told = []
 
     class Bond:
-        """Of bondpy, as far as it is used."""
+        """Of bondpy, as far as it is used, with the arguments of its ROS 2 versions (4.1 and later)."""
 
-        def __init__(self, topic, name, owner):
-            told.append((topic, name))
+        def __init__(self, node, topic, bond_id, on_broken=None, on_formed=None):
+            told.append((topic, bond_id))
             self.sub, self.pub = (
-                owner.create_subscription(String, topic, print, 1),
-                owner.create_publisher(String, topic, 1),
+                node.create_subscription(String, topic, print, 1),
+                node.create_publisher(String, topic, 1),
             )
 
         def __getattr__(self, name):

@@ -27,9 +27,9 @@ class ManagerBond:
         """Start the heartbeats."""
         try:
             from bondpy import bondpy
-        except ImportError:  # Humble has no bondpy
+        except ImportError:
             return
-        self._bond = bondpy.Bond(TOPIC, self._node.get_name(), self._node)
+        self._bond = bondpy.Bond(self._node, TOPIC, self._node.get_name())
         self._bond.set_heartbeat_period(HEARTBEAT_PERIOD_S)
         self._bond.set_heartbeat_timeout(HEARTBEAT_TIMEOUT_S)
         self._bond.start()
