@@ -8,13 +8,13 @@ import stat
 import pytest
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.files import read_bounded, read_json, write_bytes, write_whole
+from vision_banana_ros.files import read_bounded, read_json, read_yaml, write_bytes, write_whole
 
 
 def test_pipes_devices_and_folders_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", "/dev/zero", "/dev/null", tmp_path):
-        with pytest.raises((InputError, IsADirectoryError)):
+        with pytest.raises(InputError, match="no ordinary file"):
             read_bounded(path, 100)
 
 
@@ -51,6 +51,40 @@ def test_what_is_json_is_read(tmp_path):
     value = {"a": [1, 2.5, "ä", None, True]}
     (tmp_path / "a.json").write_text(json.dumps(value))
     assert read_json(tmp_path / "a.json") == value
+
+
+NESTED = "".join(f"b{k}: &b{k} [{', '.join([f'*b{k - 1}'] * 10)}]\n" for k in range(1, 10))
+MERGED = "".join(f"b{k}: &b{k} {{<<: [{', '.join([f'*b{k - 1}'] * 10)}]}}\n" for k in range(1, 10))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "b0: &b0 [x, x]\n" + NESTED,  # 10^9 entries where it is written out
+        "b0: &b0 {a: x}\n" + MERGED,
+        "a: &a [*a]",
+        "a: &a {<<: *a}",
+        "[" * 5000,
+        "a: 2001-99-99",
+        "!!python/object/apply:os.system [id]",
+        "a: [",
+        "a: \0",
+        b"\xff\xff",
+        "x" * 100_001,
+    ],
+)
+def test_yaml_that_is_none_is_a_sentence(tmp_path, text):
+    path = tmp_path / "a.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InputError, match="cannot be read as YAML|too large"):
+        read_yaml(path)
+
+
+def test_the_first_document_of_yaml_is_read_and_may_refer_to_itself(tmp_path):
+    (tmp_path / "a.yaml").write_text("a: &a [1, 2.5]\nb: *a\nc: {<<: {d: ä}}\n---\nother: 1\n")
+    assert read_yaml(tmp_path / "a.yaml") == {"a": [1, 2.5], "b": [1, 2.5], "c": {"d": "ä"}}
+    (tmp_path / "a.yaml").write_text("")
+    assert read_yaml(tmp_path / "a.yaml") is None
 
 
 def test_a_result_is_whole_and_has_the_rights_of_other_files(tmp_path):

@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 
 from vision_banana_ros.errors import InputError
 
-MAX_TEXT_BYTES = 16_000_000
-"""Of a JSON or YAML file."""
+MAX_TEXT_BYTES, MAX_YAML_BYTES = 16_000_000, 100_000
+"""Of a JSON file; of a YAML file, which PyYAML reads a hundred times slower."""
 
 
 def find_shared(pattern: str) -> Path | None:
@@ -41,9 +41,10 @@ def open_regular(path: Path) -> Iterator[BufferedReader]:
     """
     # or a pipe is waited for here already
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InputError(f"'{path}' is no ordinary file; give one, not a pipe, a device or a folder.")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise InputError(f"'{path}' is no ordinary file; give one, not a pipe, a device or a folder.")
         yield file
 
 
@@ -71,6 +72,42 @@ def read_json(path: Path, most_bytes: int = MAX_TEXT_BYTES) -> Any:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise InputError(f"'{path}' cannot be read as JSON ({why}).") from error
     return value
+
+
+def read_yaml(path: Path, most_bytes: int = MAX_YAML_BYTES) -> Any:
+    """The first document of a YAML file.
+
+    Raises InputError if it is invalid, nested too deeply, or grows by references to itself; ImportError
+    without PyYAML.
+    """
+    import yaml
+
+    content = read_bounded(path, most_bytes)
+    try:
+        loader = yaml.SafeLoader(content)
+        node = loader.get_node() if loader.check_node() else None
+        if node is None:
+            return None
+        if _written_out(node, {}) > most_bytes:
+            raise ValueError("its references repeat it too often")
+        return loader.construct_document(node)
+    # the constructors of numbers and dates raise what they stumble over
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise InputError(f"'{path}' cannot be read as YAML ({why}).") from error
+
+
+def _written_out(node: Any, known: dict[int, int]) -> int:
+    """How many nodes a tree of YAML has when every reference is followed. ValueError for a circle."""
+    if (count := known.get(id(node))) is not None:
+        if not count:
+            raise ValueError("it refers to itself")
+        return count
+    known[id(node)] = 0
+    parts = node.value if isinstance(node.value, list) else ()
+    inside = (each for part in parts for each in (part if isinstance(part, tuple) else (part,)))
+    known[id(node)] = 1 + sum(_written_out(each, known) for each in inside)
+    return known[id(node)]
 
 
 def _no_number(text: str) -> float:

@@ -3,6 +3,9 @@
 input."""
 
 import json
+import os
+import subprocess
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -25,6 +28,25 @@ SIZE = (48, 64)
 LEGEND = {"floor": (200, 30, 30), "box": (30, 200, 30)}
 EXPRESSIONS = ["the box", "the floor beside the box"]
 STORE = get_typestore(Stores.ROS2_JAZZY)
+STUBBED = """
+import sys
+import numpy as np
+from oracle import Oracle, Truth
+import vision_banana_ros.cli.run as run
+from vision_banana_ros.cli.main import main
+from vision_banana_ros.cli.main import parser
+from vision_banana_ros.cli.shared.question_arguments import questions_for
+legend = {"floor": (200, 30, 30), "box": (30, 200, 30)}
+size = (48, 64)
+args = parser("run").parse_args(sys.argv[1:])
+ones = np.ones(size)
+truth = Truth(ones.astype("f4"), np.tile([0, 0, 1], (*size, 1)).astype("f4"), ones.astype("u1"),
+              ones.astype("u2"), {text: ones > 0 for text in args.expression})
+oracle = Oracle(size, truth, questions_for(Oracle.tasks, legend, args))
+run.load_generator = lambda bundle, executor="auto": oracle
+sys.exit(main(sys.argv[1:]))
+"""
+"""`vision-banana` in a process of its own, with a generator that paints one wall."""
 
 
 @pytest.fixture
@@ -467,6 +489,58 @@ def test_names_lead_nowhere_else_and_no_result_is_lost(oracle, tmp_path, capsys)
         (each / "depth.npy").is_file() and each.parent == out for each in folders
     )
     assert [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mcap", ".db3", ".png"])
+def test_pipes_and_folders_by_the_names_of_videos_and_bags_are_not_waited_for(
+    oracle, tmp_path, capsys, ending
+):
+    os.mkfifo(tmp_path / f"pipe{ending}")
+    (tmp_path / f"folder{ending}").mkdir()
+    out = ["--out", str(tmp_path / "out")]
+    assert main(["run", str(tmp_path / f"pipe{ending}"), *out]) == 2
+    assert "no ordinary file" in one_line(capsys)
+    assert main(["run", str(tmp_path / f"folder{ending}"), *out]) == 2
+    assert "no ordinary file" in (said := one_line(capsys)) or "holds no picture" in said
+
+
+def test_a_pipe_in_the_folder_of_a_bag_is_not_waited_for(oracle, tmp_path, capsys):
+    bag = write_bag(tmp_path / "bag", StoragePlugin.MCAP, {"/image": [raw_image(0, "rgb8")]})
+    (file,) = bag.glob("*.mcap")
+    file.unlink()
+    os.mkfifo(file)
+    assert main(["run", str(bag), "--out", str(tmp_path / "out")]) == 2
+    assert "no ordinary file" in one_line(capsys)
+
+
+def test_names_that_are_no_text_are_answered_and_told(oracle, tmp_path):
+    folder, out = tmp_path / "in", tmp_path / os.fsdecode(b"out\xff")
+    folder.mkdir()
+    image = save(tmp_path / "a.png", picture())
+    os.link(image, os.fsencode(folder) + b"/\xff\xfe.png")
+    os.link(image, folder / "a\nb\x1b[31m.png")
+    asked = ["--expression", os.fsdecode(b"the \xff"), "--fov", "90"]
+    # OpenCV ended the process where it was to draw such a name
+    done = subprocess.run(
+        [sys.executable, "-c", STUBBED, "run", str(folder), "--out", str(out), *asked],
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "utf-8"},
+    )
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    assert b"2 frames answered" in done.stdout
+    assert len(list(out.glob("*/sheet.png"))) == 2
+    assert main(["run", str(folder / os.fsdecode(b"\xff.mp4")), "--out", str(tmp_path / "o")]) == 2
+
+
+def test_a_picture_of_one_column_gets_a_sheet_that_can_be_looked_at(tmp_path):
+    image = save(tmp_path / "tall.png", np.full((20_000, 1, 3), 90, np.uint8))
+    assert main(["decode", "depth", str(image), "--out", str(tmp_path / "out")]) == 0
+    assert load(tmp_path / "out" / "sheet.png").shape[0] < 2500
+
+
+def test_a_name_of_kilobytes_is_not_told_whole(tmp_path, capsys):
+    assert main(["run", "x" * 100_000, "--out", str(tmp_path / "out")]) == 2
+    assert "File name too long" in (said := one_line(capsys)) and len(said) < 800
 
 
 def test_an_earlier_run_is_not_overwritten_unasked(oracle, tmp_path, capsys):

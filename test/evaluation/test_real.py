@@ -3,6 +3,7 @@
 broken ones."""
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -426,3 +427,45 @@ def test_the_shipped_bundle_is_the_newest_of_the_benchmark_and_not_behind_the_ol
                 sum(bundle["sets"][name][task][key] for name in names) for bundle in (oldest, newest)
             )
             assert now >= before, f"{task} {key}"
+
+
+def bomb(path):
+    """A depth that is a thousand times as large as its file."""
+    np.savez_compressed(path, depth_m=np.ones((500, 500), np.float32))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda folder: bomb(folder / "a_depth.npz"),
+        lambda folder: np.save((folder / "a_depth.npz").open("wb"), np.ones(SIZE)),
+        lambda folder: replaced(folder / "classes.json", os.mkfifo),
+        lambda folder: replaced(folder / "a.png", os.mkfifo),
+        lambda folder: replaced(folder / "a.png", lambda path: path.write_bytes(b"\x89PNG")),
+        lambda folder: (folder / "classes.json").write_text("[" * 100_000),
+        lambda folder: (folder / "classes.json").write_text('["\\ud800"]'),
+    ],
+)
+def test_bombs_pipes_and_nonsense_in_a_folder_are_sentences(tmp_path, monkeypatch, spoil):
+    monkeypatch.setattr("vision_banana_ros.evaluation.real.MAX_FILE_BYTES", 900_000)
+    write_frame(tmp_path, "a", np.ones(SIZE, np.float32), labels=np.zeros(SIZE, np.uint8))
+    spoil(tmp_path)
+    with pytest.raises(InputError):
+        real_set(tmp_path, MAPPING).case(0)
+
+
+def replaced(path, make):
+    path.unlink()
+    make(path)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "a: &a [*a]", '{"a": NaN}', b"\xff\xfe\0"])
+@pytest.mark.parametrize("ending", [".json", ".yaml"])
+def test_a_mapping_that_is_nonsense_is_a_sentence(tmp_path, content, ending):
+    path = tmp_path / f"mapping{ending}"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError):
+        read_mapping(path)
+    replaced(path, os.mkfifo)
+    with pytest.raises(InputError, match="no ordinary file"):
+        read_mapping(path)

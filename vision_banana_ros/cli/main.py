@@ -7,6 +7,7 @@ Imports the module of the verb and reports invalid input in one line.
 import argparse
 import difflib
 import importlib
+import io
 import keyword
 import os
 import sys
@@ -15,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from vision_banana_ros import __version__, cli
-from vision_banana_ros.errors import InputError
+from vision_banana_ros.errors import InputError, shortened
 
 VERBS = {
     "bench": "measure latency and throughput of a bundle on this machine",
@@ -96,6 +97,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if "_ARGCOMPLETE" in os.environ:
         _complete()
+    for stream in (sys.stdout, sys.stderr):  # a file's name may hold bytes that are no text
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     given = sys.argv[1:] if argv is None else argv
     top = parser(next((word for word in given if not word.startswith("-")), None))
     args = top.parse_args(given)
@@ -129,7 +133,7 @@ def _complete() -> None:
 
 
 def _complain(sentence: str, status: int) -> int:
-    print(f"vision-banana: {' '.join(sentence.split())}", file=sys.stderr)
+    print(f"vision-banana: {shortened(' '.join(sentence.split()))}", file=sys.stderr)
     return status
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from vision_banana_ros.cli.shared.answer_files import LEGEND
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.files import read_json
+from vision_banana_ros.files import read_bounded, read_json
 from vision_banana_ros.missing import cure
 from vision_banana_ros.perception import visualization
 from vision_banana_ros.perception.mesh_map import open3d_module
@@ -27,6 +27,7 @@ from vision_banana_ros.tasks.normals import picture as normals_picture
 
 LIVE = {"depth": "depth/color", "normals": "normals/color", "classes": "segmentation/overlay"}
 """What the points of a running node can be painted with, and the topics of it."""
+MAX_FILE_BYTES = 256_000_000
 _SKY = (0.07, 0.07, 0.09)
 
 
@@ -101,18 +102,14 @@ def frame_cloud(folder: Path, legend: dict[str, Any]) -> Cloud:
         paints = {"picture": picture, "depth": visualization.depth_picture(depth_m, near, far)[known]}
         if (folder / "normals.npy").is_file():
             paints["normals"] = normals_picture(np.load(folder / "normals.npy", allow_pickle=False))[known]
-        labels = (
-            cv2.imread(str(folder / "labels.png"), cv2.IMREAD_UNCHANGED)
-            if (folder / "labels.png").is_file()
-            else None
-        )
+        labels = _grey(folder / "labels.png")
         if labels is not None:
             table = np.zeros((256, 3), np.uint8)
             for entry in legend["classes"]:
                 table[entry["id"]] = parse_color(entry["color"])
             paints["classes"] = table[labels][known]
         for entry in legend["masks"]:
-            mask = cv2.imread(str(folder / entry["file"]), cv2.IMREAD_UNCHANGED)
+            mask = _grey(folder / entry["file"])
             if mask is not None:
                 painted = picture // 2
                 painted[mask[known] > 0] = parse_color(entry["color"])
@@ -120,6 +117,13 @@ def frame_cloud(folder: Path, legend: dict[str, Any]) -> Cloud:
     except (OSError, ValueError, LookupError, TypeError, cv2.error) as error:
         raise InputError(f"'{folder}' cannot be shown ({error}); run `vision-banana run` again.") from None
     return Cloud(folder.name, points, paints)
+
+
+def _grey(path: Path) -> np.ndarray | None:
+    """A picture of numbers; None where there is none."""
+    if not path.is_file():
+        return None
+    return cv2.imdecode(np.frombuffer(read_bounded(path, MAX_FILE_BYTES), np.uint8), cv2.IMREAD_UNCHANGED)
 
 
 def _read_points(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -10,24 +10,27 @@ A frame has depth, labels or both. Classes of other data sets are mapped by a ma
 leaves out are not scored.
 """
 
-import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation.cases import Case, Split
+from vision_banana_ros.files import open_regular, read_bounded, read_json, read_yaml
 from vision_banana_ros.perception import Intrinsics
+from vision_banana_ros.perception.image_decoding import decode_whole
+from vision_banana_ros.perception.image_encodings import compressed_to_rgb
 from vision_banana_ros.scenes import CLASSES
 
 PREFIX = "real:"  # of the names of such splits
 PICTURES = (".png", ".jpg", ".jpeg")
 DEPTH, LABELS, NAMES = "_depth.npz", "_labels.png", "classes.json"
 UNKNOWN = 255
+MAX_FILE_BYTES = 512_000_000
 
 
 def frame_names(path: Path, *ends: str) -> list[str]:
@@ -82,25 +85,14 @@ def read_mapping(path: Path) -> dict[str, str]:
 
     InputError where it is something else.
     """
-    found: Any
     try:
-        if path.suffix == ".json":
-            found = json.loads(path.read_text())
-        else:
-            import yaml
-
-            try:
-                found = yaml.safe_load(path.read_text())
-            except yaml.YAMLError as error:
-                raise ValueError(error) from None
+        found = read_json(path) if path.suffix == ".json" else read_yaml(path)
     except ImportError:
         raise InputError(
             f"Reading {path} needs PyYAML: run `pip install pyyaml`, or write the mapping as JSON."
         ) from None
-    except ValueError as error:  # of bytes that are no text too
-        raise InputError(
-            f"{path} cannot be read ({error}): write a line `their class: our class` for each class."
-        ) from None
+    except InputError as error:
+        raise InputError(f"{error} Write a line `their class: our class` for each class.") from None
     if (
         not isinstance(found, dict)
         or not found
@@ -125,9 +117,9 @@ def _classes(file: Path, mapping: Mapping[str, str] | None) -> dict[str, str | N
             f"{file} is missing: put the list of class names there that the numbers in NAME{LABELS} count."
         )
     try:
-        names = json.loads(file.read_text())
-    except ValueError as error:
-        raise InputError(f"{file} cannot be read as JSON ({error}): store a list of class names.") from None
+        names = read_json(file)
+    except InputError as error:
+        raise InputError(f"{error} Store a list of class names.") from None
     if (
         not isinstance(names, list)
         or not names
@@ -161,10 +153,10 @@ def _picture(path: Path, name: str) -> Path:
 
 
 def _image(file: Path) -> np.ndarray:
-    image = cv2.imread(str(file), cv2.IMREAD_COLOR_RGB)
-    if image is None:
-        raise InputError(f"{file} cannot be read as a picture: copy it again.")
-    return image
+    try:
+        return compressed_to_rgb(read_bounded(file, MAX_FILE_BYTES), upright=True)
+    except InputError as error:
+        raise InputError(f"{file} cannot be read as a picture: copy it again. {error}") from None
 
 
 def _depth(file: Path, size: tuple[int, int]) -> tuple[np.ndarray | None, Intrinsics | None]:
@@ -172,9 +164,22 @@ def _depth(file: Path, size: tuple[int, int]) -> tuple[np.ndarray | None, Intrin
     if not file.is_file():
         return None, None
     try:
-        with np.load(file) as found:
+        with open_regular(file) as opened, np.load(opened) as found:
+            if sum(entry.file_size for entry in found.zip.infolist()) > MAX_FILE_BYTES:
+                raise ValueError(f"it unpacks to more than {MAX_FILE_BYTES:,} bytes")
             arrays = {name: found[name] for name in ("depth_m", "k") if name in found}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    # An .npy has no parts (TypeError, AttributeError); an encrypted part is a RuntimeError.
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        RuntimeError,
+        MemoryError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise InputError(
             f"{file} cannot be read as arrays of NumPy ({error}): copy or store it again."
         ) from None
@@ -205,7 +210,7 @@ def _intrinsics(file: Path, k: np.ndarray, size: tuple[int, int]) -> Intrinsics:
 def _labels(file: Path, size: tuple[int, int], classes: int) -> np.ndarray | None:
     if not file.is_file():
         return None
-    labels = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    labels = decode_whole(np.frombuffer(read_bounded(file, MAX_FILE_BYTES), np.uint8), cv2.IMREAD_UNCHANGED)
     if labels is None or labels.dtype != np.uint8 or labels.ndim != 2:
         raise InputError(f"{file} is no grey picture of 8 bits: store one number of a class a pixel.")
     if labels.shape != size:

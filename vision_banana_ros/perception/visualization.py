@@ -91,6 +91,8 @@ class Tile:
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _INK, _GREY, _PAPER = (25, 25, 25), (105, 105, 105), (250, 250, 250)
 _MARGIN, _TITLE, _NOTE, _ROW = 16, 30, 22, 24
+MOST_HEIGHT = 1920
+"""Of a picture in a sheet. A picture of one column would otherwise take gigabytes."""
 
 
 def sheet(tiles: Sequence[Tile], title: str = "", columns: int = 3, tile_width: int = 480) -> np.ndarray:
@@ -98,7 +100,8 @@ def sheet(tiles: Sequence[Tile], title: str = "", columns: int = 3, tile_width: 
 
     (H, W, 3) uint8 RGB.
 
-    All pictures are scaled to `tile_width` and aligned at the top of their row.
+    All pictures are scaled to `tile_width`, or to MOST_HEIGHT where that is lower, and aligned at the top of
+    their row.
     """
     if not tiles:
         raise InputError("A sheet needs at least one tile; ask at least one question.")
@@ -127,17 +130,17 @@ def _row(tiles: Sequence[Tile], width: int, tile_width: int) -> np.ndarray:
 
 
 def _cell(tile: Tile, width: int) -> np.ndarray:
-    height = max(1, round(tile.picture.shape[0] * width / tile.picture.shape[1]))
-    smaller = width <= tile.picture.shape[1]
+    scale = min(width / tile.picture.shape[1], MOST_HEIGHT / tile.picture.shape[0])
+    height, across = (max(1, round(length * scale)) for length in tile.picture.shape[:2])
     picture = cv2.resize(
-        tile.picture, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_NEAREST
+        tile.picture, (across, height), interpolation=cv2.INTER_AREA if scale <= 1 else cv2.INTER_NEAREST
     )
     notes = textwrap.wrap(tile.note, width // 9)
     swatches = _place(tile.legend or {}, width)
     rows = max((row for _, _, _, row in swatches), default=-1) + 1
     top = _MARGIN + _TITLE
     cell = np.full((top + height + 8 + len(notes) * _NOTE + rows * _ROW, width, 3), _PAPER, np.uint8)
-    cell[top : top + height] = picture
+    cell[top : top + height, :across] = picture
     _write(cell, _short(tile.title, width // 11), 0, top - 10, 0.6, _INK, 1)
     line = top + height + 20
     for k, note in enumerate(notes):
@@ -155,7 +158,7 @@ def _place(legend: Mapping[str, RGB], width: int) -> list[tuple[str, RGB, int, i
     """(name, colour, x, row) for each entry, left to right and then down."""
     placed, x, row = [], 0, 0
     for name, color in legend.items():
-        room = 36 + cv2.getTextSize(name, _FONT, 0.48, 1)[0][0]
+        room = 36 + cv2.getTextSize(_drawable(name), _FONT, 0.48, 1)[0][0]
         if x and x + room > width:
             x, row = 0, row + 1
         placed.append((name, color, x, row))
@@ -164,7 +167,12 @@ def _place(legend: Mapping[str, RGB], width: int) -> list[tuple[str, RGB, int, i
 
 
 def _write(canvas: np.ndarray, text: str, x: int, y: int, scale: float, color: RGB, thickness: int) -> None:
-    cv2.putText(canvas, text, (x, y), _FONT, scale, color, thickness, cv2.LINE_AA)
+    cv2.putText(canvas, _drawable(text), (x, y), _FONT, scale, color, thickness, cv2.LINE_AA)
+
+
+def _drawable(text: str) -> str:
+    """Without half surrogate pairs, which a file's name may hold, and by which OpenCV crashes."""
+    return text.encode(errors="replace").decode()
 
 
 def _short(text: str, length: int) -> str:

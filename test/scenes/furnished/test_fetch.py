@@ -2,6 +2,8 @@
 """`vision-banana scenes`: getting the models from folders and mirrors, and looking at scenes."""
 
 import lzma
+import os
+import resource
 import tarfile
 from collections.abc import Iterator
 from functools import partial
@@ -30,16 +32,18 @@ def deb(path: Path, content: dict[str, bytes]) -> Path:
             info = tarfile.TarInfo(f"./usr/share/sweethome3d/{name}")
             info.size = len(data)
             archive.addfile(info, BytesIO(data))
-    with path.open("wb") as file:
-        file.write(b"!<arch>\n")
-        for name, data in (
-            ("debian-binary", b"2.0\n"),
-            ("control.tar.xz", b"odd"),
-            ("data.tar.xz", tar.getvalue()),
-        ):
-            file.write(f"{name:<16}{'0':<12}{'0':<6}{'0':<6}{'100644':<8}{len(data):<10}`\n".encode())
-            file.write(data + b"\n" * (len(data) % 2))
+    parts = {"debian-binary": b"2.0\n", "control.tar.xz": b"odd", "data.tar.xz": tar.getvalue()}
+    path.write_bytes(package_of(parts))
     return path
+
+
+def package_of(parts: dict[str, bytes]) -> bytes:
+    """An ar archive."""
+    made = b"!<arch>\n"
+    for name, data in parts.items():
+        made += f"{name:<16}{'0':<12}{'0':<6}{'0':<6}{'100644':<8}{len(data):<10}`\n".encode()
+        made += data + b"\n" * (len(data) % 2)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +116,34 @@ def test_a_cut_package_is_told(packages: Path, tmp_path: Path) -> None:
         path.write_bytes(data)
         with pytest.raises(InputError, match="no whole Debian package"):
             unpack(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["x.deb", "x.sh3f"])
+def test_pipes_by_the_names_of_packages_are_not_waited_for(tmp_path: Path, cache: Path, name: str) -> None:
+    (tmp_path / "in").mkdir()
+    os.mkfifo(tmp_path / "in" / name)
+    with pytest.raises(InputError, match="no ordinary file"):
+        fetch(str(tmp_path / "in"))
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.REGTYPE])
+def test_a_header_that_is_as_long_as_a_bomb_is_not_unpacked(tmp_path: Path, kind: bytes) -> None:
+    header = tarfile.TarInfo("a.sh3f")
+    header.type, header.size = kind, 1_500_000_000
+    packed = lzma.LZMACompressor(preset=0)
+    content = packed.compress(header.tobuf(tarfile.USTAR_FORMAT))
+    content += packed.compress(bytes(80_000_000)) + packed.flush()
+    (tmp_path / "x.deb").write_bytes(package_of({"data.tar.xz": content}))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InputError, match="no whole Debian package|unpacks to more"):
+        unpack(tmp_path / "x.deb", tmp_path / "out")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # kilobytes
+
+
+def test_a_package_that_is_compressed_otherwise_names_the_cure(tmp_path: Path) -> None:
+    (tmp_path / "x.deb").write_bytes(package_of({"data.tar.zst": b"(\xb5/\xfd"}))
+    with pytest.raises(InputError, match="dpkg -x"):
+        unpack(tmp_path / "x.deb", tmp_path / "out")
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 """Frames out of ROS 2 bags (sqlite and MCAP), without ROS, by `rosbags`."""
 
 import posixpath
-import sqlite3
-import struct
-import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,17 +10,19 @@ from typing import Any
 
 from vision_banana_ros.cli.shared.frames import Frame, Frames, attempt
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.files import open_regular
 from vision_banana_ros.perception.camera import Calibration
 from vision_banana_ros.perception.image_encodings import compressed_to_rgb, to_rgb
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+METADATA, FILES = "metadata.yaml", (".mcap", ".db3")
 
 
 def is_bag(path: Path) -> bool:
     """A bag's folder (it holds metadata.yaml), or one of its files."""
-    return path.suffix in (".mcap", ".db3") or (path / "metadata.yaml").is_file()
+    return (path.suffix in FILES and not path.is_dir()) or (path / METADATA).is_file()
 
 
 def bag_frames(path: Path, topic: str | None) -> Frames:
@@ -38,27 +37,6 @@ def bag_frames(path: Path, topic: str | None) -> Frames:
     return Frames(chosen.msgcount, lambda: _read(path, chosen.topic, infos))
 
 
-def _damage() -> tuple[type[Exception], ...]:
-    """What rosbags raises for flipped bytes: its own errors, and whatever its parts stumble over."""
-    from rosbags.highlevel import AnyReaderError
-    from rosbags.rosbag2 import ReaderError
-    from rosbags.serde import SerdeError
-
-    own = (AnyReaderError, ReaderError, SerdeError)
-    wrong = (
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        AssertionError,
-        EOFError,
-        ArithmeticError,
-        MemoryError,
-        RecursionError,
-    )
-    return (*own, *wrong, struct.error, sqlite3.Error, zlib.error)
-
-
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
     """The reader of a bag. InputError where it cannot be read, at once or while it is used."""
@@ -70,11 +48,15 @@ def opened(path: Path) -> Iterator[Any]:
             "Reading bags needs the package rosbags; install it with `pip install rosbags`."
         ) from None
     try:
+        for file in [path, *path.iterdir()] if path.is_dir() else [path]:
+            if not file.is_dir():
+                with open_regular(file):  # a pipe would be waited for
+                    pass
         with AnyReader([path], default_typestore=get_typestore(Stores.LATEST)) as reader:
             yield reader
     except InputError:
         raise
-    except _damage() as error:
+    except Exception as error:  # rosbags, SQLite and decompressors raise whatever flipped bytes lead to
         raise InputError(
             f"The bag '{path}' cannot be read: {str(error)[:300]} Copy it again, or run `ros2 bag reindex`."
         ) from None
@@ -138,7 +120,7 @@ def _read(path: Path, topic: str, infos: _Infos) -> Iterator[Frame | InputError]
 def _message_frame(reader: Any, raw: bytes, kind: str, infos: _Infos) -> Frame:
     try:
         message = reader.deserialize(raw, kind)
-    except _damage() as error:
+    except Exception as error:  # as in `opened`
         raise InputError(
             f"A message of {len(raw)} bytes is no {kind} ({str(error)[:200]}); the bag is damaged."
         ) from None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.files import read_bounded
+from vision_banana_ros.files import read_yaml
 from vision_banana_ros.perception.camera import Calibration, camera_for
 
 _MATRICES = {
@@ -22,21 +22,17 @@ _MATRICES = {
 """The names of the message, and those of camera_calibration's files. Only K must be there."""
 _LENGTHS = {"d": 0, "r": 9, "p": 12}
 
-MAX_BYTES = 100_000
-"""A message that repeats itself by YAML's references would otherwise grow without end."""
-
 
 def read_calibration(path: Path) -> Calibration:
     """What a file says of a camera. InputError where it holds neither form."""
     try:
-        import yaml
+        # A topic's echo ends with `---`: the first document is the message.
+        content: Any = read_yaml(path)
     except ImportError:
         raise InputError(
             "Reading --camera-info needs PyYAML; install it with `pip install pyyaml`, or give --fov."
         ) from None
     try:
-        # A topic's echo ends with `---`: the first document is the message.
-        content: Any = next(yaml.safe_load_all(read_bounded(path, MAX_BYTES).decode()), {})
         if "camera_matrix" in content:
             matrices = {
                 name: content[file_name]["data"]
@@ -59,16 +55,7 @@ def read_calibration(path: Path) -> Calibration:
         calibration = Calibration(
             int(width), int(height), model, d, k, r, p, binning, _region(content.get("roi", {}))
         )
-    except (
-        yaml.YAMLError,
-        RecursionError,
-        KeyError,
-        IndexError,
-        TypeError,
-        ValueError,
-        OverflowError,
-        AttributeError,
-    ):
+    except (LookupError, TypeError, ValueError, OverflowError, AttributeError):
         raise InputError(
             f"'{path}' is no camera: it needs image_width, image_height and camera_matrix as"
             " camera_calibration writes"

@@ -11,7 +11,7 @@ import numpy as np
 from vision_banana_ros.cli.shared.bags import bag_frames, is_bag
 from vision_banana_ros.cli.shared.frames import Frame, Frames, attempt
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.files import read_bounded
+from vision_banana_ros.files import open_regular, read_bounded
 from vision_banana_ros.perception.camera import Calibration
 from vision_banana_ros.perception.geometry import Intrinsics
 from vision_banana_ros.perception.image_encodings import FILE_KINDS, compressed_to_rgb
@@ -40,8 +40,9 @@ def open_frames(source: str | Path, topic: str | None = None, recursive: bool = 
     if topic is not None:
         raise InputError(f"A topic can only be chosen in a bag, and '{path}' is none.")
     if path.suffix.lower() in VIDEOS:
-        return video_frames(str(path))
-    if path.is_file():
+        with open_regular(path):  # a pipe would be waited for
+            return video_frames(str(path))
+    if not path.is_dir():
         read_picture(path)
         return Frames(1, lambda: iter([attempt(_picture_frame, path, path.stem)]))
     found = sorted(
@@ -81,6 +82,8 @@ def _names(folder: Path, files: list[Path]) -> list[str]:
 
 def video_frames(source: str) -> Frames:
     """The frames of a video, whatever OpenCV opens. InputError where it opens nothing."""
+    if source.encode(errors="replace").decode() != source:  # OpenCV crashes
+        raise InputError(f"The name {source!r} is no text; rename the video.")
     pipeline = cv2.CAP_GSTREAMER if " ! " in source else cv2.CAP_ANY
 
     def opened() -> cv2.VideoCapture:

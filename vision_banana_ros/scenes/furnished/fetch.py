@@ -4,19 +4,25 @@
 None of them are in this repository.
 """
 
+import bz2
+import gzip
 import lzma
+import os
 import shutil
 import subprocess
 import tarfile
 import tempfile
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from typing import IO, Any, cast
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.files import open_regular
 from vision_banana_ros.scenes.furnished.library import Library, build, default_folder, library_at
 
 PACKAGES = ("sweethome3d-furniture", "sweethome3d")
@@ -29,6 +35,15 @@ BY_HAND = (
 MAX_BYTES = 1_000_000_000
 """Of a package, a file in it, and what is downloaded; the real ones have 137 MB together."""
 MAX_CATALOGUES = 10
+MAX_UNPACKED_BYTES = 2 * MAX_BYTES
+MAX_PIECE_BYTES = 64_000_000
+"""That an archive may ask for at once; a header of a tar archive may say that it is as long as it likes."""
+_UNPACKERS: dict[bytes, Callable[[BytesIO], Any]] = {
+    b"data.tar.xz": lzma.open,
+    b"data.tar.gz": lambda file: gzip.GzipFile(fileobj=file),
+    b"data.tar.bz2": bz2.open,
+    b"data.tar": lambda file: file,
+}
 Say = Callable[[str], None]
 
 
@@ -79,7 +94,7 @@ def unpack(package: Path, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     damaged = InputError(f"'{package}' is no whole Debian package; get it again.")
     done: list[Path] = []
-    with package.open("rb") as file:
+    with open_regular(package) as file:
         if file.read(8) != b"!<arch>\n":
             raise damaged
         while len(header := file.read(60)) == 60 and header[58:] == b"`\n":
@@ -90,23 +105,33 @@ def unpack(package: Path, folder: Path) -> list[Path]:
                 break
             if not header[:16].startswith(b"data.tar"):
                 continue
+            if (opened := _UNPACKERS.get(header[:16].rstrip(b" /"))) is None:
+                raise InputError(
+                    f"'{package}' is compressed in a way that is not read here; unpack it by `dpkg -x`, and"
+                    " give the folder with its .sh3f files."
+                )
             try:
-                with tarfile.open(fileobj=BytesIO(data[:size])) as tar:
+                # bounded as a file object, because a tar's own headers are read into memory whole
+                content = cast(IO[bytes], _Bounded(opened(BytesIO(data[:size]))))
+                with tarfile.open(fileobj=content, mode="r:") as tar:
                     for member in tar:
                         name = Path(member.name).name
                         if member.isfile() and (name.endswith(".sh3f") or name == "sweethome3d.jar"):
-                            content = tar.extractfile(member)
-                            if content is None or member.size > MAX_BYTES or len(done) >= MAX_CATALOGUES:
+                            catalogue = tar.extractfile(member)
+                            if catalogue is None or member.size > MAX_BYTES or len(done) >= MAX_CATALOGUES:
                                 raise InputError(
                                     f"'{package}' unpacks to more than a catalogue of models"
                                     " has; get it again."
                                 )
                             with (folder / name).open("wb") as out:
-                                shutil.copyfileobj(content, out)
+                                shutil.copyfileobj(catalogue, out)
                             done.append(folder / name)
             except (
                 tarfile.TarError,
                 EOFError,
+                KeyError,
+                zlib.error,
+                RecursionError,
                 lzma.LZMAError,
                 OSError,
                 ValueError,
@@ -118,6 +143,26 @@ def unpack(package: Path, folder: Path) -> list[Path]:
                 raise damaged from error
             return done
     raise damaged
+
+
+class _Bounded:
+    """A file that is read with bounds: ValueError for a piece, or a place, that no package needs."""
+
+    def __init__(self, file: IO[bytes]):
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= MAX_PIECE_BYTES:
+            raise ValueError(f"{size} bytes at once")
+        return self._file.read(size)
+
+    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
+        if place > MAX_UNPACKED_BYTES:
+            raise ValueError(f"it unpacks to more than {MAX_UNPACKED_BYTES:,} bytes")
+        return self._file.seek(place, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
 
 
 def _by_apt(work: Path, say: Say) -> Path:

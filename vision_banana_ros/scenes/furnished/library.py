@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.files import open_regular
 from vision_banana_ros.scenes.furnished.catalogue import held_out, read_furniture, read_textures
 from vision_banana_ros.scenes.furnished.models import Model, convert, decode, mips
 from vision_banana_ros.scenes.furnished.naming import name_of
@@ -152,7 +153,7 @@ def build(archives: Iterable[Path], folder: Path, say: Callable[[str], None] = l
     lost: list[str] = []
     for path in archives:
         try:
-            with zipfile.ZipFile(path) as archive:
+            with open_regular(path) as file, zipfile.ZipFile(file) as archive:
                 _refuse_bombs(path, archive)
                 _build_one(archive, path.stem, folder, items, surfaces, lost, say)
         except InputError:
