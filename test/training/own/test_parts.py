@@ -147,6 +147,15 @@ def test_a_batch_of_pictures_has_captions_of_no_frame_and_edits_of_a_frame(drawn
             assert near.float().mean() > 0.25
 
 
+def test_processes_draw_other_views_of_the_same_resolutions(pool):
+    sizes = {SIZE: (SIZE, (32, 32)), (32, 80): ((32, 80), (16, 48))}
+    streams = [iter(BatchStream(BatchConfig(pool, sizes, frames=1, pictures=0.3, rank=rank))) for rank in range(2)]
+    pairs = [tuple(next(stream) for stream in streams) for _ in range(16)]
+    assert all(one.image.shape[2:] == other.image.shape[2:] and one.asks == other.asks for one, other in pairs)
+    assert sum(torch.equal(one.image, other.image) for one, other in pairs) < 4
+    assert len({one.image.shape[2:] for one, _ in pairs}) == 4 and len({one.asks for one, _ in pairs}) == 2
+
+
 def test_batches_are_mixed_by_share_and_come_from_the_canvases_that_are_asked_for(pool):
     kinds = [batch.asks for batch in batches_of(pool, 30, pictures=0.3)]
     assert 12 <= sum(kinds) < 30

@@ -2,6 +2,9 @@
 """A recipe from its views to the bundle, at toy size. Runs where torch is installed: `make test TORCH=1`."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from itertools import islice
@@ -217,6 +220,21 @@ def test_a_run_that_was_stopped_between_parts_learns_what_the_run_that_goes_on_d
     whole, pieces = (load_network(tmp_path / name).state_dict() for name in ("whole", "pieces"))
     for name, value in whole.items():
         torch.testing.assert_close(pieces[name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_two_processes_share_a_run(tmp_path):
+    """With tasks and stages that leave some weights without gradients."""
+    pytest.importorskip("accelerate", reason="several processes need accelerate: make test TORCH=1")
+    (tmp_path / "short.yaml").write_text(SHORT.replace("frames: 2, pictures: 0.0", "frames: 1, pictures: 0.5, frozen: 3", 1))
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
+    launch += ["--nproc_per_node", "2", "-m", "vision_banana_ros.cli.main", "train", str(tmp_path / "short.yaml")]
+    ended = subprocess.run(
+        [*launch, "--out", str(tmp_path / "run"), "--readers", "0"], env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    state = json.loads((tmp_path / "run" / "state.json").read_text())["state"]
+    assert state["frames"] == 8 and state["step"] == 3  # 2 of 1 + 1, then 1 of 2 + 2
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,10 @@ class BatchConfig:
         pictures: Fraction of batches with captions and edits, in 0..1.
         text_length: Maximum number of tokens of a prompt.
         text_buckets: Size of the hashed vocabulary.
-        seed: Random seed.
+        seed: Random seed; the processes of a run have the same.
         random_legends: Fraction of semantic prompts with randomly drawn classes and colours, in 0..1.
         junk: Fraction of frames that are replaced by an image without content, in 0..1.
+        rank: Index of the process.
     """
 
     pool: Pool
@@ -50,6 +51,7 @@ class BatchConfig:
     seed: int = 0
     random_legends: float = 0.6
     junk: float = 0.03
+    rank: int = 0
 
 
 @dataclass(slots=True)
@@ -106,7 +108,11 @@ def pixels(tensor: Tensor) -> Tensor:
 
 
 class BatchStream(IterableDataset):
-    """Endless stream of batches, different in each worker process."""
+    """Endless stream of batches, different in each worker process.
+
+    The processes of a run draw the same kinds and resolutions in the same order, so that each step takes them
+    the same time.
+    """
 
     def __init__(self, config: BatchConfig) -> None:
         self.config = config
@@ -114,7 +120,8 @@ class BatchStream(IterableDataset):
     def __iter__(self) -> Iterator[Batch]:
         cv2.setNumThreads(0)
         worker, config = get_worker_info(), self.config
-        rng = np.random.default_rng([config.seed, worker.id if worker else 0])
+        seed = [config.seed, worker.id if worker else 0]
+        shared, rng = np.random.default_rng(seed), np.random.default_rng([*seed, config.rank])
         count = 0
         while True:
             if count % POOL_REFRESH_BATCHES == 0:
@@ -128,15 +135,15 @@ class BatchStream(IterableDataset):
                 sizes = list(records)
                 shares = np.array([len(records[size]) for size in sizes], float)
             count += 1
-            size = sizes[int(rng.choice(len(sizes), p=shares / shares.sum()))]
+            size = sizes[int(shared.choice(len(sizes), p=shares / shares.sum()))]
+            asks = shared.random() >= config.pictures
+            training_sizes = config.sizes[size]
+            training_size = training_sizes[int(shared.integers(len(training_sizes)))]
             paths = records[size]
-            asks = rng.random() >= config.pictures
             drawn = (paths[int(i)] for i in rng.integers(len(paths), size=config.frames))
             read = (read_record(path, pictures=not asks) for path in drawn)
             if asks:
                 read = (zoom_in(record, rng) for record in read)
-            training_sizes = config.sizes[size]
-            training_size = training_sizes[int(rng.integers(len(training_sizes)))]
             chosen = [_at_training_size(record, training_size, size) for record in read]
             yield self._questions(chosen, rng) if asks else self._pictures(chosen, rng)
 

@@ -80,12 +80,14 @@ def find_device() -> TrainingDevice:
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         try:
-            from accelerate import Accelerator
+            from accelerate import Accelerator, DistributedDataParallelKwargs
         except ImportError as error:
             raise InputError(
                 "Training in several processes needs accelerate: `pip install accelerate`."
             ) from error
-        accelerator = Accelerator(cpu=not torch.cuda.is_available())
+        # A batch uses only the output heads of its tasks, and stages freeze other weights.
+        unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+        accelerator = Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[unused])
         return TrainingDevice(
             accelerator.device, accelerator.process_index, accelerator.num_processes, accelerator
         )

@@ -123,8 +123,8 @@ class _Run:
     ) -> bool:
         """Trains the rest of a stage; returns whether it is complete."""
         learner, device, state = self.learner, self.device, self.learner.state
-        seed = self.recipe.seed + 1_000_003 * number + state.step * device.count + device.rank
-        torch.manual_seed(seed)
+        seed = self.recipe.seed + 1_000_003 * number + state.step
+        torch.manual_seed(1000 * seed + device.rank)
         config, log = learner.network.config, _TrainingLog(self.out)
         batch_config = BatchConfig(
             self.pool,
@@ -135,6 +135,7 @@ class _Run:
             config.text_buckets,
             seed,
             part.random_legends,
+            rank=device.rank,
         )
         seconds, start = state.seconds, time.monotonic()
         saved, finished = start, False
