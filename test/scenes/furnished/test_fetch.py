@@ -5,6 +5,7 @@ import lzma
 import os
 import resource
 import tarfile
+import zipfile
 from collections.abc import Iterator
 from functools import partial
 from hashlib import sha256
@@ -14,12 +15,14 @@ from pathlib import Path
 from threading import Thread
 
 import cv2
+import numpy as np
 import pytest
 from furnished_support import MODELS, write_catalogue
 
 from vision_banana_ros.cli.main import main
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.scenes.furnished.fetch import PACKAGES, fetch, unpack
+from vision_banana_ros.scenes.furnished.library import build
 
 FEW = tuple(m for m in MODELS if m[0] in ("Table", "Chair", "Sofa", "Window", "Door", "Acacia", "Box"))
 
@@ -138,6 +141,53 @@ def test_a_header_that_is_as_long_as_a_bomb_is_not_unpacked(tmp_path: Path, kind
     with pytest.raises(InputError, match="no whole Debian package|unpacks to more"):
         unpack(tmp_path / "x.deb", tmp_path / "out")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # kilobytes
+
+
+def catalogue(path: Path, model: str = "", textures: str = "", obj: str = "") -> Path:
+    """A `.sh3f` of one table, what its list says of it replaced by later lines."""
+    table = "".join(f"{key}#1=50\n" for key in ("width", "depth", "height"))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(
+            "PluginFurnitureCatalog.properties", f"name#1=Table\nmodel#1=/a.obj\n{table}{model}\n"
+        )
+        archive.writestr("PluginTexturesCatalog.properties", textures)
+        archive.writestr("a.png", cv2.imencode(".png", np.full((9, 9, 3), 90, np.uint8))[1].tobytes())
+        archive.writestr("a.mtl", "newmtl m\nKd 1 0 0\n")
+        archive.writestr("a.obj", obj + "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 2 3\nf 1 2 4\n")
+    return path
+
+
+def test_names_of_a_catalogue_may_hold_half_and_whole_pairs(tmp_path: Path) -> None:
+    listed = catalogue(tmp_path / "x.sh3f", "name#1=Table \\ud800\ncreator#1=\\ud83d\\ude00")
+    (item,) = build([listed], tmp_path / "out").items
+    assert item.name == "Table \ufffd" and item.creator == "\U0001f600"
+
+
+@pytest.mark.parametrize(
+    "model", ["width#1=nan", "width#1=inf", "width#1=-50", "elevation#1=nan", "modelRotation#1=" + "inf " * 9]
+)
+def test_models_of_no_size_are_left_out(tmp_path: Path, model: str) -> None:
+    with pytest.raises(InputError, match="None of the models"):
+        build([catalogue(tmp_path / "x.sh3f", model)], tmp_path / "out")
+
+
+def test_pictures_of_no_size_are_left_out_and_no_name_leads_elsewhere(tmp_path: Path) -> None:
+    rows = [
+        f"name#{k}=t\nimage#{k}=/a.png\ncategory#{k}=Wall\nwidth#{k}={width}\nheight#{k}=50"
+        for k, width in enumerate(("nan", "0", "x", "50"), 1)
+    ]
+    library = build([catalogue(tmp_path / "x.sh3f", textures="\n".join(rows))], tmp_path / "out")
+    (surface,) = library.surfaces
+    assert surface.file == "models/surface_000.png" and surface.size_m == (0.5, 0.5)
+
+
+def test_a_material_library_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    monkeypatch.setattr(
+        "vision_banana_ros.scenes.furnished.obj.parse_mtl", lambda text, find: read.append(text) or []
+    )
+    build([catalogue(tmp_path / "x.sh3f", obj="mtllib a.mtl\n" * 1000)], tmp_path / "out")
+    assert len(read) == 1
 
 
 def test_a_package_that_is_compressed_otherwise_names_the_cure(tmp_path: Path) -> None:

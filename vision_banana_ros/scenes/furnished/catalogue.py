@@ -8,6 +8,7 @@ import re
 import zipfile
 from dataclasses import dataclass
 from hashlib import sha256
+from math import isfinite
 
 from vision_banana_ros.errors import InputError
 
@@ -17,6 +18,7 @@ FURNITURE = (
 )
 TEXTURES = ("PluginTexturesCatalog.properties", "com/eteks/sweethome3d/io/DefaultTexturesCatalog.properties")
 HELD_OUT = 0.15
+LARGEST_M = 1000.0
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 LINE = re.compile(r"\s*([A-Za-z]+)(?:#(\d+))?\s*[=:]\s*(.*)")
 
@@ -71,6 +73,8 @@ def properties(text: str) -> tuple[dict[str, str], dict[int, dict[str, str]]]:
             continue
         key, number, value = found.groups()
         value = re.sub(r"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m[1], 16)), value).strip()
+        # Java writes what lies beyond 16 bits as two halves
+        value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         (entries.setdefault(int(number), {}) if number else head)[key] = value
     return head, entries
 
@@ -91,6 +95,11 @@ def read_furniture(archive: zipfile.ZipFile) -> list[Entry]:
             distance = float(row.get("doorOrWindowWallDistance", 0))
             elevation = float(row.get("elevation", 0)) / 100
         except (KeyError, ValueError):
+            continue
+        numbers = (elevation, thickness, distance, *rotation)
+        if not all(0 < size < LARGEST_M for size in (width, depth, height)) or not all(
+            map(isfinite, numbers)
+        ):
             continue
         entries.append(
             Entry(
@@ -115,19 +124,27 @@ def read_textures(archive: zipfile.ZipFile) -> list[TextureEntry]:
         return []
     head, listed = _read(archive, TEXTURES)
     names = set(archive.namelist())
-    return [
-        TextureEntry(
-            id=row.get("id") or f"texture#{number}",
-            name=row.get("name", ""),
-            category=row.get("category", ""),
-            creator=row.get("creator", "unknown"),
-            licence=head.get("license", ""),
-            image=row["image"].lstrip("/"),
-            size_m=(float(row.get("width", 100)) / 100, float(row.get("height", 100)) / 100),
-        )
-        for number, row in sorted(listed.items())
-        if row.get("image", "").lstrip("/") in names
-    ]
+    entries = []
+    for number, row in sorted(listed.items()):
+        if (image := row.get("image", "").lstrip("/")) not in names:
+            continue
+        try:
+            width, height = (float(row.get(key, 100)) / 100 for key in ("width", "height"))
+        except ValueError:
+            continue
+        if 0 < width < LARGEST_M and 0 < height < LARGEST_M:
+            entries.append(
+                TextureEntry(
+                    id=row.get("id") or f"texture#{number}",
+                    name=row.get("name", ""),
+                    category=row.get("category", ""),
+                    creator=row.get("creator", "unknown"),
+                    licence=head.get("license", ""),
+                    image=image,
+                    size_m=(width, height),
+                )
+            )
+    return entries
 
 
 def _read(

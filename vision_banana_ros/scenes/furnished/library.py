@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from hashlib import sha256
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from random import Random
 from typing import Literal
 
@@ -243,7 +243,7 @@ def _build_one(
         if decode(data) is None:
             lost.append(texture.id)
             continue
-        file = f"models/surface_{len(surfaces):03d}.{texture.image.rsplit('.', 1)[-1]}"
+        file = f"models/surface_{len(surfaces):03d}{PurePosixPath(texture.image).suffix[:10]}"
         (folder / file).write_bytes(data)
         surfaces.append(
             Surface(

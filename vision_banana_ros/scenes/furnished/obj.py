@@ -93,6 +93,7 @@ def parse_obj(text: str, text_of: Callable[[str], str], find: Callable[[str], st
     materials: list[Material] = []
     number: dict[str, int] = {}
     current = -1
+    read: set[str] = set()
 
     def use(name: str) -> int:
         if name not in number:
@@ -122,7 +123,8 @@ def parse_obj(text: str, text_of: Callable[[str], str], find: Callable[[str], st
                 material.append(current)
         elif key == "usemtl":
             current = use(rest.strip())
-        elif key == "mtllib":
+        elif key == "mtllib" and rest not in read:
+            read.add(rest)
             for found in parse_mtl(text_of(rest), find):
                 library[found.name] = found
     if not corners:
