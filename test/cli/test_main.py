@@ -7,13 +7,16 @@ import pkgutil
 import re
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
 from vision_banana_ros import cli
 from vision_banana_ros.cli import main as command
 from vision_banana_ros.cli.main import main
-from vision_banana_ros.generators.bundle import write_manifest
+from vision_banana_ros.cli.run import doubts
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.generators.bundle import reading_metrics, renew_manifest, write_manifest
 
 MANIFEST = {
     "name": "tiny",
@@ -119,6 +122,31 @@ def test_info_finds_what_is_wrong_with_a_bundle(bundle, tmp_path, capsys):
     (bundle / "manifest.json").write_text("{")
     assert "cannot be read as JSON" in complaint(str(bundle))
     assert "no bundle at" in complaint(str(tmp_path / "gone"))
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        {"rooms": 3},
+        {"rooms": None},
+        {"rooms": [1]},
+        {"rooms": {"depth": 3}},
+        {"rooms": {"depth": {"delta1": "much", "absrel": []}}},
+        {"rooms": {"depth": {"delta1": 0.5, "bands": {"near": {"delta1": 0.1}}}}},
+        {"rooms": {"depth": {"delta1": 0.5, "bands": [1]}}},
+    ],
+    ids=str,
+)
+def test_figures_of_another_form_are_a_sentence(bundle, capsys, metrics):
+    (bundle / "metrics.json").write_text(json.dumps(metrics))
+    renew_manifest(bundle)
+    for verb in ("info", "card"):
+        status = main([verb, str(bundle)])
+        said = capsys.readouterr().err
+        assert (status, "evaluate --write" in said) in ((0, False), (2, True)), said
+    report = [{"depth_m": [0.3, 0.6, 4.0], "beyond_range": 0.0}]
+    with suppress(InputError), reading_metrics(bundle):
+        doubts("tiny", metrics, report)
 
 
 def test_an_interrupt_ends_quietly(monkeypatch, capsys, bundle):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vision_banana_ros.generators import default_bundle, open_bundle
+from vision_banana_ros.generators.bundle import reading_metrics
 from vision_banana_ros.tasks.colors import write_color
 
 MAIN = (
@@ -50,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
     for name, value in rows.items():
         print(textwrap.fill(f"{name:10}{value}", 110, subsequent_indent=" " * 10))
     if not args.all:
-        _print_summary(bundle.metrics)
+        with reading_metrics(bundle.path):
+            _print_summary(bundle.metrics)
         print(f"{len(manifest.files)} files verified (SHA-256). --all: how it was made, files, every figure.")
         return 0
     print("\nhow it was made:")

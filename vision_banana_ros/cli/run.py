@@ -36,6 +36,7 @@ from vision_banana_ros.cli.shared.question_arguments import add_question_argumen
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.files import write_bytes
 from vision_banana_ros.generators import default_bundle, load_generator, open_bundle
+from vision_banana_ros.generators.bundle import reading_metrics
 from vision_banana_ros.generators.errors import ExecutorLost
 from vision_banana_ros.perception import Intrinsics, Looks, Perceiver, Question, points
 from vision_banana_ros.perception.input_check import nothing_to_see
@@ -155,8 +156,10 @@ def run(args: argparse.Namespace) -> int:
     }
     write_bytes(args.out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
     _print_summary(report, failed, args.out)
-    for told in doubts(generator.name, _card(args.bundle or default_bundle()), report):
-        print(told, file=sys.stderr)
+    folder = args.bundle or default_bundle()
+    with reading_metrics(folder):
+        for told in doubts(generator.name, _card(folder), report):
+            print(told, file=sys.stderr)
     return 1 if failed else 0
 
 

@@ -13,7 +13,7 @@ from vision_banana_ros.evaluation.benchmarks.table import markdown
 from vision_banana_ros.evaluation.figures import FIGURES, class_table, compare, report_table, table
 from vision_banana_ros.evaluation.scores import SCORED
 from vision_banana_ros.evaluation.sheets import SAMPLES, WORST
-from vision_banana_ros.generators.bundle import MANIFEST, Bundle, open_bundle, renew_manifest
+from vision_banana_ros.generators.bundle import MANIFEST, Bundle, open_bundle, reading_metrics, renew_manifest
 
 CARD = "README.md"
 #: Entries of metrics.json that are no splits.
@@ -48,7 +48,9 @@ def write_card(path: Path) -> Path:
 
     Raises InputError where the bundle is incomplete or altered.
     """
-    (path / CARD).write_text(card(open_bundle(path)))
+    with reading_metrics(path):
+        text = card(open_bundle(path))
+    (path / CARD).write_text(text)
     renew_manifest(path)
     return path / CARD
 

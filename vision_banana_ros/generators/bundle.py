@@ -8,6 +8,8 @@ pickles.
 import hashlib
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,6 +22,7 @@ from vision_banana_ros.tasks.colors import parse_legend
 from vision_banana_ros.tasks.referring import MAX_EXPRESSIONS
 
 FORMAT = 1
+MAX_CANVASES = 64
 MAX_FILE_BYTES = 4_000_000_000  # of a file that is read into memory
 MANIFEST = "manifest.json"
 METRICS = "metrics.json"
@@ -81,7 +84,10 @@ class Bundle:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """Metrics by split (metrics.json); empty if none were measured."""
+        """Metrics by split (metrics.json); empty if none were measured.
+
+        Their inner form is not checked; see `reading_metrics`.
+        """
         return _read_json(self.path / METRICS) if METRICS in self.manifest.files else {}
 
     @property
@@ -117,6 +123,24 @@ class Bundle:
         if hashlib.sha256(content).hexdigest() != expected:
             raise _altered(self.path, name)
         return content
+
+
+@contextmanager
+def reading_metrics(path: Path) -> Iterator[None]:
+    """Raises InputError for what metrics of an unexpected form lead to, where they are used.
+
+    Args:
+        path: Folder of the bundle.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"The figures in {path / METRICS} are not of the form that this version writes"
+            f" ({type(error).__name__}: {error}): measure the bundle again with `evaluate --write`."
+        ) from error
 
 
 def open_bundle(path: str | Path) -> Bundle:
@@ -217,12 +241,12 @@ def _manifest(path: Path) -> Manifest:
         )
     try:
         manifest = Manifest(
-            name=str(raw["name"]),
-            description=str(raw["description"]),
-            licence=str(raw["licence"]),
+            name=_text(raw["name"], "name", 200),
+            description=_text(raw["description"], "description", 2000),
+            licence=_text(raw["licence"], "licence", 200),
             tasks=_texts(raw["tasks"], "tasks"),
-            codec=str(raw["codec"]),
-            size=(_whole(raw["size"][0], "size", 8, 8192), _whole(raw["size"][1], "size", 8, 8192)),
+            codec=_text(raw["codec"], "codec", 200),
+            size=_size(raw["size"], "size"),
             steps=_whole(raw["steps"], "steps", 1, 10_000),
             depth_range_m=_depth_range(raw["depth_range_m"]),
             legend=parse_legend(raw["legend"]),
@@ -231,7 +255,7 @@ def _manifest(path: Path) -> Manifest:
             network=dict(raw.get("network", {})),
             files=_files(raw["files"]),
             made=dict(raw["made"]),
-            canvases=tuple((int(height), int(width)) for height, width in raw.get("canvases", ())),
+            canvases=_canvases(raw.get("canvases", [])),
             depth_focal_px=_focal(raw.get("depth_focal_px", 0.0)),
             instance_taus=_taus(raw.get("instance_taus", {})),
             referring_core=_core(raw.get("referring_core", 0.0)),
@@ -259,6 +283,24 @@ def _manifest(path: Path) -> Manifest:
 def _whole(raw: Any, what: str, least: int, most: int) -> int:
     if isinstance(raw, bool) or not isinstance(raw, int) or not least <= raw <= most:
         raise ValueError(f"{what} is a whole number from {least} to {most}, not {raw!r}")
+    return raw
+
+
+def _size(raw: Any, what: str) -> tuple[int, int]:
+    height, width = raw
+    return _whole(height, what, 8, 8192), _whole(width, what, 8, 8192)
+
+
+def _canvases(raw: Any) -> tuple[tuple[int, int], ...]:
+    if not isinstance(raw, list) or len(raw) > MAX_CANVASES:
+        raise ValueError(f"canvases is a list of up to {MAX_CANVASES} heights and widths")
+    return tuple(_size(canvas, "canvases") for canvas in raw)
+
+
+def _text(raw: Any, what: str, most: int) -> str:
+    """A text that a terminal may be shown."""
+    if not isinstance(raw, str) or len(raw) > most or not raw.replace("\n", "").isprintable():
+        raise ValueError(f"{what} is a text of up to {most} characters, without control characters")
     return raw
 
 

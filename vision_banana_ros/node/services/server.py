@@ -17,7 +17,7 @@ from rclpy.task import Future
 from sensor_msgs.msg import Image
 
 from vision_banana_interfaces.srv import Generate, Segment, SetPrompts  # type: ignore[attr-defined]
-from vision_banana_ros.errors import InputError
+from vision_banana_ros.errors import InputError, shortened
 from vision_banana_ros.node.pipeline.camera_stream import Stream
 from vision_banana_ros.node.pipeline.generator_slot import GeneratorSlot, prepare
 from vision_banana_ros.node.pipeline.inference_config import Asking
@@ -91,7 +91,7 @@ class Services:
             except InputError as error:
                 response.message = str(error)
             except Exception as error:
-                response.message = f"The request failed: {type(error).__name__}: {error}"
+                response.message = shortened(f"The request failed: {type(error).__name__}: {error}")
                 self._node.get_logger().error(response.message)
             return response
 

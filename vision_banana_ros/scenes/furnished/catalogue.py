@@ -11,6 +11,7 @@ from hashlib import sha256
 from math import isfinite
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.files import MAX_TEXT_BYTES
 
 FURNITURE = (
     "PluginFurnitureCatalog.properties",
@@ -153,6 +154,8 @@ def _read(
     names = set(archive.namelist())
     for place in places:
         if place in names:
+            if archive.getinfo(place).file_size > MAX_TEXT_BYTES:
+                raise InputError(f"The list of models in '{archive.filename}' is too large; get it again.")
             return properties(archive.read(place).decode("latin-1"))
     raise InputError(
         f"'{archive.filename}' holds no list of models; give a Sweet Home 3D catalogue (.sh3f or its jar)."
