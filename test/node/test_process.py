@@ -245,3 +245,30 @@ def test_a_bundle_that_is_not_there_is_named_and_the_node_stays_to_be_configured
         client.spin_until(lambda: client.statuses, "diagnostics")
         assert "There is no bundle at 'missing'" in client.status("generator")["message"]
         assert client.state() == "unconfigured" and child.poll() is None
+
+
+def test_a_callback_that_raises_costs_what_it_was_for_and_not_the_node():
+    """By a node in a process of its own, as the program runs it: a timer that raises, then the end."""
+    code = """
+import os, signal, sys
+from vision_banana_ros.node import node as module
+from vision_banana_ros.node.main import main
+class Odd(module.VisionBananaNode):
+    def __init__(self, *args, **more):
+        super().__init__(*args, **more)
+        self.times = 0
+        self.create_timer(0.05, self.odd)
+    def odd(self):
+        self.times += 1
+        if self.times == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        raise TypeError("what nobody thought of")
+import vision_banana_ros.node.run as run
+run.VisionBananaNode = Odd
+sys.exit(main([]))
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "ROS_DOMAIN_ID": str(any_domain())}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("not handled (TypeError: what nobody thought of)") >= 2
+    assert "Traceback" not in done.stderr

@@ -28,6 +28,7 @@ from vision_banana_ros.node.pipeline.inference_config import Asking
 from vision_banana_ros.node.pipeline.worker import Worker
 from vision_banana_ros.node.services.prompt_store import KeptPrompts
 from vision_banana_ros.node.services.read_only import answer_read_only_requests
+from vision_banana_ros.node.services.refusals import refuse_what_raises
 from vision_banana_ros.node.services.server import Services
 from vision_banana_ros.node.topics.inputs import Frame
 from vision_banana_ros.node.topics.transforms import Transforms
@@ -96,6 +97,7 @@ class VisionBananaNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._on_parameters)
         if hasattr(self, "add_pre_set_parameters_callback"):  # Humble has none
             self.add_pre_set_parameters_callback(parameters.as_declared)
+        refuse_what_raises(self)
 
     @property
     def state(self) -> str:

@@ -9,7 +9,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 
-from vision_banana_ros.errors import InputError
+from vision_banana_ros.errors import InputError, shortened
 from vision_banana_ros.node import parameters
 from vision_banana_ros.node.node import VisionBananaNode, load
 from vision_banana_ros.node.pipeline.generator_slot import Loader
@@ -43,7 +43,7 @@ def run(undo: ExitStack, args: list[str] | None, generator_loader: Loader | None
             return build(node, executor)
         if node.get_parameter("autostart").value:
             _start(node)
-        executor.spin()
+        _spin(node, executor)
     except (InvalidParameterTypeException, InvalidParameterValueException, InputError) as error:
         print(f"vision_banana_node: {error}", file=sys.stderr)
         return 1
@@ -54,6 +54,20 @@ def run(undo: ExitStack, args: list[str] | None, generator_loader: Loader | None
             raise
         # A signal took ROS away while it was being used.
     return 0
+
+
+def _spin(node: VisionBananaNode, executor: SingleThreadedExecutor) -> None:
+    """Spins until ROS is shut down. What a callback raises costs what it was for, and not the node."""
+    while True:
+        try:
+            return executor.spin()
+        except ExternalShutdownException:
+            raise
+        except Exception as error:
+            if not rclpy.ok():
+                raise
+            said = shortened(f"A message or request was not handled ({type(error).__name__}: {error}).")
+            node.get_logger().error(said)
 
 
 def _start(node: VisionBananaNode) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames out of ROS 2 bags (sqlite and MCAP), without ROS, by `rosbags`."""
 
+import os
 import posixpath
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,10 @@ IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 METADATA, FILES = "metadata.yaml", (".mcap", ".db3")
+MAX_UNPACKED_BYTES = 1_000_000_000
+"""Of a compressed message, and of a chunk of them."""
+MOST_TIMES = 100
+"""As large as it is, a compressed bag may become; pictures are compressed to a tenth at best."""
 
 
 def is_bag(path: Path) -> bool:
@@ -37,6 +42,60 @@ def bag_frames(path: Path, topic: str | None) -> Frames:
     return Frames(chosen.msgcount, lambda: _read(path, chosen.topic, infos))
 
 
+def _bound_unpacking() -> None:
+    """Bounds what rosbags unpacks: it compares with the declared size only what it has unpacked already."""
+    import lz4.frame
+    from rosbags.rosbag2 import reader, storage_mcap
+
+    zstd: Any = reader.zstd
+    if isinstance(zstd, _Zstd):
+        return
+    reader.zstd = _Zstd(zstd)  # type: ignore[assignment]
+    storage_mcap.DECOMPRESSORS.update(
+        zstd=lambda data, size: _unpacked(zstd.ZstdDecompressor(), data, size),
+        lz4=lambda data, size: _unpacked(lz4.frame.LZ4FrameDecompressor(), data, size),
+    )
+
+
+class _Zstd:
+    """What rosbags uses of the module zstd, with bounds."""
+
+    def __init__(self, module: Any):
+        self._module = module
+
+    def decompress(self, data: bytes) -> bytes:
+        """A message."""
+        return _unpacked(self._module.ZstdDecompressor(), data, MAX_UNPACKED_BYTES)
+
+    @contextmanager
+    def open(self, file: Any, mode: str) -> Iterator[Any]:
+        """A file of messages, which is unpacked to a temporary one."""
+        most = max(MAX_UNPACKED_BYTES, MOST_TIMES * os.fstat(file.fileno()).st_size)
+        with self._module.open(file, mode) as unpacked:
+            yield _Bounded(unpacked, most)
+
+
+class _Bounded:
+    def __init__(self, file: Any, most_bytes: int):
+        self._file, self._left = file, most_bytes
+
+    def read(self, size: int) -> bytes:
+        data = bytes(self._file.read(size))
+        self._left -= len(data)
+        if self._left < 0:
+            raise ValueError("it unpacks to more than messages have")
+        return data
+
+
+def _unpacked(decompressor: Any, data: bytes, size: int) -> bytes:
+    if size > MAX_UNPACKED_BYTES:
+        raise ValueError(f"a part of it unpacks to {size} bytes")
+    found = decompressor.decompress(data, max_length=size + 1)
+    if not decompressor.eof:
+        raise ValueError(f"a part of it unpacks to more than {size} bytes, or is cut off")
+    return bytes(found)
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
     """The reader of a bag. InputError where it cannot be read, at once or while it is used."""
@@ -47,6 +106,7 @@ def opened(path: Path) -> Iterator[Any]:
         raise InputError(
             "Reading bags needs the package rosbags; install it with `pip install rosbags`."
         ) from None
+    _bound_unpacking()
     try:
         for file in [path, *path.iterdir()] if path.is_dir() else [path]:
             if not file.is_dir():
