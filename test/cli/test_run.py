@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from bag_support import camera_info, compressed_image, picture, raw_image, write_bag
 from oracle import Oracle, Truth
-from rosbags.rosbag2 import StoragePlugin
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from vision_banana_ros.cli.main import main
@@ -24,6 +24,8 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception import Intrinsics, Question, points
 from vision_banana_ros.tasks import depth, normals, referring, semantic
 
+MERGED = "".join(f"a{k}: &a{k} {{<<: [{', '.join([f'*a{k - 1}'] * 10)}]}}\n" for k in range(1, 10))
+"""10^9 entries where it is written out."""
 SIZE = (48, 64)
 LEGEND = {"floor": (200, 30, 30), "box": (30, 200, 30)}
 EXPRESSIONS = ["the box", "the floor beside the box"]
@@ -511,6 +513,38 @@ def test_a_pipe_in_the_folder_of_a_bag_is_not_waited_for(oracle, tmp_path, capsy
     os.mkfifo(file)
     assert main(["run", str(bag), "--out", str(tmp_path / "out")]) == 2
     assert "no ordinary file" in one_line(capsys)
+
+
+def compressed_bag(path, mode):
+    """A bag that the library compresses."""
+    storage = StoragePlugin.MCAP if mode == CompressionMode.STORAGE else StoragePlugin.SQLITE3
+    writer = Writer(path, version=9, storage_plugin=storage)
+    writer.set_compression(mode, CompressionFormat.ZSTD)
+    with writer:
+        connection = writer.add_connection("/image", raw_image(0, "rgb8").__msgtype__, typestore=STORE)
+        for k in range(2):
+            message = raw_image(k, "rgb8")
+            writer.write(connection, k, STORE.serialize_cdr(message, message.__msgtype__))
+    return path
+
+
+@pytest.mark.parametrize("mode", [CompressionMode.MESSAGE, CompressionMode.FILE, CompressionMode.STORAGE])
+def test_compressed_bags_are_read_and_bombs_refused(oracle, tmp_path, capsys, monkeypatch, mode):
+    bag = compressed_bag(tmp_path / "bag", mode)
+    assert main(["run", str(bag), "--out", str(tmp_path / "out")]) == 0
+    capsys.readouterr()
+    for name in ("MAX_MESSAGE_BYTES", "MAX_UNPACKED_BYTES", "MOST_TIMES"):
+        monkeypatch.setattr(f"vision_banana_ros.cli.shared.bags.{name}", 1)
+    assert main(["run", str(bag), "--out", str(tmp_path / "out2")]) != 0
+    assert "unpacks to" in (said := capsys.readouterr().err) and "Traceback" not in said
+
+
+@pytest.mark.parametrize("text", ["a0: &a0 {k: v}\n" + MERGED, "[" * 5000, "a: &a [*a]"])
+def test_metadata_that_grow_by_references_are_a_sentence(oracle, tmp_path, capsys, text):
+    bag = write_bag(tmp_path / "bag", StoragePlugin.MCAP, {"/image": [raw_image(0, "rgb8")]})
+    (bag / "metadata.yaml").write_text(text)
+    assert main(["run", str(bag), "--out", str(tmp_path / "out")]) == 2
+    assert "cannot be read as YAML" in one_line(capsys)
 
 
 def test_names_that_are_no_text_are_answered_and_told(oracle, tmp_path):

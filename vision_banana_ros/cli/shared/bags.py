@@ -5,13 +5,13 @@ import os
 import posixpath
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from vision_banana_ros.cli.shared.frames import Frame, Frames, attempt
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.files import open_regular
+from vision_banana_ros.files import open_regular, read_yaml
 from vision_banana_ros.perception.camera import Calibration
 from vision_banana_ros.perception.image_encodings import compressed_to_rgb, to_rgb
 
@@ -19,8 +19,11 @@ IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 METADATA, FILES = "metadata.yaml", (".mcap", ".db3")
+MAX_METADATA_BYTES = 2_000_000
+MAX_MESSAGE_BYTES = 256_000_000
+"""25 megapixels of four channels of 16 bits are 200 MB."""
 MAX_UNPACKED_BYTES = 1_000_000_000
-"""Of a compressed message, and of a chunk of them."""
+"""Of a chunk of messages."""
 MOST_TIMES = 100
 """As large as it is, a compressed bag may become; pictures are compressed to a tenth at best."""
 
@@ -65,7 +68,7 @@ class _Zstd:
 
     def decompress(self, data: bytes) -> bytes:
         """A message."""
-        return _unpacked(self._module.ZstdDecompressor(), data, MAX_UNPACKED_BYTES)
+        return _unpacked(self._module.ZstdDecompressor(), data, MAX_MESSAGE_BYTES)
 
     @contextmanager
     def open(self, file: Any, mode: str) -> Iterator[Any]:
@@ -88,6 +91,7 @@ class _Bounded:
 
 
 def _unpacked(decompressor: Any, data: bytes, size: int) -> bytes:
+    """What `data` unpacks to. ValueError for more than `size` bytes, or more than a bag needs."""
     if size > MAX_UNPACKED_BYTES:
         raise ValueError(f"a part of it unpacks to {size} bytes")
     found = decompressor.decompress(data, max_length=size + 1)
@@ -112,6 +116,9 @@ def opened(path: Path) -> Iterator[Any]:
             if not file.is_dir():
                 with open_regular(file):  # a pipe would be waited for
                     pass
+        if (path / METADATA).is_file():
+            with suppress(ImportError):
+                read_yaml(path / METADATA, MAX_METADATA_BYTES)  # rosbags follows references without end
         with AnyReader([path], default_typestore=get_typestore(Stores.LATEST)) as reader:
             yield reader
     except InputError:
@@ -178,6 +185,8 @@ def _read(path: Path, topic: str, infos: _Infos) -> Iterator[Frame | InputError]
 
 
 def _message_frame(reader: Any, raw: bytes, kind: str, infos: _Infos) -> Frame:
+    if len(raw) > MAX_MESSAGE_BYTES:
+        raise InputError(f"A message of {len(raw):,} bytes is larger than any picture that is taken.")
     try:
         message = reader.deserialize(raw, kind)
     except Exception as error:  # as in `opened`

@@ -6,6 +6,7 @@ rclpy lets an error of a handler end the node: one request to set a parameter of
 """
 
 from collections.abc import Callable
+from inspect import iscoroutinefunction
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
@@ -16,13 +17,14 @@ from vision_banana_ros.errors import shortened
 
 
 def refuse_what_raises(node: Node) -> None:
-    """Makes every service of the node reply where its handler raises: with a refusal, or with nothing found.
+    """Makes rclpy's own services reply where their handler raises: with a refusal, or with nothing found.
 
     Args:
-        node: The node, with all services that it will have.
+        node: The node. Its own services are coroutines, and reply for themselves (`server.Services`).
     """
     for service in node.services:
-        service.callback = _refusing(service.callback, node)
+        if not iscoroutinefunction(service.callback):
+            service.callback = _refusing(service.callback, node)
 
 
 def _refusing(handler: Callable[[Any, Any], Any], node: Node) -> Callable[[Any, Any], Any]:
