@@ -10,7 +10,8 @@ ARG ROS_DISTRO
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends \
-        "ros-${ROS_DISTRO}-vision-msgs" python3-venv python3-numpy python3-opencv \
+        "ros-${ROS_DISTRO}-vision-msgs" "ros-${ROS_DISTRO}-bondpy" \
+        python3-venv python3-numpy python3-opencv python3-scipy \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /ws
 COPY requirements /ws/requirements

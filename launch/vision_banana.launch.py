@@ -2,6 +2,7 @@
 """ros2 launch vision_banana_ros vision_banana.launch.py image:=/camera/image_raw
 camera_info:=/camera/camera_info"""
 
+import shlex
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
@@ -67,7 +68,7 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
             output="screen",
             respawn=given["respawn"].lower() == "true" and given["build_only"].lower() != "true",
             respawn_delay=2.0,
-            prefix=str(python) if given["venv"] else None,
+            prefix=shlex.quote(str(python)) if given["venv"] else None,
             parameters=[
                 str(params_file),
                 {name: ParameterValue(given[name], value_type=str) for name in ("bundle", "executor")},

@@ -5,6 +5,7 @@ recorders."""
 import json
 import os
 import runpy
+import shlex
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -116,9 +117,12 @@ def test_what_is_named_and_not_there_ends_the_launch_with_a_sentence(launch_file
 
 
 def test_the_node_runs_in_the_virtual_environment_that_is_named(launch_file, tmp_path):
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "python3").touch()
-    assert launch_file[1](venv=str(tmp_path)).prefix == str(tmp_path / "bin" / "python3")
+    """Whatever its path: launch splits a prefix into words as a shell does."""
+    python = tmp_path / "my robot's venv" / "bin" / "python3"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    prefix = launch_file[1](venv=str(python.parents[1])).prefix
+    assert shlex.split(prefix) == [str(python)]
 
 
 def flat(values, prefix=""):
@@ -179,3 +183,21 @@ def test_what_the_package_declares_is_what_its_files_import():
     assert not [name for name in declared if name.endswith("-pip")], (
         "pip would change the distribution's own packages"
     )
+
+
+def test_images_and_jobs_without_rosdep_install_what_the_package_declares():
+    """The Dockerfile, CI's job and pixi.toml name packages of their own, which must not fall behind package.xml."""
+    package = ElementTree.parse(ROOT / "package.xml").getroot()
+    depends = {element.text for element in package.findall("exec_depend")}
+    pinned = (ROOT / "requirements" / "robot.txt").read_text()
+    python = {name for name in depends if name.startswith("python3-") and f"\n{name[8:]}==" not in pinned}
+    beside_ros_base = {"vision-msgs", "bondpy"}
+    assert "python3-scipy" in python and {name.replace("-", "_") for name in beside_ros_base} <= depends
+    for file in ("Dockerfile", ".github/workflows/ci.yml"):
+        words = set((ROOT / file).read_text().split())
+        assert python <= words, file
+        assert {f'"ros-${{ROS_DISTRO}}-{name}"' for name in beside_ros_base} <= words, file
+    pixi = (ROOT / "pixi.toml").read_text()
+    names = {name.removeprefix("python3-") for name in depends if name.startswith("python3-")}
+    names |= {f"ros-jazzy-{name}" for name in beside_ros_base}
+    assert not [name for name in names if f"\n{name} = " not in pixi]

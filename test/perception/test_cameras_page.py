@@ -159,6 +159,8 @@ def with_tables(text: str) -> str:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_the_tables_are_current(name):
+    if name == "formats" and not cv2.haveImageWriter("a.avif"):
+        pytest.skip("this OpenCV has no AVIF, as those of the distributions")
     assert f"<!-- {name} -->\n{TABLES[name]()}\n<!-- /{name} -->" in PAGE.read_text()
 
 
