@@ -2,6 +2,9 @@
 # make demo   the node, a simulated camera and a client for 20 s; pictures in demo_out/
 # make test   the whole test suite; TORCH=1 also installs torch (2.13.0) and what reads data sets, and tests training, export, benchmarks
 PYTHON ?= python3
+# The wheels of ROS to install: kilted or jazzy
+ROS ?= kilted
+$(if $(wildcard requirements/ros_$(ROS).txt),,$(error There are no wheels of ROS $(ROS): run make ROS=kilted, or ROS=jazzy with PYTHON=python3.12))
 # Every path is relative and the shell's $PWD is quoted, because make splits absolute paths at spaces.
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
@@ -36,7 +39,7 @@ docs: install/.built $(VENV)/.docs
 
 # What is missing on this machine, in one sentence, before anything is written.
 REQUIRE := require() { "$$@" > /dev/null 2>&1 || { echo "make: $$cure." >&2; exit 1; }; };
-$(VENV)/.run: requirements/run.txt requirements/ros.txt requirements/constraints.txt
+$(VENV)/.run: requirements/run.txt requirements/ros_$(ROS).txt requirements/constraints.txt
 	@LC_ALL=C; $(REQUIRE) \
 	case "$$PWD" in *:*|*[!\ -~]*) plain=false ;; *) plain=true ;; esac; \
 	cure="ROS cannot be built under this path: move this folder to one without colons, umlauts and other non-ASCII characters" && \
@@ -52,7 +55,7 @@ $(VENV)/.run: requirements/run.txt requirements/ros.txt requirements/constraints
 	cure="a C and a C++ compiler are needed; install the packages gcc, g++ and make" && require sh -c 'cc -v && c++ -v'
 	@echo "Setting up .venv: Python packages and ROS 2, about a minute ..."
 	@$(PYTHON) -m venv $(VENV) && touch $(VENV)/COLCON_IGNORE
-	@$(PIP) install -r requirements/run.txt -r requirements/ros.txt -c requirements/constraints.txt
+	@$(PIP) install -r requirements/run.txt -r requirements/ros_$(ROS).txt -c requirements/constraints.txt
 	@touch $@
 $(VENV)/.dev: requirements/dev.txt requirements/constraints.txt | $(VENV)/.run
 	@echo "Installing what the tests need ..."

@@ -113,3 +113,9 @@ def test_without_git_the_sources_are_found(checkout, tmp_path):
     (checkout / "print.mk").write_text("include Makefile\nsources:\n\t@echo $(SOURCES)\n")
     printed = make(checkout, "-f", "print.mk", "sources", **environment)
     assert "vision_banana_interfaces/srv/Segment.srv" in printed.stdout.split(), printed.stderr
+
+
+def test_a_ros_without_wheels_is_refused_with_those_that_have_some(checkout):
+    result = make(checkout, "ROS=humble", ".venv/.run")
+    assert result.returncode != 0 and "make ROS=kilted, or ROS=jazzy" in result.stderr, result.stderr
+    assert not (checkout / ".venv").exists()
