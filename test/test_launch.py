@@ -186,7 +186,7 @@ def test_what_the_package_declares_is_what_its_files_import():
 
 
 def test_images_and_jobs_without_rosdep_install_what_the_package_declares():
-    """The Dockerfile, CI's job and pixi.toml name packages of their own, which must not fall behind package.xml."""
+    """The Dockerfile, CI's job and pixi.toml have lists of their own; package.xml leads them."""
     package = ElementTree.parse(ROOT / "package.xml").getroot()
     depends = {element.text for element in package.findall("exec_depend")}
     pinned = (ROOT / "requirements" / "robot.txt").read_text()

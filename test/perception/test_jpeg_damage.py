@@ -9,6 +9,7 @@ from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception.image_encodings import compressed_to_rgb
 from vision_banana_ros.perception.jpeg_damage import shifted_blocks
 from vision_banana_ros.scenes import make_world, render, sample_camera
+from vision_banana_ros.scenes.effects import SAMPLING, SAMPLING_FACTOR
 
 
 def rendered(seed, size=(240, 320)):
@@ -43,11 +44,9 @@ def test_a_jump_of_brightness_or_colour_is_known(image, row, column, shift):
 
 @pytest.mark.parametrize("image", PICTURES)
 @pytest.mark.parametrize("quality", [30, 70, 95])
-@pytest.mark.parametrize(
-    "sampling", [cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-)
+@pytest.mark.parametrize("sampling", [SAMPLING[2], SAMPLING[1]])
 def test_whole_pictures_pass(image, quality, sampling):
-    data = encoded(image, cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling)
+    data = encoded(image, cv2.IMWRITE_JPEG_QUALITY, quality, SAMPLING_FACTOR, sampling)
     np.testing.assert_array_equal(compressed_to_rgb(data), cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
 
 

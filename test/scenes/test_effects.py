@@ -3,11 +3,21 @@
 change."""
 
 import dataclasses
+import subprocess
+import sys
 
+import cv2
 import numpy as np
 import pytest
 
-from vision_banana_ros.scenes.effects import STRONG, Effects, automatic_gain, develop
+from vision_banana_ros.scenes.effects import (
+    SAMPLING,
+    SAMPLING_FACTOR,
+    STRONG,
+    Effects,
+    automatic_gain,
+    develop,
+)
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +120,18 @@ def test_the_splits_effects_are_those_of_0_1() -> None:
         1.968826,
     ]
     assert effects.jpeg == 86 and dataclasses.replace(effects, saturation=1.0) == effects
+
+
+def test_the_simulated_camera_needs_no_names_that_the_opencv_of_humble_and_jazzy_lacks() -> None:
+    """OpenCV 4.5 and 4.6 have no IMWRITE_JPEG_SAMPLING_FACTOR; where it is, the numbers are its own."""
+    if not hasattr(cv2, "IMWRITE_JPEG_SAMPLING_FACTOR"):
+        pytest.skip("this OpenCV has no names to compare with")
+    assert (SAMPLING_FACTOR, *SAMPLING.values()) == (
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_411,
+    )
+    older = "[delattr(cv2, name) for name in dir(cv2) if name.startswith('IMWRITE_JPEG_SAMPLING')]"
+    script = f"import cv2; {older}; import vision_banana_ros.scenes.simulated_camera"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=300)

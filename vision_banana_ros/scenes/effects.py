@@ -134,11 +134,10 @@ class Effects:
 
 
 TONES = 4096
-SAMPLING = {
-    1: cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-    2: cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
-    4: cv2.IMWRITE_JPEG_SAMPLING_FACTOR_411,
-}
+SAMPLING_FACTOR = 7
+SAMPLING = {1: 0x111111, 2: 0x221111, 4: 0x411111}
+"""cv2.IMWRITE_JPEG_SAMPLING_FACTOR and its _444, _420 and _411. The OpenCV of Humble and Jazzy has no names
+for them, and takes 4:2:0."""
 
 
 def tone_curve(gamma: float = 1.0, contrast: float = 1.0, black: float = 0.0) -> np.ndarray:
@@ -206,7 +205,7 @@ def develop(rgb: np.ndarray, effects: Effects, seed: int) -> np.ndarray:
         )
     if effects.jpeg == 100:
         return out
-    how = [cv2.IMWRITE_JPEG_QUALITY, effects.jpeg, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, SAMPLING[effects.chroma]]
+    how = [cv2.IMWRITE_JPEG_QUALITY, effects.jpeg, SAMPLING_FACTOR, SAMPLING[effects.chroma]]
     _, data = cv2.imencode(".jpg", out, how)
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
 

@@ -2,7 +2,7 @@
 """Where frames are, by tf2; and the floor and the range sensors that follow from it.
 
 The wheels of ROS have no tf2, so a buffer with its interface stands in: `lookup_transform(target, source,
-time)`, which raises `TransformException`.
+time)`, which raises `TransformException`, a service on the node and, since Jazzy, a handle at its clock.
 """
 
 import math
@@ -27,6 +27,10 @@ class Buffer:
     """Knows one transform, of one moment or, with 0, of all."""
 
     def __init__(self, node=None):
+        if node is not None:
+            self.srv = node.create_service("tf2_frames")
+            self.jump_handle = SimpleNamespace(unregister=lambda: node.jumps.remove(self))
+            node.jumps.append(self)
         self.at_ns = 0
         self.transform = TransformStamped()
         # base_link from an optical frame that looks level along x, 1.2 m above the floor
@@ -80,6 +84,20 @@ def test_a_frame_from_before_the_clock_began_takes_what_holds_at_all_times(known
     known.buffer.at_ns = 10 * SECOND
     with pytest.raises(InputError, match="15.0 s away from the frame"):
         known.matrix("base_link", "camera", -5 * SECOND)
+
+
+def test_nothing_of_tf2_stays_on_the_node_when_it_is_not_listened_to(monkeypatch):
+    """A base_frame that is set and unset while the node runs: its services must not become more."""
+    monkeypatch.setattr(transforms, "tf2_ros", tf2)
+    node = SimpleNamespace(services=[], jumps=[])
+    node.create_service = lambda name: node.services.append(name) or name
+    node.destroy_service = node.services.remove
+    found = Transforms(node)
+    for wanted in (True, True, False, True):
+        found.listen(wanted)
+    assert len(node.services) == len(node.jumps) == 1
+    found.listen(False)
+    assert not node.services and not node.jumps and found.buffer is None
 
 
 @pytest.mark.parametrize("changes", [{"z": math.nan}, {"z": 1e308}, {"x": math.inf}])

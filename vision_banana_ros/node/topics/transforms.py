@@ -39,6 +39,9 @@ class Transforms:
             self._listener = tf2_ros.TransformListener(self.buffer, self._node, spin_thread=False)
         elif not wanted and self._listener is not None:
             self._listener.unregister()
+            self._node.destroy_service(self.buffer.srv)  # tf2_frames, which the listener leaves on the node
+            if hasattr(self.buffer, "jump_handle"):  # not in Humble
+                self.buffer.jump_handle.unregister()
             self.buffer = self._listener = None
 
     def matrix(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
