@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 
-from vision_banana_ros.node.topics.shared_memory import FOLDER, remove_dead_segments
+import pytest
+
+from vision_banana_ros.node.topics.shared_memory import FOLDER, LOCKS, remove_dead_segments
 
 PARTICIPANT = (
     "from vision_banana_ros.node.topics.fastdds import carry_large_images; carry_large_images(); import"
@@ -24,22 +26,24 @@ def _segment(folder, name, age_s=60.0):
     return lock
 
 
-def test_only_what_is_dead_and_old_is_removed(tmp_path):
-    dead, living = _segment(tmp_path, "fastdds_dead"), _segment(tmp_path, "fastdds_living")
-    _segment(tmp_path, "fastdds_young", age_s=0.0)
+@pytest.mark.parametrize("kind", ["fastdds", "fastrtps"])
+def test_only_what_is_dead_and_old_is_removed(tmp_path, kind):
+    """Of Fast DDS 3, and of Fast DDS 2 (Humble and Jazzy)."""
+    dead, living = _segment(tmp_path, f"{kind}_dead"), _segment(tmp_path, f"{kind}_living")
+    _segment(tmp_path, f"{kind}_young", age_s=0.0)
     (tmp_path / "other_el").touch()
-    (tmp_path / "fastdds_link_el").symlink_to(tmp_path / "other_el")
+    (tmp_path / f"{kind}_link_el").symlink_to(tmp_path / "other_el")
     with living.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert remove_dead_segments(tmp_path) == 1
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {
-        "fastdds_living",
-        "fastdds_living_el",
-        "fastdds_young",
-        "fastdds_young_el",
+        f"{kind}_living",
+        f"{kind}_living_el",
+        f"{kind}_young",
+        f"{kind}_young_el",
         "other_el",
-        "fastdds_link_el",
+        f"{kind}_link_el",
     }
     assert not dead.exists() and remove_dead_segments(tmp_path / "nowhere") == 0
 
@@ -52,13 +56,14 @@ def test_the_segment_of_a_killed_participant_goes_and_that_of_a_living_one_stays
     monkeypatch.setattr(module, "YOUNG_S", 0.0)
     mine = {}
     for which in ("killed", "living"):
-        before = {path.name for path in FOLDER.glob("fastdds_*_el")}
+        before = {path.name for pattern in LOCKS for path in FOLDER.glob(pattern)}
         child = subprocess.Popen(
             [sys.executable, "-c", PARTICIPANT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         assert child.stdout is not None and child.stdout.readline() == b"up\n"
         held = {f"{os.readlink(f'/proc/{child.pid}/fd/{fd}')}" for fd in os.listdir(f"/proc/{child.pid}/fd")}
-        new = [path for path in FOLDER.glob("fastdds_*_el") if path.name not in before and str(path) in held]
+        locks = [path for pattern in LOCKS for path in FOLDER.glob(pattern)]
+        new = [path for path in locks if path.name not in before and str(path) in held]
         assert new, "no segment was made"
         mine[which] = child, new
     try:

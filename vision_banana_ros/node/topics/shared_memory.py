@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 FOLDER = Path("/dev/shm")
+LOCKS = ("fastdds_*_el", "fastrtps_*_el")
+"""As Fast DDS 3 calls them, and Fast DDS 2 of Humble and Jazzy."""
 YOUNG_S = 10.0
 """Segments are locked just after they are made; younger ones are left alone."""
 
@@ -20,7 +22,7 @@ def remove_dead_segments(folder: Path = FOLDER) -> int:
     """
     removed = 0
     with suppress(OSError):
-        for lock in folder.glob("fastdds_*_el"):
+        for lock in [path for pattern in LOCKS for path in folder.glob(pattern)]:
             with suppress(OSError):  # somebody else's, or removed by somebody else meanwhile
                 removed += _remove(lock)
     return removed
