@@ -129,6 +129,7 @@ def _pictures() -> list[bytes]:
         png[:16] + struct.pack(">II", 8000, 8000) + png[24:],
         jpeg[: len(jpeg) // 2],
         png[:40],
+        b"P5\n" + b"9" * 10_000 + b" 1\n255\n",
         b"",
     ]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 Size = tuple[int, int]
 HEADERS = 1 << 20
 """A JPEG's size stands behind its metadata: thumbnails, profiles."""
-_PNM = re.compile(rb"P[1-6](?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)\s")
+_PNM = re.compile(rb"P[1-6](?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s")
 
 
 def declared(data: bytes | memoryview) -> tuple[str, Size] | None:
