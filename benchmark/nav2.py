@@ -41,7 +41,7 @@ HEIGHT, WIDTH = 480, 640
 RESOLUTION = 0.05
 NEAR_M = 0.3
 HEIGHTS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
-RANGES = (2.0, 3.0, 4.0)
+RANGES = (2.0, 3.0, 4.0, 5.0)
 """Metres, in place of the preset's obstacle_max_range; for these the height is the preset's."""
 GROUND = ("floor", "ground")
 NO_OBSTACLE = (*GROUND, "ceiling", "sky")
