@@ -9,7 +9,7 @@ import pytest
 from vision_banana_ros.cli import bench
 from vision_banana_ros.cli.main import main
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.generators import default_bundle, load_generator
+from vision_banana_ros.generators import default_bundle, load_generator, open_bundle
 from vision_banana_ros.tasks import depth, normals
 
 TABLE = runpy.run_path(str(Path(__file__).parents[2] / "benchmark" / "bench_table.py"))
@@ -34,7 +34,8 @@ def test_it_measures_what_can_run_and_says_what_cannot(tmp_path, capsys, monkeyp
     ]
     assert main([*asked, "--frame", "96x128", "--out", str(out)]) == 0
     measured, refused = json.loads(out.read_text())["rows"]
-    assert measured["executor"] == "onnxruntime cpu fp32" and measured["size"] == "320x240"
+    height, width = open_bundle(default_bundle()).manifest.size
+    assert measured["executor"] == "onnxruntime cpu fp32" and measured["size"] == f"{width}x{height}"
     assert 0 < measured["paint_ms"]["p50"] <= measured["frame_ms"]["p50"] <= measured["frame_ms"]["p99"]
     assert measured["frames_per_s"] == pytest.approx(2000 / measured["frame_ms"]["p50"], rel=0.01)
     assert measured["rss_mib"] > 50

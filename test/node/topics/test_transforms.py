@@ -58,9 +58,18 @@ tf2 = SimpleNamespace(
 
 
 @pytest.fixture
-def known(monkeypatch):
+def node():
+    """What tf2 uses of a node."""
+    node = SimpleNamespace(services=[], jumps=[])
+    node.create_service = lambda name: node.services.append(name) or name
+    node.destroy_service = node.services.remove
+    return node
+
+
+@pytest.fixture
+def known(monkeypatch, node):
     monkeypatch.setattr(transforms, "tf2_ros", tf2)
-    found = Transforms(None)
+    found = Transforms(node)
     found.listen(True)
     return found
 
@@ -86,12 +95,9 @@ def test_a_frame_from_before_the_clock_began_takes_what_holds_at_all_times(known
         known.matrix("base_link", "camera", -5 * SECOND)
 
 
-def test_nothing_of_tf2_stays_on_the_node_when_it_is_not_listened_to(monkeypatch):
+def test_nothing_of_tf2_stays_on_the_node_when_it_is_not_listened_to(monkeypatch, node):
     """A base_frame that is set and unset while the node runs: its services must not become more."""
     monkeypatch.setattr(transforms, "tf2_ros", tf2)
-    node = SimpleNamespace(services=[], jumps=[])
-    node.create_service = lambda name: node.services.append(name) or name
-    node.destroy_service = node.services.remove
     found = Transforms(node)
     for wanted in (True, True, False, True):
         found.listen(wanted)

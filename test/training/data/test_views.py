@@ -204,10 +204,10 @@ def test_a_larger_pool_begins_with_the_views_of_a_smaller_one_and_another_seed_h
 def test_a_source_may_have_other_canvases(tmp_path):
     shares = {"procedural": 1.0, "street": 1.0}
     pool = replace(pool_at(tmp_path, 400), sources=shares, canvases_by_source={"street": (Canvas((16, 96)),)})
-    sizes = [pool._canvas(world) for world in range(pool.worlds)]
+    sizes = [pool.canvas(world) for world in range(pool.worlds)]
     assert 8 < sizes.count((16, 96)) < 32 and {(32, 48), (32, 64)} < set(sizes)
     before = replace(pool, canvases_by_source={})
-    assert all(before._canvas(world) == size for world, size in enumerate(sizes) if size != (16, 96))
+    assert all(before.canvas(world) == size for world, size in enumerate(sizes) if size != (16, 96))
 
 
 def test_processes_fill_a_pool(filled, tmp_path):

@@ -632,7 +632,7 @@ def test_a_recipe_says_all_and_is_known_by_its_hash(tmp_path):
     other = recipe_of(tmp_path, RECIPE + "canvases_by_source: {procedural: {32x80: 1}}\n")
     assert other.canvases_by_source == {"procedural": {(32, 80): 1}} and not recipe.canvases_by_source
     assert other.facts["canvases_by_source"] == {"procedural": {"32x80": 1}}
-    assert {pool_of(other, tmp_path)._canvas(world) for world in range(20)} == {(32, 80)}
+    assert {pool_of(other, tmp_path).canvas(world) for world in range(20)} == {(32, 80)}
     assert len(facts["digest"]) == 64 and recipe_of(tmp_path, RECIPE + "seed: 1\n").digest != recipe.digest
 
 

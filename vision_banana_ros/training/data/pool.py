@@ -76,7 +76,7 @@ class Pool:
             The number of each world that is complete.
         """
         for number in range(part, self.worlds, parts):
-            if not self._path(number, VIEWS_PER_WORLD - 1, self._canvas(number)).is_file():
+            if not self._path(number, VIEWS_PER_WORLD - 1, self.canvas(number)).is_file():
                 self._render(number)
             yield number
 
@@ -88,6 +88,12 @@ class Pool:
             found[int(height), int(width)].append(path)
         return found
 
+    def canvas(self, number: int) -> tuple[int, int]:
+        """The resolution (height, width) of the views of a world."""
+        canvases = self.canvases_by_source.get(self._source(self._rng(number)), self.canvases)
+        shares = [canvas.share for canvas in canvases]
+        return random.Random(f"{self.seed} {number}").choices(canvases, shares)[0].size
+
     def _rng(self, number: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, number])
 
@@ -96,11 +102,6 @@ class Pool:
         names = sorted(self.sources)
         chances = np.array([self.sources[name] for name in names])
         return names[int(rng.choice(len(names), p=chances / chances.sum()))]
-
-    def _canvas(self, number: int) -> tuple[int, int]:
-        canvases = self.canvases_by_source.get(self._source(self._rng(number)), self.canvases)
-        shares = [canvas.share for canvas in canvases]
-        return random.Random(f"{self.seed} {number}").choices(canvases, shares)[0].size
 
     def _path(self, number: int, view: int, size: tuple[int, int]) -> Path:
         return (
@@ -116,7 +117,7 @@ class Pool:
             self._made[name] = SOURCES[name]()
         source = self._made[name]
         world = source.make_world(int(rng.integers(FIRST_TRAINING_SEED, 2**31)))
-        height, width = size = self._canvas(number)
+        height, width = size = self.canvas(number)
         self._path(number, 0, size).parent.mkdir(parents=True, exist_ok=True)
         for view in range(VIEWS_PER_WORLD):
             seed = int(rng.integers(2**31))
