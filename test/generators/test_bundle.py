@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.evaluation.card import write_card
 from vision_banana_ros.generators import default_bundle, load_generator, open_bundle
+from vision_banana_ros.generators.bundle import add_metrics
 from vision_banana_ros.generators.errors import ExecutorLost
 from vision_banana_ros.generators.executors import load_executor
 from vision_banana_ros.generators.executors import onnxruntime as on_cpu
@@ -40,6 +42,16 @@ def test_the_installed_bundle_is_whole_and_says_what_it_is():
     assert 0 < manifest.depth_range_m[0] < manifest.depth_range_m[1]
     assert len(manifest.legend) > 5
     assert sum(f.stat().st_size for f in default_bundle().iterdir()) < 40 * 2**20
+
+
+def test_what_is_measured_of_a_copy_of_hard_links_leaves_the_original_as_it_was(bundle, tmp_path):
+    """As by `cp -al`: a file that is replaced is another one, and is never half written."""
+    shutil.copytree(bundle, tmp_path / "links", copy_function=os.link)
+    before = {file.name: file.read_bytes() for file in bundle.iterdir()}
+    add_metrics(tmp_path / "links", "elsewhere", {"depth": {"delta1": 0.5}})
+    write_card(tmp_path / "links")
+    assert open_bundle(tmp_path / "links").metrics["elsewhere"] and open_bundle(bundle)
+    assert before == {file.name: file.read_bytes() for file in bundle.iterdir()}
 
 
 def test_no_bundle_no_manifest(tmp_path):

@@ -13,6 +13,7 @@ from vision_banana_ros.evaluation.benchmarks.table import markdown
 from vision_banana_ros.evaluation.figures import FIGURES, class_table, compare, report_table, table
 from vision_banana_ros.evaluation.scores import SCORED
 from vision_banana_ros.evaluation.sheets import SAMPLES, WORST
+from vision_banana_ros.files import write_bytes
 from vision_banana_ros.generators.bundle import MANIFEST, Bundle, open_bundle, reading_metrics, renew_manifest
 
 CARD = "README.md"
@@ -50,7 +51,7 @@ def write_card(path: Path) -> Path:
     """
     with reading_metrics(path):
         text = card(open_bundle(path))
-    (path / CARD).write_text(text)
+    write_bytes(path / CARD, text.encode())
     renew_manifest(path)
     return path / CARD
 

@@ -11,6 +11,7 @@ import numpy as np
 from vision_banana_ros.evaluation.cases import Case, Split
 from vision_banana_ros.evaluation.evaluate import REFERRING_COLOR, ask, compared
 from vision_banana_ros.evaluation.scores import new_score
+from vision_banana_ros.files import write_bytes
 from vision_banana_ros.perception import Perceiver, Question, visualization
 from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.tasks.colors import Legend
@@ -125,4 +126,4 @@ def _write_jpeg(path: Path, picture: np.ndarray) -> None:
         data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)[1].tobytes()
         if len(data) <= LARGEST:
             break
-    path.write_bytes(data)
+    write_bytes(path, data)

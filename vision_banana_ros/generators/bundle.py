@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.files import find_shared, read_bounded, read_json
+from vision_banana_ros.files import find_shared, read_bounded, read_json, write_bytes
 from vision_banana_ros.generators.checksums import sha256_of
 from vision_banana_ros.tasks.answer_format import AnswerFormat
 from vision_banana_ros.tasks.colors import parse_legend
@@ -185,7 +185,8 @@ def write_manifest(path: Path, fields: dict[str, Any]) -> Manifest:
         The manifest as read back.
     """
     files = {name: sha256_of(path / name) for name in _listed(path)}
-    (path / MANIFEST).write_text(json.dumps({"format": FORMAT, **fields, "files": files}, indent=2) + "\n")
+    text = json.dumps({"format": FORMAT, **fields, "files": files}, indent=2) + "\n"
+    write_bytes(path / MANIFEST, text.encode())
     return _manifest(path)
 
 
@@ -198,7 +199,8 @@ def add_metrics(path: Path, split: str, measured: dict[str, Any]) -> None:
         measured: The metrics.
     """
     bundle = open_bundle(path)
-    (path / METRICS).write_text(json.dumps({**bundle.metrics, split: measured}, indent=2) + "\n")
+    text = json.dumps({**bundle.metrics, split: measured}, indent=2) + "\n"
+    write_bytes(path / METRICS, text.encode())
     renew_manifest(path)
 
 

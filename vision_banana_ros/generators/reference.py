@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.files import write_bytes
 from vision_banana_ros.generators.bundle import REFERENCE, Bundle, open_bundle, renew_manifest
 from vision_banana_ros.generators.errors import WrongAnswers
 from vision_banana_ros.generators.own.tokenizer import tokenize
@@ -67,7 +68,7 @@ def write_reference(path: Path, frame: np.ndarray, executor: Answering) -> None:
     stored = np.concatenate([frame, *(painted.clip(0, 1) * 255).round().astype(np.uint8)])
     ok, data = cv2.imencode(".png", cv2.cvtColor(stored, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])
     assert ok
-    (path / REFERENCE).write_bytes(data.tobytes())
+    write_bytes(path / REFERENCE, data.tobytes())
     renew_manifest(path, reference=instructions)
 
 
