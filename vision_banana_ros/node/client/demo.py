@@ -39,7 +39,7 @@ class Recorder(VisionBanana):
     """
 
     def __init__(self, alive: Callable[[], bool], keep: Callable[[int], bool]):
-        super().__init__(timeout_s=30.0)
+        super().__init__(timeout_s=120.0)  # the first prompts wait for the compilation
         self.alive = alive
         self.keep = keep
         self.heard = {topic: Heard() for topic in SHOWN}
