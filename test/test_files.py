@@ -25,6 +25,12 @@ def test_a_sparse_file_is_refused_by_its_size(tmp_path):
         read_bounded(tmp_path / "sparse", 1000)
 
 
+def written(path, content):
+    """The path of a file of text or bytes."""
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -41,10 +47,8 @@ def test_a_sparse_file_is_refused_by_its_size(tmp_path):
     ],
 )
 def test_json_that_is_none_is_a_sentence(tmp_path, text):
-    path = tmp_path / "a.json"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match="cannot be read as JSON"):
-        read_json(path)
+        read_json(written(tmp_path / "a.json", text))
 
 
 def test_what_is_json_is_read(tmp_path):
@@ -74,10 +78,8 @@ MERGED = "".join(f"b{k}: &b{k} {{<<: [{', '.join([f'*b{k - 1}'] * 10)}]}}\n" for
     ],
 )
 def test_yaml_that_is_none_is_a_sentence(tmp_path, text):
-    path = tmp_path / "a.yaml"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match="cannot be read as YAML|too large"):
-        read_yaml(path)
+        read_yaml(written(tmp_path / "a.yaml", text))
 
 
 def test_the_first_document_of_yaml_is_read_and_may_refer_to_itself(tmp_path):
