@@ -30,6 +30,7 @@ def run(args: argparse.Namespace) -> int:
     needs_torch()
     from vision_banana_ros.training.export.bundle import export
     from vision_banana_ros.training.own.checkpoint import NETWORK, STATE
+    from vision_banana_ros.training.own.recipe import canvases_of
     from vision_banana_ros.training.own.sampler import run_folder
 
     folder = run_folder(args.run_dir)
@@ -40,8 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
         made["credits"] = library_at(default_folder()).credits()  # whose models it was taught by
     sizes = args.size or [parse_size(sizes[-1]) for sizes in recipe["parts"][-1]["sizes"].values()]
-    canvases = [parse_size(canvas) for canvas in recipe["canvases"]]
-    export(folder / NETWORK, args.out, sizes, args.out.name, args.description, made, canvases)
+    export(folder / NETWORK, args.out, sizes, args.out.name, args.description, made, canvases_of(recipe))
     if args.int8:
         from vision_banana_ros.training.export.int8 import add_int8
 

@@ -7,19 +7,19 @@ import pytest
 
 from vision_banana_ros.generators import default_bundle, open_bundle
 from vision_banana_ros.perception import Perceiver
-from vision_banana_ros.perception.geometry import parse_size
 from vision_banana_ros.tasks.answer_format import AnswerFormat
 
 pytest.importorskip("torch")
 from vision_banana_ros.generators.own.network import VisionBananaUNet  # noqa: E402
 from vision_banana_ros.training.data.questions import FOCAL_PX  # noqa: E402
 from vision_banana_ros.training.own.answers import answers_at  # noqa: E402
+from vision_banana_ros.training.own.recipe import canvases_of  # noqa: E402
 from vision_banana_ros.training.own.sampler import Painter  # noqa: E402
 
 
 def test_a_network_in_training_is_read_as_its_bundle_is():
     manifest = open_bundle(default_bundle()).manifest
-    canvases = tuple(parse_size(canvas) for canvas in manifest.made["recipe"]["canvases"])
+    canvases = canvases_of(manifest.made["recipe"])
     painter = Painter(VisionBananaUNet(**manifest.network), manifest.size, canvases=canvases)
     shipped = {field.name: getattr(manifest, field.name) for field in fields(AnswerFormat)}
     assert asdict(painter.manifest) == {**shipped, "tasks": painter.tasks}

@@ -98,6 +98,11 @@ class Recipe:
         return facts
 
 
+def canvases_of(facts: dict[str, Any]) -> tuple[Size, ...]:
+    """The canvases (height, width) of a recipe that state.json or a manifest holds as `Recipe.facts`."""
+    return tuple(parse_size(canvas) for canvas in facts["canvases"])
+
+
 def read_recipe(path: Path) -> Recipe:
     """Reads a recipe.
 

@@ -13,7 +13,6 @@ from torch import Tensor
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.own.network import VisionBananaUNet
 from vision_banana_ros.generators.own.tokenizer import tokenize
-from vision_banana_ros.perception.geometry import parse_size
 from vision_banana_ros.tasks import TASKS
 from vision_banana_ros.tasks.answer_format import AnswerFormat
 from vision_banana_ros.training.data.batches import Batch
@@ -22,6 +21,7 @@ from vision_banana_ros.training.own import rectified_flow
 from vision_banana_ros.training.own.answers import answers_at
 from vision_banana_ros.training.own.checkpoint import NETWORK, STATE
 from vision_banana_ros.training.own.device import TrainingDevice
+from vision_banana_ros.training.own.recipe import canvases_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,5 +136,5 @@ def open_painter(run: Path) -> Painter:
     """Opens a training run as a one-step generator at the resolution of its last stage."""
     facts = json.loads((run_folder(run) / STATE).read_text())
     height, width = facts["size"]
-    canvases = tuple(parse_size(canvas) for canvas in facts["recipe"]["canvases"])
+    canvases = canvases_of(facts["recipe"])
     return Painter(load_network(run), (height, width), 1, from_frame=True, canvases=canvases)
