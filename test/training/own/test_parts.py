@@ -30,6 +30,7 @@ from vision_banana_ros.generators.own.network import (
 from vision_banana_ros.generators.own.tokenizer import tokenize  # noqa: E402
 from vision_banana_ros.tasks import depth, normals  # noqa: E402
 from vision_banana_ros.tasks.colors import far_apart  # noqa: E402
+from vision_banana_ros.tasks.vocabulary import LEGEND  # noqa: E402
 from vision_banana_ros.training.data.batches import PADDING_COLOR, BatchConfig, BatchStream, pixels  # noqa: E402
 from vision_banana_ros.training.data.pool import Canvas, Pool  # noqa: E402
 from vision_banana_ros.training.data.questions import QUESTIONS_PER_VIEW  # noqa: E402
@@ -527,6 +528,17 @@ def test_a_colour_is_copied_from_any_word_that_has_it_and_another_one_is_painted
     assert chosen(sure, [(0, 255, 0), (0, 255, 0)], (0.0, 1.0)) == pytest.approx(0, abs=1e-6)
     ramp = [(0, 50, 0, 0, 0, no)] * 2
     assert chosen(ramp, [(255, 0, 0), (9, 9, 9)], on_ramp=True) == pytest.approx(0, abs=1e-6) and chosen(ramp, [(255, 0, 0)] * 2) > 40
+
+
+@pytest.mark.parametrize("name", LEGEND)
+def test_each_colour_of_the_legend_is_found_in_mixed_precision(name):
+    colors = torch.tensor([[(*color, 255) for color in LEGEND.values()]]).float() / 255
+    target = (torch.tensor(LEGEND[name]).float() / 127.5 - 1)[None, :, None, None]
+    sure = torch.full((2 + len(LEGEND),), -50.0)
+    sure[2 + list(LEGEND).index(name)] = 50
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = loss_terms.choice_cross_entropy(sure[None, :, None, None], target, colors, torch.ones(1, 1, 1), torch.tensor([False]))
+    assert float(loss) == pytest.approx(0, abs=1e-6)
 
 
 def test_a_colour_that_is_never_chosen_still_leads_to_itself():

@@ -259,6 +259,8 @@ def class_weights(target: Tensor, palette: Tensor) -> Tensor:
 
 def _squared_distances(picture: Tensor, palette: Tensor) -> Tensor:
     """Squared RGB distances (0..3) of pixels to K colours, (N, K, H, W)."""
-    color = picture / 2 + 0.5
-    product = torch.einsum("nchw,nkc->nkhw", color, palette)
-    return color.square().sum(1, keepdim=True) - 2 * product + palette.square().sum(2)[:, :, None, None]
+    # In bfloat16, the error of the product is larger than SAME_COLOR.
+    with torch.autocast(picture.device.type, enabled=False):
+        color, palette = picture.float() / 2 + 0.5, palette.float()
+        product = torch.einsum("nchw,nkc->nkhw", color, palette)
+        return color.square().sum(1, keepdim=True) - 2 * product + palette.square().sum(2)[:, :, None, None]
