@@ -272,3 +272,27 @@ sys.exit(main([]))
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("not handled (TypeError: what nobody thought of)") >= 2
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (["-r", "__node:=a/../b"], {}),
+        (["-r", "__node:=" + "x" * 300], {}),
+        (["-r", "image:= bad topic"], {}),
+        (["-p", "bundle:=\udcff"], {}),
+        (["--nope"], {}),
+        (["--params-file", "/nowhere.yaml"], {}),
+        ([], {"ROS_DOMAIN_ID": "abc"}),
+    ],
+    ids=["name", "long name", "remap", "bytes", "unknown", "no file", "domain"],
+)
+def test_what_ros_refuses_at_the_start_is_one_sentence(arguments, environment):
+    program = "import sys; from vision_banana_ros.node.main import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--ros-args", *arguments],
+        env={**os.environ, "PYTHONPATH": _path(), "ROS_DOMAIN_ID": str(any_domain()), **environment},
+        capture_output=True, text=True, errors="replace", timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    assert "ROS cannot be started" in done.stderr and "after --ros-args" in done.stderr

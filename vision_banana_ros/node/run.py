@@ -14,6 +14,7 @@ from vision_banana_ros.node import parameters
 from vision_banana_ros.node.node import VisionBananaNode, load
 from vision_banana_ros.node.pipeline.generator_slot import Loader
 from vision_banana_ros.node.pipeline.warmup import compile_decoders
+from vision_banana_ros.node.ros_start import saying_refusals, start_ros
 from vision_banana_ros.node.topics.fastdds import carry_large_images
 from vision_banana_ros.node.topics.shared_memory import remove_dead_segments
 
@@ -29,10 +30,14 @@ def run(undo: ExitStack, args: list[str] | None, generator_loader: Loader | None
     """
     remove_dead_segments()
     carry_large_images()
-    rclpy.init(args=args)  # its signal handlers shut ROS down and call those of before
+    try:
+        start_ros(args)  # its signal handlers shut ROS down and call those of before
+    except InputError as error:
+        return _refused(error)
     undo.callback(rclpy.try_shutdown)
     try:
-        node = VisionBananaNode(generator_loader or load)
+        with saying_refusals():
+            node = VisionBananaNode(generator_loader or load)
         undo.callback(node.destroy_node)
         undo.callback(node.close, LAST_FRAME_S)
         undo.callback(node.watchdog.stop)
@@ -45,8 +50,7 @@ def run(undo: ExitStack, args: list[str] | None, generator_loader: Loader | None
             _start(node)
         _spin(node, executor)
     except (InvalidParameterTypeException, InvalidParameterValueException, InputError) as error:
-        print(f"vision_banana_node: {error}", file=sys.stderr)
-        return 1
+        return _refused(error)
     except ExternalShutdownException:
         pass
     except Exception:
@@ -54,6 +58,11 @@ def run(undo: ExitStack, args: list[str] | None, generator_loader: Loader | None
             raise
         # A signal took ROS away while it was being used.
     return 0
+
+
+def _refused(error: Exception) -> int:
+    print(f"vision_banana_node: {error}", file=sys.stderr)
+    return 1
 
 
 def _spin(node: VisionBananaNode, executor: SingleThreadedExecutor) -> None:

@@ -24,6 +24,7 @@ from sensor_msgs.msg import Image
 
 from vision_banana_interfaces.srv import Generate, Segment, SetPrompts  # type: ignore[attr-defined]
 from vision_banana_ros.node.client.message_readers import READERS, read_output
+from vision_banana_ros.node.ros_start import start_ros
 from vision_banana_ros.node.topics.fastdds import carry_large_images
 from vision_banana_ros.node.topics.messages import OUTPUTS
 from vision_banana_ros.node.topics.qos import offered
@@ -67,7 +68,7 @@ class VisionBanana:
         carry_large_images()
         self._name, self._timeout_s = node, timeout_s
         self._context = Context()
-        rclpy.init(context=self._context)
+        start_ros(context=self._context)
         namespace = node.rpartition("/")[0] or "/"
         self._node = rclpy.create_node("vision_banana_client", namespace=namespace, context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)

@@ -13,6 +13,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 
+from vision_banana_ros.node.ros_start import saying_refusals, start_ros
 from vision_banana_ros.node.topics.camera_info import message_of
 from vision_banana_ros.node.topics.fastdds import carry_large_images
 from vision_banana_ros.node.topics.qos import asked
@@ -29,8 +30,9 @@ class CameraPublisher:
         self.frame_id = frame_id
         carry_large_images()
         self.context = Context()
-        rclpy.init(args=["camera", *ros_args], context=self.context)
-        self.node = rclpy.create_node("camera", context=self.context)
+        start_ros(["camera", *ros_args], self.context)
+        with saying_refusals():
+            self.node = rclpy.create_node("camera", context=self.context)
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
         qos = asked(ReliabilityPolicy.RELIABLE)  # so that reliable and best-effort subscribers both receive
