@@ -2,6 +2,7 @@
 """`vision-banana view`: what it reads of `run`'s results and of a node, and what its keys do; without a
 window."""
 
+import os
 from types import SimpleNamespace
 
 import cv2
@@ -17,6 +18,39 @@ from vision_banana_ros.perception.ply import write_ply
 LEGEND = {"floor": (200, 30, 30), "box": (30, 200, 30)}
 DEPTH = np.array([[1.0, 2.0, np.nan], [np.inf, 3.0, 4.0]], np.float32)
 KNOWN = np.isfinite(DEPTH)
+
+
+def _claims(folder):
+    """A header of an array of a million square, and no more."""
+    with (folder / "depth.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "<f4", "fortran_order": False, "shape": (10**6, 10**6)}
+        )
+
+
+def _in_place_of(name, make):
+    def change(folder):
+        (folder / name).unlink()
+        make(folder / name)
+
+    return change
+
+
+#: What may have become of a frame's folder.
+CHANGES = {
+    "other depth": lambda folder: np.save(folder / "depth.npy", DEPTH * np.nan),
+    "no numbers": lambda folder: (folder / "depth.npy").write_bytes(b"none"),
+    "depth that claims much": _claims,
+    "a cut cloud": lambda folder: (folder / "points.ply").write_bytes(
+        (folder / "points.ply").read_bytes()[:-7]
+    ),
+    "a pipe for a cloud": _in_place_of("points.ply", os.mkfifo),
+    "a cloud without end": _in_place_of("points.ply", lambda path: path.symlink_to("/dev/zero")),
+    "classes in colours": lambda folder: cv2.imwrite(
+        str(folder / "labels.png"), np.zeros((2, 3, 3), np.uint8)
+    ),
+    "flat normals": lambda folder: np.save(folder / "normals.npy", np.ones((2, 3), np.float32)),
+}
 
 
 @pytest.fixture
@@ -49,17 +83,12 @@ def test_a_folder_gives_clouds_with_all_that_they_can_be_painted_with(results):
     )
 
 
-@pytest.mark.parametrize("change", ["no folder", "other depth", "cut", "no numbers"])
+@pytest.mark.parametrize("change", [*CHANGES, "no folder"])
 def test_what_are_no_results_is_a_sentence(results, change):
     if change == "no folder":
         results = results / "a"
-    elif change == "other depth":
-        np.save(results / "a" / "depth.npy", DEPTH * np.nan)
-    elif change == "cut":
-        path = results / "a" / "points.ply"
-        path.write_bytes(path.read_bytes()[:-7])
     else:
-        (results / "a" / "depth.npy").write_bytes(b"none")
+        CHANGES[change](results / "a")
     with pytest.raises(InputError, match=r"holds no results|cannot be shown"):
         folder_clouds(results)
 

@@ -73,3 +73,12 @@ def test_small_files_and_those_that_were_changed_just_now_are_read_each_time(rea
     monkeypatch.setattr(checksums, "LARGE", len(CONTENT) + 1)
     sha256_of(file), sha256_of(file)
     assert len(reads) == 4
+
+
+def test_a_note_that_is_a_pipe_or_without_end_is_not_read(reads, file, tmp_path):
+    sha256_of(file)
+    (note,) = (tmp_path / "cache" / "vision_banana" / "checksums").iterdir()
+    for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
+        note.unlink()
+        make(note)
+        assert sha256_of(file) == hashlib.sha256(CONTENT).hexdigest()

@@ -3,6 +3,7 @@
 precision is taken."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -153,9 +154,12 @@ def test_the_precision_that_costs_less_is_taken_and_remembered_with_its_figures(
     costs["onnxruntime cpu int8"] = precision_choice.Cost(9.0, 9.0)
     executor, why = load_executor(bundle, "onnxruntime:cpu")
     assert executor.name == "onnxruntime cpu int8" and "measured on this machine before" in why
-    (cache / "vision_banana" / "executors.json").write_text('{"a": [')  # damaged: as if there were none
-    executor, why = load_executor(bundle, "onnxruntime:cpu")
-    assert executor.name == "onnxruntime cpu fp32" and "measured just now" in why
+    kept = cache / "vision_banana" / "executors.json"
+    for damage in (lambda: kept.write_text('{"a": ['), lambda: os.mkfifo(kept)):  # as if there were none
+        kept.unlink()
+        damage()
+        executor, why = load_executor(bundle, "onnxruntime:cpu")
+        assert executor.name == "onnxruntime cpu fp32" and "measured just now" in why
 
 
 def test_a_cheaper_precision_that_answers_wrongly_here_is_not_taken(bundle, monkeypatch):

@@ -10,6 +10,7 @@ and the previous frame of a folder; Q closes.
 import argparse
 import sys
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def frame_cloud(folder: Path, legend: dict[str, Any]) -> Cloud:
     InputError where files are missing or do not fit together.
     """
     try:
-        depth_m = np.load(folder / "depth.npy", allow_pickle=False)
+        depth_m = _numbers(folder / "depth.npy")
         points, picture = _read_points(folder / "points.ply")
         known = np.isfinite(depth_m)
         if depth_m.ndim != 2 or np.count_nonzero(known) != len(points):
@@ -101,7 +102,7 @@ def frame_cloud(folder: Path, legend: dict[str, Any]) -> Cloud:
         near, far = visualization.depth_range(depth_m)
         paints = {"picture": picture, "depth": visualization.depth_picture(depth_m, near, far)[known]}
         if (folder / "normals.npy").is_file():
-            paints["normals"] = normals_picture(np.load(folder / "normals.npy", allow_pickle=False))[known]
+            paints["normals"] = normals_picture(_numbers(folder / "normals.npy"))[known]
         labels = _grey(folder / "labels.png")
         if labels is not None:
             table = np.zeros((256, 3), np.uint8)
@@ -114,9 +115,17 @@ def frame_cloud(folder: Path, legend: dict[str, Any]) -> Cloud:
                 painted = picture // 2
                 painted[mask[known] > 0] = parse_color(entry["color"])
                 paints[entry["expression"]] = painted
-    except (OSError, ValueError, LookupError, TypeError, cv2.error) as error:
+        if any(paint.shape != points.shape for paint in paints.values()):
+            raise ValueError("a picture or normals.npy has other channels than those of vision-banana run")
+    except (OSError, ValueError, LookupError, TypeError, MemoryError, cv2.error) as error:
         raise InputError(f"'{folder}' cannot be shown ({error}); run `vision-banana run` again.") from None
     return Cloud(folder.name, points, paints)
+
+
+def _numbers(path: Path) -> np.ndarray:
+    """An array of an .npy file."""
+    with BytesIO(read_bounded(path, MAX_FILE_BYTES)) as file:
+        return np.asarray(np.load(file, allow_pickle=False))
 
 
 def _grey(path: Path) -> np.ndarray | None:
@@ -128,7 +137,7 @@ def _grey(path: Path) -> np.ndarray | None:
 
 def _read_points(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """What `write_ply` wrote: (N, 3) metres and (N, 3) uint8 colours."""
-    head, found, body = path.read_bytes().partition(b"end_header\n")
+    head, found, body = read_bounded(path, MAX_FILE_BYTES).partition(b"end_header\n")
     if not found or b"binary_little_endian" not in head or len(body) % 15:
         raise ValueError("points.ply is not of vision-banana run")
     vertices = np.frombuffer(body, np.dtype([("xyz", "<f4", 3), ("rgb", "u1", 3)]))

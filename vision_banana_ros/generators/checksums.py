@@ -14,7 +14,8 @@ from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 
-from vision_banana_ros.files import open_regular, write_bytes
+from vision_banana_ros.errors import InputError
+from vision_banana_ros.files import open_regular, read_bounded, write_bytes
 
 LARGE = 64 << 20  # bytes; what is smaller is read each time
 SETTLED_S = 2.0  # a file that was changed just now may be changed again without its time showing it
@@ -63,8 +64,8 @@ def _ours(state: os.stat_result) -> bool:
 def _read(note: Path) -> list[str]:
     """What was noted, its checksum last; nothing where it is no such note."""
     try:
-        fields = note.read_text(errors="replace").split()
-    except OSError:
+        fields = read_bounded(note, 1000).decode(errors="replace").split()
+    except (OSError, InputError):
         return [""]
     return fields if len(fields) == 4 and len(fields[-1]) == 64 else [""]
 

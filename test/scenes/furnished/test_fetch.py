@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """`vision-banana scenes`: getting the models from folders and mirrors, and looking at scenes."""
 
+import json
 import lzma
 import os
 import resource
+import socket
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +25,7 @@ from furnished_support import MODELS, write_catalogue
 from vision_banana_ros.cli.main import main
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.scenes.furnished.fetch import PACKAGES, fetch, unpack
-from vision_banana_ros.scenes.furnished.library import build
+from vision_banana_ros.scenes.furnished.library import Library, build
 
 FEW = tuple(m for m in MODELS if m[0] in ("Table", "Chair", "Sofa", "Window", "Door", "Acacia", "Box"))
 
@@ -242,6 +245,26 @@ def test_fetch_from_a_mirror_checks_what_it_gets(mirror: tuple[str, Path], cache
     assert (cache / "index.json").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "reply", [b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nshort", b""]
+)
+def test_a_mirror_that_answers_nonsense_is_a_sentence(cache: Path, reply: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with suppress(OSError):  # the end of the test
+                while True:
+                    with server.accept()[0] as asking:
+                        asking.recv(10_000)
+                        asking.sendall(reply)
+
+        Thread(target=answer, daemon=True).start()
+        with pytest.raises(InputError, match="lists no package"):
+            fetch(f"http://127.0.0.1:{server.getsockname()[1]}")
+    with pytest.raises(InputError, match="lists no package"):
+        fetch("http://127.0.0.1/a b")
+
+
 def test_apt_that_fails_is_told(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tool = tmp_path / "bin" / "apt-get"
     tool.parent.mkdir()
@@ -253,3 +276,19 @@ def test_apt_that_fails_is_told(cache: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     with pytest.raises(InputError, match="no apt-get"):
         fetch()
+
+
+@pytest.mark.parametrize("change", ["deep", "a list for a name", "a name of a megabyte"])
+def test_an_index_that_was_altered_is_a_sentence(tmp_path: Path, change: str) -> None:
+    folder = tmp_path / "out"
+    build([catalogue(tmp_path / "x.sh3f")], folder)
+    index = json.loads((folder / "index.json").read_text())
+    index["models"][0]["licence"] = ["a"] if change == "a list for a name" else "x" * 1_000_000
+    (folder / "index.json").write_text("[" * 100_000 if change == "deep" else json.dumps(index))
+    with pytest.raises(InputError, match="scenes fetch"):
+        Library(folder)
+
+
+def test_names_of_makers_are_shown_without_control_characters_and_shortened(tmp_path: Path) -> None:
+    library = build([catalogue(tmp_path / "x.sh3f", "creator#1=\\u001b[2J" + "x" * 5000)], tmp_path / "out")
+    assert "\x1b" not in library.credits() and len(library.credits()) < 2000

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.files import read_json
 from vision_banana_ros.generators.bundle import MANIFEST, Bundle
 from vision_banana_ros.generators.own.tokenizer import tokenize
 from vision_banana_ros.generators.reference import QUESTIONS, check_answers
@@ -121,8 +122,8 @@ def _key(bundle: Bundle, names: tuple[str, ...]) -> str:
 
 def _read() -> dict[str, dict[str, dict[str, float]]]:
     try:
-        content = json.loads(_place().read_text())
-    except (OSError, ValueError, RecursionError):
+        content = read_json(_place())
+    except (OSError, InputError):
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -20,6 +20,8 @@ FURNITURE = (
 TEXTURES = ("PluginTexturesCatalog.properties", "com/eteks/sweethome3d/io/DefaultTexturesCatalog.properties")
 HELD_OUT = 0.15
 LARGEST_M = 1000.0
+MAX_TEXT = 1000
+"""Characters of a value; names of makers are printed, and more is no name."""
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 LINE = re.compile(r"\s*([A-Za-z]+)(?:#(\d+))?\s*[=:]\s*(.*)")
 
@@ -76,6 +78,7 @@ def properties(text: str) -> tuple[dict[str, str], dict[int, dict[str, str]]]:
         value = re.sub(r"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m[1], 16)), value).strip()
         # Java writes what lies beyond 16 bits as two halves
         value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        value = "".join(letter if letter.isprintable() else " " for letter in value[:MAX_TEXT])
         (entries.setdefault(int(number), {}) if number else head)[key] = value
     return head, entries
 

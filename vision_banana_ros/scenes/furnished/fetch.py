@@ -6,6 +6,7 @@ None of them are in this repository.
 
 import bz2
 import gzip
+import http.client
 import lzma
 import os
 import shutil
@@ -34,6 +35,8 @@ BY_HAND = (
 )
 MAX_BYTES = 1_000_000_000
 """Of a package, a file in it, and what is downloaded; the real ones have 137 MB together."""
+MAX_LIST_BYTES = 200_000_000
+"""Of a mirror's list of packages; Debian's has 55 MB."""
 MAX_CATALOGUES = 10
 MAX_UNPACKED_BYTES = 2 * MAX_BYTES
 MAX_PIECE_BYTES = 64_000_000
@@ -193,7 +196,7 @@ def _from_mirror(url: str, work: Path, say: Say) -> Path:
         try:
             text = (
                 lzma.LZMADecompressor()
-                .decompress(_get(f"{url}/{place}"), MAX_BYTES)
+                .decompress(_get(f"{url}/{place}"), MAX_LIST_BYTES)
                 .decode("utf-8", "replace")
             )
         except (InputError, lzma.LZMAError):
@@ -231,7 +234,7 @@ def _get(url: str) -> bytes:
         if len(data) > MAX_BYTES:
             raise ValueError(f"it is larger than {MAX_BYTES:,} bytes")
         return data
-    except (urllib.error.URLError, OSError, ValueError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         raise InputError(
             f"'{url}' cannot be read ({error}); look at the address and the network. Or: {BY_HAND}"
         ) from error

@@ -6,19 +6,19 @@ import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from random import Random
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.files import open_regular
-from vision_banana_ros.scenes.furnished.catalogue import held_out, read_furniture, read_textures
+from vision_banana_ros.files import open_regular, read_bounded, read_json
+from vision_banana_ros.scenes.furnished.catalogue import MAX_TEXT, held_out, read_furniture, read_textures
 from vision_banana_ros.scenes.furnished.models import Model, convert, decode, mips
 from vision_banana_ros.scenes.furnished.naming import name_of
 from vision_banana_ros.scenes.materials import RGB
@@ -28,6 +28,7 @@ INDEX = "index.json"
 FORMAT = 3
 MAX_ENTRY_BYTES, MAX_ARCHIVE_BYTES = 300_000_000, 2_000_000_000
 AGAIN = "run `vision-banana scenes fetch`"
+Row = TypeVar("Row", "Item", "Surface")
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,15 @@ class Surface:
     sha256: str
 
 
+def _checked(row: Row) -> Row:
+    """A row of the index whose texts are short texts, as they are printed."""
+    for name in (field.name for field in fields(row) if field.type in (str, "str")):
+        text = getattr(row, name)
+        if not isinstance(text, str) or len(text) > MAX_TEXT:
+            raise TypeError(f"{name} is no text of up to {MAX_TEXT} characters")
+    return row
+
+
 def default_folder() -> Path:
     """Where the models are kept.
 
@@ -88,22 +98,24 @@ class Library:
         if not path.is_file():
             raise InputError(f"There are no furnished models in '{folder}': {AGAIN} first.")
         try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
+            raw = read_json(path)
             if raw["format"] != FORMAT:
                 raise ValueError
             self.items = [
-                Item(**{**row, "size_m": tuple(row["size_m"]), "rgb": tuple(row["rgb"])})
+                _checked(Item(**{**row, "size_m": tuple(row["size_m"]), "rgb": tuple(row["rgb"])}))
                 for row in raw["models"]
             ]
-            self.surfaces = [Surface(**{**row, "size_m": tuple(row["size_m"])}) for row in raw["textures"]]
-        except (ValueError, KeyError, TypeError) as error:
+            self.surfaces = [
+                _checked(Surface(**{**row, "size_m": tuple(row["size_m"])})) for row in raw["textures"]
+            ]
+        except (OSError, ValueError, LookupError, TypeError) as error:
             raise InputError(f"'{path}' is not whole or of another version: {AGAIN} again.") from error
         self.model: Callable[[Item], Model] = lru_cache(maxsize=256)(self._model)
         self.texels: Callable[[Surface], tuple[np.ndarray, int, int]] = lru_cache(maxsize=64)(self._texels)
 
     def _bytes(self, of: Item | Surface) -> bytes:
         path = self.folder / of.file
-        data = path.read_bytes() if path.is_file() else b""
+        data = read_bounded(path, MAX_ENTRY_BYTES) if path.is_file() else b""
         if sha256(data).hexdigest() != of.sha256:
             raise InputError(f"'{path}' is missing, cut off or was altered: {AGAIN} again.")
         return data
