@@ -3,13 +3,14 @@ import json
 import os
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation.card import write_card
 from vision_banana_ros.generators import default_bundle, load_generator, open_bundle
-from vision_banana_ros.generators.bundle import add_metrics
+from vision_banana_ros.generators.bundle import add_metrics, renew_manifest
 from vision_banana_ros.generators.errors import ExecutorLost
 from vision_banana_ros.generators.executors import load_executor
 from vision_banana_ros.generators.executors import onnxruntime as on_cpu
@@ -187,6 +188,13 @@ def test_nothing_asked_and_nothing_said_are_refused(generator):
         {"legend": {"wall": "no colour"}},
         {"network": 3},
         {"made": "by hand"},
+        {"made": {"by": "\x1b[2J"}},
+        {"made": {"by": "x" * 100_000}},
+        {"made": {"x" * 1000: 1}},
+        {"made": {"a": {"b": [[[[[[[[[[[1]]]]]]]]]]]}}},
+        {"backbone": 3},
+        {"backbone": {"graphs": []}},
+        {"backbone": {"family": "flux2_klein"}},
         {"reference": "a text"},
         {"instance_taus": [1]},
         {"depth_focal_px": [5]},
@@ -242,3 +250,18 @@ def test_a_graph_that_does_not_end_is_interrupted(bundle, monkeypatch):
         for seed in range(50):  # a run that ended before it was looked at is none that hangs
             loaded = load_generator(bundle, "onnxruntime:cpu-fp32")
             loaded.paint(frame(loaded, seed), [depth.instruction()] * 8)
+
+
+def test_a_graph_in_place_of_another_is_refused_with_a_sentence(bundle):
+    shutil.copy(bundle / "image.onnx", bundle / "answer.onnx")
+    renew_manifest(bundle)
+    with pytest.raises(InputError, match="export"):
+        load_generator(bundle, "onnxruntime:cpu-fp32")
+
+
+def test_a_stored_picture_that_is_a_bomb_is_refused_with_a_sentence(bundle):
+    ok, data = cv2.imencode(".png", np.zeros((6000, 6000), np.uint8))
+    (bundle / "reference.png").write_bytes(data.tobytes())
+    renew_manifest(bundle)
+    with pytest.raises(InputError, match=r"reference\.png.*export the bundle again"):
+        load_generator(bundle, "onnxruntime:cpu-fp32")

@@ -8,6 +8,7 @@ pickles.
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ from vision_banana_ros.tasks.referring import MAX_EXPRESSIONS
 FORMAT = 1
 MAX_CANVASES = 64
 MAX_FILE_BYTES = 4_000_000_000  # of a file that is read into memory
+MAX_DEPTH, MAX_FACT = (
+    12,
+    20_000,
+)  # of metrics and of how a bundle was made: tables inside each other, characters
 MANIFEST = "manifest.json"
 METRICS = "metrics.json"
 GRAPHS = ("image.onnx", "text.onnx", "answer.onnx")
@@ -33,6 +38,18 @@ TAUS = {"background_tau", "region_tau", "merge_tau"}  # arguments of `instances.
 # reference frame and answers, see `generators.reference`; missing in bundles before 0.2
 REFERENCE = "reference.png"
 PRECISION = "precision.json"  # accuracy check of the int8 graphs
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # all but the end of a line
+_BACKBONE: dict[str, type] = {
+    "family": str,
+    "pipeline": str,
+    "graphs": bool,
+    "precision": str,
+    "start": str,
+    "schedule": list,
+    "latents": list,
+    "prompt": dict,
+    "encoder": dict,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +105,12 @@ class Bundle:
 
         Their inner form is not checked; see `reading_metrics`.
         """
-        return _read_json(self.path / METRICS) if METRICS in self.manifest.files else {}
+        if METRICS not in self.manifest.files:
+            return {}
+        try:
+            return _facts(_read_json(self.path / METRICS), METRICS)
+        except ValueError as error:
+            raise InputError(f"{self.path / METRICS} cannot be shown: {error}. Measure again.") from error
 
     @property
     def editor_runner(self) -> str:
@@ -256,7 +278,7 @@ def _manifest(path: Path) -> Manifest:
             text_buckets=_whole(raw["text_buckets"], "text_buckets", 0, 100_000_000),
             network=dict(raw.get("network", {})),
             files=_files(raw["files"]),
-            made=dict(raw["made"]),
+            made=_facts(raw["made"], "made"),
             canvases=_canvases(raw.get("canvases", [])),
             depth_focal_px=_focal(raw.get("depth_focal_px", 0.0)),
             instance_taus=_taus(raw.get("instance_taus", {})),
@@ -265,7 +287,7 @@ def _manifest(path: Path) -> Manifest:
                 raw.get("expressions_together", 1), "expressions_together", 1, MAX_EXPRESSIONS
             ),
             reference=_texts(raw.get("reference", []), "reference"),
-            backbone=dict(raw.get("backbone", {})),
+            backbone=_backbone(raw.get("backbone", {})),
         )
     except (KeyError, TypeError, IndexError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(
@@ -303,6 +325,36 @@ def _text(raw: Any, what: str, most: int) -> str:
     """A text that a terminal may be shown."""
     if not isinstance(raw, str) or len(raw) > most or not raw.replace("\n", "").isprintable():
         raise ValueError(f"{what} is a text of up to {most} characters, without control characters")
+    return raw
+
+
+def _facts(raw: Any, what: str) -> dict[str, Any]:
+    """A table of numbers, texts, lists and tables, which a terminal may be shown."""
+    if not isinstance(raw, dict):
+        raise ValueError(f"{what} is a table, not {raw!r}")
+    _check_facts(raw, what, MAX_DEPTH)
+    return raw
+
+
+def _check_facts(value: Any, what: str, deeper: int) -> None:
+    if isinstance(value, dict | list) and not deeper:
+        raise ValueError(f"{what} has more than {MAX_DEPTH} tables or lists inside each other")
+    if isinstance(value, str) and (len(value) > MAX_FACT or _CONTROL.search(value)):
+        raise ValueError(f"{what} has a text of over {MAX_FACT} characters, or with control characters")
+    if isinstance(value, dict):
+        for name in value:
+            _text(name, f"each name in {what}", 200)
+    for inside in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_facts(inside, what, deeper - 1)
+
+
+def _backbone(raw: Any) -> dict[str, Any]:
+    """What `vision-banana import` wrote of an editor, each part with its type."""
+    if not isinstance(raw, dict):
+        raise ValueError(f"backbone is a table, not {raw!r}")
+    for name, kind in _BACKBONE.items() if raw else ():
+        if not isinstance(raw.get(name), kind):
+            raise ValueError(f"backbone lacks a proper '{name}'")
     return raw
 
 

@@ -138,7 +138,10 @@ def trusted(painted: np.ndarray, count: int, size: tuple[int, int]) -> np.ndarra
 
 def stored_answers(bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
     """The reference frame, (H, W, 3) uint8, and its answers, (N, H, W, 3), 0-255."""
-    picture = cv2.imdecode(np.frombuffer(bundle.read(REFERENCE), np.uint8), cv2.IMREAD_COLOR)
+    try:
+        picture = cv2.imdecode(np.frombuffer(bundle.read(REFERENCE), np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # of more pixels than OpenCV may unpack
+        picture = None
     height, width = bundle.manifest.size
     if picture is None or picture.shape != ((1 + len(bundle.manifest.reference)) * height, width, 3):
         raise InputError(

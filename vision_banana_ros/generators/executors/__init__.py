@@ -83,6 +83,13 @@ def load_executor(
         except ImportError as error:
             refused.append(f"{name}: {cure(error)}")
             continue
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            # graphs with other inputs, outputs or types than those that this version exports
+            refused.append(
+                f"{name}: the graphs of bundle '{bundle.path}' do not fit this version"
+                f" ({type(error).__name__}: {error}): export the bundle again."
+            )
+            continue
         why = " ".join(filter(None, [_why(wanted, executor, refused), getattr(executor, "why", ""), checked]))
         return (_with_fallback(bundle, executor, told) if name != names[-1] else executor), why
     raise InputError(
