@@ -117,3 +117,20 @@ def test_a_temporary_folder_of_somebody_else_is_not_trusted(tmp_path, monkeypatc
     mine.rmdir()
     mine.symlink_to(tmp_path / "elsewhere")
     assert process_environment.private_folder() != mine
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_closed_stream_is_the_null_device(closed, tmp_path):
+    """Or the next file that is opened gets its number, and what libraries write to it."""
+    program = (
+        "import os, sys; import vision_banana_ros\n"
+        "print('said'); print('said', file=sys.stderr); sys.stdout.flush(); sys.stderr.isatty()\n"
+        f"assert os.path.samestat(os.fstat({closed}), os.stat(os.devnull))\n"
+        "with open('result', 'w') as file: file.write(str(file.fileno()))"
+    )
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}>&-', "-", sys.executable, "-c", program],
+        env=_environment(), cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert int((tmp_path / "result").read_text()) > 2

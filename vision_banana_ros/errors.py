@@ -6,14 +6,20 @@ MAX_SAID = 600
 
 
 def shortened(text: str) -> str:
-    """A text without its middle, if it is longer than MAX_SAID."""
-    return text if len(text) <= MAX_SAID else f"{text[: MAX_SAID // 2]} ... {text[-MAX_SAID // 2 :]}"
+    """A text that a terminal and a log may be shown.
+
+    Without its middle, if it is longer than MAX_SAID, and with control characters written out.
+    """
+    part = text if len(text) <= MAX_SAID else f"{text[: MAX_SAID // 2]} ... {text[-MAX_SAID // 2 :]}"
+    if part.isprintable():
+        return part
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in part)
 
 
 class InputError(ValueError):
     """Invalid input. The message says in a sentence what is wrong and what to do.
 
-    The middle of a message that quotes too much is left out.
+    It is `shortened`, as it may quote anything.
     """
 
     def __str__(self) -> str:

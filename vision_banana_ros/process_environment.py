@@ -3,7 +3,9 @@
 
 import os
 import stat
+import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 TELEMETRY_OFF = {
@@ -20,11 +22,12 @@ where more is refused in words first."""
 
 
 def prepare() -> None:
-    """Disables telemetry of libraries, and gives each one a writable folder.
+    """Disables telemetry of libraries, opens the standard streams, and gives each one a writable folder.
 
     That holds also for users without a home (services, containers). Variables that are already set
     (NUMBA_CACHE_DIR, ROS_HOME, ROS_LOG_DIR) are kept.
     """
+    _open_streams()
     os.environ.update(TELEMETRY_OFF)
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_DECODED_PIXELS))
     package = Path(__file__).resolve().parent
@@ -38,6 +41,22 @@ def prepare() -> None:
         os.environ["NUMBA_CACHE_DIR"] = str(private_folder() / "numba")
     if not {"ROS_HOME", "ROS_LOG_DIR"} & os.environ.keys() and not _writable(home / ".ros"):
         os.environ["ROS_LOG_DIR"] = str(private_folder() / "log")
+
+
+def _open_streams() -> None:
+    """Where a standard stream is closed, opens the null device.
+
+    The next file that is opened would take its number, and get what libraries write to the stream.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            with suppress(OSError):
+                os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is this one
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
 def _writable(folder: Path) -> bool:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -173,3 +174,35 @@ def test_the_shell_completes_verbs_and_options(line, expected, tmp_path):
     code = "import sys; from vision_banana_ros.cli.main import main; sys.argv[0] = 'vision-banana'; main()"
     subprocess.run([sys.executable, "-c", code], env=os.environ | asked, timeout=60, capture_output=True)
     assert answer.read_text().strip() == expected
+
+
+def test_a_long_word_is_quoted_in_part_only(capsys):
+    for words in (["x" * 50_000], ["info", "--" + "x" * 50_000], ["run", "a", "--passes", "x" * 50_000]):
+        with pytest.raises(SystemExit):
+            main(words)
+        assert len(capsys.readouterr().err) < 5000
+
+
+def test_a_full_disk_behind_standard_output_is_a_sentence(bundle):
+    code = "import sys; from vision_banana_ros.cli.main import main; sys.exit(main())"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code, "info", str(bundle)],
+            stdout=full, stderr=subprocess.PIPE, text=True, env=environment,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (2, "vision-banana: No space left on device.\n")
+
+
+def test_odd_texts_in_figures_are_not_shown(bundle, capsys):
+    for name in ("x" * 100_000, "\x1b[2J"):
+        (bundle / "metrics.json").write_text(json.dumps({name: {"depth": {"delta1": 0.5}}}))
+        renew_manifest(bundle)
+        assert main(["info", "--all", str(bundle)]) == 2
+        said = capsys.readouterr()
+        assert len(said.out + said.err) < 10_000 and "\x1b" not in said.out + said.err
+
+
+def test_no_number_of_views_is_below_one(tmp_path, capsys):
+    assert main(["evaluate", "--only-real", "--real", str(tmp_path), "--count", "-5"]) == 2
+    assert "--count must be 1 or more" in capsys.readouterr().err

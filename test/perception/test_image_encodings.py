@@ -350,3 +350,15 @@ def test_a_jpeg_of_scans_without_end_is_refused(more):
 def test_what_is_not_a_picture_gets_a_sentence(data):
     with pytest.raises(InputError, match="neither JPEG nor PNG"):
         compressed_to_rgb(data)
+
+
+def test_a_picture_that_cannot_be_checked_for_damage_is_refused(monkeypatch):
+    """Or what libjpeg guessed would be answered: what it writes of damage is read from a file."""
+
+    def none_left(name):
+        raise OSError(24, "Too many open files")
+
+    ok, data = cv2.imencode(".jpg", np.full((48, 64, 3), 90, np.uint8))
+    monkeypatch.setattr("os.memfd_create", none_left)
+    with pytest.raises(InputError, match="cannot be checked for damage"):
+        compressed_to_rgb(data.tobytes())

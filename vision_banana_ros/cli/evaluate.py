@@ -161,6 +161,8 @@ def _tables(reports: dict[str, dict[str, Any]], extras: dict[str, dict[str, Any]
 
 def _splits(args: argparse.Namespace) -> list[Split]:
     """What is to be measured on."""
+    if args.count is not None and args.count < 1:
+        raise InputError(f"--count must be 1 or more; it is {args.count}.")
     if args.only_real and not args.real:
         raise InputError("--only-real needs folders of real frames: give --real DIR.")
     mapping = read_mapping(args.mapping) if args.mapping else None

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from vision_banana_ros import __version__, cli
 from vision_banana_ros.errors import InputError, shortened
@@ -51,7 +51,7 @@ def module_of(verb: str) -> ModuleType:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Suggests what an unknown option may have meant."""
+    """Suggests what an unknown option may have meant, and quotes long words only in part."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         parsed, unknown = super().parse_known_args(args, namespace)
@@ -65,6 +65,9 @@ class _Parser(argparse.ArgumentParser):
             if near:
                 self.error(f"there is no option {option}; did you mean {near[0]}?")
         return parsed, unknown
+
+    def error(self, message: str) -> NoReturn:
+        super().error(shortened(message))  # what was given is quoted in it
 
 
 def parser(called: str | None) -> argparse.ArgumentParser:
@@ -107,7 +110,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         top.print_help()
         return 0
     try:
-        return int(args.run(args))
+        status = int(args.run(args))
+        sys.stdout.flush()  # or a full disk is found out when nobody can tell it any more
+        return status
     except InputError as error:
         return _complain(str(error), 2)
     except OSError as error:

@@ -41,8 +41,11 @@ def decode_whole(data: np.ndarray, flags: int) -> np.ndarray | None:
     with _one_at_a_time:
         try:
             kept, told = os.dup(2), os.memfd_create("decoding")
-        except OSError:  # no descriptor is left, or there is no standard error stream
-            return cv2.imdecode(data, flags)
+        except OSError as error:
+            raise InputError(
+                "The compressed image cannot be checked for damage, because no file can be opened"
+                f" ({error.strerror}): allow the process more open files."
+            ) from None
         try:
             os.dup2(told, 2)
             try:
