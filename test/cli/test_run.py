@@ -493,6 +493,43 @@ def test_names_lead_nowhere_else_and_no_result_is_lost(oracle, tmp_path, capsys)
     assert [path.name for path in out.parent.iterdir()] == ["out"]
 
 
+def test_names_that_fit_no_file_or_a_result_cost_nothing(oracle, tmp_path):
+    """A hundred letters of three bytes are too many for a name; the summary has a name of its own."""
+    folder, out = tmp_path / "in", tmp_path / "out"
+    (folder / ("深" * 60)).mkdir(parents=True)
+    for path in (folder / ("深" * 60) / ("度" * 60 + ".png"), folder / "summary.json.png", folder / "x.png"):
+        save(path, picture())
+    out.mkdir()
+    (out / "x").symlink_to(tmp_path / "elsewhere")
+    assert main(["run", str(folder), "--recursive", "--out", str(out)]) == 0
+    frames = json.loads((out / "summary.json").read_text())["frames"]
+    assert len(frames) == 3 and all((out / frame["folder"] / "depth.npy").is_file() for frame in frames)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_name_is_shown_without_its_control_characters(oracle, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    save(tmp_path / "in" / "a\x1b[31m.png", picture())
+    (tmp_path / "in" / "b\x1b[2J.png").write_bytes(b"no picture")
+    assert main(["run", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr()
+    assert "\x1b" not in said.out + said.err and "a\\x1b[31m" in said.err and "b\\x1b[2J" in said.err
+
+
+@pytest.mark.parametrize("whole", [0.5, 0.0])
+def test_frames_that_a_video_lacks_are_told(oracle, tmp_path, capsys, whole):
+    video = tmp_path / "drive.avi"
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*"MJPG"), 10, (128, 96))
+    for _ in range(8):
+        writer.write(picture()[..., ::-1])
+    writer.release()
+    data = video.read_bytes()
+    keep = max(round(len(data) * whole), data.index(b"movi") + 4)
+    video.write_bytes(data[:keep] + bytes(len(data) - keep))
+    assert main(["run", str(video), "--out", str(tmp_path / "out")]) == 1
+    assert "of 8 frames; it is cut off or damaged" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("ending", [".mp4", ".mcap", ".db3", ".png"])
 def test_pipes_and_folders_by_the_names_of_videos_and_bags_are_not_waited_for(
     oracle, tmp_path, capsys, ending
@@ -501,6 +538,8 @@ def test_pipes_and_folders_by_the_names_of_videos_and_bags_are_not_waited_for(
     (tmp_path / f"folder{ending}").mkdir()
     out = ["--out", str(tmp_path / "out")]
     assert main(["run", str(tmp_path / f"pipe{ending}"), *out]) == 2
+    assert "no ordinary file" in one_line(capsys)
+    assert main(["run", (tmp_path / f"pipe{ending}").as_uri(), *out]) == 2
     assert "no ordinary file" in one_line(capsys)
     assert main(["run", str(tmp_path / f"folder{ending}"), *out]) == 2
     assert "no ordinary file" in (said := one_line(capsys)) or "holds no picture" in said

@@ -69,6 +69,10 @@ def run(args: argparse.Namespace) -> int:
     """Runs the verb and returns its exit status."""
     if not 0.01 <= args.rate <= 1000:
         raise InputError(f"The rate must lie between 0.01 and 1000 Hz; it is {args.rate:g}.")
+    if not args.duration >= 0:
+        raise InputError(f"The duration is a number of seconds from 0 on; it is {args.duration:g}.")
+    if not args.frame_id.isprintable():
+        raise InputError(f"The frame id must be printable text; it is {args.frame_id!r}.")
     frames = _open(args)
     try:
         from vision_banana_ros.node.client.camera_publisher import CameraPublisher
@@ -89,27 +93,32 @@ def run(args: argparse.Namespace) -> int:
 
 def _open(args: argparse.Namespace) -> Frames:
     width, height = _size(args.size)
-    if args.source.removeprefix("-").isdecimal() and args.source.startswith("-"):
-        raise InputError(f"A seed is a whole number from 0 on; it is {args.source}.")
-    if args.source.isdecimal():
-        return simulated_frames(int(args.source), width, height, args.rate)
-    kind, _, number = args.source.partition(":")
+    if args.source.removeprefix("-").isdecimal():
+        seed = _whole(args.source, 2**63 - 1)
+        if seed is None:
+            raise InputError(f"A seed is a whole number from 0 to 2^63 - 1; it is {args.source}.")
+        return simulated_frames(seed, width, height, args.rate)
+    kind, _, name = args.source.partition(":")
     if kind == "webcam":
-        if not number.isdecimal():
+        number = _whole(name, 9999)
+        if number is None:
             raise InputError(f"A webcam is named by its number, as in webcam:0, not {args.source!r}.")
-        return webcam_frames(int(number), width, height)
+        return webcam_frames(number, width, height)
     return open_frames(args.source, args.topic, args.recursive)
 
 
 def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.lower().partition("x")
-    if not (
-        width.isdecimal() and height.isdecimal() and 16 <= int(width) <= 8192 and 16 <= int(height) <= 8192
-    ):
+    width, height = (_whole(side, 8192) for side in text.lower().partition("x")[::2])
+    if width is None or height is None or min(width, height) < 16:
         raise InputError(
             f"The size must be WIDTHxHEIGHT, 16 to 8192 pixels each, as in 640x480; it is {text!r}."
         )
-    return int(width), int(height)
+    return width, height
+
+
+def _whole(text: str, most: int) -> int | None:
+    """A whole number from 0 to `most`; None for anything else, such as more digits than Python converts."""
+    return number if text.isdecimal() and len(text) <= 19 and (number := int(text)) <= most else None
 
 
 def _publish(camera: "CameraPublisher", frames: Frames, args: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from vision_banana_ros.cli.shared.frame_camera import add_camera_arguments, came
 from vision_banana_ros.cli.shared.frame_sources import open_frames
 from vision_banana_ros.cli.shared.generator_arguments import add_bundle_argument, add_executor_argument
 from vision_banana_ros.cli.shared.poses import WAYS, bag_poses, file_poses
-from vision_banana_ros.errors import InputError
+from vision_banana_ros.errors import InputError, shortened
 from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.generators.errors import ExecutorLost
 from vision_banana_ros.perception import Perceiver, Question
@@ -125,7 +125,10 @@ def run(args: argparse.Namespace) -> int:
             print(f"[{number + 1}] not used, and none after it: {error}", file=sys.stderr)
             break
         else:
-            print(f"[{number + 1}] {frame.name}: {looks.paint_s + looks.read_s:.2f} s", file=sys.stderr)
+            print(
+                f"[{number + 1}] {shortened(frame.name)}: {looks.paint_s + looks.read_s:.2f} s",
+                file=sys.stderr,
+            )
     mesh = fused.mesh(min(args.least_seen, max(added, 1)))
     args.out.mkdir(parents=True, exist_ok=True)
     write_legend(args.out, questions)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from vision_banana_ros.cli.shared.answer_files import (
+    SUMMARY,
     Folders,
     refuse_used,
     stems,
@@ -33,7 +34,7 @@ from vision_banana_ros.cli.shared.generator_arguments import (
     add_passes_argument,
 )
 from vision_banana_ros.cli.shared.question_arguments import add_question_arguments, questions_for
-from vision_banana_ros.errors import InputError
+from vision_banana_ros.errors import InputError, shortened
 from vision_banana_ros.files import write_bytes
 from vision_banana_ros.generators import default_bundle, load_generator, open_bundle
 from vision_banana_ros.generators.bundle import reading_metrics
@@ -124,7 +125,8 @@ def run(args: argparse.Namespace) -> int:
                 given = (perceiver, questions, looks)
                 if looks_turned(*given) if frame.stamp_ns is None else upright.fault(*given):
                     print(
-                        f"{frame.name} looks upside down: turned by 180 degrees its depth is surer.",
+                        f"{shortened(frame.name)} looks upside down: turned by 180 degrees its depth is"
+                        " surer.",
                         file=sys.stderr,
                     )
             except (InputError, MemoryError) as error:
@@ -143,7 +145,8 @@ def run(args: argparse.Namespace) -> int:
                 print(remark, file=sys.stderr)
             size = f"{frame.image.shape[1]}x{frame.image.shape[0]}"
             print(
-                f"[{number}{of}] {frame.name}, {size}: {looks.paint_s + looks.read_s:.2f} s", file=sys.stderr
+                f"[{number}{of}] {shortened(frame.name)}, {size}: {looks.paint_s + looks.read_s:.2f} s",
+                file=sys.stderr,
             )
         written += [_written(each) for each in writing]
     report = [record for record in written if record is not None]
@@ -154,7 +157,7 @@ def run(args: argparse.Namespace) -> int:
         "not_answered": failed,
         "frames": report,
     }
-    write_bytes(args.out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
+    write_bytes(args.out / SUMMARY, (json.dumps(summary, indent=2) + "\n").encode())
     _print_summary(report, failed, args.out)
     folder = args.bundle or default_bundle()
     with reading_metrics(folder):

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from itertools import count
+from os.path import lexists
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,10 @@ from vision_banana_ros.perception.visualization import Tile
 from vision_banana_ros.tasks import depth, instances, normals, profiles_relative, referring, semantic
 from vision_banana_ros.tasks.colors import write_color
 
-LEGEND = "legend.json"
-"""Written first of all: whoever finds it knows that results are here."""
+LEGEND, SUMMARY = "legend.json", "summary.json"
+"""Beside the folders of the frames. The legend is written first of all: whoever finds it knows that results
+are here."""
+MAX_NAME_BYTES = 100
 
 
 def stems(questions: Sequence[Question]) -> list[str]:
@@ -176,12 +179,13 @@ class Folders:
 
     def make(self, name: str) -> Path:
         """A new folder. Where the name is taken already, a number is added."""
-        clean = re.sub(r"[^\w.+=@ -]+", "_", name).strip(" .")[:100] or "frame"
+        clean = re.sub(r"[^\w.+=@ -]+", "_", name).strip(" .")
+        # a file's name has at most 255 bytes, and a letter up to four
+        clean = clean.encode()[:MAX_NAME_BYTES].decode(errors="ignore") or "frame"
         for number in count(1):
             folder = self._out / (clean if number == 1 else f"{clean}-{number}")
-            if folder in self._made or (
-                folder.exists() and not (self._overwrite and folder.is_dir() and not folder.is_symlink())
-            ):
+            reusable = self._overwrite and folder.is_dir() and not folder.is_symlink()
+            if folder in self._made or folder.name in (LEGEND, SUMMARY) or (lexists(folder) and not reusable):
                 continue
             folder.mkdir(parents=True, exist_ok=True)
             self._made.add(folder)

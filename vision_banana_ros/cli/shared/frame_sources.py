@@ -4,6 +4,8 @@
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import cv2
 import numpy as np
@@ -19,6 +21,8 @@ from vision_banana_ros.scenes import SimulatedCamera
 
 MAX_FILE_BYTES = 256_000_000
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".avif", ".tif", ".tiff", ".ppm", ".pgm", ".pnm")
+EXPECTED = 0.95
+"""Of the frames that a video says it has; one that has fewer is told of."""
 VIDEOS = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts")
 
 
@@ -28,8 +32,11 @@ def open_frames(source: str | Path, topic: str | None = None, recursive: bool = 
     Raises:
         InputError: There is nothing to read.
     """
-    if _is_address(str(source)):
-        return video_frames(str(source))
+    text = str(source)
+    if text.startswith("file://"):  # FFmpeg would wait for a pipe
+        source = text = url2pathname(urlsplit(text).path)
+    if _is_address(text):
+        return video_frames(text)
     path = Path(source)
     if not path.exists():
         raise InputError(
@@ -104,9 +111,14 @@ def video_frames(source: str) -> Frames:
             stamp_ns = int(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
             arrived, image = capture.read()
             if not arrived:
-                return
+                break
             yield Frame(f"{k:06d}", cv2.cvtColor(image, cv2.COLOR_BGR2RGB), stamp_ns=stamp_ns)
             k += 1
+        # some formats say only about how many there are
+        if not k or k < EXPECTED * count - 1:
+            yield InputError(
+                f"'{source}' ended after {k} of {max(count, 1)} frames; it is cut off or damaged."
+            )
 
     return Frames(count if count > 0 else None, read)
 
