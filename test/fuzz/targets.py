@@ -183,7 +183,7 @@ def _cameras() -> list[bytes]:
         "width: 640\nheight: 480\nk: [.inf, 0, .nan, 0, 1e300, 2]\n",
     ]
     texts += [
-        "[" * 5000,
+        "[" * 600,
         "a: &a [*a]\n",
         "width: []\nheight: {}\nk: 3\n",
         "\0",
