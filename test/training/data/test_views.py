@@ -15,7 +15,15 @@ from vision_banana_ros.scenes import CLASSES, make_world, render, sample_camera
 from vision_banana_ros.tasks import depth, normals, referring, semantic
 from vision_banana_ros.tasks.vocabulary import LEGEND
 from vision_banana_ros.training.data import questions
-from vision_banana_ros.training.data.augment import MAX_ZOOM, UNLABELLED, augment, photometric_augmentation, without_truth, zoom_in
+from vision_banana_ros.training.data.augment import (
+    MAX_ZOOM,
+    UNLABELLED,
+    augment,
+    photometric_augmentation,
+    with_plain_surfaces,
+    without_truth,
+    zoom_in,
+)
 from vision_banana_ros.training.data.captions_and_edits import draw_pictures
 from vision_banana_ros.training.data.pool import VIEWS_PER_WORLD, Canvas, Pool, rendering
 from vision_banana_ros.training.data.questions import FOCAL_PX, QUESTIONS_PER_VIEW, draw_samples, position_color, with_filled_crowns
@@ -233,17 +241,18 @@ def test_an_unknown_source_ends_in_a_sentence(tmp_path):
 
 
 def test_another_camera_changes_the_picture_and_never_the_truth(records):
-    changed = 0
+    changed, alike = 0, []
     for seed, record in enumerate(records * 5):
         other = augment(record, np.random.default_rng(seed), junk=0.0, bars=0.0)
         plain = record if np.array_equal(other.labels, record.labels) else record.flipped()
         assert other.image.dtype == np.uint8 and other.image.shape == record.image.shape
         changed += not np.array_equal(other.image, plain.image)
         assert_same(replace(other, image=plain.image), plain)
-        # what was light stays lighter than what was dark, mostly: it is the same picture
         grey = [cv2.GaussianBlur(cv2.cvtColor(x, cv2.COLOR_RGB2GRAY), (0, 0), 2).ravel() for x in (other.image, plain.image)]
-        assert np.corrcoef(*grey)[0, 1] > 0.3
+        alike.append(np.corrcoef(*grey)[0, 1])
     assert changed > 10
+    # What was light stays lighter than what was dark. Views of a single wall may lose all that they show.
+    assert np.median(alike) > 0.7
 
 
 def test_bars_hide_the_truth_and_leave_the_rest_alone(records):
@@ -290,6 +299,19 @@ def assert_unreadable(sample):
         assert (semantic.decode(sample.target, legend).labels == semantic.UNLABELLED).all()
     else:
         assert not sample.target.any()
+
+
+def test_plain_surfaces_lose_their_texture_and_keep_their_shading_and_everything_else_stays():
+    rng = np.random.default_rng(2)
+    labels = np.full((96, 128), CLASSES.index("floor"), np.uint8)
+    labels[:, 64:] = CLASSES.index("box")
+    shading = np.linspace(60, 180, 96)[:, None, None] + np.zeros((96, 128, 3))
+    image = (shading + rng.choice((-40, 40), (96, 128, 1))).astype(np.uint8)
+    plain = next(new for new in (with_plain_surfaces(image, labels, rng) for _ in range(20)) if not np.array_equal(new, image))
+    np.testing.assert_array_equal(plain[:, 64:], image[:, 64:])
+    inside = (slice(16, 80), slice(16, 48), 0)
+    assert plain[inside].std(1).mean() < 0.6 * image[inside].std(1).mean()
+    assert abs(plain[inside].mean(1) - shading[inside].mean(1)).max() < 12
 
 
 def test_the_same_dice_give_the_same_picture(records):
