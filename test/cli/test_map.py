@@ -106,6 +106,7 @@ def test_trees_that_cannot_be_are_sentences():
         ((0, 0, np.nan), (0, 0, 0, 1)),
         ((0, 0, 0), (0, 0, 0, 0)),
         ((0, 0, 0), (np.inf, 0, 0, 1)),
+        ((1e300, 0, 0), (0, 0, 0, 1)),
     ):
         with pytest.raises(InputError, match="no pose"):
             tree.add("a", "c", None, position, quaternion)
@@ -120,10 +121,20 @@ def test_a_file_of_poses_is_read_and_its_mistakes_are_sentences(tmp_path):
     )
     with pytest.raises(InputError, match="no pose of frame_2"):
         pose(Frame("frame_2", IMAGE))
-    for line in ("a 1 2 3", "a 1 2 3 0 0 0 0", "a 1 2 nan 0 0 0 1", "a 1 2 3 0 0 0 x", "a 1 2 3 0 0 0 1 9"):
+    for line in (
+        "a 1 2 3",
+        "a 1 2 3 0 0 0 0",
+        "a 1 2 nan 0 0 0 1",
+        "a 1 2 1e300 0 0 0 1",
+        "a 1 2 3 0 0 0 x",
+        "a 1 2 3 0 0 0 1 9",
+    ):
         path.write_text(line)
         with pytest.raises(InputError, match="Line 1"):
             file_poses(path)
+    path.write_text("a 1 2 3 0 0 0 1\na 1 2 4 0 0 0 1\n")
+    with pytest.raises(InputError, match="Line 2.*second pose"):
+        file_poses(path)
 
 
 def quaternion(rotation):

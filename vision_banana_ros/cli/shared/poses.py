@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a camera was at each frame: out of a bag's transforms or odometry, or out of a file, without ROS."""
 
+import math
 import posixpath
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
@@ -19,6 +20,9 @@ TF, TF_STATIC, ODOMETRY = "/tf", "/tf_static", "nav_msgs/msg/Odometry"
 REACH_NS = 200_000_000
 """So far before the first and after the last transform the nearest one is taken; drivers and filters start
 a little apart."""
+
+FARTHEST_M = 1e8
+"""Of a position; the largest coordinates in use, those from the middle of the earth, have 6.4e6."""
 
 Pose = Callable[[Frame], np.ndarray]
 """The pose of a frame's camera, (4, 4) from its optical frame to the fixed frame. InputError where it is
@@ -51,8 +55,8 @@ class Transforms:
             quaternion: x, y, z, w; of any length but 0.
         """
         place, turn = np.array(list(position), float), np.array(list(quaternion), float)
-        length = np.linalg.norm(turn)
-        if not (np.isfinite(place).all() and np.isfinite(length) and length > 1e-6):
+        length = math.hypot(*turn)
+        if not _is_pose(place, length):
             raise InputError(
                 f"The transform from {child} to {parent} is no pose: {place.tolist()}, {turn.tolist()}."
             )
@@ -168,27 +172,33 @@ def file_poses(path: Path) -> Pose:
     Raises:
         InputError: where a line is no pose.
     """
-    poses: dict[str, np.ndarray] = {}
+    poses: dict[str, tuple[float, ...]] = {}
     for number, line in enumerate(read_bounded(path, 16_000_000).decode(errors="replace").splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
         try:
-            numbers = np.array([float(word) for word in words[1:]])
-            length = np.linalg.norm(numbers[3:])
-            if len(numbers) != 7 or not np.isfinite(numbers).all() or length < 1e-6:
+            pose_of = tuple(float(word) for word in words[1:])
+            if len(pose_of) != 7 or not _is_pose(pose_of[:3], math.hypot(*pose_of[3:])):
                 raise ValueError
         except ValueError:
             raise InputError(f"Line {number} of '{path}' is no pose: write NAME x y z qx qy qz qw.") from None
-        poses[words[0]] = matrix(numbers[:3], numbers[3:] / length)
+        if poses.setdefault(words[0], pose_of) != pose_of:
+            raise InputError(f"Line {number} of '{path}' gives {words[0]} a second pose: leave one out.")
 
     def pose(frame: Frame) -> np.ndarray:
         found = poses.get(frame.name, poses.get(posixpath.basename(frame.name)))
         if found is None:
             raise InputError(f"'{path}' has no pose of {frame.name}.")
-        return found
+        turn = np.array(found[3:])
+        return matrix(np.array(found[:3]), turn / math.hypot(*turn))
 
     return pose
+
+
+def _is_pose(place: Iterable[float], length: float) -> bool:
+    """Whether a position and the length of a quaternion are those of a pose. Not-a-number is in no range."""
+    return all(abs(x) < FARTHEST_M for x in place) and 1e-6 < length < math.inf
 
 
 def _is_wanted(connection: Any, way: str) -> bool:
