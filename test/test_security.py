@@ -235,6 +235,14 @@ def test_a_compressed_image_has_the_same_largest_size():
         read_image(message)
 
 
+@pytest.mark.parametrize("text", ["box\x1b[2J", "box\x07", "box\x9b31m", "\x00"])
+def test_a_prompt_holds_nothing_that_a_terminal_obeys(text):
+    with pytest.raises(InputError, match="control characters") as refused:
+        clean_text(text, "The expression")
+    assert str(refused.value).isprintable()
+    assert clean_text("  the\tred \n box\u200d ", "The expression") == "the red box\u200d"
+
+
 def test_texts_lists_and_queues_have_largest_sizes():
     with pytest.raises(InputError, match="at most"):
         clean_text("x" * (MAX_CHARACTERS + 1), "The expression")

@@ -8,7 +8,6 @@ pickles.
 import hashlib
 import json
 import math
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from vision_banana_ros.files import find_shared, read_bounded, read_json, write_
 from vision_banana_ros.generators.checksums import sha256_of
 from vision_banana_ros.tasks.answer_format import AnswerFormat
 from vision_banana_ros.tasks.colors import parse_legend
+from vision_banana_ros.tasks.legend_text import CONTROL
 from vision_banana_ros.tasks.referring import MAX_EXPRESSIONS
 
 FORMAT = 1
@@ -38,7 +38,6 @@ TAUS = {"background_tau", "region_tau", "merge_tau"}  # arguments of `instances.
 # reference frame and answers, see `generators.reference`; missing in bundles before 0.2
 REFERENCE = "reference.png"
 PRECISION = "precision.json"  # accuracy check of the int8 graphs
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # all but the end of a line
 _BACKBONE: dict[str, type] = {
     "family": str,
     "pipeline": str,
@@ -339,7 +338,7 @@ def _facts(raw: Any, what: str) -> dict[str, Any]:
 def _check_facts(value: Any, what: str, deeper: int) -> None:
     if isinstance(value, dict | list) and not deeper:
         raise ValueError(f"{what} has more than {MAX_DEPTH} tables or lists inside each other")
-    if isinstance(value, str) and (len(value) > MAX_FACT or _CONTROL.search(value)):
+    if isinstance(value, str) and (len(value) > MAX_FACT or CONTROL.search(value.replace("\n", ""))):
         raise ValueError(f"{what} has a text of over {MAX_FACT} characters, or with control characters")
     if isinstance(value, dict):
         for name in value:

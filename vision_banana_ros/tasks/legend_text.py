@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parses legends and names from a command line, a parameter or a service request."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from vision_banana_ros.errors import InputError
@@ -16,6 +17,8 @@ from vision_banana_ros.tasks.colors import (
 
 MAX_CHARACTERS = 500
 """Of an expression or the name of a class."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""What a terminal obeys in place of showing it."""
 
 
 def clean_text(text: str, what: str, most: int = MAX_CHARACTERS) -> str:
@@ -30,9 +33,11 @@ def clean_text(text: str, what: str, most: int = MAX_CHARACTERS) -> str:
         The text in one line.
 
     Raises:
-        InputError: If it is empty or too long.
+        InputError: If it is empty, too long, or holds control characters, as it is shown in logs.
     """
     clean = " ".join(text.split())
+    if CONTROL.search(clean):
+        raise InputError(f"{what} holds control characters; leave them out: {clean[:100]!r}.")
     if not clean:
         raise InputError(f"{what} is empty; say in words what is wanted.")
     if len(clean) > most:
