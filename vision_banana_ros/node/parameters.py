@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any, Literal
 
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rclpy.exceptions import ParameterNotDeclaredException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -397,14 +398,25 @@ def declare(node: Node) -> dict[str, str]:
             descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
         node.declare_parameter(name, parameter.default, descriptor)
     unknown = [name for name in given if name not in PARAMETERS and not name.startswith(_OF_ROS)]
-    return {name: next(iter(get_close_matches(name, PARAMETERS, 1, 0.7)), "") for name in unknown}
+    return {name: _nearest(name) for name in unknown}
+
+
+def _nearest(name: str) -> str:
+    """The most similar name of a parameter, or "" where there is none."""
+    return next(iter(get_close_matches(name, PARAMETERS, 1, 0.7)), "")
 
 
 def as_declared(changes: list[Parameter]) -> list[Parameter]:
     """Takes 2 for 2.0, true for "true" and [] for [""] where such a value is declared.
 
     So people and tools write them.
+
+    Raises:
+        ParameterNotDeclaredException: rclpy's own, with the most similar name.
     """
+    for name in (change.name for change in changes):
+        if name not in PARAMETERS and not name.startswith(_OF_ROS) and (nearest := _nearest(name)):
+            raise ParameterNotDeclaredException(f"{name}; is it '{nearest}'?")
     return [
         _as_declared(change, PARAMETERS[change.name].default) if change.name in PARAMETERS else change
         for change in changes

@@ -38,7 +38,8 @@ def saying_refusals() -> Iterator[None]:
         UnicodeError,  # arguments that are no text
     ) as error:
         said = str(error).partition(", at /")[0].rstrip(".")  # the rest are lines of ROS's sources
+        file = " A parameter file begins with /**: and ros__parameters:." if "params file" in said else ""
         raise InputError(
             f"ROS cannot be started ({type(error).__name__}: {said}). Correct the arguments after --ros-args,"
-            " or the variables ROS_*, RMW_* and FASTDDS_* of the environment."
+            f" or the variables ROS_*, RMW_* and FASTDDS_* of the environment.{file}"
         ) from None

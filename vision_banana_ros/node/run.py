@@ -12,6 +12,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from vision_banana_ros.errors import InputError, shortened
 from vision_banana_ros.node import parameters
 from vision_banana_ros.node.node import VisionBananaNode, load
+from vision_banana_ros.node.parameter_files import files_for_others
 from vision_banana_ros.node.pipeline.generator_slot import Loader
 from vision_banana_ros.node.pipeline.warmup import compile_decoders
 from vision_banana_ros.node.ros_start import saying_refusals, start_ros
@@ -42,6 +43,8 @@ def run(undo: ExitStack, args: list[str] | None, generator_loader: Loader | None
         undo.callback(node.close, LAST_FRAME_S)
         undo.callback(node.watchdog.stop)
         node.watchdog.start()
+        for sentence in files_for_others(sys.argv if args is None else args, node.get_fully_qualified_name()):
+            node.get_logger().warning(shortened(sentence))
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         if node.get_parameter("build_only").value:
