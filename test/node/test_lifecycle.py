@@ -15,7 +15,7 @@ import pytest
 import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from node_support import BALL, ROOT, Camera, load_oracle, new_client, running_node, stamp_of
+from node_support import BALL, COMPILED_S, ROOT, Camera, load_oracle, new_client, running_node, stamp_of
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -84,7 +84,7 @@ def test_diagnostics_state_and_parameters_answer_while_the_generator_is_loaded()
     loaded = threading.Event()
 
     def slow(bundle, executor):
-        assert loaded.wait(30)
+        assert loaded.wait(COMPILED_S)
         return load_oracle(bundle, executor)
 
     with running_node(loader=slow) as (_, context), new_client(context) as client:
@@ -102,7 +102,8 @@ def test_diagnostics_state_and_parameters_answer_while_the_generator_is_loaded()
         )
         assert asked.values[0].double_value == 2.0
         loaded.set()
-        assert client.reply(reply).success and client.status("generator")["state"] == "inactive"
+        assert client.reply(reply, patience_s=COMPILED_S).success
+        assert client.status("generator")["state"] == "inactive"
 
 
 def test_an_active_node_has_a_bond_where_ros_has_bondpy(running, monkeypatch):
@@ -311,6 +312,11 @@ def test_numbers_and_lists_may_be_written_as_people_write_them(parameter_client,
         parameter_client.call(SetParameters, "/vision_banana/set_parameters", request).results[0].successful
     )
     assert list(np.ravel(parameter_client.get_parameter_of_node(name))) == list(np.ravel(read))
+
+
+def test_a_misspelt_parameter_is_refused_with_the_most_similar_name(parameter_client):
+    result = parameter_client.set_parameters(max_agee=2.0)[0]
+    assert not result.successful and "max_agee; is it 'max_age'?" in result.reason
 
 
 @pytest.fixture(scope="module", params=["unconfigured", "active"])

@@ -13,6 +13,7 @@ import pytest
 import rclpy
 from node_support import (
     BREAKS,
+    COMPILED_S,
     ROOT,
     STUCK,
     UNREADABLE,
@@ -111,7 +112,9 @@ def test_each_stamp_gives_exactly_one_message_a_topic_or_one_counted_drop(contex
 
 def active(client):
     client.spin_until(
-        lambda: client.statuses and client.status("generator")["state"] == "active", "an active node", 60
+        lambda: client.statuses and client.status("generator")["state"] == "active",
+        "an active node",
+        COMPILED_S,
     )
 
 

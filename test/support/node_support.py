@@ -52,7 +52,9 @@ BALL, BOX, NOTHING = "the red ball", "the blue box", "a purple elephant"
 ECHO = "Paint the picture as it is."
 UNREADABLE, BREAKS, STUCK = 250, 251, 252
 MANY_CALLS = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
-PATIENCE_S = 30.0  # how long a shared machine may take; no test waits for it to pass
+PATIENCE_S = 120.0  # how long a shared machine may take; no test waits for it to pass
+COMPILED_S = 900.0
+"""For what may be the first to compile on a new and loaded machine: the first configure of all tests."""
 
 
 def depth_of(level: int) -> float:
@@ -180,7 +182,14 @@ class Client(Node):
         self._stamp_ns = max(self.get_clock().now().nanoseconds, self._stamp_ns + 1)
         return self._stamp_ns
 
-    def call(self, service_type: type, name: str, request: Any, later: bool = False) -> Any:
+    def call(
+        self,
+        service_type: type,
+        name: str,
+        request: Any,
+        later: bool = False,
+        patience_s: float = PATIENCE_S,
+    ) -> Any:
         """Calls a service and returns its reply, or with `later` the future of it."""
         client = self._clients_by_name.get(name)
         if client is None:
@@ -189,15 +198,15 @@ class Client(Node):
             )
         self.spin_until(client.service_is_ready, f"the service {name}")
         future = client.call_async(request)
-        return future if later else self.reply(future, name)
+        return future if later else self.reply(future, name, patience_s)
 
-    def reply(self, future: Any, what: str = "a service") -> Any:
-        return self.spin_until(lambda: future.done() and future.result(), f"a reply of {what}")
+    def reply(self, future: Any, what: str = "a service", patience_s: float = PATIENCE_S) -> Any:
+        return self.spin_until(lambda: future.done() and future.result(), f"a reply of {what}", patience_s)
 
     def transition(self, transition_id: int) -> bool:
         request = ChangeState.Request()
         request.transition.id = transition_id
-        return self.call(ChangeState, "/vision_banana/change_state", request).success
+        return self.call(ChangeState, "/vision_banana/change_state", request, patience_s=COMPILED_S).success
 
     def state(self) -> str:
         return self.call(GetState, "/vision_banana/get_state", GetState.Request()).current_state.label
