@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.develop import develop
 from setuptools.command.install_scripts import install_scripts
 
 NAME = "vision_banana_ros"
@@ -28,6 +29,7 @@ class InstallScripts(install_scripts):
     alone fills in."""
 
     def run(self) -> None:
+        self.force = True  # what an earlier build has left has that start already
         super().run()
         if "bdist_wheel" in self.distribution.commands:
             return  # pip is installing
@@ -35,6 +37,15 @@ class InstallScripts(install_scripts):
             # To the shell a command, to Python a string: a path after #! may have no space.
             start = f"#!/bin/sh\n'''exec' \"{sys.executable}\" \"$0\" \"$@\"\n' '''\n"
             script.write_text(start + script.read_text().partition("\n")[2])
+
+
+class Develop(develop):
+    """For colcon build --symlink-install, whose scripts ask for every requirement by pip's name at each
+    start: python3-opencv of a distribution is not called opencv-python-headless."""
+
+    def run(self) -> None:
+        self.distribution.install_requires = []
+        super().run()
 
 
 setup(
@@ -59,5 +70,5 @@ setup(
     },
     zip_safe=False,
     scripts=["scripts/vision_banana_node", "scripts/vision-banana"],
-    cmdclass={"install_scripts": InstallScripts},
+    cmdclass={"develop": Develop, "install_scripts": InstallScripts},
 )

@@ -79,6 +79,28 @@ def test_what_colcon_builds_runs(workspace):
     assert ran.returncode == 1 and "max_age" in ran.stderr and "Traceback" not in ran.stderr, ran.stderr
 
 
+def test_building_again_does_not_add_to_the_scripts(workspace):
+    again = run(workspace, "colcon", "build", "--packages-select", "vision_banana_ros")
+    assert again.returncode == 0, again.stdout + again.stderr
+    for script in (workspace / "install/vision_banana_ros/lib/vision_banana_ros").iterdir():
+        assert script.read_text().count("'''exec'") == 1
+
+
+def test_what_colcon_links_asks_for_no_package_by_the_name_that_pip_has_for_it(workspace):
+    bases = ("--build-base", "linked_build", "--install-base", "linked")
+    linked = run(
+        workspace, "colcon", "build", "--packages-select", "vision_banana_ros", "--symlink-install", *bases
+    )
+    assert linked.returncode == 0, linked.stdout + linked.stderr
+    (info,) = (workspace / "linked_build" / "vision_banana_ros").glob("*.egg-info")
+    required = info / "requires.txt"
+    named = required.read_text().partition("[")[0] if required.exists() else ""
+    assert not named.strip()
+    program = "linked/vision_banana_ros/lib/vision_banana_ros/vision-banana"
+    said = run(workspace, "sh", "-c", f". linked/local_setup.sh && exec {program} --version")
+    assert "vision-banana 0." in said.stdout, said.stderr
+
+
 def test_unsourced_the_executables_say_so_in_one_sentence(workspace):
     """By Python without this checkout's packages: -I leaves out PYTHONPATH, -S the environment's own."""
     folder = workspace / "install" / "vision_banana_ros" / "lib" / "vision_banana_ros"
