@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -438,6 +439,8 @@ def bomb(path):
     "spoil",
     [
         lambda folder: bomb(folder / "a_depth.npz"),
+        lambda folder: member(folder / "a_depth.npz", b"no array"),
+        lambda folder: member(folder / "a_depth.npz", b"\x93NUMPY\1\0\x10\0{'descr': ('<f4'\n"),
         lambda folder: np.save((folder / "a_depth.npz").open("wb"), np.ones(SIZE)),
         lambda folder: replaced(folder / "classes.json", os.mkfifo),
         lambda folder: replaced(folder / "a.png", os.mkfifo),
@@ -452,6 +455,12 @@ def test_bombs_pipes_and_nonsense_in_a_folder_are_sentences(tmp_path, monkeypatc
     spoil(tmp_path)
     with pytest.raises(InputError):
         real_set(tmp_path, MAPPING).case(0)
+
+
+def member(path, content):
+    """A file of arrays whose depth is something else."""
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("depth_m.npy", content)
 
 
 def replaced(path, make):

@@ -16,6 +16,19 @@ from vision_banana_ros.generators.executors import load_executor
 from vision_banana_ros.generators.executors import onnxruntime as on_cpu
 from vision_banana_ros.tasks import TASKS, depth, referring, semantic
 
+EDITOR = {
+    "family": "flux2_klein",
+    "pipeline": "Flux2KleinPipeline",
+    "graphs": False,
+    "precision": "",
+    "start": "frame",
+    "schedule": [[1.0, 0.0, 1.0]],
+    "latents": [1, 1],
+    "prompt": {"text": [4]},
+    "encoder": {"digest": "0", "files": {}},
+}
+"""What an imported editor's manifest says of it."""
+
 
 @pytest.fixture
 def bundle(tmp_path):
@@ -195,6 +208,18 @@ def test_nothing_asked_and_nothing_said_are_refused(generator):
         {"backbone": 3},
         {"backbone": {"graphs": []}},
         {"backbone": {"family": "flux2_klein"}},
+        *(
+            {"backbone": {**EDITOR, **change}}
+            for change in (
+                {"encoder": {"files": {}}},
+                {"guidance": "strong"},
+                {"schedule": [["a"]]},
+                {"schedule": [[1.0]] * 100_000},
+                {"latents": [10**12]},
+                {"prompt": {"text": "x"}},
+                {"words": {"depth": [1]}},
+            )
+        ),
         {"reference": "a text"},
         {"instance_taus": [1]},
         {"depth_focal_px": [5]},
@@ -214,6 +239,11 @@ def test_what_cannot_be_in_a_manifest_is_a_sentence(bundle, changes):
     change_manifest(bundle, **changes)
     with pytest.raises(InputError):
         open_bundle(bundle)
+
+
+def test_an_editor_is_described_by_its_manifest(bundle):
+    change_manifest(bundle, backbone=EDITOR)
+    assert open_bundle(bundle).editor_runner == "torch"
 
 
 @pytest.mark.parametrize("field", ["depth_range_m", "depth_focal_px", "referring_core"])

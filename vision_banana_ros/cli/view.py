@@ -124,8 +124,11 @@ def frame_cloud(folder: Path, legend: dict[str, Any]) -> Cloud:
 
 def _numbers(path: Path) -> np.ndarray:
     """An array of an .npy file."""
-    with BytesIO(read_bounded(path, MAX_FILE_BYTES)) as file:
-        return np.asarray(np.load(file, allow_pickle=False))
+    data = read_bounded(path, MAX_FILE_BYTES)
+    try:
+        return np.asarray(np.load(BytesIO(data), allow_pickle=False))
+    except Exception as error:  # NumPy raises whatever a damaged header leads to
+        raise ValueError(f"{path.name} is no array: {error}") from None
 
 
 def _grey(path: Path) -> np.ndarray | None:

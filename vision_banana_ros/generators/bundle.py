@@ -8,7 +8,7 @@ pickles.
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -24,6 +24,7 @@ from vision_banana_ros.tasks.referring import MAX_EXPRESSIONS
 
 FORMAT = 1
 MAX_CANVASES = 64
+MAX_STEPS, MAX_SIDE = 10_000, 1_000_000  # of sampling; of an editor's latents and encoded prompts
 MAX_FILE_BYTES = 4_000_000_000  # of a file that is read into memory
 MAX_DEPTH, MAX_FACT = (
     12,
@@ -38,17 +39,6 @@ TAUS = {"background_tau", "region_tau", "merge_tau"}  # arguments of `instances.
 # reference frame and answers, see `generators.reference`; missing in bundles before 0.2
 REFERENCE = "reference.png"
 PRECISION = "precision.json"  # accuracy check of the int8 graphs
-_BACKBONE: dict[str, type] = {
-    "family": str,
-    "pipeline": str,
-    "graphs": bool,
-    "precision": str,
-    "start": str,
-    "schedule": list,
-    "latents": list,
-    "prompt": dict,
-    "encoder": dict,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,7 +260,7 @@ def _manifest(path: Path) -> Manifest:
             tasks=_texts(raw["tasks"], "tasks"),
             codec=_text(raw["codec"], "codec", 200),
             size=_size(raw["size"], "size"),
-            steps=_whole(raw["steps"], "steps", 1, 10_000),
+            steps=_whole(raw["steps"], "steps", 1, MAX_STEPS),
             depth_range_m=_depth_range(raw["depth_range_m"]),
             legend=parse_legend(raw["legend"]),
             text_length=_whole(raw["text_length"], "text_length", 0, 100_000),
@@ -351,10 +341,43 @@ def _backbone(raw: Any) -> dict[str, Any]:
     """What `vision-banana import` wrote of an editor, each part with its type."""
     if not isinstance(raw, dict):
         raise ValueError(f"backbone is a table, not {raw!r}")
-    for name, kind in _BACKBONE.items() if raw else ():
-        if not isinstance(raw.get(name), kind):
-            raise ValueError(f"backbone lacks a proper '{name}'")
+    for name, fits in _BACKBONE.items() if raw else ():
+        if not fits(raw.get(name)):
+            raise ValueError(f"'{name}' of backbone is not what vision-banana import writes")
     return raw
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _are_sizes(values: Any) -> bool:
+    return isinstance(values, list) and all(type(value) is int and 0 < value <= MAX_SIDE for value in values)
+
+
+def _is_table(values: Any, fits: Callable[[Any], bool]) -> bool:
+    return isinstance(values, dict) and all(fits(value) for value in values.values())
+
+
+#: What each part of an editor's description must be.
+_BACKBONE: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("family", "pipeline", "precision", "start"), lambda value: isinstance(value, str)),
+    "graphs": lambda value: isinstance(value, bool),
+    "schedule": lambda steps: (
+        isinstance(steps, list)
+        and 0 < len(steps) <= MAX_STEPS
+        and all(isinstance(step, list) and all(map(_is_number, step)) for step in steps)
+    ),
+    "latents": _are_sizes,
+    "prompt": lambda shapes: _is_table(shapes, _are_sizes),
+    "encoder": lambda encoder: (
+        isinstance(encoder, dict)
+        and isinstance(encoder.get("digest"), str)
+        and _is_table(encoder.get("files"), lambda checksum: isinstance(checksum, str))
+    ),
+    "guidance": lambda scale: scale is None or (_is_number(scale) and 0 <= scale <= 1000),
+    "words": lambda words: words is None or _is_table(words, lambda text: isinstance(text, str)),
+}
 
 
 def _texts(raw: Any, what: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 
 import errno
 import json
+import os
 import shutil
 from dataclasses import replace
 
@@ -96,6 +97,13 @@ def test_a_missing_component(model, component):
 def test_no_folder_and_no_index(model):
     refused(model / "nowhere", "There is no folder")
     refused(model / "vae", "holds no model_index.json")
+
+
+def test_a_pipe_in_place_of_safetensors_is_not_waited_for(model):
+    weights = model / "transformer" / "diffusion_pytorch_model.safetensors"
+    weights.unlink()
+    os.mkfifo(weights)
+    refused(model, "no ordinary file")
 
 
 def test_a_pickle_in_place_of_safetensors(model):

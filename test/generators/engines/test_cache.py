@@ -94,13 +94,21 @@ def test_a_truncated_and_an_altered_engine_are_refused(cache, engine_files):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{}", "[]", "not json", '{"fields": 3, "sha256": "", "size": 1, "build_s": 1}']
+    "content",
+    ["", "{}", "[]", "not json", "[" * 100_000, '{"fields": 3, "sha256": "", "size": 1, "build_s": 1}'],
 )
 def test_an_engine_with_a_broken_sidecar_is_none(cache, content, engine_files):
     engine_files(cache, RECIPE).sidecar.write_text(content)
     with pytest.raises(EngineMissing):
         cache.load(RECIPE)
     assert cache.entries() == []
+
+
+def test_a_sidecar_that_is_a_pipe_or_without_end_is_none(cache):
+    before = cache.entries()
+    os.mkfifo(cache.folder / f"{'a' * 64}.json")
+    (cache.folder / f"{'b' * 64}.json").symlink_to("/dev/zero")
+    assert cache.entries() == before
 
 
 def test_a_sidecar_alone_is_no_engine(cache, engine_files):

@@ -2,6 +2,7 @@
 """Reads folders in diffusers' format: only configuration JSON, tokenizer text and safetensors."""
 
 import json
+import os
 import re
 import struct
 from dataclasses import dataclass
@@ -233,8 +234,8 @@ def write_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str
 
 def _header(path: Path) -> tuple[dict[str, Any], int]:
     broken = f"{path} is no safetensors file, or was cut off: download it again."
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    with files.open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
         start = file.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
         if length > min(size - 8, _LONGEST_HEADER):

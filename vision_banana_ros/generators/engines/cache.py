@@ -18,8 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vision_banana_ros.files import read_bounded
 from vision_banana_ros.generators.engines.errors import EngineMissing, EngineRefused
 from vision_banana_ros.generators.engines.recipe import Recipe
+
+MAX_SIDECAR_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +199,7 @@ class EngineCache:
 
     def _entry(self, path: Path) -> Entry | None:
         try:
-            raw = _json(path.read_bytes())
+            raw = _json(read_bounded(path, MAX_SIDECAR_BYTES))
             return Entry(
                 path.stem, dict(raw["fields"]), str(raw["sha256"]), int(raw["size"]), float(raw["build_s"])
             )
@@ -268,6 +271,6 @@ def _sentences(folder: Path) -> Iterator[None]:
 def _json(data: bytes) -> dict[str, Any]:
     try:
         content = json.loads(data.decode().strip() or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
