@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from numba import njit
 
 from vision_banana_ros import cli
 from vision_banana_ros.cli import main as command
@@ -157,6 +158,15 @@ def test_an_interrupt_ends_quietly(monkeypatch, capsys, bundle):
     monkeypatch.setattr("vision_banana_ros.cli.info.open_bundle", interrupt)
     assert main(["info", str(bundle)]) == 130
     assert capsys.readouterr().err == "vision-banana: interrupted.\n"
+
+
+def test_a_verb_that_compiles_says_so_and_one_that_does_not_is_silent(monkeypatch, capsys, bundle):
+    monkeypatch.setattr("vision_banana_ros.cli.info.run", lambda args: int(njit(lambda x: x - 1)(1)))
+    assert main(["info", str(bundle)]) == 0
+    said = capsys.readouterr().err
+    assert "Code is compiled for this machine's processor" in said and "Compiled 1 functions in" in said
+    monkeypatch.setattr("vision_banana_ros.cli.info.run", lambda args: 0)
+    assert main(["info", str(bundle)]) == 0 and not capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from vision_banana_ros.cli.shared.generator_arguments import add_bundle_argument
 from vision_banana_ros.cli.shared.node_process import running_node
 from vision_banana_ros.cli.shared.photographs import write_photographs
-from vision_banana_ros.compilation import compilation_told
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import default_bundle, load_generator, open_bundle
 from vision_banana_ros.missing import cure
@@ -67,8 +66,7 @@ def run(args: argparse.Namespace) -> int:
     log = args.out / "node.log"
     with running_node(log, bundle.path) as process:
         say(f"The node starts with the bundle {bundle.manifest.name}; its log is {log}.")
-        with compilation_told(say):
-            scene = Scene(args.seed, *SIZE, args.rate)
+        scene = Scene(args.seed, *SIZE, args.rate)
         try:
             with Recorder(lambda: process.poll() is None, scene.keeps) as client, scene.publishing():
                 client.bring_up(BRING_UP_S)

@@ -12,6 +12,7 @@ import keyword
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -110,7 +111,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         top.print_help()
         return 0
     try:
-        status = int(args.run(args))
+        with _telling_of_compilation():
+            status = int(args.run(args))
         sys.stdout.flush()  # or a full disk is found out when nobody can tell it any more
         return status
     except InputError as error:
@@ -125,6 +127,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain("Out of memory: use smaller images or fewer prompts.", 1)
     except KeyboardInterrupt:
         return _complain("interrupted.", 130)
+
+
+def _telling_of_compilation() -> AbstractContextManager[None]:
+    """Says on stderr that Numba compiles: on a new machine a verb would be silent for a minute."""
+    if "numba" not in sys.modules:  # nor will the verb need it: it takes half a second to load
+        return nullcontext()
+    from vision_banana_ros.compilation import compilation_told
+
+    return compilation_told(lambda sentence: print(sentence, file=sys.stderr, flush=True))
 
 
 def _complete() -> None:
