@@ -92,6 +92,7 @@ def test_the_table_goes_between_the_markers():
     [
         (["--questions", "9"], "--questions must be 1 to 8"),
         (["--cameras", "0"], "must be 1 or more"),
+        (["--node", "--seconds", "nan"], "number of seconds above 0"),
         (["--out", "/nowhere/at/all.json"], "There is no folder"),
     ],
 )

@@ -281,8 +281,9 @@ def test_a_node_that_does_not_heed_its_end_is_killed(tmp_path, monkeypatch):
 
 
 def test_mistakes_get_one_sentence(bundle, tmp_path, monkeypatch, capsys):
-    assert main(["demo", "--seconds", "0"]) == 2
-    assert "at least 1 second" in capsys.readouterr().err
+    for seconds in ("0", "nan", "inf"):
+        assert main(["demo", "--seconds", seconds]) == 2
+        assert "at least 1 second" in capsys.readouterr().err
     assert main(["demo", "--bundle", str(tmp_path / "gone")]) == 2
     assert "no bundle at" in capsys.readouterr().err
     monkeypatch.setenv("PATH", "/nowhere")

@@ -136,6 +136,18 @@ def test_frames_lie_on_the_canvas_of_their_shape_and_the_first_of_equals_is_take
 
 def test_sizes_are_written_height_first_in_sixteens():
     assert parse_size("144x192") == (144, 192)
-    for text in ("144", "144x", "144x190", "0x16", "-16x16", "16x0", "a x b", "16x16x16"):
+    for text in (
+        "²x16",
+        "16x" + "9" * 5000,
+        "160000x16",
+        "144",
+        "144x",
+        "144x190",
+        "0x16",
+        "-16x16",
+        "16x0",
+        "a x b",
+        "16x16x16",
+    ):
         with pytest.raises(InputError, match="write HEIGHTxWIDTH"):
             parse_size(text)

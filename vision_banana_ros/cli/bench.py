@@ -10,6 +10,7 @@ and this package's torch executor (eager, fp32), which encodes a frame once for 
 import argparse
 import importlib.util
 import json
+import math
 import shlex
 import sys
 import tempfile
@@ -129,6 +130,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--questions must be 1 to {MOST_QUESTIONS}.")
     if min(*args.cameras, args.runs) < 1:
         raise InputError("--cameras and --runs must be 1 or more.")
+    if not 0 < args.seconds < math.inf:
+        raise InputError(f"--seconds must be a number of seconds above 0; it is {args.seconds:g}.")
     if args.out is not None and not args.out.parent.is_dir():
         raise InputError(f"There is no folder '{args.out.parent}' for {args.out.name}: make it first.")
     bundle = open_bundle(args.bundle or default_bundle())

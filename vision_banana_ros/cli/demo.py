@@ -6,6 +6,7 @@ predictions beside the ground truth, and predictions for a few real photographs.
 """
 
 import argparse
+import math
 import sys
 import time
 from pathlib import Path
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the verb and returns its exit status."""
-    if args.seconds < 1 or not 1 <= args.rate <= 60:
+    if not 1 <= args.seconds < math.inf or not 1 <= args.rate <= 60:
         raise InputError("The demo needs at least 1 second and a rate from 1 to 60 Hz.")
     try:
         from vision_banana_ros.cli.shared.demo_scene import Scene, score, write_results

@@ -16,13 +16,21 @@ from numba import njit
 
 from vision_banana_ros.errors import InputError
 
+MAX_SIDE = 8192
+"""Of a size in pixels that is asked for."""
+
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Parses '144x192' to (144, 192), height and width. Raises InputError unless both are multiples of 16."""
+    """Parses '144x192' to (144, 192), height and width.
+
+    Raises InputError unless both are multiples of 16 of at most MAX_SIDE.
+    """
     height, _, width = text.partition("x")
-    sides = [int(side) for side in (height, width) if side.isdigit()]
-    if len(sides) < 2 or any(side % 16 or not side for side in sides):
-        raise InputError(f"'{text}' is no size: write HEIGHTxWIDTH, both multiples of 16.")
+    sides = [int(side) for side in (height, width) if side.isdecimal() and len(side) <= 4]
+    if len(sides) < 2 or any(side % 16 or not 0 < side <= MAX_SIDE for side in sides):
+        raise InputError(
+            f"'{text}' is no size: write HEIGHTxWIDTH, both multiples of 16 of at most {MAX_SIDE}."
+        )
     return sides[0], sides[1]
 
 
