@@ -87,10 +87,15 @@ def test_building_again_does_not_add_to_the_scripts(workspace):
 
 
 def test_what_colcon_links_asks_for_no_package_by_the_name_that_pip_has_for_it(workspace):
-    bases = ("--build-base", "linked_build", "--install-base", "linked")
-    linked = run(
-        workspace, "colcon", "build", "--packages-select", "vision_banana_ros", "--symlink-install", *bases
+    bases = (
+        "--build-base",
+        "linked_build",
+        "--install-base",
+        "linked",
+        "--base-paths",
+        "src/vision_banana_ros",
     )
+    linked = run(workspace, "colcon", "build", "--symlink-install", *bases)
     assert linked.returncode == 0, linked.stdout + linked.stderr
     (info,) = (workspace / "linked_build" / "vision_banana_ros").glob("*.egg-info")
     required = info / "requires.txt"
