@@ -314,6 +314,15 @@ def test_numbers_and_lists_may_be_written_as_people_write_them(parameter_client,
     assert list(np.ravel(parameter_client.get_parameter_of_node(name))) == list(np.ravel(read))
 
 
+def test_a_qos_override_that_is_none_is_named_when_the_node_is_configured():
+    with (
+        running_node(**{"qos_overrides./image.subscription.reliability": "best"}) as (node, context),
+        new_client(context) as client,
+    ):
+        assert not client.transition(UP[0])
+        assert "`best`" in node.failure and "Correct qos_overrides" in node.failure
+
+
 def test_a_misspelt_parameter_is_refused_with_the_most_similar_name(parameter_client):
     result = parameter_client.set_parameters(max_agee=2.0)[0]
     assert not result.successful and "max_agee; is it 'max_age'?" in result.reason

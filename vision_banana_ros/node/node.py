@@ -376,5 +376,7 @@ def _with_cure(error: Exception) -> str:
     text = say(error)
     if text != f"{type(error).__name__}: {error}":
         return text
+    if "qos" in text.lower():
+        return f"{text}. Correct qos_overrides: depth is a number, the others are words, as in reliable."
     cure = "executor:=onnxruntime runs all but imported editors on every machine."
     return f"{text}. 'vision-banana info BUNDLE' checks a bundle; {cure}"
