@@ -20,7 +20,6 @@ from vision_banana_ros.training.data.augment import (
     UNLABELLED,
     augment,
     photometric_augmentation,
-    with_plain_surfaces,
     without_truth,
     zoom_in,
 )
@@ -251,7 +250,7 @@ def test_another_camera_changes_the_picture_and_never_the_truth(records):
         grey = [cv2.GaussianBlur(cv2.cvtColor(x, cv2.COLOR_RGB2GRAY), (0, 0), 2).ravel() for x in (other.image, plain.image)]
         alike.append(np.corrcoef(*grey)[0, 1])
     assert changed > 10
-    # What was light stays lighter than what was dark. Views of a single wall may lose all that they show.
+    # What was light stays lighter than what was dark.
     assert np.median(alike) > 0.7
 
 
@@ -299,19 +298,6 @@ def assert_unreadable(sample):
         assert (semantic.decode(sample.target, legend).labels == semantic.UNLABELLED).all()
     else:
         assert not sample.target.any()
-
-
-def test_plain_surfaces_lose_their_texture_and_keep_their_shading_and_everything_else_stays():
-    rng = np.random.default_rng(2)
-    labels = np.full((96, 128), CLASSES.index("floor"), np.uint8)
-    labels[:, 64:] = CLASSES.index("box")
-    shading = np.linspace(60, 180, 96)[:, None, None] + np.zeros((96, 128, 3))
-    image = (shading + rng.choice((-40, 40), (96, 128, 1))).astype(np.uint8)
-    plain = next(new for new in (with_plain_surfaces(image, labels, rng) for _ in range(20)) if not np.array_equal(new, image))
-    np.testing.assert_array_equal(plain[:, 64:], image[:, 64:])
-    inside = (slice(16, 80), slice(16, 48), 0)
-    assert plain[inside].std(1).mean() < 0.6 * image[inside].std(1).mean()
-    assert abs(plain[inside].mean(1) - shading[inside].mean(1)).max() < 12
 
 
 def test_the_same_dice_give_the_same_picture(records):

@@ -11,12 +11,9 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from vision_banana_ros.tasks.vocabulary import CLASSES
 from vision_banana_ros.training.data.records import Record
 
 UNLABELLED = 255
-PLAIN_FRACTION = 0.4  # fraction of views whose floors, walls and ceilings lose most of their texture
-PLAIN_CLASSES = ("floor", "ground", "wall", "ceiling")
 ZOOM_FRACTION = 0.5  # fraction of views with a longer focal length
 MAX_ZOOM = 1.8  # maximum factor of the focal length
 MAX_OFFSET = 0.1  # of the principal point from the centre, relative to the size of the crop
@@ -38,41 +35,9 @@ def augment(record: Record, rng: np.random.Generator, junk: float = 0.03, bars: 
         record = record.flipped()
     if rng.random() < junk:
         return without_truth(replace(record, image=_junk(record.image, rng)))
-    image = record.image
-    if rng.random() < PLAIN_FRACTION:
-        image = with_plain_surfaces(image, record.labels, rng)
-    record = replace(record, image=photometric_augmentation(image, rng))
+    image = photometric_augmentation(record.image, rng)
+    record = replace(record, image=image)
     return _barred(record, rng) if rng.random() < bars else record
-
-
-def with_plain_surfaces(image: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Removes most of the texture of floors, walls and ceilings, and keeps their shading.
-
-    Many real ones are plain. Without such views, the network would estimate the scale of a room from the
-    texture of its floor.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        labels: (H, W) uint8 classes, 255 unlabelled.
-        rng: Random generator.
-
-    Returns:
-        (H, W, 3) uint8.
-    """
-    side = 2 * round(rng.uniform(0.02, 0.08) * np.sqrt(labels.size)) + 1
-    share = float(rng.uniform(0.5, 1))
-    x = image.astype(np.float32)
-    for name in PLAIN_CLASSES:
-        inside = labels == CLASSES.index(name)
-        if rng.random() >= 0.7 or not inside.any():
-            continue
-        weight = inside.astype(np.float32)
-        smooth = np.dstack([x, np.ones_like(weight)]) * weight[..., None]
-        for _ in range(2):  # two box filters, nearly a Gaussian
-            smooth = cv2.blur(smooth, (side, side))
-        mean = smooth[..., :3] / np.maximum(smooth[..., 3:], 1e-6)
-        x = np.where(inside[..., None], x + share * (mean - x), x)
-    return np.asarray((x + 0.5).astype(np.uint8))
 
 
 def zoom_in(record: Record, rng: np.random.Generator) -> Record:

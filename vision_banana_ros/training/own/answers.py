@@ -20,8 +20,8 @@ OWN_ANSWERS = AnswerFormat(
     # A small network paints instances with less uniform colours than the paper's, whose threshold of 14 would
     # split instances. Tuned on worlds that are used neither for training nor for evaluation.
     instance_taus={"background_tau": 140, "region_tau": 60, "merge_tau": 80},
-    # Tuned on the same worlds: suppresses more false positives than true positives.
-    referring_core=0.6,
+    # Tuned on training views: false positives 12 % at 0.6 and 4 % at 0.85, cIoU 0.508 and 0.500.
+    referring_core=0.85,
     expressions_together=MAX_EXPRESSIONS,
 )
 
