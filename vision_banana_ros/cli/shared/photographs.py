@@ -14,7 +14,7 @@ from vision_banana_ros.perception.visualization import Tile
 
 FOLDER = "docs/photographs"
 FIELD_OF_VIEW = 85.0  # degrees, horizontal, of all of them
-EXPRESSIONS = {"room": "the green chair", "courtyard": "the door", "square": "the people"}
+EXPRESSIONS = {"room": "the chair", "courtyard": "the door", "square": "the people"}
 """What to look for in each."""
 
 
