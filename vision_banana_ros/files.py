@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads files from untrusted sources with limits, and writes results atomically."""
 
+import io
 import json
 import os
 import stat
@@ -9,6 +10,8 @@ from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import numpy as np
 
 from vision_banana_ros.errors import InputError
 
@@ -57,6 +60,14 @@ def read_bounded(path: Path, most_bytes: int) -> bytes:
             f"'{path}' has more than {most_bytes:,} bytes, which is too large for what it should be."
         )
     return content
+
+
+def parse_array(data: bytes, path: Path) -> np.ndarray:
+    """The array that the content of an .npy file holds; no pickles. Raises InputError if it holds none."""
+    try:
+        return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
+    except Exception as error:  # NumPy raises whatever a damaged header leads to
+        raise InputError(f"'{path}' cannot be read as an array of NumPy ({error}): copy it again.") from None
 
 
 def read_json(path: Path, most_bytes: int = MAX_TEXT_BYTES) -> Any:

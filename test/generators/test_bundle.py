@@ -6,6 +6,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from stand_in_editor import EDITOR
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.evaluation.card import write_card
@@ -15,19 +16,6 @@ from vision_banana_ros.generators.errors import ExecutorLost
 from vision_banana_ros.generators.executors import load_executor
 from vision_banana_ros.generators.executors import onnxruntime as on_cpu
 from vision_banana_ros.tasks import TASKS, depth, referring, semantic
-
-EDITOR = {
-    "family": "flux2_klein",
-    "pipeline": "Flux2KleinPipeline",
-    "graphs": False,
-    "precision": "",
-    "start": "frame",
-    "schedule": [[1.0, 0.0, 1.0]],
-    "latents": [1, 1],
-    "prompt": {"text": [4]},
-    "encoder": {"digest": "0", "files": {}},
-}
-"""What an imported editor's manifest says of it."""
 
 
 @pytest.fixture

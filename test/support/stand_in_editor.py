@@ -27,6 +27,19 @@ SIZE = (48, 64)
 LEGEND = {"floor": (128, 64, 128), "wall": (0, 0, 255)}
 DEPTH_RANGE_M = (0.1, 50.0)
 LETTERS = 512  # of the longest instruction
+EDITOR = {
+    "family": "flux2_klein",
+    "pipeline": "of a stand-in",
+    "graphs": False,
+    "precision": "",
+    "start": "frame",
+    "schedule": [[1.0, 0.0, 1.0]],
+    "latents": [1, 1],
+    "prompt": {"text": [LETTERS]},
+    "words": {},
+    "encoder": {"digest": "stand-in", "files": {}},
+}
+"""What an imported editor's manifest says of it."""
 FAILS, SLOW = "a thing that fails", "a thing that takes long"
 
 
@@ -49,16 +62,8 @@ def make_bundle(path: Path, codec: str) -> Bundle:
         "files": {},
         "made": {},
         "backbone": {
-            "family": "marigold" if codec.startswith("marigold") else "flux2_klein",
-            "pipeline": "of a stand-in",
-            "graphs": False,
-            "precision": "",
-            "start": "frame",
-            "schedule": [[1.0, 0.0, 1.0]],
-            "latents": [1, 1],
-            "prompt": {"text": [LETTERS]},
-            "words": {},
-            "encoder": {"digest": "stand-in", "files": {}},
+            **EDITOR,
+            "family": "marigold" if codec.startswith("marigold") else EDITOR["family"],
         },
     }
     (path / "manifest.json").write_text(json.dumps(manifest))

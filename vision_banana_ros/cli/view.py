@@ -10,7 +10,6 @@ and the previous frame of a folder; Q closes.
 import argparse
 import sys
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import numpy as np
 
 from vision_banana_ros.cli.shared.answer_files import LEGEND
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.files import read_bounded, read_json
+from vision_banana_ros.files import parse_array, read_bounded, read_json
 from vision_banana_ros.missing import cure
 from vision_banana_ros.perception import visualization
 from vision_banana_ros.perception.mesh_map import open3d_module
@@ -124,11 +123,7 @@ def frame_cloud(folder: Path, legend: dict[str, Any]) -> Cloud:
 
 def _numbers(path: Path) -> np.ndarray:
     """An array of an .npy file."""
-    data = read_bounded(path, MAX_FILE_BYTES)
-    try:
-        return np.asarray(np.load(BytesIO(data), allow_pickle=False))
-    except Exception as error:  # NumPy raises whatever a damaged header leads to
-        raise ValueError(f"{path.name} is no array: {error}") from None
+    return parse_array(read_bounded(path, MAX_FILE_BYTES), path)
 
 
 def _grey(path: Path) -> np.ndarray | None:

@@ -26,10 +26,7 @@ FORMAT = 1
 MAX_CANVASES = 64
 MAX_STEPS, MAX_SIDE = 10_000, 1_000_000  # of sampling; of an editor's latents and encoded prompts
 MAX_FILE_BYTES = 4_000_000_000  # of a file that is read into memory
-MAX_DEPTH, MAX_FACT = (
-    12,
-    20_000,
-)  # of metrics and of how a bundle was made: tables inside each other, characters
+MAX_DEPTH, MAX_FACT = 12, 20_000  # of metrics and of `made`: tables inside each other, characters
 MANIFEST = "manifest.json"
 METRICS = "metrics.json"
 GRAPHS = ("image.onnx", "text.onnx", "answer.onnx")

@@ -240,18 +240,17 @@ def test_an_unknown_source_ends_in_a_sentence(tmp_path):
 
 
 def test_another_camera_changes_the_picture_and_never_the_truth(records):
-    changed, alike = 0, []
+    changed = 0
     for seed, record in enumerate(records * 5):
         other = augment(record, np.random.default_rng(seed), junk=0.0, bars=0.0)
         plain = record if np.array_equal(other.labels, record.labels) else record.flipped()
         assert other.image.dtype == np.uint8 and other.image.shape == record.image.shape
         changed += not np.array_equal(other.image, plain.image)
         assert_same(replace(other, image=plain.image), plain)
+        # what was light stays lighter than what was dark, mostly: it is the same picture
         grey = [cv2.GaussianBlur(cv2.cvtColor(x, cv2.COLOR_RGB2GRAY), (0, 0), 2).ravel() for x in (other.image, plain.image)]
-        alike.append(np.corrcoef(*grey)[0, 1])
+        assert np.corrcoef(*grey)[0, 1] > 0.3
     assert changed > 10
-    # What was light stays lighter than what was dark.
-    assert np.median(alike) > 0.7
 
 
 def test_bars_hide_the_truth_and_leave_the_rest_alone(records):

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.files import read_bounded
+from vision_banana_ros.files import parse_array, read_bounded
 from vision_banana_ros.perception.image_decoding import decode_whole
 from vision_banana_ros.perception.image_encodings import compressed_to_rgb
 
@@ -106,11 +106,7 @@ def raster(file: Path, kind: type | np.dtype, channels: int = 1) -> np.ndarray:
 
 def array(file: Path) -> np.ndarray:
     """An array of NumPy; no pickles. InputError where it is none."""
-    data = content(file)
-    try:
-        return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
-    except Exception as error:  # NumPy raises whatever a damaged header leads to
-        raise InputError(f"'{file}' cannot be read as an array of NumPy ({error}): copy it again.") from None
+    return parse_array(content(file), file)
 
 
 def matlab(file: Path) -> dict[str, Any]:
