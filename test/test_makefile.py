@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parent.parent
 NOBODY = "65534"
@@ -25,7 +26,7 @@ def make(folder, *arguments, **environment):
         env={**clean, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
 
 
@@ -101,7 +102,7 @@ def test_a_read_only_folder_is_named_as_such():
         os.chmod(folder, 0o555)
         as_nobody = ["setpriv", "--reuid", NOBODY, "--clear-groups"] if os.geteuid() == 0 else []
         command = [*as_nobody, "make", "PYTHON=/usr/bin/python3", ".venv/.run"]
-        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S)
         os.chmod(folder, 0o755)
     assert result.returncode != 0 and "this folder is read-only" in result.stderr, result.stderr
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import COMPILED_S
 
 from vision_banana_ros import process_environment
 from vision_banana_ros.generators import default_bundle
@@ -40,7 +41,7 @@ def test_onnxruntime_stores_no_device_id_and_opens_no_connection(tmp_path):
     command = [sys.executable, "-c", program, str(default_bundle())]
     done = subprocess.run(
         [*(traced if shutil.which("strace") else []), *command],
-        env=_environment(HOME=str(home)), cwd=tmp_path, capture_output=True, text=True, timeout=300,
+        env=_environment(HOME=str(home)), cwd=tmp_path, capture_output=True, text=True, timeout=COMPILED_S,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     stored = [path.relative_to(home).as_posix() for path in home.rglob("*") if "numba" not in path.parts]
@@ -66,7 +67,7 @@ def test_it_is_the_variable_that_keeps_onnxruntime_quiet(tmp_path):
     home.mkdir()
     done = subprocess.run(
         [sys.executable, "-c", "import onnxruntime"], env=_environment(HOME=str(home)), cwd=tmp_path,
-        capture_output=True, timeout=300
+        capture_output=True, timeout=COMPILED_S
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert any("deviceid" in path.name for path in home.rglob("*"))
@@ -97,7 +98,7 @@ def test_a_read_only_installation_answers_for_a_user_without_a_home(tmp_path):
         done = subprocess.run(
             [*ordinary, sys.executable, "-c", ANSWERS, "decode", "depth", str(picture), "--out", str(out)],
             env=_environment(HOME=str(installed / "home"), PYTHONPATH=str(installed), TMPDIR=str(temporary)),
-            cwd=out, capture_output=True, text=True, timeout=300,
+            cwd=out, capture_output=True, text=True, timeout=COMPILED_S,
         )  # fmt: skip
     finally:
         for folder in [installed, *(path for path in installed.rglob("*") if path.is_dir())]:

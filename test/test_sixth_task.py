@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from patience import COMPILED_S
 
 SUPPORT = Path(__file__).parent / "support"
 
@@ -21,7 +22,7 @@ def ask(*argv: str) -> str:
         "PYTHONPATH": os.pathsep.join([str(SUPPORT.parents[1]), os.environ.get("PYTHONPATH", "")]),
     }
     command = [sys.executable, str(SUPPORT / "sixth_task.py"), *argv]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=COMPILED_S)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

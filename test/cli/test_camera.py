@@ -14,6 +14,7 @@ import pytest
 import rclpy
 from bag_support import camera_info, picture, raw_image, write_bag
 from builtin_interfaces.msg import Time
+from patience import PATIENCE_S
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import qos_profile_sensor_data
@@ -53,14 +54,14 @@ def listen(
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen(command, env=ENV, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     try:
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + PATIENCE_S
         while len(images) < wanted and process.poll() is None and time.monotonic() < deadline:
             executor.spin_once(timeout_sec=0.1)
         assert len(images) >= wanted, (
             f"heard {len(images)} images only, and the camera's status is {process.poll()}"
         )
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 130 and "Traceback" not in said
         return images, infos, said
     finally:
@@ -135,7 +136,7 @@ def test_it_ends_after_the_last_picture_or_in_time(tmp_path, limit, frames):
         "20",
         *limit,
     ]
-    done = subprocess.run(command, env=ENV, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=ENV, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
     published = int(done.stderr.splitlines()[-1].split()[0])
     assert published == frames if limit == ["--once"] else frames / 2 <= published <= frames
@@ -170,7 +171,7 @@ def test_mistakes_get_one_sentence(argv, word, capfd):
 def test_a_folder_without_one_readable_picture_ends(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no picture")
     command = [sys.executable, "-m", "vision_banana_ros.cli.main", "camera", str(tmp_path)]
-    done = subprocess.run(command, env=ENV, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=ENV, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 2 and "Not one picture" in done.stderr
 
 

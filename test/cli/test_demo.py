@@ -263,9 +263,7 @@ def test_a_node_that_never_comes_up_ends_the_demo_in_time(bundle, tmp_path, monk
     fake_node(tmp_path / "bin", "echo $$ > pid; exec sleep 100", monkeypatch)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(demo, "BRING_UP_S", 1.5)
-    started = time.monotonic()
     assert main(["demo", "--out", str(tmp_path / "out"), "--bundle", str(bundle)]) == 1
-    assert time.monotonic() - started < 30
     assert "waited for the service /vision_banana/get_state" in capsys.readouterr().err
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from numba import njit
+from patience import PATIENCE_S
 
 from vision_banana_ros import cli
 from vision_banana_ros.cli import main as command
@@ -59,7 +60,7 @@ def test_help_names_every_verb_at_once_and_loads_nothing_heavy():
         "sys.exit(f'loaded {heavy | verbs}' if heavy | verbs else 0)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, timeout=PATIENCE_S
     )
     assert done.returncode == 0, done.stderr
     for verb in command.VERBS:
@@ -182,7 +183,9 @@ def test_the_shell_completes_verbs_and_options(line, expected, tmp_path):
         "_ARGCOMPLETE_STDOUT_FILENAME": str(answer),
     }
     code = "import sys; from vision_banana_ros.cli.main import main; sys.argv[0] = 'vision-banana'; main()"
-    subprocess.run([sys.executable, "-c", code], env=os.environ | asked, timeout=60, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | asked, timeout=PATIENCE_S, capture_output=True
+    )
     assert answer.read_text().strip() == expected
 
 

@@ -15,7 +15,8 @@ import pytest
 import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from node_support import BALL, COMPILED_S, ROOT, Camera, load_oracle, new_client, running_node, stamp_of
+from node_support import BALL, ROOT, Camera, load_oracle, new_client, running_node, stamp_of
+from patience import COMPILED_S, PATIENCE_S
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -71,7 +72,7 @@ def test_every_transition_200_times_leaves_no_thread_no_object_and_no_memory_beh
         ),
     }
     child = subprocess.run(
-        [sys.executable, "-c", CYCLES], env=environment, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", CYCLES], env=environment, capture_output=True, text=True, timeout=PATIENCE_S
     )
     assert child.returncode == 0, child.stderr
     memory, objects, workers = json.loads(child.stdout.splitlines()[-1])

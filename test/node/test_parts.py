@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from node_support import SIZE, drawn, picture
+from patience import PATIENCE_S
 from sensor_msgs.msg import CompressedImage, Image
 
 from vision_banana_ros.errors import InputError
@@ -21,8 +22,6 @@ from vision_banana_ros.node.pipeline.worker import MAX_JOBS, Worker
 from vision_banana_ros.node.prompts import Prompts, read_expressions
 from vision_banana_ros.node.topics import fastdds
 from vision_banana_ros.node.topics.image_input import read_image
-
-PATIENCE_S = 30
 
 
 def test_the_newest_item_has_the_slot_and_the_loser_is_returned():

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 from lifecycle_msgs.msg import Transition
 from node_support import BALL, BOX, Camera, new_client, running_node
+from patience import PATIENCE_S
 
 from vision_banana_interfaces.srv import SetPrompts
 
@@ -70,7 +71,7 @@ def test_the_ros_graph_belongs_to_the_executor_while_two_threads_ask_for_everyth
                 assert first.transition(transition)
                 camera.show(10)
         stop.set()
-        other.join(60)
+        other.join(PATIENCE_S)
         assert not other.is_alive()
         for transition in CYCLE[:2]:
             assert first.transition(transition)
@@ -96,7 +97,7 @@ def test_the_sensor_of_a_change_that_the_worker_prepares_is_listened_to_by_the_e
         executor = []
         node.executor.create_task(lambda: executor.append(threading.get_ident()))
         go_on, prepare = threading.Event(), node.generator.prepare
-        node.generator.prepare = lambda instruction: (go_on.wait(30), prepare(instruction))
+        node.generator.prepare = lambda instruction: (go_on.wait(PATIENCE_S), prepare(instruction))
         results = client.set_parameters(expressions=[BALL], scale_check="scan")
         assert all(result.successful for result in results)
         go_on.set()

@@ -9,6 +9,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 
 from vision_banana_ros.scenes.effects import (
     SAMPLING,
@@ -134,4 +135,4 @@ def test_the_simulated_camera_needs_no_names_that_the_opencv_of_humble_and_jazzy
     )
     older = "[delattr(cv2, name) for name in dir(cv2) if name.startswith('IMWRITE_JPEG_SAMPLING')]"
     script = f"import cv2; {older}; import vision_banana_ros.scenes.simulated_camera"
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=300)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=PATIENCE_S)

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.scenes import SimulatedCamera, make_world, sample_camera
@@ -62,7 +63,7 @@ def test_the_path_for_gpus_gives_the_same_numbers(tmp_path):
     """In Numba's simulator, which needs no GPU: it runs the kernels as Python."""
     simulated = os.environ | {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
     subprocess.run(
-        [sys.executable, "-c", GPU, str(tmp_path / "out.npz")], env=simulated, check=True, timeout=120
+        [sys.executable, "-c", GPU, str(tmp_path / "out.npz")], env=simulated, check=True, timeout=PATIENCE_S
     )
     world = make_world(3, "room")
     expected = cast_on_cpu(world, sample_camera(world, np.random.default_rng(0), 12, 9))

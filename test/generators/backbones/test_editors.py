@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
@@ -447,7 +448,7 @@ def test_graphs_and_cached_prompts_need_neither_torch_nor_transformers(graphs):
         f"g = load_generator({str(graphs.path)!r})\n"
         f"print(g.paint(np.zeros(({HEIGHT}, {WIDTH}, 3), np.uint8), [{WORDS!r}]).shape)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.stdout.strip() == f"(1, {HEIGHT}, {WIDTH}, 3)", done.stderr
 
 

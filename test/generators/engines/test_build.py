@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.engines import EngineState, engine_state, start_build
@@ -17,7 +18,6 @@ from vision_banana_ros.generators.engines.library import Progress, compile_graph
 from vision_banana_ros.generators.engines.recipe import graphs
 
 GENERATIONS = ("10.9.0.34", "11.4.1.5")
-PATIENCE_S = 60
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from node_support import (
     new_client,
     running_node,
 )
+from patience import PATIENCE_S
 
 from vision_banana_ros.node.client import Refused, VisionBanana
 
@@ -52,7 +53,7 @@ def running():
 @pytest.fixture
 def banana(running, monkeypatch):
     monkeypatch.setenv("ROS_DOMAIN_ID", str(running[1].get_domain_id()))
-    with VisionBanana(timeout_s=30.0) as banana:
+    with VisionBanana(timeout_s=PATIENCE_S) as banana:
         yield banana
 
 
@@ -129,7 +130,7 @@ def test_the_example_in_the_documentation_runs_as_it_is(running):
         "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
     }
     child = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=PATIENCE_S
     )
     assert child.returncode == 0, child.stderr
     assert re.search(r"16x12 pixels .*\n.* m to the right, .* m down, \d\.\d\d m away", child.stdout)

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from node_support import ROOT, any_domain, drawn
+from patience import PATIENCE_S
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 
@@ -50,7 +51,7 @@ def node(monkeypatch):
 
 def test_frames_are_counted_as_answered_or_missed_and_the_process_is_watched(node):
     with NodeBenchmark(FRAMES, CAMERA, TOPICS, node) as benchmark:
-        benchmark.wait_until_answering(120)
+        benchmark.wait_until_answering(PATIENCE_S)
         figures = benchmark.measure(5.0, 2.0)
         assert figures["sent"] == 10 and 1 <= figures["answered"] <= 10
         assert figures["missed"] == pytest.approx(1 - figures["answered"] / 10)

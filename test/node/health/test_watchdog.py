@@ -5,6 +5,8 @@ not."""
 import subprocess
 import sys
 
+from patience import PATIENCE_S
+
 PROGRAM = """
 import itertools, signal, sys, time
 from vision_banana_ros.node.health.watchdog import Watchdog
@@ -21,7 +23,7 @@ SPINS = "any(itertools.repeat(0))  # without end, never without the lock, and wi
 
 def run(then):
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(then=then)], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", PROGRAM.format(then=then)], capture_output=True, text=True, timeout=PATIENCE_S
     )
 
 

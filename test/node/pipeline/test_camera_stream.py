@@ -28,6 +28,7 @@ from node_support import (
     stamp_of,
     stamps,
 )
+from patience import PATIENCE_S
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage
 from vision_msgs.msg import LabelInfo
@@ -65,7 +66,7 @@ def node(running):
     node, _ = running
     yield node
     for name, value in {
-        "max_age": 2.0,
+        "max_age": PATIENCE_S,
         "output_size": "input",
         "max_range": 0.0,
         "min_readable": 0.05,
@@ -373,11 +374,12 @@ def test_a_stale_frame_is_dropped_unless_there_is_no_limit(node, client, camera)
     watch(node, client, ["depth/image_rect"])
     camera.connect()
     before = int(client.status()["dropped: stale"])
-    camera.show(10, client.next_stamp() - 60_000_000_000)
+    age_ns = int(2e9 * PATIENCE_S)
+    camera.show(10, client.next_stamp() - age_ns)
     assert "use_sim_time" in client.wait_for_fault("more than max_age")
     assert int(client.status()["dropped: stale"]) == before + 1
     assert client.set_parameters(max_age=0.0)[0].successful
-    old = client.next_stamp() - 60_000_000_000
+    old = client.next_stamp() - age_ns
     camera.show(10, old)
     client.spin_until(lambda: client.received["depth/image_rect"], "the answer to an old frame")
     assert stamps(client.received["depth/image_rect"]) == [old]
@@ -486,4 +488,4 @@ def test_an_answer_that_took_too_long_is_dropped(node, client, camera, monkeypat
         client.spin_until(lambda: int(client.status()["dropped: stale"]) > before, "the late answer")
         assert client.received["depth/image_rect"] == []
     finally:
-        client.set_parameters(max_age=2.0)
+        client.set_parameters(max_age=PATIENCE_S)

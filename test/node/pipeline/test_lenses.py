@@ -82,7 +82,7 @@ def answered(client, topics, stamp):
         return of if all(of.values()) else None
 
     # the first frame waits for code that is compiled
-    return client.spin_until(found, f"{topics} of {stamp}", patience_s=120)
+    return client.spin_until(found, f"{topics} of {stamp}")
 
 
 def distorted_info() -> CameraInfo:

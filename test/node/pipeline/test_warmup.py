@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from node_support import ROOT, load_oracle
+from patience import COMPILED_S
 
 from vision_banana_ros.node.parameters import DEFAULTS, Settings
 from vision_banana_ros.node.pipeline import warmup
@@ -35,4 +36,4 @@ def test_a_helper_ends_with_the_process_that_it_helps():
     command = [sys.executable, "-m", warmup.__name__, "1", "2"]
     helper = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
     helper.stdin.close()
-    assert helper.wait(300) == 0
+    assert helper.wait(COMPILED_S) == 0

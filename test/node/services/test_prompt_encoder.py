@@ -16,6 +16,7 @@ import stand_in_editor
 from lifecycle_msgs.msg import Transition
 from node_support import BALL, BOX, Camera, camera_info, mask_of, new_client, picture, pixels, running_node
 from oracle import Truth
+from patience import PATIENCE_S
 from sensor_msgs.msg import Image
 from stand_in_editor import FAILS, SIZE, SLOW, encode, loader, make_bundle
 
@@ -82,7 +83,9 @@ def test_unknown_words_are_refused_with_the_command_that_makes_them_known(runnin
     assert client.get_parameter_of_node("expressions") == [""] and known(bundle) == before
     # The command that it names does it, beside the running node.
     asked = command_for(bundle.path).split() + [instruction_of(node, BALL)]
-    subprocess.run([*prompt_cache.COMMAND, str(bundle.path), "--", *asked[4:]], check=True, timeout=60)
+    subprocess.run(
+        [*prompt_cache.COMMAND, str(bundle.path), "--", *asked[4:]], check=True, timeout=PATIENCE_S
+    )
     assert segment(client, BALL).success
 
 
@@ -202,7 +205,7 @@ def test_the_real_command_says_what_it_lacks(bundle, monkeypatch):
     """Whatever that is here: torch, transformers, or the text encoder's files."""
     monkeypatch.undo()
     with pytest.raises(InputError, match="The instruction was not encoded: "):
-        Encoding(bundle.path, "anything", device="cpu").wait(120)
+        Encoding(bundle.path, "anything", device="cpu").wait(PATIENCE_S)
 
 
 def test_prompts_may_be_encoded_anew_while_they_are_read(bundle):
@@ -262,6 +265,6 @@ def test_a_real_text_encoder_makes_words_known(tmp_path):
             assert client.transition(transition), node.failure
         request = Segment.Request(expression=BALL, image=picture(100, 5, size=tiny.SIZE))
         future = client.call(Segment, "/vision_banana/segment", request, later=True)
-        reply = client.spin_until(lambda: future.done() and future.result(), "the reply", patience_s=120)
+        reply = client.spin_until(lambda: future.done() and future.result(), "the reply")
         assert reply.success, reply.message
         assert instruction_of(node, BALL) in cache_of(made).instructions()

@@ -21,6 +21,7 @@ from node_support import (
     running_node,
     stamp_of,
 )
+from patience import PATIENCE_S
 from vision_msgs.msg import LabelInfo
 
 from vision_banana_interfaces.srv import SetPrompts
@@ -147,7 +148,7 @@ def test_a_legend_that_changes_while_a_frame_is_answered_does_not_split_it_and_i
         stream.outputs.publish = lambda topic, message: (published.append(topic), publish(topic, message))
         painting, go_on = threading.Event(), threading.Event()
         truth = node.generator.truth
-        node.generator.truth = lambda image: (painting.set(), go_on.wait(30), truth(image))[-1]
+        node.generator.truth = lambda image: (painting.set(), go_on.wait(PATIENCE_S), truth(image))[-1]
         first = camera.show(10)
         client.spin_until(painting.is_set, "the frame to be painted")
         assert client.set_parameters(

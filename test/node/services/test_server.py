@@ -26,6 +26,7 @@ from node_support import (
     running_node,
     stamp_of,
 )
+from patience import PATIENCE_S
 from vision_msgs.msg import LabelInfo
 
 from vision_banana_interfaces.srv import Generate, Segment, SetPrompts
@@ -243,7 +244,7 @@ def test_a_request_that_takes_too_long_fails_in_time_and_others_are_answered_mea
         assert not reply.success and "No answer within 0.5 s" in reply.message
     finally:
         node.generator.pace_s = pace
-        client.set_parameters(service_timeout=10.0)
+        client.set_parameters(service_timeout=PATIENCE_S)
     client.spin_until(lambda: segment(client, BALL).success, "the worker to be free again")
 
 
@@ -251,18 +252,18 @@ def test_callbacks_do_not_wait_for_a_request_that_the_worker_has(node, client):
     shown(node, client, 100)
     painting, may_go_on = threading.Event(), threading.Event()
     truth, node.generator.truth = node.generator.truth, None
-    node.generator.truth = lambda image: painting.set() or may_go_on.wait(30) and truth(image)
+    node.generator.truth = lambda image: painting.set() or may_go_on.wait(PATIENCE_S) and truth(image)
     try:
         waits = segment(client, BALL, later=True)
         client.spin_until(painting.is_set, "the worker to be busy")
         assert client.state() == "active"
-        assert client.set_parameters(max_age=3.0)[0].successful
+        assert client.set_parameters(max_age=2 * PATIENCE_S)[0].successful
         assert not waits.done()
     finally:
         node.generator.truth = truth
         may_go_on.set()
     assert client.reply(waits).success
-    assert client.set_parameters(max_age=2.0)[0].successful
+    assert client.set_parameters(max_age=PATIENCE_S)[0].successful
 
 
 def test_a_burst_of_requests_gets_a_reply_each_and_those_that_cannot_wait_are_refused(node, client):
