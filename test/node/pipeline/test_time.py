@@ -30,7 +30,7 @@ def watch(node, client, *topics):
     )
 
 
-@pytest.mark.parametrize("running", [{"use_sim_time": True}], indirect=True)
+@pytest.mark.parametrize("running", [{"use_sim_time": True, "max_age": 2.0}], indirect=True)
 def test_simulated_time_rules_ages_and_may_start_pause_and_jump_back(running):
     node, client = running
     watch(node, client, "depth/image_rect")
