@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells that Numba compiles, which takes a minute on a new machine and nothing once its cache is filled.
+"""Tells that Numba compiles: ten seconds of a fast core on a new machine, nothing once its cache is filled.
 
 Other processes help.
 """
@@ -34,8 +34,8 @@ class _Progress(event.Listener):
         if self._told is None:
             self.started = self._told = time.monotonic()
             self._say(
-                "Code is compiled for this machine's processor, once: a minute or so of one core,"
-                " less with several."
+                "Code is compiled for this machine's processor, once: ten seconds on an idle PC,"
+                " minutes on a small or busy machine."
             )
             self._begin()
 

@@ -130,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _telling_of_compilation() -> AbstractContextManager[None]:
-    """Says on stderr that Numba compiles: on a new machine a verb would be silent for a minute."""
+    """Says on stderr that Numba compiles: on a new machine a verb would be silent for a while."""
     if "numba" not in sys.modules:  # nor will the verb need it: it takes half a second to load
         return nullcontext()
     from vision_banana_ros.compilation import compilation_told

@@ -290,7 +290,7 @@ class VisionBananaNode(LifecycleNode):
     def _run_in_worker(self, job: Callable[[], Any]) -> Any:
         """Waits for a job, hears signals meanwhile, says how the node is and answers who asks.
 
-        The very first load takes a minute.
+        The very first load compiles code, which may take minutes on a small or busy machine.
         """
         done: Future = Future()
 

@@ -104,12 +104,17 @@ class ObstacleFilter:
                 " intrinsics to the depth's."
             )
         k = intrinsics
-        gated = _gated(
+        height, width = size
+        out = np.empty((height * width, 3), np.float32)
+        count = _gated(
             np.ascontiguousarray(depth_m, np.float32),
             np.ascontiguousarray(confidence, np.float32),
-            *(k.fx, k.fy, k.cx, k.cy),
+            ((np.arange(width) - k.cx) / k.fx).astype(np.float32),
+            ((np.arange(height) - k.cy) / k.fy).astype(np.float32),
             *(self.min_confidence, self.min_range, self.max_range),
+            out,
         )
+        gated = out[:count]
         if floor is not None:
             gated = gated[floor.heights(gated) > self.min_height]
         return drop_outliers(voxels(gated, self.voxel), self.voxel, self.neighbours, self.spread)
@@ -120,34 +125,37 @@ def voxels(points: np.ndarray, voxel: float) -> np.ndarray:
 
     The grid is fixed in the camera frame (0 is a corner), so that it does not shift with the content.
     """
-    return _voxels(np.ascontiguousarray(points, np.float32), np.float32(1 / voxel))[0]
+    n = len(points)
+    sums, counts, means = np.empty((n, 3)), np.empty(n, np.int32), np.empty((n, 3), np.float32)
+    points = np.ascontiguousarray(points, np.float32)
+    return means[: _voxels(points, np.float32(1 / voxel), *_table(n), sums, counts, means)]
 
 
 def drop_outliers(points: np.ndarray, voxel: float, neighbours: int, spread: float) -> np.ndarray:
     """Removes statistical outliers from (M, 3) points of `voxels`."""
     if len(points) < 2:
         return points[:0]  # nobody vouches for a single point
-    apart = _apart(points, np.float32(voxel), neighbours)
+    apart = np.empty(len(points), np.float32)
+    cells, nearest = np.empty((len(points), 3), np.int64), np.empty(neighbours, np.float32)
+    _apart(points, np.float32(voxel), *_table(len(points)), cells, nearest, apart)
     return points[apart <= apart.mean() + spread * apart.std()]
 
 
 @njit(cache=True, nogil=True)
-def _gated(depth_m, confidence, fx, fy, cx, cy, min_confidence, min_range, max_range):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _gated(depth_m, confidence, columns, rows, min_confidence, min_range, max_range, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     height, width = depth_m.shape
-    out = np.empty((height * width, 3), np.float32)
-    columns = ((np.arange(width) - cx) / fx).astype(np.float32)
     least, most = np.float32(min_range * min_range), np.float32(max_range * max_range)
     sure, one = np.float32(min_confidence), np.float32(1)
     n = 0
     for v in range(height):
-        y = np.float32((v - cy) / fy)
+        y = rows[v]
         for u in range(width):
             z, x = depth_m[v, u], columns[u]
             # NaN fails the comparisons, +inf the last of them.
             if z > 0 and confidence[v, u] >= sure and least <= z * z * (one + x * x + y * y) <= most:
                 out[n, 0], out[n, 1], out[n, 2] = x * z, y * z, z
                 n += 1
-    return out[:n]
+    return n
 
 
 @njit(inline="always")
@@ -174,8 +182,7 @@ def _find(keys, key):  # type: ignore[no-untyped-def]  # pragma: no cover - comp
     return place
 
 
-@njit(cache=True, nogil=True)
-def _table(most):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _table(most: int) -> tuple[np.ndarray, np.ndarray]:
     """An empty hash table with a load factor of at most 1/4 for `most` entries.
 
     Keys, and the entry number of each key.
@@ -183,15 +190,12 @@ def _table(most):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     size = 64
     while size < 4 * most:
         size *= 2
-    return np.full(size, _EMPTY), np.empty(size, np.int32)
+    return np.full(size, _EMPTY, np.int64), np.empty(size, np.int32)
 
 
 @njit(cache=True, nogil=True)
-def _voxels(points, per_metre):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """The mean and the number of points of each voxel."""
-    keys, entries = _table(len(points))
-    sums = np.empty((len(points), 3), np.float64)
-    counts = np.empty(len(points), np.int32)
+def _voxels(points, per_metre, keys, entries, sums, counts, means):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Writes the mean of each voxel to `means` and returns their number."""
     n = 0
     for i in range(len(points)):
         x, y, z = points[i, 0], points[i, 1], points[i, 2]
@@ -207,18 +211,16 @@ def _voxels(points, per_metre):  # type: ignore[no-untyped-def]  # pragma: no co
         sums[k, 1] += y
         sums[k, 2] += z
         counts[k] += 1
-    means = np.empty((n, 3), np.float32)
     for k in range(n):
         for axis in range(3):
             means[k, axis] = sums[k, axis] / counts[k]
-    return means, counts[:n]
+    return n
 
 
 @njit(cache=True, nogil=True)
-def _apart(points, voxel, neighbours):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """(M,) mean distances in metres to the nearest `neighbours` within `REACH` voxels."""
-    keys, entries = _table(len(points))
-    cells = np.empty((len(points), 3), np.int64)
+def _apart(points, voxel, keys, entries, cells, nearest, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Writes the mean distances in metres to the nearest points, as many as `nearest` holds, to `out`."""
+    neighbours = len(nearest)
     per_metre = np.float32(1) / voxel
     for i in range(len(points)):
         for axis in range(3):
@@ -226,8 +228,6 @@ def _apart(points, voxel, neighbours):  # type: ignore[no-untyped-def]  # pragma
         key = _key(cells[i, 0], cells[i, 1], cells[i, 2])
         place = _find(keys, key)
         keys[place], entries[place] = key, i
-    out = np.empty(len(points), np.float32)
-    nearest = np.empty(neighbours, np.float32)
     for i in range(len(points)):
         nearest[:] = (REACH * voxel) ** 2
         for ring in range(1, REACH + 1):
@@ -239,7 +239,6 @@ def _apart(points, voxel, neighbours):  # type: ignore[no-untyped-def]  # pragma
         for k in range(neighbours):
             total += np.sqrt(nearest[k])
         out[i] = total / neighbours
-    return out
 
 
 @njit(cache=True, nogil=True)

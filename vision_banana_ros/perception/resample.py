@@ -31,19 +31,13 @@ _DISTANCE_WEIGHT = np.float32(16.0**2)
 _ONE = np.float32(1)  # Numba computes `1 - x` in float64
 
 
-@njit(cache=True, nogil=True)
-def _axis(n_in, n_out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _axis(n_in: int, n_out: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each output pixel the source pixels before and after it, and its position (0..1) between them."""
+    x = np.clip((np.arange(n_out) + 0.5) * n_in / n_out - 0.5, 0.0, n_in - 1.0)
     # unsigned: Numba then leaves out its test for indices that count from the end
-    low = np.empty(n_out, np.uint32)
-    high = np.empty(n_out, np.uint32)
-    part = np.empty(n_out, np.float32)
-    for j in range(n_out):
-        x = min(max((j + 0.5) * n_in / n_out - 0.5, 0.0), n_in - 1.0)
-        low[j] = min(int(x), max(n_in - 2, 0))
-        high[j] = min(low[j] + 1, n_in - 1)
-        part[j] = x - low[j]
-    return low, high, part
+    low = np.minimum(x, max(n_in - 2, 0)).astype(np.uint32)
+    high = np.minimum(low + np.uint32(1), np.uint32(n_in - 1))
+    return low, high, (x - low).astype(np.float32)
 
 
 @njit(cache=True, nogil=True)
@@ -61,17 +55,16 @@ def _spread(values, y0, y1, x0s, x1s, out):  # type: ignore[no-untyped-def]  # p
 
 
 @njit(cache=True, nogil=True)
-def _choose(image, small, rows, columns):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """The flat source index of the neighbour that each output pixel takes."""
+def _choose(image, small, rows, columns, near, pixels, cost, chosen):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Writes the flat source index of the neighbour that each output pixel takes to `chosen`.
+
+    Arrays are made by the callers, here and below: each that a compiled function makes costs compile time.
+    """
     height, width = image.shape[:2]
     stride = np.uint32(small.shape[1])
     y0s, y1s, ys = rows
     x0s, x1s, xs = columns
     left, right = _DISTANCE_WEIGHT * xs * xs, _DISTANCE_WEIGHT * (_ONE - xs) * (_ONE - xs)
-    near = np.empty((4, 3, width), np.float32)
-    pixels = np.empty((3, width), np.float32)
-    cost = np.empty((4, width), np.float32)
-    chosen = np.empty((height, width), np.uint32)
     for i in range(height):
         y0, y1, t = y0s[i], y1s[i], ys[i]
         if i == 0 or y0 != y0s[i - 1]:
@@ -96,7 +89,6 @@ def _choose(image, small, rows, columns):  # type: ignore[no-untyped-def]  # pra
             swap = cost[3, j] < cost[2, j]
             other, lower = (cost[3, j], x1s[j]) if swap else (cost[2, j], x0s[j])
             chosen[i, j] = lower_row + lower if other < best else upper_row + upper
-    return chosen
 
 
 @njit(cache=True, nogil=True)
@@ -107,19 +99,17 @@ def _pick(values, chosen, out):  # type: ignore[no-untyped-def]  # pragma: no co
 
 
 @njit(cache=True, nogil=True)
-def _depth(depth_m, chosen, rows, columns):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _depth(depth_m, chosen, rows, columns, near, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     height, width = chosen.shape
     y0s, y1s, ys = rows
     x0s, x1s, xs = columns
-    flat = depth_m.ravel()
-    near = np.empty((4, 1, width), np.float32)
+    flat = depth_m.reshape(-1)
     step = np.float32(DEPTH_STEP)
     largest = np.float32(np.finfo(np.float32).max)
-    out = np.empty((height, width), np.float32)
     for i in range(height):
         t = ys[i]
         if i == 0 or y0s[i] != y0s[i - 1]:
-            _spread(depth_m.reshape(*depth_m.shape, 1), y0s[i], y1s[i], x0s, x1s, near)
+            _spread(depth_m, y0s[i], y1s[i], x0s, x1s, near)
         for j in range(width):
             out[i, j] = flat[chosen[i, j]]
         for j in range(width):
@@ -132,20 +122,15 @@ def _depth(depth_m, chosen, rows, columns):  # type: ignore[no-untyped-def]  # p
             # False for NaN (a + b + c + d carries any NaN), and for inf - inf too.
             one = (high - low <= step * low) & (abs(a + b + c + d) <= largest)
             out[i, j] = mean if one else out[i, j]
-    return out
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _normals(normals, chosen, rows, columns):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _normals(normals, chosen, rows, columns, near, mean, surface, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     height, width = chosen.shape
     y0s, y1s, ys = rows
     x0s, x1s, xs = columns
     flat = normals.reshape(-1, 3)
-    near = np.empty((4, 3, width), np.float32)
-    mean = np.empty((3, width), np.float32)
-    surface = np.empty(width, np.bool_)
     spread = np.float32(16 * NORMAL_SPREAD)
-    out = np.empty((height, width, 3), np.float32)
     for i in range(height):
         t = ys[i]
         if i == 0 or y0s[i] != y0s[i - 1]:
@@ -169,7 +154,10 @@ def _normals(normals, chosen, rows, columns):  # type: ignore[no-untyped-def]  #
             k = chosen[i, j]
             for c in range(3):
                 out[i, j, c] = mean[c, j] if surface[j] else flat[k, c]
-    return out
+
+
+def _floats(*shape: int) -> np.ndarray:
+    return np.empty(shape, np.float32)
 
 
 @dataclass(frozen=True)
@@ -185,12 +173,11 @@ class Guide:
     def of(cls, image: np.ndarray, small: np.ndarray) -> "Guide":
         """From the image on the output grid and on the source grid, both (., ., 3) uint8."""
         rows, columns = _axis(small.shape[0], image.shape[0]), _axis(small.shape[1], image.shape[1])
-        return cls(
-            small.shape[:2],
-            rows,
-            columns,
-            _choose(np.ascontiguousarray(image), np.ascontiguousarray(small), rows, columns),
-        )
+        height, width = image.shape[:2]
+        chosen = np.empty((height, width), np.uint32)
+        buffers = _floats(4, 3, width), _floats(3, width), _floats(4, width)
+        _choose(np.ascontiguousarray(image), np.ascontiguousarray(small), rows, columns, *buffers, chosen)
+        return cls(small.shape[:2], rows, columns, chosen)
 
     def _source(self, values: np.ndarray, dtype: Any) -> np.ndarray:
         if values.shape[:2] != self.source:
@@ -202,14 +189,21 @@ class Guide:
 
         Bilinear on a surface; one of the four at edges and next to NaN or inf.
         """
-        return _depth(self._source(depth_m, np.float32), self.chosen, self.rows, self.columns)
+        out = _floats(*self.chosen.shape)
+        source = self._source(depth_m, np.float32)[..., None]
+        _depth(source, self.chosen, self.rows, self.columns, _floats(4, 1, out.shape[1]), out)
+        return out
 
     def normals(self, normals: np.ndarray) -> np.ndarray:
         """(h, w, 3) unit vectors -> (H, W, 3) float32 unit vectors.
 
         Bilinear on a surface; one of the four elsewhere.
         """
-        return _normals(self._source(normals, np.float32), self.chosen, self.rows, self.columns)
+        height, width = self.chosen.shape
+        out = _floats(height, width, 3)
+        buffers = _floats(4, 3, width), _floats(3, width), np.empty(width, np.bool_)
+        _normals(self._source(normals, np.float32), self.chosen, self.rows, self.columns, *buffers, out)
+        return out
 
     def pick(self, values: np.ndarray) -> np.ndarray:
         """(h, w) labels, mask or confidence of any type -> (H, W): always one of the four, never a mean."""

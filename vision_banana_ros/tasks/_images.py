@@ -37,7 +37,9 @@ def read_colors(rgb: ArrayLike) -> NDArray[np.float32]:
     else:
         raise InputError(f"Colours are uint8 (0-255) or float (0-1), not {image.dtype}; convert the picture.")
     height, width, _ = image.shape
-    return _planes(np.ascontiguousarray(image).reshape(-1, 3), scale).reshape(3, height, width)
+    planes = np.empty((3, height, width), np.float32)
+    _planes(np.ascontiguousarray(image).reshape(-1, 3), scale, planes.reshape(-1))
+    return planes
 
 
 def read_floats(values: ArrayLike, what: str, channels: int | None = None) -> NDArray[np.floating]:
@@ -77,18 +79,16 @@ def _require_map(array: NDArray[Any], what: str, channels: int | None = None) ->
 
 
 @njit(cache=True, nogil=True)
-def _planes(colors: NDArray[Any], scale: float) -> NDArray[np.float32]:
+def _planes(colors: NDArray[Any], scale: float, values: NDArray[np.float32]) -> None:
+    """Writes (N, 3) colours as three planes, one after the other, to `values` (3 N)."""
     n = len(colors)
-    planes = np.empty((3, n), np.float32)
     for c in range(3):
         for i in range(n):
             # In double precision, so that an 8-bit value is rounded once, and 255 times it is exact again.
-            planes[c, i] = np.float32(scale * colors[i, c])
+            values[c * n + i] = np.float32(scale * colors[i, c])
     # Clipped where values lie side by side: beside the transposition the compiler branches, and noise about 0
     # makes every other guess of the branch wrong. Ten times as fast.
-    values = planes.reshape(-1)
     zero, one = np.float32(0), np.float32(1)
     for i in range(len(values)):
         value = zero if values[i] < zero else values[i]  # NaN passes
         values[i] = one if value > one else value
-    return planes

@@ -139,16 +139,26 @@ def decode(
     rest = np.array(parse_color(background), dtype=np.float32)
     height, width = planes.shape[1:]
     row = width + 2 * _MARGIN
-    colors, regions = _spread(planes, rest, np.float32(background_tau**2))
-    count = _grow(colors, regions, np.float32(region_tau**2), np.array([y * row + x for y, x in _NEIGHBOURS]))
-    area, core, box, mean = _measure(colors, regions, row, count)
+    # Arrays are made here and not by compiled functions, where each costs compile time.
+    colors = np.empty(((height + 2 * _MARGIN) * row, 3), np.float32)
+    regions = np.full(len(colors), _OUTSIDE, np.int32)
+    _spread(planes, rest, np.float32(background_tau**2), colors, regions)
+    neighbours = np.array([y * row + x for y, x in _NEIGHBOURS])
+    count = _grow(colors, regions, np.float32(region_tau**2), neighbours, np.empty(len(regions), np.int32))
+    area, core = np.zeros((2, count + 1), np.int64)
+    box, mean = np.empty((count + 1, 4), np.int64), np.zeros((count + 1, 3))
+    _measure(colors, regions, row, area, core, box, mean)
     kept = (area >= min_area * height * width) & (core >= min_core * area) & (area > 0)
     _require(kept.sum() <= MAX_INSTANCES, "There are more regions than fit into 16 bits; raise min_area.")
-    instance = _merge(kept, box, mean, np.float64(merge_tau**2), np.float64(max_spread))
+    instance, parent = np.zeros(count + 1, np.int64), np.arange(count + 1)
+    names = np.flatnonzero(kept)
+    _merge(names, box, mean, np.float64(merge_tau**2), np.float64(max_spread), parent, instance)
     mean[0] = rest
     reach = np.full(count + 1, 2.0 * region_tau)
     reach[0] = 2.0 * background_tau
-    return Answer(*_label(colors, regions, height, width, instance, mean, reach))
+    labels, confidence = np.zeros((height, width), np.uint16), np.zeros((height, width), np.float32)
+    _label(colors, regions, instance, mean, reach, labels, confidence)
+    return Answer(labels, confidence)
 
 
 def _require(condition: bool, sentence: str) -> None:
@@ -164,13 +174,15 @@ def _distance2(colors: NDArray[np.floating], p: int, r: float, g: float, b: floa
 
 @njit(cache=True, nogil=True)
 def _spread(
-    planes: NDArray[np.float32], background: NDArray[np.float32], tau2: np.float32
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Colours 0-255 and regions, as one row with its margin; only the background is assigned."""
+    planes: NDArray[np.float32],
+    background: NDArray[np.float32],
+    tau2: np.float32,
+    colors: NDArray[np.float32],
+    regions: NDArray[np.int32],
+) -> None:
+    """Writes colours 0-255 and regions as one row with its margin; only the background is assigned."""
     _, height, width = planes.shape
     row = width + 2 * _MARGIN
-    colors = np.empty(((height + 2 * _MARGIN) * row, 3), np.float32)
-    regions = np.full(len(colors), _OUTSIDE, np.int32)
     r, g, b = background
     for y in range(height):
         for x in range(width):
@@ -178,15 +190,17 @@ def _spread(
             for c in range(3):
                 colors[p, c] = np.float32(255) * planes[c, y, x]
             regions[p] = 0 if _distance2(colors, p, r, g, b) < tau2 else _UNREAD
-    return colors, regions
 
 
 @njit(cache=True, nogil=True)
 def _grow(
-    colors: NDArray[np.float32], regions: NDArray[np.int32], tau2: np.float32, neighbours: NDArray[np.int64]
+    colors: NDArray[np.float32],
+    regions: NDArray[np.int32],
+    tau2: np.float32,
+    neighbours: NDArray[np.int64],
+    stack: NDArray[np.int32],
 ) -> int:
     """Numbers the regions in raster order of their seeds, from 1, and returns their number."""
-    stack = np.empty(len(regions), np.int32)
     count = 0
     for seed in range(len(regions)):
         r, g, b = colors[seed]
@@ -210,15 +224,17 @@ def _grow(
 
 @njit(cache=True, nogil=True)
 def _measure(
-    colors: NDArray[np.float32], regions: NDArray[np.int32], row: int, count: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """The areas of the regions, their eroded areas, boxes (top, left, bottom, right) and mean colours."""
-    area = np.zeros(count + 1, np.int64)
-    core = np.zeros(count + 1, np.int64)
-    box = np.empty((count + 1, 4), np.int64)
-    for k in range(count + 1):
+    colors: NDArray[np.float32],
+    regions: NDArray[np.int32],
+    row: int,
+    area: NDArray[np.int64],
+    core: NDArray[np.int64],
+    box: NDArray[np.int64],
+    mean: NDArray[np.float64],
+) -> None:
+    """Writes the areas of the regions, their eroded areas, boxes (top, left, bottom, right), mean colours."""
+    for k in range(len(area)):
         box[k, 0], box[k, 1], box[k, 2], box[k, 3] = len(regions), row, -1, -1
-    mean = np.zeros((count + 1, 3), np.float64)
     for p in range(len(regions)):
         k = regions[p]
         if k <= 0:
@@ -236,19 +252,22 @@ def _measure(
             for other in range(above - 1, above + 2):
                 inner &= (regions[other] == k) | (regions[other] == _OUTSIDE)
         core[k] += inner
-    for k in range(1, count + 1):
+    for k in range(1, len(area)):
         for c in range(3):
             mean[k, c] /= area[k]
-    return area, core, box, mean
 
 
 @njit(cache=True, nogil=True)
 def _merge(
-    kept: NDArray[np.bool_], box: NDArray[np.int64], mean: NDArray[np.float64], tau2: float, max_spread: float
-) -> NDArray[np.int64]:
-    """The instance, from 1, of each region that is kept, and 0 for the others."""
-    names = np.flatnonzero(kept)
-    parent = np.arange(len(kept))  # of joined regions the first is the root
+    names: NDArray[np.int64],
+    box: NDArray[np.int64],
+    mean: NDArray[np.float64],
+    tau2: float,
+    max_spread: float,
+    parent: NDArray[np.int64],
+    instance: NDArray[np.int64],
+) -> None:
+    """Writes the instance, from 1, of each region in `names`; of joined regions the first is the root."""
     for i in range(len(names)):
         for j in range(i):
             a, b = names[i], names[j]
@@ -257,13 +276,11 @@ def _merge(
             if _joint_area(box, a, b) <= max_spread * (_joint_area(box, a, a) + _joint_area(box, b, b)):
                 one, other = _root(parent, a), _root(parent, b)
                 parent[max(one, other)] = min(one, other)
-    instance = np.zeros(len(kept), np.int64)
     count = 0
     for name in names:
         root = _root(parent, name)
         count += root == name
         instance[name] = count if root == name else instance[root]
-    return instance
 
 
 @njit(inline="always")
@@ -285,15 +302,14 @@ def _root(parent: NDArray[np.int64], name: np.signedinteger) -> np.signedinteger
 def _label(
     colors: NDArray[np.float32],
     regions: NDArray[np.int32],
-    height: int,
-    width: int,
     instance: NDArray[np.int64],
     mean: NDArray[np.float64],
     reach: NDArray[np.float64],
-) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
-    """Labels and confidence (H, W), which is 0 at the distance `reach` from the region's mean colour."""
-    labels = np.zeros((height, width), np.uint16)
-    confidence = np.zeros((height, width), np.float32)
+    labels: NDArray[np.uint16],
+    confidence: NDArray[np.float32],
+) -> None:
+    """Writes labels and confidence (H, W): 0 at the distance `reach` from the mean colour of the region."""
+    height, width = labels.shape
     for y in range(height):
         for x in range(width):
             p = (y + _MARGIN) * (width + 2 * _MARGIN) + x + _MARGIN
@@ -302,7 +318,6 @@ def _label(
                 labels[y, x] = instance[k]
                 away = np.sqrt(_distance2(colors, p, mean[k, 0], mean[k, 1], mean[k, 2]))
                 confidence[y, x] = max(0.0, 1 - away / reach[k])
-    return labels, confidence
 
 
 class InstancesTask(Task):
