@@ -135,3 +135,30 @@ def test_a_closed_stream_is_the_null_device(closed, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert int((tmp_path / "result").read_text()) > 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OPENCV_IO_MAX_IMAGE_PIXELS", "many"),
+        ("OPENCV_IO_MAX_IMAGE_PIXELS", ""),
+        ("OPENCV_TRACE", "1x"),
+        ("NUMBA_NUM_THREADS", "0"),
+    ],
+)
+def test_a_variable_for_which_a_library_ends_the_process_is_told(name, value):
+    done = subprocess.run(
+        [sys.executable, "-m", "vision_banana_ros.cli.main", "run", "--help"],
+        env=_environment(**{name: value}), capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    assert f"{name}={value!r} of the environment cannot be read" in done.stderr
+
+
+def test_variables_that_libraries_can_read_are_kept():
+    done = subprocess.run(
+        [sys.executable, "-m", "vision_banana_ros.cli.main", "--version"],
+        env=_environment(OPENCV_IO_MAX_IMAGE_PIXELS="10MB", NUMBA_NUM_THREADS="1"),
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0 and not done.stderr, done.stderr

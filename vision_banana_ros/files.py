@@ -91,15 +91,19 @@ def read_yaml(path: Path, most_bytes: int = MAX_YAML_BYTES) -> Any:
     Raises InputError if it is invalid, nested too deeply, or grows by references to itself; ImportError
     without PyYAML.
     """
+    return parse_yaml(read_bounded(path, most_bytes), path)
+
+
+def parse_yaml(content: bytes, path: Path) -> Any:
+    """As `read_yaml`, of a file that was read already."""
     import yaml
 
-    content = read_bounded(path, most_bytes)
     try:
         loader = yaml.SafeLoader(content)
         node = loader.get_node() if loader.check_node() else None
         if node is None:
             return None
-        if _written_out(node, {}) > most_bytes:
+        if _written_out(node, {}) > max(len(content), MAX_YAML_BYTES):
             raise ValueError("its references repeat it too often")
         return loader.construct_document(node)
     # the constructors of numbers and dates raise what they stumble over

@@ -2,11 +2,15 @@
 """Environment variables of libraries, set before they are imported."""
 
 import os
+import re
 import stat
+import subprocess
 import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+
+from vision_banana_ros.errors import shortened
 
 TELEMETRY_OFF = {
     "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime 1.29 and later: no device id on disk, no look-up of a host
@@ -26,10 +30,14 @@ def prepare() -> None:
 
     That holds also for users without a home (services, containers). Variables that are already set
     (NUMBA_CACHE_DIR, ROS_HOME, ROS_LOG_DIR) are kept.
+
+    Raises:
+        SystemExit: With a sentence, if a library would end the process for what a variable holds.
     """
     _open_streams()
     os.environ.update(TELEMETRY_OFF)
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_DECODED_PIXELS))
+    _refuse_what_libraries_cannot_read()
     package = Path(__file__).resolve().parent
     home = (
         Path.home()
@@ -57,6 +65,33 @@ def _open_streams() -> None:
         if getattr(sys, name) is None:
             mode = "r" if name == "stdin" else "w"
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
+
+
+def _refuse_what_libraries_cannot_read() -> None:
+    """SystemExit for variables with which OpenCV or Numba cannot be imported.
+
+    OpenCV aborts the process then, for any of its hundred variables: where one is set, another process tries.
+    """
+    given = {name: value for name, value in os.environ.items() if name.startswith("OPENCV_")}
+    if given.get("OPENCV_IO_MAX_IMAGE_PIXELS") == str(MAX_DECODED_PIXELS):
+        del given["OPENCV_IO_MAX_IMAGE_PIXELS"]
+    said = ""
+    if given:
+        tried = subprocess.run(
+            [sys.executable, "-c", "import cv2"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            errors="replace",
+        )  # fmt: skip
+        said = tried.stderr if tried.returncode < 0 else ""
+    if not said and re.fullmatch(r"\s*(-\d+|0+)\s*", threads := os.environ.get("NUMBA_NUM_THREADS", "")):
+        given, said = {"NUMBA_NUM_THREADS": threads}, "a number of threads is 1 or more"
+    if said:
+        variables = " ".join(f"{name}={value!r}" for name, value in sorted(given.items()))
+        raise SystemExit(
+            shortened(
+                f"vision_banana_ros: {variables} of the environment cannot be read; correct it or unset it"
+                f" ({' '.join(said.split())})."
+            )
+        )
 
 
 def _writable(folder: Path) -> bool:

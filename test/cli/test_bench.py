@@ -9,6 +9,7 @@ import pytest
 from vision_banana_ros.cli import bench
 from vision_banana_ros.cli.main import main
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.evaluation.speed import measure
 from vision_banana_ros.generators import default_bundle, load_generator, open_bundle
 from vision_banana_ros.tasks import depth, normals
 
@@ -94,11 +95,19 @@ def test_the_table_goes_between_the_markers():
         (["--cameras", "0"], "must be 1 or more"),
         (["--node", "--seconds", "nan"], "number of seconds above 0"),
         (["--out", "/nowhere/at/all.json"], "There is no folder"),
+        (["--executors", "onnxruntime:cpu", "tpu"], "There is no executor 'tpu'"),
+        (["--node", "--executors", "tpu"], "There is no executor 'tpu'"),
     ],
 )
 def test_what_cannot_be_measured_is_said_before_it_starts(words, sentence, capsys):
     assert main(["bench", *words]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_what_an_executors_process_raises_is_one_sentence(capfd):
+    with pytest.raises(InputError, match=r"onnxruntime cpu \S+ failed while it was measured \(.*\)"):
+        list(measure(default_bundle(), ["onnxruntime:cpu-fp32"], [(1, 1)], (0, 0), 1))
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_the_table_fits_100_columns():

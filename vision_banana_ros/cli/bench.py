@@ -32,6 +32,7 @@ from vision_banana_ros.evaluation.plain_torch import PLAIN
 from vision_banana_ros.evaluation.speed import MOST_QUESTIONS, measure, questions_of
 from vision_banana_ros.generators import default_bundle, open_bundle
 from vision_banana_ros.generators.bundle import INT8_GRAPHS, Bundle
+from vision_banana_ros.generators.executors import names_of
 from vision_banana_ros.missing import cure
 from vision_banana_ros.perception import Intrinsics
 from vision_banana_ros.scenes.simulated_camera import SimulatedCamera
@@ -134,6 +135,9 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--seconds must be a number of seconds above 0; it is {args.seconds:g}.")
     if args.out is not None and not args.out.parent.is_dir():
         raise InputError(f"There is no folder '{args.out.parent}' for {args.out.name}: make it first.")
+    for name in args.executors or ():
+        if name != PLAIN:
+            names_of(name)  # or it would be refused after the others were loaded
     bundle = open_bundle(args.bundle or default_bundle())
     if args.node:
         rows = list(_node_rows(args, bundle.path))

@@ -3,16 +3,18 @@
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vision_banana_ros.errors import InputError
+from vision_banana_ros.errors import InputError, shortened
 from vision_banana_ros.evaluation.plain_torch import PLAIN, PlainTorch, load_plain
 from vision_banana_ros.generators import Generator, load_generator
 from vision_banana_ros.perception import Perceiver, Question
@@ -113,6 +115,13 @@ def questions_of(legend: Legend, count: int, tasks: Sequence[str] = tuple(TASKS)
     return [question for question in wanted if question.task in tasks][:count]
 
 
+@dataclass(frozen=True)
+class _Failed:
+    """What a process sends that cannot go on. why: what was raised there."""
+
+    why: str
+
+
 class _Runner:
     """One executor in its process. `about`: its name and size, or why it is refused."""
 
@@ -141,11 +150,14 @@ class _Runner:
 
     def _receive(self) -> Any:
         try:
-            return self._pipe.recv()
+            received = self._pipe.recv()
         except (EOFError, OSError) as error:
             raise InputError(
                 f"The process of {self.about['executor']} died: is there enough memory for all executors?"
             ) from error
+        if isinstance(received, _Failed):
+            raise InputError(f"{self.about['executor']} failed while it was measured ({received.why}).")
+        return received
 
 
 def _percentiles(values_ms: np.ndarray) -> dict[str, float]:
@@ -154,11 +166,24 @@ def _percentiles(values_ms: np.ndarray) -> dict[str, float]:
 
 def _serve(pipe: Connection, bundle: Path, executor: str, frame: tuple[int, int]) -> None:
     """The executor's process: load, then a turn whenever asked, until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the one that asks ends it
     try:
         generator = load_plain(bundle) if executor == PLAIN else load_generator(bundle, executor)
-    except InputError as error:
-        pipe.send({"refused": str(error)})
+    except Exception as error:  # libraries raise what they like; the sentence is shown by the one that asks
+        pipe.send({"refused": str(error) if isinstance(error, InputError) else _said(error)})
         return
+    try:
+        _take_turns(pipe, generator, frame)
+    except Exception as error:
+        with suppress(OSError):
+            pipe.send(_Failed(_said(error)))
+
+
+def _said(error: Exception) -> str:
+    return shortened(f"{type(error).__name__}: {error}")
+
+
+def _take_turns(pipe: Connection, generator: Generator | PlainTorch, frame: tuple[int, int]) -> None:
     height, width = generator.size
     painter, meter = _Timed(generator), _Meter()
     perceiver = Perceiver(painter)

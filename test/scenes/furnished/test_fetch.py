@@ -292,3 +292,34 @@ def test_an_index_that_was_altered_is_a_sentence(tmp_path: Path, change: str) ->
 def test_names_of_makers_are_shown_without_control_characters_and_shortened(tmp_path: Path) -> None:
     library = build([catalogue(tmp_path / "x.sh3f", "creator#1=\\u001b[2J" + "x" * 5000)], tmp_path / "out")
     assert "\x1b" not in library.credits() and len(library.credits()) < 2000
+
+
+SEVEN_MORE = "".join(
+    f"name#{k}=Table\nmodel#{k}=/a.obj\nwidth#{k}=50\ndepth#{k}=50\nheight#{k}=50\n" for k in range(2, 9)
+)
+
+
+def test_the_names_of_a_catalogue_are_listed_once_and_not_once_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a list of names a model, 20,000 models took minutes."""
+    calls = []
+    monkeypatch.setattr(
+        zipfile.ZipFile,
+        "namelist",
+        lambda self: calls.append(1) or [each.filename for each in self.infolist()],
+    )
+    before = len(build([catalogue(tmp_path / "x.sh3f")], tmp_path / "one").items), len(calls)
+    calls.clear()
+    after = len(build([catalogue(tmp_path / "y.sh3f", SEVEN_MORE)], tmp_path / "two").items), len(calls)
+    assert before[0] == 1 and after == (8, before[1])
+
+
+@pytest.mark.parametrize(("limit", "most"), [("MOST_MODELS", 7), ("MAX_ARCHIVE_BYTES", 10_000)])
+def test_a_catalogue_that_lists_more_models_than_one_has_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
+) -> None:
+    listed = catalogue(tmp_path / "x.sh3f", SEVEN_MORE, obj=f"# {'x' * 2000}\n")
+    monkeypatch.setattr(f"vision_banana_ros.scenes.furnished.library.{limit}", most)
+    with pytest.raises(InputError, match="lists 8 models of .* more than a catalogue has"):
+        build([listed], tmp_path / "out")

@@ -659,7 +659,10 @@ def test_a_recipe_says_all_and_is_known_by_its_hash(tmp_path):
         ("frozen: 3", "frosen: 3", "frosen"),
         ("name: one", "name: one\nspeed: 3", "speed"),
         (RECIPE, "- 1\n- 2\n", "must be a mapping"),
-        ("{procedural: 1.0}", "{procedural: 1.0", "is not valid YAML"),
+        ("{procedural: 1.0}", "{procedural: 1.0", "cannot be read as YAML"),
+        ("{procedural: 1.0}", "[" * 5000, "nested too deeply"),
+        ("{procedural: 1.0}", "&a [*a]", "refers to itself"),
+        ("{procedural: 1.0}", "{procedural: 1.0} #" + "x" * 100_000, "too large"),
         ("parts:", "pieces:", "no field 'pieces'"),
         ("views: 16", "views: many", "'views' must be a number"),
         ("channels: [16, 32, 64]", "channels: [20, 32, 64]", "three multiples of 16"),
@@ -685,6 +688,8 @@ def test_what_is_wrong_in_a_recipe_is_said_in_a_sentence(tmp_path, old, new, sen
 def test_a_recipe_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         read_recipe(tmp_path / "none.yaml")
+    with pytest.raises(InputError, match="no ordinary file"):
+        read_recipe(tmp_path)
 
 
 # ---- checkpoints

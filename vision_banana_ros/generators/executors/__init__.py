@@ -67,7 +67,7 @@ def load_executor(
     gets a sentence for each that answers wrongly, now, or is lost, later. Raises InputError with every reason
     where none of them can be had.
     """
-    names = _names(wanted)
+    names = names_of(wanted)
     refused: list[str] = []
     for name in names:
         kind, _, options = name.partition(":")
@@ -110,7 +110,8 @@ def has_gpu() -> bool:
     return any(Path(device).exists() for device in GPU_DEVICES)
 
 
-def _names(wanted: str) -> tuple[str, ...]:
+def names_of(wanted: str) -> tuple[str, ...]:
+    """The executors that are tried for a name, in this order. Raises InputError for one that is none."""
     if wanted == "auto":
         return ON_GPU if has_gpu() else ("onnxruntime",)
     names = tuple(name.strip() for name in wanted.split(","))

@@ -27,6 +27,8 @@ Split = Literal["train", "test"]
 INDEX = "index.json"
 FORMAT = 3
 MAX_ENTRY_BYTES, MAX_ARCHIVE_BYTES = 300_000_000, 2_000_000_000
+MOST_MODELS = 20_000
+"""Of one catalogue: ten times as many as all that are fetched, and a minute of one core."""
 AGAIN = "run `vision-banana scenes fetch`"
 Row = TypeVar("Row", "Item", "Surface")
 
@@ -212,6 +214,13 @@ def _build_one(
     say: Callable[[str], None],
 ) -> None:  # fmt: skip
     entries = read_furniture(archive)
+    # one file may be listed many times, and is converted each time
+    listed_bytes = sum(archive.getinfo(entry.model).file_size for entry in entries)
+    if len(entries) > MOST_MODELS or listed_bytes > MAX_ARCHIVE_BYTES:
+        raise InputError(
+            f"'{archive.filename}' lists {len(entries):,} models of {listed_bytes:,} bytes, more than a"
+            f" catalogue has ({MOST_MODELS:,} and {MAX_ARCHIVE_BYTES:,}): get it again."
+        )
     for number, entry in enumerate(entries, start=1):
         if number % 50 == 0 or number == len(entries):
             say(f"{catalogue}: {number} of {len(entries)} models")

@@ -5,6 +5,7 @@ import posixpath
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 import numpy as np
@@ -61,7 +62,7 @@ class Mesh:
 
 def read_mesh(archive: zipfile.ZipFile, path: str) -> Mesh:
     """The mesh of an OBJ in a zip, with its materials. InputError if it has no triangle."""
-    names = {name.lower(): name for name in archive.namelist()}
+    names = _names(archive)
     folder = posixpath.dirname(path)
 
     def find(relative: str) -> str:
@@ -77,6 +78,12 @@ def read_mesh(archive: zipfile.ZipFile, path: str) -> Mesh:
         return archive.read(found).decode("latin-1") if found else ""
 
     return parse_obj(archive.read(path).decode("latin-1"), text_of, find)
+
+
+@lru_cache(maxsize=1)
+def _names(archive: zipfile.ZipFile) -> dict[str, str]:
+    """The names of an archive's files by their lower-case form; found once, not once a model."""
+    return {name.lower(): name for name in archive.namelist()}
 
 
 def parse_obj(text: str, text_of: Callable[[str], str], find: Callable[[str], str]) -> Mesh:

@@ -7,9 +7,8 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.files import MAX_YAML_BYTES, parse_yaml, read_bounded
 from vision_banana_ros.generators.own.frame_encoder import ENCODERS
 from vision_banana_ros.perception.geometry import parse_size
 from vision_banana_ros.training.data.questions import RANDOM_LEGENDS
@@ -113,12 +112,10 @@ def read_recipe(path: Path) -> Recipe:
         InputError: The file cannot be read, or a field is unknown, missing or invalid.
     """
     try:
-        data = path.read_bytes()
-        content = yaml.safe_load(data)
+        data = read_bounded(path, MAX_YAML_BYTES)
+        content = parse_yaml(data, path)
     except OSError as error:
         raise InputError(f"The recipe '{path}' cannot be read: {error.strerror}.") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"The recipe '{path}' is not valid YAML: {error}") from error
     try:
         given = _checked(Recipe, content)
         parts = [_checked(Part, part) for part in _as(list, given["parts"], "parts")]
