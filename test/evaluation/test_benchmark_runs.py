@@ -91,6 +91,28 @@ def test_a_report_that_was_begun_with_something_else_is_not_continued(real, tmp_
         measured(real, tmp_path / "r.json")
 
 
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("[" * 100_000, "no results of frames of this version"),
+        ('{"format": 1}\n' + "[" * 100_000 + "\n", "Line 2 of .* is damaged"),
+        ('{"format": 1}\n{"frame": []}\n', "Line 2 of .* is damaged"),
+        ('{"format": 1}\n' + "x" * 20_000_000 + "\n", "Line 2 of .* is damaged"),
+    ],
+    ids=["deep header", "deep line", "no name", "long line"],
+)
+def test_results_of_frames_that_are_none_are_a_sentence(tmp_path, content, sentence):
+    (tmp_path / "r.frames.jsonl").write_text(content)
+    with pytest.raises(InputError, match=sentence):
+        list(frame_results.read_frames(tmp_path / "r.frames.jsonl")[1])
+
+
+def test_results_of_frames_in_a_pipe_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "r.frames.jsonl")
+    with pytest.raises(InputError, match="no ordinary file"):
+        frame_results.read_frames(tmp_path / "r.frames.jsonl")
+
+
 def test_a_full_disk_is_said_and_nothing_is_lost(real, tmp_path, monkeypatch):
     write, written = os.write, []
 

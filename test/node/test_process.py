@@ -278,6 +278,9 @@ sys.exit(main([]))
     assert "Traceback" not in done.stderr
 
 
+DOMAIN, LOG = "ROS_DOMAIN_ID", "RCUTILS_LOGGING_USE_STDOUT"
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment"),
     [
@@ -287,9 +290,24 @@ sys.exit(main([]))
         (["-p", "bundle:=\udcff"], {}),
         (["--nope"], {}),
         (["--params-file", "/nowhere.yaml"], {}),
-        ([], {"ROS_DOMAIN_ID": "abc"}),
+        *(([], {DOMAIN: domain}) for domain in ("abc", "233", "-1", "1.5")),
+        ([], {"ROS_STATIC_PEERS": "x" * 300}),
+        ([], {LOG: "7"}),
     ],
-    ids=["name", "long name", "remap", "bytes", "unknown", "no file", "domain"],
+    ids=[
+        "name",
+        "long name",
+        "remap",
+        "bytes",
+        "unknown",
+        "no file",
+        "domain",
+        "high",
+        "low",
+        "half",
+        "peers",
+        "log",
+    ],
 )
 def test_what_ros_refuses_at_the_start_is_one_sentence(arguments, environment):
     program = "import sys; from vision_banana_ros.node.main import main; sys.exit(main())"
@@ -299,4 +317,26 @@ def test_what_ros_refuses_at_the_start_is_one_sentence(arguments, environment):
         capture_output=True, text=True, errors="replace", timeout=PATIENCE_S,
     )  # fmt: skip
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
-    assert "ROS cannot be started" in done.stderr and "after --ros-args" in done.stderr
+    cures = {DOMAIN: "a whole number from 0 to 232", LOG: "Correct the variables RCUTILS_*"}
+    cure = cures.get(next(iter(environment), ""), "after --ros-args")
+    assert "ROS cannot be started" in done.stderr and cure in done.stderr
+
+
+@pytest.mark.parametrize("files", [8, 24])
+def test_too_few_descriptors_are_one_sentence_or_are_raised(files):
+    program = (
+        "import resource; from rclpy.context import Context;"
+        " from vision_banana_ros.node.ros_start import start_ros;"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, ({files}, int(__import__('sys').argv[1])));"
+        "start_ros(['node'], Context()); print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    )
+    limited, raised = (
+        subprocess.run(
+            [sys.executable, "-c", program, str(hard)],
+            env={**os.environ, "PYTHONPATH": _path(), "ROS_DOMAIN_ID": str(any_domain())},
+            capture_output=True, text=True, timeout=120,
+        )
+        for hard in (files, 4096)
+    )  # fmt: skip
+    assert f"may open {files} files at once and needs" in limited.stderr
+    assert raised.returncode == 0 and int(raised.stdout) >= 64, raised.stderr

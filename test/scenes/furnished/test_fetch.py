@@ -246,6 +246,21 @@ def test_fetch_from_a_mirror_checks_what_it_gets(mirror: tuple[str, Path], cache
 
 
 @pytest.mark.parametrize(
+    ("limit", "sentence"), [("MAX_LIST_BYTES", "lists no package"), ("MAX_BYTES", "is larger than 900 bytes")]
+)
+def test_lists_and_packages_of_a_mirror_are_read_up_to_a_bound(
+    mirror: tuple[str, Path], cache: Path, monkeypatch: pytest.MonkeyPatch, limit: str, sentence: str
+) -> None:
+    url, root = mirror
+    index = root / "dists/stable/main/binary-amd64/Packages.xz"
+    # what is asked for stands behind a megabyte that takes a few bytes in the file
+    index.write_bytes(lzma.compress(b"\n" * 1_000_000 + lzma.decompress(index.read_bytes())))
+    monkeypatch.setattr(f"vision_banana_ros.scenes.furnished.fetch.{limit}", 900)
+    with pytest.raises(InputError, match=sentence):
+        fetch(url)
+
+
+@pytest.mark.parametrize(
     "reply", [b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nshort", b""]
 )
 def test_a_mirror_that_answers_nonsense_is_a_sentence(cache: Path, reply: bytes) -> None:

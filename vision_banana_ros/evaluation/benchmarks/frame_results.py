@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.files import MAX_TEXT_BYTES, open_regular
 
 FORMAT = 1
 
@@ -82,15 +83,17 @@ def read_frames(file: Path) -> tuple[Header, Iterator[dict[str, Any]]]:
     A frame that was measured twice comes once, as it was last.
     """
     try:
-        with file.open("rb") as lines:
-            header = json.loads(lines.readline())
+        with open_regular(file) as lines:
+            header = json.loads(lines.readline(MAX_TEXT_BYTES))
         if not isinstance(header, dict) or header.get("format") != FORMAT:
             raise ValueError("it has another first line")
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(
             f"'{file}' is missing: keep it beside its report, the frames of shards are merged from it."
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"'{file}' holds no results of frames of this version ({error}): remove it to begin anew."
         ) from None
@@ -107,16 +110,16 @@ def _frames(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def _whole_lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with file.open("rb") as lines:
-        lines.readline()
-        for place, data in enumerate(lines):
-            if not data.endswith(b"\n"):
+    with open_regular(file) as lines:
+        lines.readline(MAX_TEXT_BYTES)
+        for place, data in enumerate(iter(lambda: lines.readline(MAX_TEXT_BYTES), b"")):
+            if not data.endswith(b"\n") and len(data) < MAX_TEXT_BYTES:
                 return
             try:
                 line = json.loads(data)
-            except ValueError:
+            except (ValueError, RecursionError):
                 line = None
-            if not isinstance(line, dict) or "frame" not in line:
+            if not isinstance(line, dict) or not isinstance(line.get("frame"), str):
                 raise InputError(
                     f"Line {place + 2} of '{file}' is damaged: remove it, its frame is measured anew."
                 )
