@@ -30,7 +30,7 @@ def run(undo: ExitStack, args: list[str] | None, generator_loader: Loader | None
     undo: gets what is to be called before the process ends.
     """
     remove_dead_segments()
-    carry_large_images()
+    no_room = carry_large_images()
     try:
         start_ros(args)  # its signal handlers shut ROS down and call those of before
     except InputError as error:
@@ -43,7 +43,8 @@ def run(undo: ExitStack, args: list[str] | None, generator_loader: Loader | None
         undo.callback(node.close, LAST_FRAME_S)
         undo.callback(node.watchdog.stop)
         node.watchdog.start()
-        for sentence in files_for_others(sys.argv if args is None else args, node.get_fully_qualified_name()):
+        others = files_for_others(sys.argv if args is None else args, node.get_fully_qualified_name())
+        for sentence in filter(None, [no_room, *others]):
             node.get_logger().warning(shortened(sentence))
         executor = SingleThreadedExecutor()
         executor.add_node(node)

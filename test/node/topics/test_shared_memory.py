@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from vision_banana_ros.node.topics import fastdds, shared_memory
 from vision_banana_ros.node.topics.shared_memory import FOLDER, LOCKS, remove_dead_segments
 
 PARTICIPANT = (
@@ -76,3 +78,27 @@ def test_the_segment_of_a_killed_participant_goes_and_that_of_a_living_one_stays
         for child, _ in mine.values():
             child.kill()
             child.wait()
+
+
+@pytest.mark.parametrize("free_mib", [0, 29, 64])
+def test_a_segment_that_does_not_fit_is_told_where_it_would_be_used(monkeypatch, free_mib):
+    """Docker's default of 64 MB holds one."""
+    monkeypatch.setattr(
+        shared_memory.shutil, "disk_usage", lambda folder: SimpleNamespace(free=free_mib * 2**20)
+    )
+    for name in (*fastdds.VARIABLES, "RMW_IMPLEMENTATION"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    said = fastdds.carry_large_images()
+    assert bool(said) == (free_mib < 34) and (not said or f"{free_mib} MiB left" in said)
+    assert fastdds.carry_large_images() == said, "in a process that inherited the profile"
+    monkeypatch.setenv("RMW_IMPLEMENTATION", "rmw_cyclonedds_cpp")
+    assert not fastdds.carry_large_images()
+    monkeypatch.delenv("RMW_IMPLEMENTATION")
+    monkeypatch.setenv(fastdds.VARIABLES[0], "/mine.xml")
+    monkeypatch.setenv(fastdds.VARIABLES[1], "/mine.xml")
+    assert not fastdds.carry_large_images()
+
+
+def test_a_folder_that_is_not_there_says_nothing(tmp_path):
+    assert shared_memory.no_room(tmp_path / "nowhere") == ""

@@ -28,11 +28,13 @@ class CameraPublisher:
 
     def __init__(self, frame_id: str = "camera_optical_frame", ros_args: Sequence[str] = ()):
         self.frame_id = frame_id
-        carry_large_images()
+        no_room = carry_large_images()
         self.context = Context()
         start_ros(["camera", *ros_args], self.context)
         with saying_refusals():
             self.node = rclpy.create_node("camera", context=self.context)
+        if no_room:
+            self.node.get_logger().warning(no_room)
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
         qos = asked(ReliabilityPolicy.RELIABLE)  # so that reliable and best-effort subscribers both receive

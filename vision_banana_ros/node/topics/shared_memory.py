@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Removes shared-memory segments of Fast DDS that killed processes left behind, 33 MiB each for this node."""
+"""Shared memory of Fast DDS: 34 MiB a process of this package, and what killed processes left behind."""
 
 import fcntl
 import os
+import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -10,8 +11,25 @@ from pathlib import Path
 FOLDER = Path("/dev/shm")
 LOCKS = ("fastdds_*_el", "fastrtps_*_el")
 """As Fast DDS 3 calls them, and Fast DDS 2 of Humble and Jazzy."""
+SEGMENT = 35_200_000
+"""Bytes that Fast DDS takes for the segment of `config/fastdds.xml`."""
 YOUNG_S = 10.0
 """Segments are locked just after they are made; younger ones are left alone."""
+
+
+def no_room(folder: Path = FOLDER) -> str:
+    """A sentence if a segment does not fit into what is free, "" if it does or nothing is known."""
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return ""
+    if free >= SEGMENT:
+        return ""
+    return (
+        f"{folder} has {free >> 20} MiB left and Fast DDS needs {(SEGMENT >> 20) + 1} for large"
+        " images: they go by UDP, which is slower and loses some. In a container start it with --ipc host or"
+        " --shm-size 512m; 'fastdds shm clean' removes what killed processes left."
+    )
 
 
 def remove_dead_segments(folder: Path = FOLDER) -> int:
