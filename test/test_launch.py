@@ -4,6 +4,7 @@ recorders."""
 
 import json
 import os
+import re
 import runpy
 import shlex
 import sys
@@ -201,3 +202,14 @@ def test_images_and_jobs_without_rosdep_install_what_the_package_declares():
     names = {name.removeprefix("python3-") for name in depends if name.startswith("python3-")}
     names |= {f"ros-jazzy-{name}" for name in beside_ros_base}
     assert not [name for name in names if f"\n{name} = " not in pixi]
+
+
+def test_the_image_that_is_built_where_none_is_named_is_that_for_a_cpu():
+    """Docker builds the last stage of the file; Compose builds what has `build`, whatever its image is."""
+    stages = re.findall(r"^FROM \S+ AS (\w+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert stages[-1] == "cpu" and {"gpu", "foxglove"} < set(stages)
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    built = {name: service for name, service in services.items() if "build" in service}
+    assert {service["build"]["target"] for service in built.values()} <= set(stages)
+    assert all(service["image"].startswith("vision_banana") for service in built.values())
+    assert "rviz" in services and "rviz" not in built
