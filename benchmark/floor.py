@@ -16,8 +16,7 @@ import numpy as np
 
 from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.perception import Intrinsics, Perceiver, Question
-from vision_banana_ros.perception.depth_scale import ground
-from vision_banana_ros.perception.obstacles import Floor, ObstacleFilter
+from vision_banana_ros.perception.obstacles import Floor, ObstacleFilter, floor_in_depth
 from vision_banana_ros.scenes import CLASSES, SimulatedCamera
 
 SEEDS = range(1, 21)
@@ -27,14 +26,6 @@ FLOOR = CLASSES.index("floor")
 def by_pose(pose: np.ndarray) -> Floor:
     """What tf2 says where base_frame lies on the floor. pose: 4x4, world from camera, z up."""
     return Floor(tuple(pose[2, :3]), float(pose[2, 3]))
-
-
-def by_depth(depth_m: np.ndarray, k: Intrinsics) -> Floor | None:
-    plane, _, _ = ground(depth_m, k)
-    if plane is None:
-        return None
-    height = float(1 / np.linalg.norm(plane))
-    return Floor(tuple(-plane * height), height)
 
 
 def on_floor(points: np.ndarray, labels: np.ndarray, k: Intrinsics) -> np.ndarray:
@@ -57,7 +48,7 @@ def main() -> None:
             (perceiver.generator.name, look.depth_m, look.confidence),
         ):
             keep = ObstacleFilter()
-            pose, plane = by_pose(view.camera.pose), by_depth(depth_m, k)
+            pose, plane = by_pose(view.camera.pose), floor_in_depth(depth_m, k)[0]
             found[name] += plane is not None
             high = None
             for how, floor in (("none", None), ("base_frame by TF", pose), ("ground in depth", plane)):

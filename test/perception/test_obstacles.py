@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception import Intrinsics, points
-from vision_banana_ros.perception.obstacles import REACH, Floor, ObstacleFilter, drop_outliers, voxels
+from vision_banana_ros.perception.obstacles import (
+    REACH,
+    Floor,
+    ObstacleFilter,
+    drop_outliers,
+    floor_in_depth,
+    voxels,
+)
 from vision_banana_ros.scenes import SimulatedCamera
 
 CAMERA = Intrinsics.from_fov(80, 60, 75)
@@ -150,6 +157,8 @@ def test_a_setting_that_cannot_be_is_refused_with_a_sentence(wrong, words):
 def test_sizes_that_differ_are_refused():
     with pytest.raises(InputError, match="must be of one size"):
         ObstacleFilter()(wall(), SURE[:-1], CAMERA)
+    with pytest.raises(InputError, match="must be of one size"):
+        ObstacleFilter()(wall(), SURE, CAMERA, ignored=np.zeros((60, 79), bool))
 
 
 def test_open3d_drops_the_same_outliers():
@@ -164,6 +173,44 @@ def test_open3d_drops_the_same_outliers():
     found = {point.tobytes() for point in drop_outliers(cloud, 0.05, 8, 1.0)}
     # Open3D counts the point itself as its first neighbour, and looks further than REACH for the others.
     assert len(found ^ expected) < 0.02 * len(expected)
+
+
+def test_the_floor_is_sought_among_the_ignored_pixels_first():
+    """Of a picture that ends below the horizon, a table covers six sevenths; the floor is 1.2 m below."""
+    rows, columns = np.mgrid[:240, :320]
+    k = Intrinsics(320, 240, 200.0, 200.0, 159.5, -60.0)
+    floor = columns < 45
+    depth_m = (np.where(floor, 1.2, 0.85) * k.fy / (rows - k.cy)).astype(np.float32)
+    table = floor_in_depth(depth_m, k)[0]
+    assert table.camera_height == pytest.approx(0.85, abs=0.05), "what the class guards against"
+    found = floor_in_depth(depth_m, k, floor)[0]
+    assert found.camera_height == pytest.approx(1.2, abs=0.01)
+    assert found.up == pytest.approx((0, -1, 0), abs=0.01)
+    assert floor_in_depth(depth_m, k, np.zeros_like(floor))[0] == table, "else in all of depth"
+    nothing, reason = floor_in_depth(np.full_like(depth_m, 2.0), k, floor)
+    assert nothing is None and "no ground" in reason
+
+
+@pytest.mark.parametrize("min_confidence", [0.0, 0.5])
+def test_ignored_pixels_are_left_out_with_what_shares_their_voxels(min_confidence):
+    """A box 0.4 m high, 2 m ahead, on a floor 0.8 m below a level camera. The mask of the floor ends two
+    pixels before the box."""
+    rows, columns = np.mgrid[:240, :320]
+    k = Intrinsics(320, 240, 200.0, 200.0, 159.5, 119.5)
+    with np.errstate(divide="ignore"):
+        floor_m = np.where(rows > 140, 0.8 * k.fy / (rows - k.cy), np.nan)
+    box = (rows >= 160) & (rows < 200) & (columns >= 140) & (columns < 180)
+    depth_m = np.where(box, 2.0, floor_m).astype(np.float32)
+    mask = ~((rows >= 158) & (rows < 202) & (columns >= 138) & (columns < 182))
+    keep = ObstacleFilter(min_confidence=min_confidence, spread=10.0)
+    sure = np.full(depth_m.shape, 0.9, np.float32)
+    missed = keep(np.where(mask | box, np.nan, depth_m), sure, k)
+    kept = keep(depth_m, sure, k, ignored=mask)
+    height = 0.8 - kept[:, 1]
+    assert len(missed) > 20 and (height < 0.02).sum() < 0.5 * len(missed)
+    upper = keep(np.where(box & (rows < 188), depth_m, np.nan), sure, k)  # more than a voxel above the floor
+    cells = {tuple(cell) for cell in np.floor(kept / 0.05).astype(int)}
+    assert len(upper) > 20 and {tuple(cell) for cell in np.floor(upper / 0.05).astype(int)} <= cells
 
 
 def test_the_floor_is_left_out_and_what_stands_on_it_is_kept():

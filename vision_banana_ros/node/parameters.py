@@ -208,8 +208,8 @@ PARAMETERS: dict[str, Declaration] = {
     ),
     "obstacles.ignored_classes": Declaration(
         [""],
-        "Classes left out of points_obstacles, as in [floor, ground]. Semantic segmentation then runs for"
-        " points_obstacles, too.",
+        "Classes left out of points_obstacles with what shares their voxels of 0.1 m, as in [floor, ground]."
+        " Semantic segmentation then runs for points_obstacles, too.",
         constraints="names of the legend",
     ),
     "base_frame": Declaration(

@@ -3,8 +3,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
@@ -35,11 +36,11 @@ from vision_banana_ros.node.topics.outputs import Outputs
 from vision_banana_ros.node.topics.range_sensor import TYPES as RANGE_TOPICS
 from vision_banana_ros.node.topics.range_sensor import Ranges
 from vision_banana_ros.node.topics.transforms import Transforms
-from vision_banana_ros.perception import Intrinsics, Question, depth_scale
+from vision_banana_ros.perception import Intrinsics, Question
 from vision_banana_ros.perception.camera import Calibration, Camera, camera_for
 from vision_banana_ros.perception.detections import LEVEL_UP, detections
 from vision_banana_ros.perception.input_check import FrozenCheck, nothing_to_see
-from vision_banana_ros.perception.obstacles import Floor
+from vision_banana_ros.perception.obstacles import Floor, floor_in_depth
 from vision_banana_ros.perception.rectified_answers import answer_rectified
 from vision_banana_ros.perception.tracking import Tracker
 from vision_banana_ros.perception.upright_check import UprightCheck
@@ -345,9 +346,10 @@ class Stream:
             )
             if metric is not None:
                 answers["depth"] = [metric]
+        ignored = _ignored(answers, asking) if "points_obstacles" in topics else None
         floor = None
         if answers.get("depth") and intrinsics is not None and (of_things or "points_obstacles" in topics):
-            floor = self._floor(frame, answers["depth"][0].depth_m, intrinsics, asking)
+            floor = self._floor(frame, answers["depth"][0].depth_m, intrinsics, asking, ignored)
         things = []
         if of_things:
             prompts = asking.prompts
@@ -363,13 +365,18 @@ class Stream:
             depth_range=picture_range(asking.generator.manifest.depth_range_m, asking.max_range),
             camera=intrinsics,
             obstacles=asking.settings.obstacles,
-            ignored=asking.settings.ignored_classes,
+            ignored=ignored,
             floor=floor,
             things=things,
         )
 
     def _floor(
-        self, frame: Frame, depth_m: np.ndarray, intrinsics: Intrinsics, asking: Asking
+        self,
+        frame: Frame,
+        depth_m: np.ndarray,
+        intrinsics: Intrinsics,
+        asking: Asking,
+        ignored: np.ndarray | None,
     ) -> Floor | None:
         """The plane of `base_frame` by tf2, else the ground that depth itself shows.
 
@@ -385,14 +392,12 @@ class Stream:
             return Floor((float(x), float(y), float(z)), float(height))
         except InputError as error:
             without = str(error)
-        plane, _, reason = depth_scale.ground(depth_m, intrinsics)
-        if plane is None:
+        floor, reason = floor_in_depth(depth_m, intrinsics, ignored)
+        if floor is None:
             self._floor_told = f"with the floor: {without}, and in depth {reason}"
-            return None
-        height = float(1 / np.linalg.norm(plane))
-        x, y, z = (float(part) for part in -plane * height)
-        self._floor_told = f"what is higher than {above} above the ground that depth shows ({without})"
-        return Floor((x, y, z), height)
+        else:
+            self._floor_told = f"what is higher than {above} above the ground that depth shows ({without})"
+        return floor
 
     def _questions(self, tasks: Collection[str | None], asking: Asking) -> list[Question]:
         questions: list[Question] = []
@@ -426,3 +431,13 @@ class Stream:
             f" than the budget of {asking.settings.pacing.budget_s:g} s. Raise budget, lower rates, or"
             " unsubscribe.",
         )
+
+
+def _ignored(answers: Mapping[str, Sequence[Any]], asking: Asking) -> np.ndarray | None:
+    """(H, W) bool, the pixels of classes that points_obstacles leaves out; None where none is asked for."""
+    if not asking.settings.ignored_classes or not answers.get("semantic"):
+        return None
+    classes = np.zeros(256, bool)
+    names = asking.settings.ignored_classes
+    classes[[i for i, name in enumerate(asking.prompts.legend) if name in names]] = True
+    return classes[answers["semantic"][0].labels]

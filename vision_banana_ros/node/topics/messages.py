@@ -93,7 +93,7 @@ class Seen:
         depth_range: Range of depth in visualisations, in metres.
         camera: Intrinsics on this grid; None without a usable CameraInfo.
         obstacles: The filter of points_obstacles.
-        ignored: Classes that points_obstacles leaves out.
+        ignored: (H, W) bool, pixels of classes that points_obstacles leaves out; None for none.
         floor: The floor, which points_obstacles leaves out; None if unknown.
         things: Detections with their tracks.
     """
@@ -105,7 +105,7 @@ class Seen:
     depth_range: tuple[float, float]
     camera: Intrinsics | None
     obstacles: ObstacleFilter
-    ignored: tuple[str, ...] = ()
+    ignored: np.ndarray | None = None
     floor: Floor | None = None
     things: Sequence[Tracked] = ()
 
@@ -220,12 +220,7 @@ class Composer:
         if seen.camera is None:
             return None
         depth = seen.answers["depth"][0]
-        confidence = depth.confidence
-        if seen.ignored and "semantic" in seen.answers:
-            ignored = np.zeros(256, bool)
-            ignored[[i for i, name in enumerate(seen.legend) if name in seen.ignored]] = True
-            confidence = np.where(ignored[seen.answers["semantic"][0].labels], np.float32(0), confidence)
-        points = seen.obstacles(depth.depth_m, confidence, seen.camera, seen.floor)
+        points = seen.obstacles(depth.depth_m, depth.confidence, seen.camera, seen.floor, seen.ignored)
         message = _cloud_message(1, len(points), "xyz", array("B", points.tobytes()), dense=True)
         message.header = seen.header
         return message
