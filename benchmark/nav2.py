@@ -4,7 +4,9 @@ obstacles, false and missing obstacles by min_obstacle_height and obstacle_max_r
 that the semantic layer loses.
 
 Views of the simulated camera and of random worlds (seeds below training's), 640x480, with exact poses.
-Presets: config/nav2.
+Presets: config/nav2. The cloud is made as the node makes it, in five ways: without classes; without the
+pixels of floor and ground; also without what shares their voxels (the preset for the node); this with the
+ground that depth shows in place of TF; and this with the true classes, as a limit.
 
 * floor points: of the points of points_obstacles that would mark a cell, those whose pixel is floor or ground
   in truth.
@@ -12,6 +14,7 @@ Presets: config/nav2.
   or ceiling.
 * found: of the cells that hold such a surface within the preset's ranges, those with a lethal cell within 0.3
   m.
+* low found: the same for surfaces 0.15 to 0.3 m high where nothing within 0.3 m is higher.
 * lost tiles: of the semantic layer's tiles over which the answer has a pixel of "blocked" (of a person),
   those that another, cheaper class was chosen for.
 
@@ -32,7 +35,7 @@ import yaml
 from vision_banana_ros.evaluation.costmaps import SemanticTiles, cells_of, marked
 from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.perception import Intrinsics, Perceiver, Question, points
-from vision_banana_ros.perception.obstacles import ObstacleFilter
+from vision_banana_ros.perception.obstacles import Floor, ObstacleFilter, floor_in_depth
 from vision_banana_ros.scenes import CLASSES, View, make_world, render, sample_camera
 from vision_banana_ros.scenes.simulated_camera import SimulatedCamera
 
@@ -40,9 +43,11 @@ PRESETS = Path(__file__).resolve().parent.parent / "config" / "nav2"
 HEIGHT, WIDTH = 480, 640
 RESOLUTION = 0.05
 NEAR_M = 0.3
-HEIGHTS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
-RANGES = (2.0, 3.0, 4.0, 5.0)
+HEIGHTS = (0.1, 0.15, 0.2, 0.3)
+RANGES = (3.0, 5.0)
 """Metres, in place of the preset's obstacle_max_range; for these the height is the preset's."""
+LOW = (0.15, 0.3)
+"""Metres: the height of low obstacles."""
 GROUND = ("floor", "ground")
 NO_OBSTACLE = (*GROUND, "ceiling", "sky")
 
@@ -70,38 +75,68 @@ def placed(cloud: np.ndarray, view: View) -> np.ndarray:
     return cloud @ pose[:3, :3].T + pose[:3, 3]
 
 
+def clouds(view: View, depth: Any, floor: np.ndarray) -> dict[str, np.ndarray]:
+    """points_obstacles of a view, in the optical frame, by the way in which floor is left out."""
+    camera, pose = Intrinsics.of(view.camera), view.camera.pose
+    by_tf = Floor(tuple(pose[2, :3]), float(pose[2, 3]))
+    by_depth, _ = floor_in_depth(depth.depth_m, camera, floor)
+    depth_m, sure, keep = depth.depth_m, depth.confidence, ObstacleFilter()
+    true_floor = np.isin(view.labels, [CLASSES.index(name) for name in GROUND])
+    return {
+        "no classes": keep(depth_m, sure, camera, by_tf),
+        "pixels of the floor left out": keep(depth_m, np.where(floor, np.float32(0), sure), camera, by_tf),
+        "floor left out": keep(depth_m, sure, camera, by_tf, floor),
+        "floor left out, no TF": keep(depth_m, sure, camera, by_depth, floor),
+        "true floor left out": keep(depth_m, sure, camera, by_tf, true_floor),
+    }
+
+
+class Truth:
+    """The true surfaces of a view that are obstacles."""
+
+    def __init__(self, view: View):
+        camera = Intrinsics.of(view.camera)
+        surfaces = placed(points(view.depth_m, camera), view).reshape(-1, 3)
+        solid = ~np.isin(view.labels.ravel(), [CLASSES.index(name) for name in NO_OBSTACLE])
+        self.points = surfaces[solid & np.isfinite(surfaces).all(axis=1)]
+        self.cells = np.unique(cells_of(self.points, RESOLUTION), axis=0)
+        self.origin = view.camera.pose[:3, 3]
+
+    def wanted(self, source: dict[str, Any]) -> np.ndarray:
+        """Cells with surfaces that all of the heights compared keep, within the ranges of `source`."""
+        return self._cells({**source, "min_obstacle_height": 0.3})
+
+    def low(self, source: dict[str, Any]) -> np.ndarray:
+        """Cells within the ranges of `source` around which everything is lower than `LOW` allows."""
+        cells = self._cells({**source, "min_obstacle_height": LOW[0]})
+        high = self.points[self.points[:, 2] > LOW[1]]
+        return cells[far_from(cells, np.unique(cells_of(high, RESOLUTION), axis=0))]
+
+    def _cells(self, source: dict[str, Any]) -> np.ndarray:
+        seen = self.points[marked(self.points, self.origin, source)]
+        return np.unique(cells_of(seen, RESOLUTION), axis=0)
+
+
 def obstacles(
-    view: View, answers: dict[str, Any], source: dict[str, Any], without_floor: bool
+    view: View, truth: Truth, cloud: np.ndarray, source: dict[str, Any], wanted: np.ndarray, low: np.ndarray
 ) -> dict[str, float]:
-    """The figures of the voxel layer for one view."""
+    """The figures of the voxel layer for one view; `wanted` and `low` are the truth's for `source`."""
     camera = Intrinsics.of(view.camera)
-    origin = view.camera.pose[:3, 3]
-    confidence = answers["depth"].confidence
-    if without_floor:
-        confidence = np.where(answers["floor"], 0, confidence)
-    cloud = ObstacleFilter()(answers["depth"].depth_m, confidence, camera)
     world = placed(cloud, view)
-    marks = marked(world, origin, source)
+    marks = marked(world, truth.origin, source)
     columns = np.clip(np.rint(camera.fx * cloud[:, 0] / cloud[:, 2] + camera.cx), 0, WIDTH - 1).astype(int)
     rows = np.clip(np.rint(camera.fy * cloud[:, 1] / cloud[:, 2] + camera.cy), 0, HEIGHT - 1).astype(int)
     floor = np.isin(view.labels[rows, columns], [CLASSES.index(name) for name in GROUND])
     lethal = np.unique(cells_of(world[marks], RESOLUTION), axis=0)
-
-    truth = placed(points(view.depth_m, camera), view).reshape(-1, 3)
-    solid = ~np.isin(view.labels.ravel(), [CLASSES.index(name) for name in NO_OBSTACLE]) & np.isfinite(
-        truth
-    ).all(axis=1)
-    surfaces = np.unique(cells_of(truth[solid], RESOLUTION), axis=0)
-    wanted = truth[solid]
-    # what any of the heights compared keeps
-    wanted = wanted[marked(wanted, origin, {**source, "min_obstacle_height": 0.3})]
     return {
         "points": float(marks.sum()),
         "floor points": float((marks & floor).sum()),
         "cells": float(len(lethal)),
-        "false cells": float((far_from(lethal, surfaces)).sum()),
-        "true cells": float(len(np.unique(cells_of(wanted, RESOLUTION), axis=0))),
-        "missing cells": float(far_from(np.unique(cells_of(wanted, RESOLUTION), axis=0), lethal).sum()),
+        "false cells": float(far_from(lethal, truth.cells).sum()),
+        "true cells": float(len(wanted)),
+        "missing cells": float(far_from(wanted, lethal).sum()),
+        "low cells": float(len(low)),
+        "missing low cells": float(far_from(low, lethal).sum()),
     }
 
 
@@ -183,19 +218,16 @@ def main() -> None:
                 view.image, [Question.depth(), Question.semantic(legend)], Intrinsics.of(view.camera)
             )
             floor = np.isin(labels.labels, [i for i, name in names.items() if name in GROUND])
-            answers = {"depth": depth, "semantic": labels, "floor": floor}
-            for height in HEIGHTS:
-                source = {**voxel, "min_obstacle_height": height}
-                rows[f"from {height} m"].append(obstacles(view, answers, source, without_floor=False))
-                rows[f"from {height} m, floor class left out"].append(
-                    obstacles(view, answers, source, without_floor=True)
-                )
-            for reach in RANGES:
-                source = {**voxel, "obstacle_max_range": reach}
-                rows[f"up to {reach} m away"].append(obstacles(view, answers, source, without_floor=False))
-                rows[f"up to {reach} m away, floor class left out"].append(
-                    obstacles(view, answers, source, without_floor=True)
-                )
+            answers, truth = {"depth": depth, "semantic": labels}, Truth(view)
+            settings = {
+                **{f"from {h} m": {**voxel, "min_obstacle_height": h} for h in HEIGHTS},
+                **{f"up to {r} m away": {**voxel, "obstacle_max_range": r} for r in RANGES},
+            }
+            made = clouds(view, depth, floor)
+            for name, source in settings.items():
+                wanted, low = truth.wanted(source), truth.low(source)
+                for way, cloud in made.items():
+                    rows[f"{name}, {way}"].append(obstacles(view, truth, cloud, source, wanted, low))
             for by_cost in (False, True):
                 source = {**semantic, "use_cost_selection": by_cost}
                 rows[f"use_cost_selection: {str(by_cost).lower()}"].append(
@@ -210,6 +242,7 @@ def main() -> None:
                     "floor points": ratio(total["floor points"], total["points"]),
                     "false cells": ratio(total["false cells"], total["cells"]),
                     "found": ratio(total["true cells"] - total["missing cells"], total["true cells"]),
+                    "low found": ratio(total["low cells"] - total["missing low cells"], total["low cells"]),
                 }
             else:
                 figures = {
@@ -217,7 +250,7 @@ def main() -> None:
                     for k in ("blocked", "alive")
                 }
             result[kind][name] = {**figures, "counts": total}
-            print(f"  {name:40}" + "  ".join(f"{key} {value}" for key, value in figures.items()))
+            print(f"  {name:48}" + "  ".join(f"{key} {value}" for key, value in figures.items()))
     args.out.write_text(json.dumps(result, indent=1) + "\n")
 
 

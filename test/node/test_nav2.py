@@ -19,6 +19,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from vision_msgs.msg import LabelInfo
 
 from vision_banana_ros.generators import default_bundle, load_generator
+from vision_banana_ros.node.parameters import PARAMETERS
 from vision_banana_ros.node.topics.messages import TYPES
 from vision_banana_ros.scenes import CLASSES
 
@@ -288,6 +289,12 @@ def test_a_cloud_is_kept_for_a_second_at_the_highest_age_that_the_node_publishes
     """An observation buffer throws away what is older than observation_persistence, by the image's stamp."""
     node = yaml.safe_load((ROOT / "config" / "vision_banana.yaml").read_text())["/**"]["ros__parameters"]
     assert VOXEL["voxel_layer"]["camera"]["observation_persistence"] >= node["max_age"] + 1.0
+
+
+def test_the_preset_tells_the_node_what_is_no_obstacle_to_either_layer():
+    node = yaml.safe_load((NAV2 / "voxel_layer.yaml").read_text())["vision_banana"]["ros__parameters"]
+    assert node == {"obstacles": {"ignored_classes": SOURCE["free"]["classes"]}}
+    assert "obstacles.ignored_classes" in PARAMETERS
 
 
 def test_the_presets_name_the_nodes_own_topics():
