@@ -6,7 +6,7 @@ Cost is process time of a whole look (painting, reading, voting) on one core by 
 one pass in the same run. Confidence "gain" is how much of the error that a perfect confidence would remove
 the real one does (see evaluation).
 
-`python benchmark/passes.py` prints a table and writes passes.json next to itself. Two minutes of one core;
+`python benchmark/passes.py` prints a table and writes passes.json next to itself. Minutes of one core;
 another bundle by `--bundle`, more views by `--views`, other passes by `--passes 1 2 8`.
 """
 
