@@ -3,10 +3,12 @@
 camera_info:=/camera/camera_info"""
 
 import shlex
+from difflib import get_close_matches
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.logging import get_logger
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
@@ -47,6 +49,7 @@ def generate_launch_description() -> LaunchDescription:
 
 def _node(context: LaunchContext) -> list[LifecycleNode]:
     """The node, once the arguments are known."""
+    _tell_misspelt(context.launch_configurations.keys() - ARGUMENTS.keys())
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     params_file = Path(given["params_file"]).expanduser()
     if not params_file.is_file():
@@ -86,6 +89,16 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
             ros_arguments=["--log-level", f"{_logger(given['namespace'])}:={given['log_level']}"],
         )
     ]
+
+
+def _tell_misspelt(names: set[str]) -> None:
+    """Launch takes arguments that no file declares in silence.
+
+    Those of a file that includes this one are among them.
+    """
+    for name in sorted(names):
+        for nearest in get_close_matches(name, ARGUMENTS, 1, 0.7):
+            get_logger("vision_banana").warning(f"There is no launch argument '{name}'; is it '{nearest}'?")
 
 
 def _logger(namespace: str) -> str:

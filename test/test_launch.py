@@ -3,6 +3,7 @@
 recorders."""
 
 import json
+import logging
 import os
 import re
 import runpy
@@ -38,6 +39,7 @@ def launch_file(monkeypatch):
     places = {
         "launch": ["LaunchContext", "LaunchDescription"],
         "launch.actions": ["DeclareLaunchArgument", "OpaqueFunction"],
+        "launch.logging": [],
         "launch.substitutions": [],
         "launch_ros": [],
         "launch_ros.actions": ["LifecycleNode"],
@@ -51,14 +53,15 @@ def launch_file(monkeypatch):
         monkeypatch.setitem(sys.modules, place, module)
     sys.modules["ament_index_python.packages"].get_package_share_directory = lambda package: str(ROOT)
     sys.modules["launch.substitutions"].LaunchConfiguration = lambda name: SimpleNamespace(
-        perform=lambda context: context[name]
+        perform=lambda context: context.launch_configurations[name]
     )
+    sys.modules["launch.logging"].get_logger = logging.getLogger
     script = runpy.run_path(str(ROOT / "launch" / "vision_banana.launch.py"))
     *declared, made_later = script["generate_launch_description"]().args[0]
     defaults = {a.args[0]: a.default_value for a in declared}
 
     def launch(**arguments):
-        (node,) = made_later.function({**defaults, **arguments})
+        (node,) = made_later.function(SimpleNamespace(launch_configurations={**defaults, **arguments}))
         return node
 
     return {a.args[0]: a for a in declared}, launch
@@ -98,6 +101,13 @@ def test_the_launch_files_parameters_and_remaps_exist_and_its_arguments_are_desc
     )
     assert all(argument.description for argument in declared.values())
     assert all(a.choices is None or a.default_value in a.choices for a in declared.values())
+
+
+def test_an_argument_that_is_nearly_one_of_the_files_is_told(launch_file, caplog):
+    launch_file[1](camera_inf="/x", of_the_robots_own_file="1")
+    assert [record.getMessage() for record in caplog.records] == [
+        "There is no launch argument 'camera_inf'; is it 'camera_info'?"
+    ]
 
 
 def test_without_the_argument_the_parameter_file_says_whether_time_is_simulated(launch_file):
