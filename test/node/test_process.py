@@ -281,6 +281,17 @@ sys.exit(main([]))
 DOMAIN, LOG = "ROS_DOMAIN_ID", "RCUTILS_LOGGING_USE_STDOUT"
 
 
+@pytest.mark.parametrize("argument", ["camera", "--help", "autostart:=true"])
+def test_arguments_that_are_not_those_of_ros_are_refused(argument):
+    program = "import sys; from vision_banana_ros.node.main import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, argument],
+        env={**os.environ, "PYTHONPATH": _path()}, capture_output=True, text=True, timeout=PATIENCE_S,
+    )  # fmt: skip
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    assert "after --ros-args" in done.stderr and repr(argument) in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment"),
     [

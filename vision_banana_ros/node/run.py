@@ -32,6 +32,7 @@ def run(undo: ExitStack, args: list[str] | None, generator_loader: Loader | None
     remove_dead_segments()
     no_room = carry_large_images()
     try:
+        _require_ros_arguments(sys.argv[1:] if args is None else args)
         start_ros(args)  # its signal handlers shut ROS down and call those of before
     except InputError as error:
         return _refused(error)
@@ -62,6 +63,16 @@ def run(undo: ExitStack, args: list[str] | None, generator_loader: Loader | None
             raise
         # A signal took ROS away while it was being used.
     return 0
+
+
+def _require_ros_arguments(given: list[str]) -> None:
+    before = given[: given.index("--ros-args")] if "--ros-args" in given else given
+    if before:
+        raise InputError(
+            "The node takes arguments after --ros-args, as in --ros-args -p autostart:=true, and not"
+            f" {before[0]!r}. Verbs such as camera are those of vision-banana; docs/reference/parameters.md"
+            " lists the parameters."
+        )
 
 
 def _refused(error: Exception) -> int:
