@@ -2,11 +2,11 @@
 """Exports trained weights as a bundle: ONNX graphs, manifest and checksums, ready for the node."""
 
 import argparse
-import json
 from pathlib import Path
 
 from vision_banana_ros.cli.shared.sizes import size
 from vision_banana_ros.cli.shared.torch_installed import needs_torch
+from vision_banana_ros.files import read_json
 from vision_banana_ros.perception.geometry import parse_size
 
 
@@ -31,17 +31,20 @@ def run(args: argparse.Namespace) -> int:
     from vision_banana_ros.training.export.bundle import export
     from vision_banana_ros.training.own.checkpoint import NETWORK, STATE
     from vision_banana_ros.training.own.recipe import canvases_of
-    from vision_banana_ros.training.own.sampler import run_folder
+    from vision_banana_ros.training.own.sampler import reading_run, run_folder
 
     folder = run_folder(args.run_dir)
-    made = json.loads((folder / STATE).read_text())
-    recipe = made["recipe"]
-    if recipe["sources"].get("furnished"):
+    with reading_run(args.run_dir):
+        made = read_json(folder / STATE)
+        recipe = made["recipe"]
+        furnished = recipe["sources"].get("furnished")
+        sizes = args.size or [parse_size(sizes[-1]) for sizes in recipe["parts"][-1]["sizes"].values()]
+        canvases = canvases_of(recipe)
+    if furnished:
         from vision_banana_ros.scenes.furnished import default_folder, library_at
 
         made["credits"] = library_at(default_folder()).credits()  # whose models it was taught by
-    sizes = args.size or [parse_size(sizes[-1]) for sizes in recipe["parts"][-1]["sizes"].values()]
-    export(folder / NETWORK, args.out, sizes, args.out.name, args.description, made, canvases_of(recipe))
+    export(folder / NETWORK, args.out, sizes, args.out.name, args.description, made, canvases)
     if args.int8:
         from vision_banana_ros.training.export.int8 import add_int8
 

@@ -27,6 +27,7 @@ from vision_banana_ros.training.export import decode_graphs
 from vision_banana_ros.training.export.half_precision import halve
 from vision_banana_ros.training.export.reference_answers import add_reference
 from vision_banana_ros.training.own.answers import answers_at
+from vision_banana_ros.training.own.sampler import read_network
 
 OPSET = 20
 LEVELS = ("fine", "middle", "coarse")  # names of the features at 1/4, 1/8 and 1/16
@@ -88,11 +89,14 @@ def export(
         made: How the weights were made, for the manifest.
         canvases: Resolutions (height, width) of the views that the network was trained on; by default
             `sizes`.
+
+    Raises:
+        InputError: The network cannot be read.
     """
+    network = read_network(weights)
     out.mkdir(parents=True, exist_ok=True)
     for stale in (*out.glob("*.onnx"), *out.glob(PRECISION), *out.glob(REFERENCE)):
         stale.unlink()
-    network = VisionBananaUNet.from_pretrained(weights).eval()
     write_graphs(network, sizes[0], out)
     config = network.config
     metrics = out / METRICS

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a network in torch with the interface of a generator, with any number of sampling steps."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.files import read_json
 from vision_banana_ros.generators.own.network import VisionBananaUNet
 from vision_banana_ros.generators.own.tokenizer import tokenize
 from vision_banana_ros.tasks import TASKS
@@ -127,14 +128,51 @@ def run_folder(path: Path) -> Path:
     return folder
 
 
+@contextmanager
+def reading_run(run: Path) -> Iterator[None]:
+    """Raises InputError for whatever damaged files of a training run lead to while they are read."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # diffusers, safetensors and torch raise what they stumble over
+        raise InputError(
+            f"The training run '{run}' cannot be read ({type(error).__name__}: {error}): give the same"
+            " `train` command again, or copy the folder again."
+        ) from error
+
+
+def read_network(weights: Path) -> VisionBananaUNet:
+    """Reads a network from its folder in diffusers' format, in evaluation mode.
+
+    Raises:
+        InputError: The folder is damaged.
+    """
+    with reading_run(weights):
+        network = VisionBananaUNet.from_pretrained(weights).eval()
+        if missing := [name for name, value in network.named_parameters() if value.is_meta]:
+            raise ValueError(f"its weights lack {missing[0]}")  # diffusers only logs it
+        return network
+
+
 def load_network(run: Path) -> VisionBananaUNet:
-    """Loads the averaged weights of a training run, in evaluation mode."""
-    return VisionBananaUNet.from_pretrained(run_folder(run) / NETWORK).eval()
+    """Loads the averaged weights of a training run, in evaluation mode.
+
+    Raises:
+        InputError: The folder has no trained weights, or is damaged.
+    """
+    return read_network(run_folder(run) / NETWORK)
 
 
 def open_painter(run: Path) -> Painter:
-    """Opens a training run as a one-step generator at the resolution of its last stage."""
-    facts = json.loads((run_folder(run) / STATE).read_text())
-    height, width = facts["size"]
-    canvases = canvases_of(facts["recipe"])
-    return Painter(load_network(run), (height, width), 1, from_frame=True, canvases=canvases)
+    """Opens a training run as a one-step generator at the resolution of its last stage.
+
+    Raises:
+        InputError: The folder has no trained weights, or is damaged.
+    """
+    folder = run_folder(run)
+    with reading_run(run):
+        facts = read_json(folder / STATE)
+        height, width = facts["size"]
+        canvases = canvases_of(facts["recipe"])
+        return Painter(load_network(run), (height, width), 1, from_frame=True, canvases=canvases)
