@@ -235,7 +235,7 @@ def test_a_compressed_image_has_the_same_largest_size():
         read_image(message)
 
 
-@pytest.mark.parametrize("text", ["box\x1b[2J", "box\x07", "box\x9b31m", "\x00"])
+@pytest.mark.parametrize("text", ["box\x1b[2J", "box\x07", "box\x9b31m", "\x00", "b\udcff"])
 def test_a_prompt_holds_nothing_that_a_terminal_obeys(text):
     with pytest.raises(InputError, match="control characters") as refused:
         clean_text(text, "The expression")

@@ -95,6 +95,7 @@ def test_the_table_goes_between_the_markers():
         (["--cameras", "0"], "must be 1 or more"),
         (["--node", "--seconds", "nan"], "number of seconds above 0"),
         (["--out", "/nowhere/at/all.json"], "There is no folder"),
+        (["--out", "/"], "'/' is a folder"),
         (["--executors", "onnxruntime:cpu", "tpu"], "There is no executor 'tpu'"),
         (["--node", "--executors", "tpu"], "There is no executor 'tpu'"),
     ],

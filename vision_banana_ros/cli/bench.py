@@ -135,6 +135,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--seconds must be a number of seconds above 0; it is {args.seconds:g}.")
     if args.out is not None and not args.out.parent.is_dir():
         raise InputError(f"There is no folder '{args.out.parent}' for {args.out.name}: make it first.")
+    if args.out is not None and args.out.is_dir():
+        raise InputError(f"'{args.out}' is a folder: name a file in it with --out.")
     for name in args.executors or ():
         if name != PLAIN:
             names_of(name)  # or it would be refused after the others were loaded

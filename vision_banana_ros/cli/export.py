@@ -29,9 +29,9 @@ def run(args: argparse.Namespace) -> int:
     """Runs the verb and returns its exit status."""
     needs_torch()
     from vision_banana_ros.training.export.bundle import export
-    from vision_banana_ros.training.own.checkpoint import NETWORK, STATE
+    from vision_banana_ros.training.own.checkpoint import NETWORK, STATE, reading_run
     from vision_banana_ros.training.own.recipe import canvases_of
-    from vision_banana_ros.training.own.sampler import reading_run, run_folder
+    from vision_banana_ros.training.own.sampler import run_folder
 
     folder = run_folder(args.run_dir)
     with reading_run(args.run_dir):

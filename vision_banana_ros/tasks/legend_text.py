@@ -17,8 +17,8 @@ from vision_banana_ros.tasks.colors import (
 
 MAX_CHARACTERS = 500
 """Of an expression or the name of a class."""
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-"""What a terminal obeys in place of showing it."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What a terminal obeys in place of showing it; and halves of pairs, which bytes that are no text become."""
 
 
 def clean_text(text: str, what: str, most: int = MAX_CHARACTERS) -> str:

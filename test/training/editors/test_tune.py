@@ -183,8 +183,14 @@ def test_pairs_are_read_when_their_turn_comes_and_are_not_stretched(pairs):
         np.testing.assert_allclose(down, 2, atol=1e-3)
         np.testing.assert_allclose(example.frame / 255, example.answer, atol=1.01 / 255)  # the same part of both
     assert len({float(example.answer[0, 0, 0]) for example in drawn}) > 1
-    (pairs / "a.png").write_bytes(b"no picture")
-    with pytest.raises(InputError, match="cannot be read"):  # only now
+    larger_than_any = np.zeros((5100, 5000, 3), np.uint8)
+    for wrong in (b"no picture", b"", cv2.imencode(".png", larger_than_any)[1].tobytes()):
+        (pairs / "a.png").write_bytes(wrong)
+        with pytest.raises(InputError, match="cannot be read"):  # only now
+            given.draw(np.random.default_rng(0))
+    (pairs / "a.png").unlink()
+    os.mkfifo(pairs / "a.png")
+    with pytest.raises(InputError, match="cannot be read"):
         given.draw(np.random.default_rng(0))
 
 

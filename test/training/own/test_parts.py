@@ -750,6 +750,33 @@ def test_a_checkpoint_of_another_network_is_refused(learner, tmp_path):
         resume(Learner(other, [], dict(other.state_dict())), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("state.json", b""),
+        ("state.json", b"[" * 100_000),
+        ("state.json", b'{"state": []}'),
+        ("state.json", b'{"state": {"steps": 1}}'),
+        ("checkpoint.safetensors", b""),
+        ("checkpoint.safetensors", b"\xff" * 100),
+    ],
+)
+def test_a_damaged_checkpoint_is_a_sentence(learner, tmp_path, name, content):
+    save(learner, tmp_path, FACTS)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read"):
+        resume(fresh(), tmp_path)
+
+
+@pytest.mark.parametrize(("name", "content"), [("state.json", b"{"), ("part_0_average.safetensors", b"\xff" * 9)])
+def test_damaged_parts_make_no_run(learner, tmp_path, name, content):
+    save_parts(learner, tmp_path / "parts", FACTS)
+    (tmp_path / "parts" / name).write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read"):
+        join_parts(tmp_path / "parts", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_parts_are_small_and_make_a_run_again(learner, tmp_path):
     save_parts(learner, tmp_path / "parts", FACTS, part=4 << 20)
     parts = sorted((tmp_path / "parts").glob("part_*"))

@@ -11,11 +11,13 @@ import cv2
 import numpy as np
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.files import open_regular
 from vision_banana_ros.generators.backbones.diffusers_folder import read_json
 from vision_banana_ros.training.editors.examples import Example, to_unit_range
 
 LIST = "pairs.json"
 _SAME_SHAPE = 0.02  # tolerance of the logarithm of the aspect ratio, for rounding to pixels
+MAX_PICTURE_BYTES, MAX_INSTRUCTION_BYTES = 256_000_000, 100_000
 _PICTURES = ("png", "jpg", "jpeg", "webp")
 
 
@@ -94,12 +96,13 @@ class _Stored:
     def picture(self) -> np.ndarray:
         """(H, W, 3) uint8 RGB. InputError where it cannot be read."""
         try:
-            with self.file.open("rb") as file:
+            with open_regular(self.file) as file:
                 file.seek(self.offset)
-                data = np.frombuffer(file.read(self.size), np.uint8)
-        except OSError:
-            data = np.empty(0, np.uint8)
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+                size = MAX_PICTURE_BYTES if self.size < 0 else min(self.size, MAX_PICTURE_BYTES)
+                data = np.frombuffer(file.read(size), np.uint8)
+            picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+        except (OSError, InputError, cv2.error):  # the last for more pixels than OpenCV may unpack
+            picture = None
         if picture is None:
             raise InputError(f"{self} is not there or cannot be read.")
         return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
@@ -140,7 +143,7 @@ def _of_shard(path: Path) -> Iterator[_Pair]:
                     for before in ("", "answer.")
                 )
                 told = tar.extractfile(kinds["txt"]) if "txt" in kinds else None
-                text = told.read().decode(errors="replace").strip() if told is not None else ""
+                text = told.read(MAX_INSTRUCTION_BYTES).decode(errors="replace").strip() if told else ""
                 if image is None or answer is None or not text:
                     raise InputError(
                         f"'{sample}' of '{path}' is no whole pair: a shard holds {sample}.jpg, "

@@ -36,6 +36,7 @@ from vision_banana_ros.training.editors.editor import Tuned
 from vision_banana_ros.training.editors.encodings import Encoded, Encodings, StoredEncodings
 from vision_banana_ros.training.editors.examples import TASKS, Lessons
 from vision_banana_ros.training.editors.pairs import Pairs
+from vision_banana_ros.training.own.checkpoint import reading_run
 
 STATE, LORA, RUN = (
     "state.json",
@@ -140,10 +141,11 @@ def tune(
     adapter = _Adapter(tuned, plan)
     optimizer = torch.optim.AdamW(adapter.weights, lr=plan.rate, weight_decay=0.0)
     if state:
-        kept = torch.load(out / RUN, map_location="cpu", weights_only=True)
-        state = json.loads(kept["state"])
-        adapter.restore(kept["weights"])
-        optimizer.load_state_dict(kept["optimizer"])
+        with reading_run(out):
+            kept = torch.load(out / RUN, map_location="cpu", weights_only=True)
+            state = json.loads(kept["state"])
+            adapter.restore(kept["weights"])
+            optimizer.load_state_dict(kept["optimizer"])
     tuned.denoiser, optimizer = accelerator.prepare(tuned.denoiser, optimizer)
     if plan.average:
         adapter.average(plan.average, state.get("step", 0), kept["average"] if state else None)

@@ -11,6 +11,7 @@ zero, with a new warm-up.
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from vision_banana_ros.errors import InputError
+from vision_banana_ros.files import read_json
 from vision_banana_ros.generators.own.network import VisionBananaUNet
 
 CHECKPOINT, STATE, NETWORK = "checkpoint.safetensors", "state.json", "network"
@@ -122,6 +124,20 @@ def save(learner: Learner, out: Path, facts: dict[str, Any]) -> None:
     _replace(out / STATE, lambda file: file.write_text(text))
 
 
+@contextmanager
+def reading_run(run: Path) -> Iterator[None]:
+    """Raises InputError for whatever damaged files of a training run lead to while they are read."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # diffusers, safetensors and torch raise what they stumble over
+        raise InputError(
+            f"The training run '{run}' cannot be read ({type(error).__name__}: {error}): give the same"
+            " `train` command again, or copy the folder again."
+        ) from error
+
+
 def resume(learner: Learner, out: Path) -> None:
     """Loads the checkpoint of a run, if there is one.
 
@@ -130,13 +146,15 @@ def resume(learner: Learner, out: Path) -> None:
         out: Folder of the run.
 
     Raises:
-        InputError: The checkpoint is of another network.
+        InputError: The checkpoint is of another network, or damaged.
     """
     if not (out / STATE).is_file():
         return
-    learner.state = State(**json.loads((out / STATE).read_text())["state"])
+    with reading_run(out):
+        learner.state = State(**read_json(out / STATE)["state"])
+        tensors = load_file(out / CHECKPOINT)
     try:
-        learner.load(load_file(out / CHECKPOINT))
+        learner.load(tensors)
     except RuntimeError as error:
         raise InputError(
             f"The checkpoint in '{out}' is of another network: train into a new folder."
@@ -195,7 +213,7 @@ def join_parts(parts: Path, out: Path) -> None:
         out: Folder of the run.
 
     Raises:
-        InputError: The folder contains no parts.
+        InputError: The folder contains no parts, or damaged ones.
     """
     files = sorted(parts.glob("part_*.safetensors"))
     if not files or not (parts / STATE).is_file():
@@ -203,11 +221,13 @@ def join_parts(parts: Path, out: Path) -> None:
     if (out / STATE).is_file():
         return
     tensors: dict[str, Tensor] = {}
-    for file in files:
-        tensors |= {
-            name: value.float() if value.is_floating_point() else value
-            for name, value in load_file(file).items()
-        }
+    with reading_run(parts):
+        read_json(parts / STATE)
+        for file in files:
+            tensors |= {
+                name: value.float() if value.is_floating_point() else value
+                for name, value in load_file(file).items()
+            }
     out.mkdir(parents=True, exist_ok=True)
     save_file(tensors, out / CHECKPOINT)
     (out / STATE).write_text((parts / STATE).read_text())

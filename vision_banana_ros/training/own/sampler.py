@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a network in torch with the interface of a generator, with any number of sampling steps."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from vision_banana_ros.training.data.batches import Batch
 from vision_banana_ros.training.data.captions_and_edits import ANY_PICTURE
 from vision_banana_ros.training.own import rectified_flow
 from vision_banana_ros.training.own.answers import answers_at
-from vision_banana_ros.training.own.checkpoint import NETWORK, STATE
+from vision_banana_ros.training.own.checkpoint import NETWORK, STATE, reading_run
 from vision_banana_ros.training.own.device import TrainingDevice
 from vision_banana_ros.training.own.recipe import canvases_of
 
@@ -126,20 +125,6 @@ def run_folder(path: Path) -> Path:
             f"'{path}' contains no trained weights: give the folder of `vision-banana train --out`."
         )
     return folder
-
-
-@contextmanager
-def reading_run(run: Path) -> Iterator[None]:
-    """Raises InputError for whatever damaged files of a training run lead to while they are read."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:  # diffusers, safetensors and torch raise what they stumble over
-        raise InputError(
-            f"The training run '{run}' cannot be read ({type(error).__name__}: {error}): give the same"
-            " `train` command again, or copy the folder again."
-        ) from error
 
 
 def read_network(weights: Path) -> VisionBananaUNet:
