@@ -2,6 +2,7 @@
 """`vision-banana view`: what it reads of `run`'s results and of a node, and what its keys do; without a
 window."""
 
+import json
 import os
 from types import SimpleNamespace
 
@@ -90,6 +91,15 @@ def test_what_are_no_results_is_a_sentence(results, change):
     else:
         CHANGES[change](results / "a")
     with pytest.raises(InputError, match=r"holds no results|cannot be shown"):
+        folder_clouds(results)
+
+
+@pytest.mark.parametrize("wrong", [{"expression": None}, {"file": "../a/mask_1.png"}])
+def test_a_legend_names_masks_by_texts_and_files_of_its_frame(results, wrong):
+    legend = json.loads((results / "legend.json").read_text())
+    legend["masks"][0] |= wrong
+    (results / "legend.json").write_text(json.dumps(legend))
+    with pytest.raises(InputError, match="names a mask that is no text, or a file of another folder"):
         folder_clouds(results)
 
 

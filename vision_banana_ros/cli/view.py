@@ -109,6 +109,8 @@ def frame_cloud(folder: Path, legend: dict[str, Any]) -> Cloud:
                 table[entry["id"]] = parse_color(entry["color"])
             paints["classes"] = table[labels][known]
         for entry in legend["masks"]:
+            if not isinstance(entry["expression"], str) or Path(entry["file"]).name != entry["file"]:
+                raise ValueError("legend.json names a mask that is no text, or a file of another folder")
             mask = _grey(folder / entry["file"])
             if mask is not None:
                 painted = picture // 2
