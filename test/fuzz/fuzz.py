@@ -79,12 +79,21 @@ def run_all(names: list[str], seconds: int) -> int:
             "new paths": int(found.get("new_units_added", 0)),
             "coverage": int(coverage[-1]) if coverage else 0,
             "highest memory (MiB)": int(found.get("peak_rss_mb", 0)),
+            "commit": _commit(),
         }
         print(f"{name}: {report[name]}", flush=True)
         if done.returncode:
             print(done.stdout[-6000:], done.stderr[-6000:], flush=True)
         figures.write_text(json.dumps({**kept, "targets": report}, indent=2) + "\n")
     return 0 if all(report[name]["held"] for name in names) else 1
+
+
+def _commit() -> str:
+    """Of the code that was fuzzed; empty where it is no checkout."""
+    with suppress(OSError):  # no git
+        command = ["git", "rev-parse", "--short=12", "HEAD"]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    return ""
 
 
 def main() -> int:
