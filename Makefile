@@ -30,7 +30,7 @@ soak: install/.built $(VENV)/.dev
 fuzz: install/.built $(VENV)/.dev $(VENV)/.fuzz
 	@$(IN_INSTALL) python test/fuzz/fuzz.py $(FUZZ)
 lint: install/.built $(VENV)/.dev
-	@$(IN_INSTALL) sh -c 'ruff check . && ruff format --check . && mypy'
+	@$(IN_INSTALL) sh -c 'ruff check . && ruff format --check . && mypy && hadolint Dockerfile'
 
 # The tables of the reference anew, and all pages as HTML in docs/build; fails on any warning
 docs: install/.built $(VENV)/.docs
