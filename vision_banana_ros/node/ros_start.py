@@ -33,8 +33,8 @@ def start_ros(args: Sequence[str] | None = None, context: Context | None = None)
     """
     _allow_files()
     domain = os.environ.get("ROS_DOMAIN_ID", "").strip()
-    if domain and not (domain.isdecimal() and len(domain) <= 3 and int(domain) <= MAX_DOMAIN):
-        # ROS takes -1 and 1.5 for other domains, and DDS ends the process above the highest
+    if domain and domain not in map(str, range(MAX_DOMAIN + 1)):
+        # ROS takes -1, 1.5 and 010 for other domains, and DDS ends the process above the highest
         raise InputError(
             f"ROS cannot be started: ROS_DOMAIN_ID is a whole number from 0 to {MAX_DOMAIN}, not {domain!r}."
         )
