@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from patience import PATIENCE_S
 
 from vision_banana_ros.generators.engines import EngineMissing, EngineRefused, engine_state, engine_wanted
 from vision_banana_ros.generators.engines.cache import EngineCache
@@ -193,7 +194,7 @@ with EngineCache().building(RECIPE) as note:
     )
     assert holder.stdout is not None and holder.stdout.readline() == "locked\n"
     note = cache.note(RECIPE.key)
-    assert note.running and note.fraction == 0.4 and time.time() - note.started < 60
+    assert note.running and note.fraction == 0.4 and time.time() - note.started < PATIENCE_S
     holder.kill()
     holder.wait()
     after = cache.note(RECIPE.key)
