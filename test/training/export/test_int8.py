@@ -14,7 +14,7 @@ from vision_banana_ros.generators import (  # noqa: E402
     open_bundle,
     reference,  # noqa: E402
 )
-from vision_banana_ros.generators.bundle import INT8_GRAPHS, PRECISION, REFERENCE, renew_manifest  # noqa: E402
+from vision_banana_ros.generators.bundle import INT8_GRAPHS, PRECISION  # noqa: E402
 from vision_banana_ros.generators.own.weights import HALVED  # noqa: E402
 from vision_banana_ros.scenes import make_world, render, sample_camera  # noqa: E402
 from vision_banana_ros.tasks import depth, normals, semantic  # noqa: E402
@@ -41,10 +41,7 @@ def test_the_gate_names_what_lost_too_much(worse, named):
 @pytest.fixture
 def bundle(tmp_path, monkeypatch):
     monkeypatch.setattr(int8, "CALIBRATION_VIEWS", 2)
-    path = shutil.copytree(default_bundle(), tmp_path / "bundle")
-    (path / REFERENCE).unlink()  # int8 graphs that are too far from the stored answers would not be loaded
-    renew_manifest(path)
-    return path
+    return shutil.copytree(default_bundle(), tmp_path / "bundle")
 
 
 def test_int8_graphs_count_in_8_bits_but_for_what_paints(bundle, monkeypatch):
@@ -64,7 +61,7 @@ def test_int8_graphs_count_in_8_bits_but_for_what_paints(bundle, monkeypatch):
     assert cheap.executor == "onnxruntime cpu int8"
     asked = [depth.instruction(), normals.instruction(), semantic.instruction(open_bundle(bundle).manifest.legend)]
     view = render_view(bundle)
-    assert 0 < np.abs(exact.paint(view, asked) - cheap.paint(view, asked)).mean() < 0.2
+    assert 0 < np.abs(exact.paint(view, asked) - cheap.paint(view, asked)).mean() < 0.02  # of 1: 5 of 255
 
 
 def render_view(bundle):
