@@ -148,7 +148,7 @@ def test_credits_generation_and_comparison_have_their_places(bundle):
     text = write_card(bundle).read_text()
     assert "- Kitchen (CC-BY 3.0): A. Carpenter, B. Potter\n- Garden (CC0): C. Gardener" in text
     assert "60 edits and 60 captions" in text and text.count("43.2 %") == 2
-    assert "Of the score of base, 92.0 % is kept." in text
+    assert "The score is 0.92 times that of base." in text
     assert "## Against teacher, procedural" in text and "+100.0 %" in text
 
 

@@ -359,12 +359,12 @@ def generation_section(report: Report) -> str:
 
 
 def _retained(report: Report) -> str:
-    shares = [
+    times = [
         (name, report["score"] / base["score"])
         for name, base in report.get("against", {}).items()
         if base["score"]
     ]
-    return "".join(f" Of the score of {name}, {100 * share:.1f} % is kept." for name, share in shares)
+    return "".join(f" The score is {ratio:.2f} times that of {name}." for name, ratio in times)
 
 
 def _junk(report: Report) -> str:
