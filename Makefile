@@ -22,7 +22,7 @@ setup: install/.built
 demo: install/.built
 	@$(IN_INSTALL) vision-banana demo --out demo_out
 test: install/.built $(VENV)/.dev $(if $(TORCH),$(VENV)/.train $(VENV)/.benchmark)
-	@$(IN_INSTALL) python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST)
+	@$(IN_INSTALL) python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST)
 # Faults and load, 12 minutes; longer and slower by PYTEST="--hours 0.5 --pace 0.1"
 soak: install/.built $(VENV)/.dev
 	@$(IN_INSTALL) python -m pytest test/soak $(PYTEST)

@@ -58,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
     """Runs the verb and returns its exit status."""
     if args.stop_after is not None and not 0 < args.stop_after < math.inf:
         raise InputError(f"--stop-after must be a number of minutes above 0; it is {args.stop_after:g}.")
-    if args.renderers < 1 or args.readers < 0 or args.threads is not None and args.threads < 1:
-        raise InputError("--renderers and --threads must be 1 or more, --readers 0 or more.")
+    if min(args.renderers, args.readers) < 0 or args.threads is not None and args.threads < 1:
+        raise InputError("--threads must be 1 or more, --renderers and --readers 0 or more.")
     until = time.monotonic() + 60 * args.stop_after if args.stop_after else math.inf
     needs_torch()
     import torch

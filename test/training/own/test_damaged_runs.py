@@ -50,7 +50,7 @@ def test_a_damaged_run_is_one_sentence_and_costs_no_bundle(tmp_path, capsys, ver
     [
         ["--stop-after", "nan"],
         ["--stop-after", "-1"],
-        ["--renderers", "0"],
+        ["--renderers", "-1"],
         ["--readers", "-1"],
         ["--threads", "0"],
     ],

@@ -201,6 +201,8 @@ def test_a_run_stops_by_the_clock_is_carried_in_parts_and_ends_at_the_recipe_s_l
     assert second["state"]["frames"] == 8 and second["state"]["step"] == 4 and second["recipe"] == first["recipe"]
     before = {path.name: path.read_bytes() for path in (there / "network").iterdir()}
     again = train(recipe, there, "--pool", pool, "--renderers", 0)  # done: nothing changes
+    assert main(["train", str(recipe), "--out", str(tmp_path / "empty"), "--renderers", "0"]) == 2
+    assert "There are no views in" in capsys.readouterr().err
     assert again["state"] == second["state"] and before == {path.name: path.read_bytes() for path in (there / "network").iterdir()}
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators.own.network import VisionBananaUNet
 from vision_banana_ros.training.data.batches import Batch, BatchConfig, batches
 from vision_banana_ros.training.data.pool import Canvas, Pool, rendering
@@ -69,6 +70,9 @@ def train(
 
     Returns:
         Whether the recipe is complete.
+
+    Raises:
+        InputError: The pool is empty, and there is no renderer to fill it.
     """
     device = device or find_device()
     out.mkdir(parents=True, exist_ok=True)
@@ -87,6 +91,11 @@ def train(
         pool_of(recipe, pool or out / POOL),
         {"recipe": recipe.facts, "encoder": origin},
     )
+    if device.is_main and not renderers and not run.finished and not run.pool.records():
+        raise InputError(
+            f"There are no views in '{run.pool.folder}': give --renderers 1 or more, or --pool with the views"
+            " of another run."
+        )
     with rendering(run.pool, renderers if device.is_main else 0):
         finished = run.learn(until, readers)
     if device.is_main and parts is not None:
@@ -105,6 +114,11 @@ class _Run:
     device: TrainingDevice
     pool: Pool
     facts: dict[str, Any]
+
+    @property
+    def finished(self) -> bool:
+        """Whether all stages of the recipe are complete."""
+        return self.learner.state.frames >= sum(part.views for part in self.recipe.parts)
 
     def learn(self, until: float, readers: int) -> bool:
         """Trains all remaining stages of the recipe; returns whether all are complete."""
