@@ -149,15 +149,15 @@ class ObstacleFilter:
                 " the intrinsics to the depth's."
             )
         if ignored is None:
-            gated, left_out = self._gated(depth_m, confidence, intrinsics), np.empty((0, 3), np.float32)
+            gated = self._gated(depth_m, confidence, intrinsics)
         else:
             gated, left_out = (
                 self._gated(depth_m, np.where(chosen, confidence, np.nan), intrinsics)
                 for chosen in (~ignored, ignored)
             )
-        apart = np.empty(len(gated), bool)
-        _share_no_voxel(gated, left_out, np.float32(1 / IGNORED_VOXEL), _table(len(left_out))[0], apart)
-        gated = gated[apart]
+            apart = np.empty(len(gated), bool)
+            _share_no_voxel(gated, left_out, np.float32(1 / IGNORED_VOXEL), _table(len(left_out))[0], apart)
+            gated = gated[apart]
         if floor is not None:
             gated = gated[floor.heights(gated) > self.min_height]
         return drop_outliers(voxels(gated, self.voxel), self.voxel, self.neighbours, self.spread)
@@ -225,6 +225,12 @@ def _key(x, y, z):  # type: ignore[no-untyped-def]  # pragma: no cover - compile
 
 
 @njit(inline="always")
+def _voxel_of(x, y, z, per_metre):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """The key of the voxel that holds a point, for a grid of `per_metre` voxels a metre."""
+    return _key(np.floor(x * per_metre), np.floor(y * per_metre), np.floor(z * per_metre))
+
+
+@njit(inline="always")
 def _find(keys, key):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """The position of a key in the open-addressing hash table, or the empty position where it would be.
 
@@ -253,12 +259,11 @@ def _table(most: int) -> tuple[np.ndarray, np.ndarray]:
 def _share_no_voxel(points, others, per_metre, keys, apart):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Writes to `apart` which points share no voxel with any of the others."""
     for i in range(len(others)):
-        x, y, z = others[i, 0] * per_metre, others[i, 1] * per_metre, others[i, 2] * per_metre
-        key = _key(np.floor(x), np.floor(y), np.floor(z))
+        key = _voxel_of(others[i, 0], others[i, 1], others[i, 2], per_metre)
         keys[_find(keys, key)] = key
     for i in range(len(points)):
-        x, y, z = points[i, 0] * per_metre, points[i, 1] * per_metre, points[i, 2] * per_metre
-        apart[i] = keys[_find(keys, _key(np.floor(x), np.floor(y), np.floor(z)))] == _EMPTY
+        key = _voxel_of(points[i, 0], points[i, 1], points[i, 2], per_metre)
+        apart[i] = keys[_find(keys, key)] == _EMPTY
 
 
 @njit(cache=True, nogil=True)
@@ -267,7 +272,7 @@ def _voxels(points, per_metre, keys, entries, sums, counts, means):  # type: ign
     n = 0
     for i in range(len(points)):
         x, y, z = points[i, 0], points[i, 1], points[i, 2]
-        key = _key(np.floor(x * per_metre), np.floor(y * per_metre), np.floor(z * per_metre))
+        key = _voxel_of(x, y, z, per_metre)
         place = _find(keys, key)
         if keys[place] == _EMPTY:
             keys[place], entries[place] = key, n

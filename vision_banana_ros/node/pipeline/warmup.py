@@ -62,7 +62,8 @@ def _compose(
     looks = Perceiver(_Grey(generator.size, generator.manifest)).look(np.zeros(FRAME, np.uint8), questions)
     answers = {question.task: [answer] for question, answer in zip(questions, looks, strict=True)}
     camera = Intrinsics.from_fov(FRAME[1], FRAME[0], 60.0)
-    seen = Seen(Header(), looks.image, answers, legend, (0.2, 20.0), camera, obstacles)
+    ignored = np.zeros(FRAME[:2], bool)  # so that what leaves classes out is compiled, too
+    seen = Seen(Header(), looks.image, answers, legend, (0.2, 20.0), camera, obstacles, ignored)
     composer = Composer()
     for topic in topics:
         composer.compose(topic, seen)
