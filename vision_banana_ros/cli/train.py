@@ -49,8 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         type=Path,
-        metavar="PARTS",
-        help="resume from a folder written by --parts, if --out has no checkpoint",
+        metavar="DIR",
+        help="start from a folder written by --parts, or from the weights of a bundle, if --out has no"
+        " checkpoint",
     )
 
 
@@ -64,15 +65,22 @@ def run(args: argparse.Namespace) -> int:
     needs_torch()
     import torch
 
-    from vision_banana_ros.training.own.checkpoint import join_parts
+    from vision_banana_ros.generators.bundle import MANIFEST
+    from vision_banana_ros.training.own.checkpoint import join_parts, start_from_bundle
+    from vision_banana_ros.training.own.device import find_device
     from vision_banana_ros.training.own.loop import train
     from vision_banana_ros.training.own.recipe import read_recipe
 
     recipe = read_recipe(args.recipe)
     if args.threads:
         torch.set_num_threads(args.threads)
-    if args.resume:
-        join_parts(args.resume, args.out)
+    device = find_device()
+    if args.resume and device.is_main:
+        if (args.resume / MANIFEST).is_file():
+            start_from_bundle(args.resume, recipe, args.out)
+        else:
+            join_parts(args.resume, args.out)
+    device.wait()
     finished = train(
         recipe,
         args.out,
@@ -81,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
         renderers=args.renderers,
         readers=args.readers,
         parts=args.parts,
+        device=device,
     )
     if os.environ.get("RANK", "0") != "0":  # one of several processes
         return 0

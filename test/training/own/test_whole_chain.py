@@ -206,6 +206,28 @@ def test_a_run_stops_by_the_clock_is_carried_in_parts_and_ends_at_the_recipe_s_l
     assert again["state"] == second["state"] and before == {path.name: path.read_bytes() for path in (there / "network").iterdir()}
 
 
+def test_a_run_starts_from_the_weights_of_a_bundle(run, bundle, tmp_path, capsys):
+    """After the stages that made it, or from the first view of another recipe."""
+    longer, other, wider = (tmp_path / name for name in ("longer.yaml", "other.yaml", "wider.yaml"))
+    longer.write_text(RECIPE.read_text() + "- {views: 4, sizes: {64x96: 32x48}, frames: 2, pictures: 0.0, warm: 1}\n")
+    other.write_text(SHORT)
+    wider.write_text(SHORT.replace("[16, 32, 64]", "[32, 32, 64]"))
+    end = json.loads((run / "state.json").read_text())["state"]
+    begun = train(longer, tmp_path / "begun", "--resume", bundle, "--pool", run / "pool", "--stop-after", 1e-6)
+    assert begun["state"] == end | {"warm_from": end["step"], "seconds": begun["state"]["seconds"]}
+    same = open_bundle(bundle).manifest.network
+    weights = load_network(tmp_path / "begun").state_dict()
+    assert load_network(tmp_path / "begun").config["channels"] == same["channels"]
+    for name, value in load_network(run).state_dict().items():
+        torch.testing.assert_close(weights[name], value, rtol=1e-3, atol=1e-3)
+    ended = train(longer, tmp_path / "begun", "--resume", bundle, "--pool", run / "pool")
+    assert ended["state"]["frames"] == end["frames"] + 4
+    assert train(other, tmp_path / "other", "--resume", bundle)["state"]["frames"] == 8
+    assert main(["train", str(wider), "--out", str(tmp_path / "wider"), "--resume", str(bundle)]) == 2
+    assert "has encoder efficientnet_lite0 and channels [16, 32, 64]" in capsys.readouterr().err
+    assert not (tmp_path / "wider").exists()
+
+
 def test_a_run_that_was_stopped_between_parts_learns_what_the_run_that_goes_on_does(tmp_path, monkeypatch):
     """Stopped after the first part, the second begins with the same weights, moments, batches and noise."""
     from vision_banana_ros.training.own import loop

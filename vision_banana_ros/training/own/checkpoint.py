@@ -5,7 +5,7 @@ The folder of a run contains checkpoint.safetensors (weights, their exponential 
 state), network/ (the average in diffusers' format) and state.json. The small files (parts) contain as much of
 that as a size limit allows, in half precision: first the average, then the weights, then the optimiser state.
 When training resumes without the rest, weights are initialised from the average, and the optimiser state from
-zero, with a new warm-up.
+zero, with a new warm-up. So does a run that starts from the weights of a bundle.
 """
 
 import json
@@ -20,9 +20,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from vision_banana_ros import generators
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.files import read_json
+from vision_banana_ros.generators.executors.torch import network_of
 from vision_banana_ros.generators.own.network import VisionBananaUNet
+from vision_banana_ros.training.own.recipe import Recipe
 
 CHECKPOINT, STATE, NETWORK = "checkpoint.safetensors", "state.json", "network"
 PART_BYTES = 15 << 20
@@ -217,7 +220,10 @@ def join_parts(parts: Path, out: Path) -> None:
     """
     files = sorted(parts.glob("part_*.safetensors"))
     if not files or not (parts / STATE).is_file():
-        raise InputError(f"'{parts}' contains no parts of a checkpoint: give the folder of `--parts`.")
+        raise InputError(
+            f"'{parts}' contains no parts of a checkpoint and no bundle: give the folder of `--parts`, or a"
+            " bundle's."
+        )
     if (out / STATE).is_file():
         return
     tensors: dict[str, Tensor] = {}
@@ -231,6 +237,42 @@ def join_parts(parts: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     save_file(tensors, out / CHECKPOINT)
     (out / STATE).write_text((parts / STATE).read_text())
+
+
+def start_from_bundle(path: Path, recipe: Recipe, out: Path) -> None:
+    """Creates the folder of a run with the weights of a bundle, unless it already contains a run.
+
+    If the first stages of the recipe are those that made the bundle, the run goes on after them; otherwise
+    the recipe starts at its first view. The optimiser state starts from zero, with a warm-up.
+
+    Args:
+        path: Folder of the bundle.
+        recipe: The recipe of the run.
+        out: Folder of the run.
+
+    Raises:
+        InputError: The bundle cannot be read, or its network is not that of the recipe.
+    """
+    if (out / STATE).is_file():
+        return
+    bundle = generators.open_bundle(path)
+    network = network_of(bundle)
+    shape = network.config["encoder"], tuple(network.config["channels"])
+    if shape != (recipe.encoder, tuple(recipe.channels)):
+        raise InputError(
+            f"The network of bundle '{path}' has encoder {shape[0]} and channels {list(shape[1])}, that of"
+            f" recipe '{recipe.name}' {recipe.encoder} and {list(recipe.channels)}: change the recipe."
+        )
+    made = bundle.manifest.made
+    done = made.get("recipe", {}).get("parts", [])
+    facts = json.loads(json.dumps(recipe.facts))  # lists for tuples, as in the manifest
+    continues = bool(done) and facts["parts"][: len(done)] == done
+    state = State(**made["state"]) if continues and "state" in made else State()
+    out.mkdir(parents=True, exist_ok=True)
+    average = {f"average.{name}": value.contiguous() for name, value in network.state_dict().items()}
+    save_file(average, out / CHECKPOINT)
+    text = json.dumps({"state": asdict(state), "recipe": facts}, indent=2) + "\n"
+    (out / STATE).write_text(text)
 
 
 def _restore_memory_format(optimizer: torch.optim.Optimizer) -> None:
