@@ -53,13 +53,13 @@ def short_table(file: Path) -> str:
     return "\n".join(lines)
 
 
-def replaced(text: str, new: str, name: str = "bench") -> str:
-    """`text` with what stands between the lines `<!-- name -->` and `<!-- /name -->` replaced. ValueError
+def replaced(text: str, new: str) -> str:
+    """`text` with what stands between the lines `<!-- bench -->` and `<!-- /bench -->` replaced. ValueError
     where they are not."""
-    before, start, rest = text.partition(f"<!-- {name} -->")
-    _, end, after = rest.partition(f"<!-- /{name} -->")
+    before, start, rest = text.partition("<!-- bench -->")
+    _, end, after = rest.partition("<!-- /bench -->")
     if not (start and end):
-        raise ValueError(f"there are no lines <!-- {name} --> and <!-- /{name} -->")
+        raise ValueError("there are no lines <!-- bench --> and <!-- /bench -->")
     return f"{before}{start}\n{new}\n{end}{after}"
 
 
