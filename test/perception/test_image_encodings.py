@@ -274,6 +274,14 @@ def test_a_mosaic_that_was_made_grey_before_it_became_a_jpeg_stays_grey():
     assert np.abs(rgb[..., 0].astype(int) - SMOOTH[..., 0]).mean() < 4
 
 
+@pytest.mark.parametrize("word", ["jpeg", "png"])
+def test_colours_are_not_taken_for_the_mosaic_that_they_were_made_of(word):
+    data = cv2.imencode(f".{word}", SMOOTH[..., ::-1])[1].tobytes()
+    as_colours = compressed_to_rgb(data, f"{word}")
+    found = compressed_to_rgb(data, f"bayer_rggb8; {word} compressed bgr8")
+    np.testing.assert_array_equal(found, as_colours)
+
+
 def test_a_compressed_picture_of_12_bits_in_16_is_scaled_by_its_bits():
     grey = np.linspace(0, 4095, 64).astype(np.uint16).reshape(8, 8)
     rgb = compressed_to_rgb(cv2.imencode(".png", grey)[1].tobytes(), "mono16; png compressed ")

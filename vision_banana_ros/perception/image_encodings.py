@@ -211,8 +211,7 @@ def compressed_to_rgb(
         refuse_huge(width // scale, height // scale)
     # image_transport makes a mosaic grey before it becomes a JPEG, and says so by the last word.
     mosaic = encoding.startswith("bayer_") and "compressed mono" not in rest
-    flags = cv2.IMREAD_ANYDEPTH | (cv2.IMREAD_GRAYSCALE if mosaic else cv2.IMREAD_COLOR)
-    flags |= _REDUCED[scale]
+    flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR | _REDUCED[scale]
     flags |= 0 if upright else cv2.IMREAD_IGNORE_ORIENTATION
     image = decode_whole(flat, flags) if found is not None and found[0] in kinds else None
     if image is None:
@@ -229,10 +228,11 @@ def compressed_to_rgb(
             f"The picture holds {image.dtype} numbers, which are measurements and no colours; give a"
             " picture of 8 or 16 bits."
         )
-    if mosaic:
+    # Some drivers name the sensor's mosaic and send the colours that they made of it.
+    if mosaic and (image[..., :1] == image).all():
         pattern = encoding.rstrip("0123456789") + "8"
-        height, width = image.shape
-        return to_rgb(np.ascontiguousarray(image), pattern, height, width, step=width)
+        height, width = image.shape[:2]
+        return to_rgb(np.ascontiguousarray(image[..., 0]), pattern, height, width, step=width)
     # By image_transport colours are compressed as bgr, as OpenCV has them, and "compressed rgb" says
     # otherwise. Its TIFF have no last word: their colours are in the order of the encoding.
     as_rgb = "compressed rgb" in rest or (rest == "tiff compressed" and encoding.startswith("rgb"))
