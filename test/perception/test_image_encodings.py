@@ -12,6 +12,7 @@ from vision_banana_ros.perception.image_encodings import (
     ENCODINGS,
     FILE_KINDS,
     MAX_PIXELS,
+    UsedBits,
     compressed_to_rgb,
     to_rgb,
 )
@@ -67,8 +68,10 @@ def test_16_bits_are_scaled_by_those_that_the_camera_uses(bits):
     grey = to_rgb(ramp.tobytes(), "mono16", 8, 8, 16)[..., 0]
     np.testing.assert_array_equal(grey, ramp >> (bits - 8))
     assert grey.max() == 255
+    used = UsedBits()
+    to_rgb(ramp.tobytes(), "mono16", 8, 8, 16, used=used)
     dark = (ramp // 16).tobytes()
-    assert to_rgb(dark, "mono16", 8, 8, 16, at_least_bits=bits).max() == 15
+    assert to_rgb(dark, "mono16", 8, 8, 16, used=used).max() == 15
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

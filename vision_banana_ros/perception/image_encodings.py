@@ -90,6 +90,23 @@ TRUE_BITS = (10, 12, 14, 16)
 """What cameras send in 16 bits. Less than 10 is only dark."""
 
 
+class UsedBits:
+    """How many bits of 16 one camera uses, of `TRUE_BITS`.
+
+    Cameras of 10 and 12 bits send theirs unshifted, and no field says so. A dark picture is scaled by as many
+    as were seen before.
+    """
+
+    def __init__(self) -> None:
+        self._most = TRUE_BITS[0]
+
+    def of(self, values: np.ndarray) -> int:
+        """With the pixels of one more picture."""
+        largest = int(values.max(initial=0))
+        self._most = max(self._most, next(bits for bits in TRUE_BITS if largest < 1 << bits))
+        return self._most
+
+
 def to_rgb(
     data: Buffer,
     encoding: str,
@@ -97,13 +114,13 @@ def to_rgb(
     width: int,
     step: int,
     is_bigendian: bool = False,
-    at_least_bits: int = TRUE_BITS[0],
+    used: UsedBits | None = None,
 ) -> np.ndarray:
     """The fields of a sensor_msgs/Image as (height, width, 3) uint8 RGB, C-contiguous.
 
     `step` is the length of a row in bytes and may be longer than the pixels need. A tight rgb8 image is a
     view of `data`, not a copy (read-only where `data` is). 16 bits a channel are scaled by those that the
-    camera uses, see `true_bits`. InputError where the fields do not fit together.
+    picture uses, or that its camera has `used` before. InputError where the fields do not fit together.
     """
     if encoding in DEPTHS:
         raise InputError(
@@ -144,7 +161,7 @@ def to_rgb(
     values = np.lib.stride_tricks.as_strided(flat, (rows, width, pixel), (step, pixel, 1))
     if as_told.bytes == 2:
         wide = np.ascontiguousarray(values).view(">u2" if is_bigendian else "<u2").astype(np.uint16)
-        values = _to_8_bits(wide, max(at_least_bits, true_bits(wide)))
+        values = _to_8_bits(wide, (used or UsedBits()).of(wide))
     values = np.ascontiguousarray(values)
     if as_told.conversion is None:
         return values
@@ -157,15 +174,6 @@ def to_rgb(
         colors = np.lib.stride_tricks.as_strided(flat[step * height :], (height, 2 * width), (2 * step, 1))
         return _nv24(values[:height, :, 0], colors)
     return cv2.cvtColor(values, as_told.conversion)
-
-
-def true_bits(values: np.ndarray) -> int:
-    """How many bits a picture of 16 uses, of `TRUE_BITS`.
-
-    Cameras of 10 and 12 bits send theirs unshifted, and no field says so.
-    """
-    largest = int(values.max(initial=0))
-    return next(bits for bits in TRUE_BITS if largest < 1 << bits)
 
 
 def _to_8_bits(values: np.ndarray, bits: int) -> np.ndarray:
@@ -183,7 +191,7 @@ def compressed_to_rgb(
     form: str = "",
     kinds: tuple[str, ...] = ON_TOPICS,
     upright: bool = False,
-    at_least_bits: int = TRUE_BITS[0],
+    used: UsedBits | None = None,
     shrink: bool = False,
 ) -> np.ndarray:
     """A compressed picture as (H, W, 3) uint8 RGB.
@@ -194,7 +202,7 @@ def compressed_to_rgb(
     as in "bayer_rggb8; jpeg compressed bgr8". upright: whether the orientation that a photograph carries is
     followed; in messages it is not, for CameraInfo describes the sensor's own rows and columns. shrink:
     whether a JPEG of more than MAX_PIXELS is unpacked at a half, a quarter or an eighth of its size, without
-    its pixels ever being in memory, and not refused.
+    its pixels ever being in memory, and not refused. used: as in `to_rgb`.
     """
     encoding, _, rest = (part.strip() for part in form.partition(";"))
     if "compressedDepth" in form or encoding in DEPTHS:
@@ -222,7 +230,7 @@ def compressed_to_rgb(
             " one of these, whole."
         )
     if image.dtype == np.uint16:
-        image = _to_8_bits(image, max(at_least_bits, true_bits(image)))
+        image = _to_8_bits(image, (used or UsedBits()).of(image))
     if image.dtype != np.uint8:
         raise InputError(
             f"The picture holds {image.dtype} numbers, which are measurements and no colours; give a"

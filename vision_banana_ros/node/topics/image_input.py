@@ -4,39 +4,33 @@
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
-from vision_banana_ros.perception.image_encodings import (
-    TRUE_BITS,
-    compressed_to_rgb,
-    refuse_huge,
-    to_rgb,
-    true_bits,
-)
+from vision_banana_ros.perception.image_encodings import UsedBits, compressed_to_rgb, refuse_huge, to_rgb
 
 
 class ImageReader:
     """Of one camera.
 
-    A dark frame of 16 bits a channel is scaled by as many bits as the camera has shown to use.
+    A dark frame of 16 bits a channel is scaled by as many bits as frames of its encoding have used so far.
     """
 
     def __init__(self) -> None:
-        self._bits = TRUE_BITS[0]
+        self._used: dict[str, UsedBits] = {}
 
     def __call__(self, message: Image | CompressedImage) -> np.ndarray:
         """As `read_image`."""
-        if isinstance(message, Image) and message.encoding.endswith("16") and len(message.data) % 2 == 0:
-            values = np.frombuffer(message.data, ">u2" if message.is_bigendian else "<u2")
-            self._bits = max(self._bits, true_bits(values))
-        return read_image(message, self._bits)
+        encoding = message.encoding if isinstance(message, Image) else message.format
+        if encoding not in self._used:
+            self._used = {encoding: UsedBits()}  # of one at a time: nothing bounds how many there are
+        return read_image(message, self._used[encoding])
 
 
-def read_image(message: Image | CompressedImage, at_least_bits: int = TRUE_BITS[0]) -> np.ndarray:
+def read_image(message: Image | CompressedImage, used: UsedBits | None = None) -> np.ndarray:
     """The picture, (H, W, 3) uint8 RGB, for tight rgb8 a view of the message.
 
     InputError where the message cannot be used.
     """
     if isinstance(message, CompressedImage):
-        return compressed_to_rgb(memoryview(message.data), message.format, at_least_bits=at_least_bits)
+        return compressed_to_rgb(memoryview(message.data), message.format, used=used)
     refuse_huge(message.width, message.height)
     return to_rgb(
         memoryview(message.data),
@@ -45,5 +39,5 @@ def read_image(message: Image | CompressedImage, at_least_bits: int = TRUE_BITS[
         message.width,
         message.step,
         bool(message.is_bigendian),
-        at_least_bits,
+        used,
     )
