@@ -25,6 +25,15 @@ def test_a_legend_keeps_known_colours_and_gives_others_ones_far_apart():
     ("entries", "words"),
     [
         (["a", "b", "a"], "'a' is there twice"),
+        (["chair", "Chair"], "'chair' and 'Chair' are the same words"),
+        (["traffic light", "box", "traffic_light!"], "the same words"),
+        (["caf\u00e9", "cafe\u0301"], "is there twice"),
+        (["\ufb01re", "fire"], "the same words"),
+        (["!?"], "class 1 has no letter"),
+        (["\U0001f697=red"], "class 1 has no letter"),
+        (["\u200b"], r"holds U\+200B"),
+        (["ball\u202e"], r"holds U\+202E, which nobody sees"),
+        (["\ufeffball", "ball"], r"holds U\+FEFF"),
         (["=red"], "class 1 is empty"),
         (["a=blurple"], "not a colour"),
         (["a="], "not a colour"),
@@ -35,6 +44,18 @@ def test_a_legend_keeps_known_colours_and_gives_others_ones_far_apart():
 def test_a_legend_that_cannot_be_used_is_refused(entries, words):
     with pytest.raises(InputError, match=words):
         read_legend(entries, {})
+
+
+def test_names_of_every_script_are_read_as_they_are_seen():
+    names = [
+        "cafe\u0301",
+        "stra\u00dfe",
+        "\u8d64\u3044",
+        "\u0915\u0941",
+        "\u0915",
+        "\u0645\u06cc\u200c\u062e\u0648",
+    ]
+    assert list(read_legend(names, {})) == ["caf\u00e9", *names[1:]]
 
 
 def test_classes_without_a_colour_get_one_far_from_the_others():

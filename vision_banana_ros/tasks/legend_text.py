@@ -2,6 +2,7 @@
 """Parses legends and names from a command line, a parameter or a service request."""
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 from vision_banana_ros.errors import InputError
@@ -19,6 +20,8 @@ MAX_CHARACTERS = 500
 """Of an expression or the name of a class."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """What a terminal obeys in place of showing it; and halves of pairs, which bytes that are no text become."""
+_JOINERS = "\u200c\u200d"
+"""The invisible characters that some scripts are written with."""
 
 
 def clean_text(text: str, what: str, most: int = MAX_CHARACTERS) -> str:
@@ -33,23 +36,44 @@ def clean_text(text: str, what: str, most: int = MAX_CHARACTERS) -> str:
         The text in one line.
 
     Raises:
-        InputError: If it is empty, too long, or holds control characters, as it is shown in logs.
+        InputError: If it is empty, too long, without a letter, or holds characters that logs do not show.
     """
-    clean = " ".join(text.split())
+    clean = " ".join(unicodedata.normalize("NFC", text).split())  # é is one character, however it was typed
     if CONTROL.search(clean):
         raise InputError(f"{what} holds control characters; leave them out: {clean[:100]!r}.")
+    if unseen := next((c for c in clean if unicodedata.category(c) == "Cf" and c not in _JOINERS), ""):
+        raise InputError(
+            f"{what} holds U+{ord(unseen):04X}, which nobody sees; type it anew: {clean[:100]!r}."
+        )
     if not clean:
         raise InputError(f"{what} is empty; say in words what is wanted.")
+    if not any(map(str.isalnum, clean)):
+        raise InputError(f"{what} has no letter and no digit; say in words what is wanted: {clean[:100]!r}.")
     if len(clean) > most:
         raise InputError(f"{what} has {len(clean)} characters; at most {most} are taken. Say it shorter.")
     return clean
 
 
 def refuse_repeated(names: Sequence[str]) -> None:
-    """Raises InputError if a name occurs twice."""
-    repeated = next((name for i, name in enumerate(names) if name in names[:i]), None)
-    if repeated is not None:
-        raise InputError(f"{repeated!r} is there twice; name everything once.")
+    """Raises InputError if a name occurs twice.
+
+    Names that differ only in case or punctuation are one: to the generator they are the same words.
+    """
+    known: dict[str, str] = {}
+    for name in names:
+        words = _words(name)
+        before = known.get(words)
+        if before == name:
+            raise InputError(f"{name!r} is there twice; name everything once.")
+        if before is not None:
+            raise InputError(f"{before!r} and {name!r} are the same words; name everything once.")
+        known[words] = name
+
+
+def _words(name: str) -> str:
+    """What is left of a name to be told apart by."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return " ".join("".join(" " if unicodedata.category(c)[0] in "PC" else c for c in folded).split())
 
 
 def read_legend(entries: Sequence[str], known: Mapping[str, Rgb]) -> Legend:
