@@ -209,6 +209,38 @@ def test_a_requests_own_picture_is_measured_with_its_own_camera_or_not_at_all(no
     assert by_live.x / by_own.x == pytest.approx(1.6 / 0.8, rel=1e-3)
 
 
+def test_camera_info_of_another_frame_id_is_reported_until_it_is_of_the_same(node, client, camera):
+    """Of two cameras whose topics were swapped: nothing else differs."""
+    info = stamped(camera_info(), 0)
+    info.header.frame_id = "rear_camera"
+    camera.infos.publish(info)
+    camera.show(20)
+    told = client.wait_for_fault("'rear_camera'")
+    assert "'camera'" in told and "/camera_info" in told
+    camera.infos.publish(stamped(camera_info(), 0))
+    client.spin_until(lambda: not node.streams[0].faults.shown("frame_id"), "the fault to go")
+
+
+def test_an_image_without_frame_id_is_of_no_known_camera(node, client, camera):
+    """Also where the stream's CameraInfo has none."""
+    info = stamped(camera_info(), 0)
+    info.header.frame_id = ""
+    camera.infos.publish(info)
+    client.spin_until(lambda: node.streams[0].inputs.info is not None, "the CameraInfo")
+    request = Segment.Request(expression=BALL, image=picture(20, 0, frame_id=""))
+    reply = client.call(Segment, "/vision_banana/segment", request)
+    assert reply.success and np.isnan(reply.centroid.point.z) and "without a place" in reply.message
+
+
+@pytest.mark.parametrize(("topic", "kind"), [("image", Image), ("camera_info", CameraInfo)])
+def test_a_second_publisher_of_a_camera_is_reported_while_it_is_there(node, client, camera, topic, kind):
+    second = client.create_publisher(kind, topic, 1)
+    told = client.wait_for_fault(f"2 publishers send to /{topic}")
+    assert "Leave one" in told
+    client.destroy_publisher(second)
+    client.spin_until(lambda: not node.streams[0].faults.shown(f"publishers /{topic}"), "the fault to go")
+
+
 def test_frames_of_one_stamp_are_all_answered_or_counted_also_when_the_subscription_changes(node, client):
     """A publisher that repeats its stamp; at first beside one that is not reliable, so that best effort is
     asked for."""

@@ -11,7 +11,7 @@ import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 
-from vision_banana_ros.errors import InputError
+from vision_banana_ros.errors import InputError, shortened
 from vision_banana_ros.node.health.faults import Faults, say
 from vision_banana_ros.node.pipeline.depth_postprocess import DepthChain
 from vision_banana_ros.node.pipeline.frame_age import Ages
@@ -19,6 +19,7 @@ from vision_banana_ros.node.pipeline.frame_history import Frames
 from vision_banana_ros.node.pipeline.frame_statistics import Counts
 from vision_banana_ros.node.pipeline.inference_config import Asking
 from vision_banana_ros.node.pipeline.output_schedule import Schedule
+from vision_banana_ros.node.topics.camera_info import same_camera
 from vision_banana_ros.node.topics.image_input import ImageReader
 from vision_banana_ros.node.topics.inputs import Frame, Inputs
 from vision_banana_ros.node.topics.messages import (
@@ -203,6 +204,7 @@ class Stream:
         if not self.active or asking is None:
             return
         self.inputs.inspect()
+        self._compare_frame_ids(frame)
         if (
             frame is not None
             and isinstance(frame.message, Image)
@@ -211,6 +213,25 @@ class Stream:
         ):
             with suppress(InputError):
                 self.camera((frame.message.height, frame.message.width), frame.stamp_ns, asking)
+
+    def _compare_frame_ids(self, frame: Frame | None) -> None:
+        """Reports images and CameraInfo of different names.
+
+        By sensor_msgs/Image that is undefined; most likely topics of two cameras were swapped.
+        """
+        info = self.inputs.info
+        if frame is None or info is None or same_camera(frame.message.header, info.header):
+            self.faults.clear("frame_id")
+            return
+        ids = [shortened(m.header.frame_id) for m in (frame.message, info)]
+        self.faults.report(
+            "frame_id",
+            f"Images on {self.inputs.topic('image')} have the frame_id {ids[0]!r}, CameraInfo on"
+            f" {self.inputs.topic('camera_info')} has {ids[1]!r}: if it is of another camera, depth and"
+            " clouds are wrong. Remap camera_info to the topic of the same camera, or correct the frame_id"
+            " in its driver.",
+            lasting=True,
+        )
 
     def _receive(self, frame: Frame) -> None:
         if not self.active:

@@ -90,7 +90,8 @@ def whose_camera(
     """Returns the function that determines the camera of the image of a request.
 
     The request's own CameraInfo if it has one; otherwise that of the stream if the image is from the stream
-    or has its frame_id; otherwise none. The intrinsics of another camera are never used.
+    or has its frame_id, which must not be empty; otherwise none. The intrinsics of another camera are never
+    used.
     """
     own, image = request.camera_info, request.image
     if own.width or own.height:
@@ -98,10 +99,8 @@ def whose_camera(
         return lambda size, stamp_ns, asking: camera_for(
             given, size, asking.settings.image_is_rectified, asking.settings.rectify
         )
-    live = stream.inputs.infos.newest
-    if not (image.width or image.height) or (
-        live is not None and image.header.frame_id == live.header.frame_id
-    ):
+    live, sent = stream.inputs.infos.newest, image.header.frame_id
+    if not (image.width or image.height) or (live is not None and sent and sent == live.header.frame_id):
         return stream.camera
     return lambda size, stamp_ns, asking: None
 

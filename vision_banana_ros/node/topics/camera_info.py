@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 
 from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
 
 from vision_banana_ros.node.topics.stamps import nanoseconds
 from vision_banana_ros.perception.camera import Calibration
@@ -65,6 +66,11 @@ class CameraInfos:
             self._missed = 0 if found is not None else self._missed + 1
             self._paired = found is not None or (self._paired and self._missed < IMPATIENT_AFTER)
             return found if found is not None else self._newest
+
+
+def same_camera(image: Header, info: Header) -> bool:
+    """Whether an image and a CameraInfo may be of one camera: an empty frame_id tells nothing."""
+    return "" in (image.frame_id, info.frame_id) or image.frame_id == info.frame_id
 
 
 def message_of(calibration: Calibration) -> CameraInfo:

@@ -124,6 +124,7 @@ class Inputs:
         """
         for way in (RAW, COMPRESSED, INFO):
             self._check_type(way)
+            self._check_publishers(way)
             subscription = self.subscriptions.get(way)
             fault = f"qos {self.topic(way)}"
             if subscription is not None and self._faults.shown(fault) and self._all_fit(way, subscription):
@@ -145,6 +146,21 @@ class Inputs:
                 f" {self._prefix}image:=/camera/image_raw"
             )
         self._faults.report("silent", f"No image has come on {topic} for {silent_s:.0f} s, and {cure}.")
+
+    def _check_publishers(self, name: str) -> None:
+        """Reports several publishers: frames of one camera would be measured by the CameraInfo of another."""
+        topic = self.topic(name)
+        fault, count = f"publishers {topic}", self._node.count_publishers(topic)
+        if count < 2 or name not in self.subscriptions:
+            self._faults.clear(fault)
+            return
+        self._faults.report(
+            fault,
+            f"{count} publishers send to {topic}; if they are different cameras or recordings, what is"
+            " published is wrong. Leave one (ros2 topic info -v names them); one that was killed is counted"
+            " for some 20 s.",
+            lasting=True,
+        )
 
     def _check_type(self, name: str) -> None:
         """Reports publishers of another type: DDS connects nothing and says nothing."""
