@@ -221,6 +221,21 @@ def test_every_frame_of_a_bag_has_the_camera_of_its_time(oracle, tmp_path):
         assert cloud["f0"].min() == pytest.approx(-63.5 / focal * 1.5, rel=1e-3)
 
 
+@pytest.mark.parametrize(("frame_id", "own"), [("camera", True), ("", True), ("right_camera", False)])
+def test_the_only_camera_info_of_a_bag_is_not_taken_for_another_camera(
+    oracle, tmp_path, capsys, frame_id, own
+):
+    info = camera_info(100)
+    info.header.frame_id = frame_id
+    topics = {"/left/image": [raw_image(0, "rgb8")], "/right/camera_info": [info]}
+    bag = write_bag(tmp_path / "bag", StoragePlugin.SQLITE3, topics)
+    assert main(["run", str(bag), "--out", str(tmp_path / "out")]) == 0
+    assert ("No camera is known" in capsys.readouterr().err) != own
+    focal = 100 if own else 64 / np.tan(np.radians(30))
+    cloud = cloud_of(tmp_path / "out" / "7000000000")
+    assert cloud["f0"].min() == pytest.approx(-63.5 / focal * 1.5, rel=1e-3)
+
+
 def test_a_bag_with_several_image_topics_asks_which(oracle, tmp_path, capsys):
     topics = {"/left/image": [raw_image(0, "rgb8")], "/right/image": [raw_image(1, "rgb8")]}
     bag = write_bag(tmp_path / "bag", StoragePlugin.MCAP, topics)

@@ -149,29 +149,33 @@ def image_connection(path: Path, connections: list[Any], topic: str | None) -> A
 
 
 class _Infos:
-    """The CameraInfo of a bag by their stamps."""
+    """The CameraInfo of a bag by their stamps.
 
-    def __init__(self, messages: Iterable[Any]):
-        by_stamp = {nanoseconds(message): Calibration.of(message) for message in messages}
+    beside: they are of the image's own namespace; else only those of its frame_id, or without one, are its.
+    """
+
+    def __init__(self, messages: Iterable[Any], beside: bool):
+        by_stamp = {nanoseconds(m): (m.header.frame_id, Calibration.of(m)) for m in messages}
+        self._beside = beside
         self._stamps = sorted(by_stamp)
-        self._calibrations = [by_stamp[stamp] for stamp in self._stamps]
+        self._infos = [by_stamp[stamp] for stamp in self._stamps]
 
-    def of(self, stamp_ns: int) -> Calibration | None:
+    def of(self, stamp_ns: int, frame_id: str) -> Calibration | None:
         """That of a frame's own stamp, else the last one before it, else the first."""
         if not self._stamps:
             return None
-        return self._calibrations[max(bisect_right(self._stamps, stamp_ns) - 1, 0)]
+        name, calibration = self._infos[max(bisect_right(self._stamps, stamp_ns) - 1, 0)]
+        return calibration if self._beside or name == frame_id or "" in (name, frame_id) else None
 
 
 def _camera_infos(reader: Any, image_topic: str) -> _Infos:
     """The CameraInfo of the image's own camera: beside its topic, or the only topic of the bag."""
     base = posixpath.dirname(image_topic.removesuffix("/compressed"))
     infos = [c for c in reader.connections if c.msgtype == CAMERA_INFO and c.msgcount]
-    chosen = [c for c in infos if c.topic == posixpath.join(base, "camera_info")]
-    if not chosen and len({c.topic for c in infos}) == 1:
-        chosen = infos
+    beside = [c for c in infos if c.topic == posixpath.join(base, "camera_info")]
+    chosen = beside or (infos if len({c.topic for c in infos}) == 1 else [])
     messages = reader.messages(chosen) if chosen else ()
-    return _Infos(reader.deserialize(raw, CAMERA_INFO) for _, _, raw in messages)
+    return _Infos((reader.deserialize(raw, CAMERA_INFO) for _, _, raw in messages), bool(beside))
 
 
 def _read(path: Path, topic: str, infos: _Infos) -> Iterator[Frame | InputError]:
@@ -203,7 +207,7 @@ def _frame(message: Any, infos: _Infos) -> Frame:
     else:
         image = compressed_to_rgb(message.data, message.format)
     stamp_ns = nanoseconds(message)
-    return Frame(str(stamp_ns), image, infos.of(stamp_ns), stamp_ns)
+    return Frame(str(stamp_ns), image, infos.of(stamp_ns, message.header.frame_id), stamp_ns)
 
 
 def nanoseconds(message: Any) -> int:
