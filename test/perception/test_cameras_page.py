@@ -72,7 +72,8 @@ def lenses() -> str:
 def encodings() -> str:
     def row(encoding: str) -> tuple[str, str]:
         def read() -> str:
-            image = to_rgb(bytes(3 * 64 * 64 * 8), encoding, 64, 64, 64 * 8)
+            rows = {"nv12": 96, "nv21": 96, "nv24": 192}.get(encoding, 64)
+            image = to_rgb(bytes(rows * 64 * 8), encoding, 64, 64, 64 * 8)
             assert image.shape == (64, 64, 3) and image.dtype == np.uint8
             return (
                 "16 bits, of which 10, 12, 14 or 16 may be in use, little or big endian"

@@ -191,8 +191,10 @@ def test_every_kind_of_buffer_is_read():
         (dict(width=0), "nothing to look at"),
         (dict(step=23), "24 bytes"),
         (dict(height=7), "144 bytes"),
+        (dict(height=5), "144 bytes, but 5 rows of 24 take 120"),
+        (dict(encoding="mono8", step=8), "6 rows of 8 take 48"),
         (dict(encoding="uyvy", width=7), "even"),
-        (dict(encoding="bayer_rggb8", height=2), "3x3"),
+        (dict(encoding="bayer_rggb8", height=2, step=72), "3x3"),
     ],
 )
 def test_fields_that_do_not_fit_together_get_a_sentence(fields, word):

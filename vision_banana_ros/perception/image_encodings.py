@@ -151,7 +151,8 @@ def to_rgb(
         )
     flat = np.frombuffer(data, np.uint8)
     rows = int(height * as_told.planes)
-    if flat.size < step * (rows - 1) + needed:
+    # More bytes than rows are those of another size or encoding than the fields tell.
+    if not step * (rows - 1) + needed <= flat.size <= step * rows:
         raise InputError(
             f"The image has {flat.size} bytes, but {rows} rows of {step} take {step * rows};"
             " correct the publisher."
