@@ -78,6 +78,18 @@ def test_an_image_of_the_programs_own_can_be_asked_about(banana):
     assert (banana.generate(ECHO, image)[SIZE[0] // 4 :] == 40).all()
 
 
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((24, 32, 4), np.uint8), np.zeros((24, 32), np.uint8), np.full((24, 32, 3), 0.5)],
+    ids=["rgba", "grey", "float"],
+)
+def test_an_array_that_is_no_picture_is_not_sent_as_one(banana, image):
+    with pytest.raises(Refused, match=r"\(H, W, 3\) uint8 RGB"):
+        banana.segment(BALL, image=image)
+    with pytest.raises(Refused, match="convert it first"):
+        banana.generate(ECHO, image=image)
+
+
 def test_prompts_are_set_and_refusals_are_exceptions_with_the_reason(banana):
     assert set(banana.set_prompts("referring", [BALL, BOX])) == {BALL, BOX}
     assert banana.set_prompts("semantic", ["road=red", "curb=#00ff00"])["curb=#00ff00"] == (1, "#00ff00")

@@ -165,9 +165,11 @@ class VisionBanana:
 
         def listener(topic: str) -> Any:
             def listen(message: Any) -> None:
-                waiting.setdefault(nanoseconds(message.header.stamp), {})[topic] = READERS[OUTPUTS[topic]](
-                    message
-                )
+                frame = waiting.setdefault(nanoseconds(message.header.stamp), {})
+                frame[topic] = READERS[OUTPUTS[topic]](message)
+                # parts of frames that will not come whole any more
+                for old in list(waiting)[:-_FRAMES_AWAITED]:
+                    del waiting[old]
 
             return listen
 
@@ -183,9 +185,6 @@ class VisionBanana:
                 )
                 stamp = next(s for s, f in waiting.items() if len(f) == len(topics))
                 yield stamp, waiting.pop(stamp)
-                # parts of frames that will not come whole any more
-                for old in list(waiting)[:-_FRAMES_AWAITED]:
-                    del waiting[old]
         finally:
             for subscription in subscriptions:
                 self._node.destroy_subscription(subscription)
@@ -222,7 +221,9 @@ class VisionBanana:
 
 
 def _message(image: np.ndarray) -> Image:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise Refused(f"An image is (H, W, 3) uint8 RGB, not {image.shape} {image.dtype}: convert it first.")
     height, width = image.shape[:2]
     message = Image(height=height, width=width, encoding="rgb8", step=3 * width)
-    message.data = array("B", np.ascontiguousarray(image, np.uint8).tobytes())
+    message.data = array("B", np.ascontiguousarray(image).tobytes())
     return message
