@@ -226,8 +226,8 @@ class Stream:
         ids = [shortened(m.header.frame_id) for m in (frame.message, info)]
         self.faults.report(
             "frame_id",
-            f"Images on {self.inputs.topic('image')} have the frame_id {ids[0]!r}, CameraInfo on"
-            f" {self.inputs.topic('camera_info')} has {ids[1]!r}: if it is of another camera, depth and"
+            f"Images on {self.inputs.topic('image')} have the frame_id '{ids[0]}', CameraInfo on"
+            f" {self.inputs.topic('camera_info')} has '{ids[1]}': if it is of another camera, depth and"
             " clouds are wrong. Remap camera_info to the topic of the same camera, or correct the frame_id"
             " in its driver.",
             lasting=True,
