@@ -5,14 +5,22 @@ ends in time."""
 import importlib
 import json
 import os
+import re
 import sys
+import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import Image
 
+from vision_banana_interfaces.srv import SetPrompts
 from vision_banana_ros.cli import demo
 from vision_banana_ros.cli.main import main
 from vision_banana_ros.cli.shared import demo_scene, node_process
@@ -228,6 +236,46 @@ if __name__ == "__main__":
 """
 
 
+@contextmanager
+def robot():
+    """A robot in the ROS domain of the environment, with the usual names.
+
+    Yields the pictures and the prompts that have come.
+    """
+    context = Context()
+    rclpy.init(context=context, args=[])
+    node, executor = (
+        rclpy.create_node("vision_banana", context=context),
+        SingleThreadedExecutor(context=context),
+    )
+    pictures: list[Image] = []
+    prompts: list[SetPrompts.Request] = []
+
+    def set_prompts(request, response):
+        prompts.append(request)
+        return response
+
+    node.create_subscription(Image, "image", pictures.append, 1)
+    node.create_service(SetPrompts, "~/set_prompts", set_prompts)
+    executor.add_node(node)
+    ended = threading.Event()
+
+    def spin():
+        while not ended.is_set():
+            executor.spin_once(timeout_sec=0.1)
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    try:
+        yield pictures, prompts
+    finally:
+        ended.set()
+        thread.join()
+        executor.shutdown()
+        node.destroy_node()
+        context.try_shutdown()
+
+
 def test_the_whole_demo_with_a_generator_that_always_says_two_metres(bundle, tmp_path, monkeypatch, capsys):
     (tmp_path / "steady.py").write_text(STEADY)
     root = Path(__file__).resolve().parents[2]
@@ -236,7 +284,9 @@ def test_the_whole_demo_with_a_generator_that_always_says_two_metres(bundle, tmp
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(demo, "load_generator", lambda path: importlib.import_module("steady").Steady())
     out = tmp_path / "out"
-    status = main(["demo", "--out", str(out), "--bundle", str(bundle), "--seconds", "4", "--rate", "5"])
+    with robot() as (pictures, prompts):
+        status = main(["demo", "--out", str(out), "--bundle", str(bundle), "--seconds", "4", "--rate", "5"])
+    assert not pictures and not prompts, "a robot in the same ROS domain sees another camera"
     said = capsys.readouterr()
     assert status == 0, said.err + (out / "node.log").read_text()
     rows = {line.split()[0]: line for line in said.out.splitlines()}
@@ -264,7 +314,9 @@ def test_a_node_that_never_comes_up_ends_the_demo_in_time(bundle, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(demo, "BRING_UP_S", 1.5)
     assert main(["demo", "--out", str(tmp_path / "out"), "--bundle", str(bundle)]) == 1
-    assert "waited for the service /vision_banana/get_state" in capsys.readouterr().err
+    assert re.search(
+        r"waited for the service /vision_banana_\w+/vision_banana/get_state", capsys.readouterr().err
+    )
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
@@ -272,7 +324,7 @@ def test_a_node_that_never_comes_up_ends_the_demo_in_time(bundle, tmp_path, monk
 def test_a_node_that_does_not_heed_its_end_is_killed(tmp_path, monkeypatch):
     fake_node(tmp_path / "bin", "trap '' TERM; while true; do sleep 0.1; done", monkeypatch)
     monkeypatch.setattr(node_process, "STOP_S", 0.5)
-    with node_process.running_node(tmp_path / "log", tmp_path) as process:
+    with node_process.running_node(tmp_path / "log", tmp_path, "/alone") as process:
         assert process.poll() is None
         time.sleep(0.3)
     assert process.poll() == -9

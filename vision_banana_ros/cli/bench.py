@@ -21,7 +21,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from vision_banana_ros.cli.shared.node_process import running_node
+from vision_banana_ros.cli.shared.node_process import own_namespace, running_node
 from vision_banana_ros.cli.shared.sizes import size
 from vision_banana_ros.cli.shared.torch_installed import needs_torch
 from vision_banana_ros.errors import InputError
@@ -188,11 +188,12 @@ def _node_rows(args: argparse.Namespace, bundle: Path) -> Iterator[dict[str, Any
     camera = SimulatedCamera(3, width, height, 10.0)
     views = [camera.view(t) for t in range(NODE_FRAMES)]
     frames, intrinsics = [view.image for view in views], Intrinsics.of(views[0].camera)
+    namespace = own_namespace()
     for executor in args.executors or ["auto"]:
         with (
             tempfile.TemporaryDirectory() as folder,
-            running_node(Path(folder) / "node.log", bundle, executor) as process,
-            NodeBenchmark(frames, intrinsics, args.topics, process) as node,
+            running_node(Path(folder) / "node.log", bundle, namespace, executor) as process,
+            NodeBenchmark(frames, intrinsics, args.topics, process, namespace) as node,
         ):
             node.wait_until_answering(NODE_START_S)
             highest = node.highest_rate(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vision_banana_ros.cli.shared.generator_arguments import add_bundle_argument
-from vision_banana_ros.cli.shared.node_process import running_node
+from vision_banana_ros.cli.shared.node_process import own_namespace, running_node
 from vision_banana_ros.cli.shared.photographs import write_photographs
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import default_bundle, load_generator, open_bundle
@@ -65,11 +65,15 @@ def run(args: argparse.Namespace) -> int:
     bundle = open_bundle(args.bundle or default_bundle())
     args.out.mkdir(parents=True, exist_ok=True)
     log = args.out / "node.log"
-    with running_node(log, bundle.path) as process:
+    namespace = own_namespace()
+    with running_node(log, bundle.path, namespace) as process:
         say(f"The node starts with the bundle {bundle.manifest.name}; its log is {log}.")
         scene = Scene(args.seed, *SIZE, args.rate)
         try:
-            with Recorder(lambda: process.poll() is None, scene.keeps) as client, scene.publishing():
+            with (
+                Recorder(lambda: process.poll() is None, scene.keeps, namespace) as client,
+                scene.publishing(namespace),
+            ):
                 client.bring_up(BRING_UP_S)
                 say("The node is active.")
                 ((value, _),) = client.set_prompts("referring", [scene.expression]).values()

@@ -83,10 +83,10 @@ class Scene:
         return self.camera.view(self.indices[stamp_ns] / self.rate_hz)
 
     @contextmanager
-    def publishing(self) -> Iterator[None]:
-        """The camera's thread runs inside the `with`."""
+    def publishing(self, namespace: str) -> Iterator[None]:
+        """The camera's thread runs inside the `with`; its topics are in the namespace."""
         stop = threading.Event()
-        thread = threading.Thread(target=self._publish, args=(stop,), name="camera", daemon=True)
+        thread = threading.Thread(target=self._publish, args=(stop, namespace), name="camera", daemon=True)
         thread.start()
         try:
             yield
@@ -94,8 +94,8 @@ class Scene:
             stop.set()
             thread.join(10)
 
-    def _publish(self, stop: threading.Event) -> None:
-        with CameraPublisher() as publisher:
+    def _publish(self, stop: threading.Event, namespace: str) -> None:
+        with CameraPublisher(ros_args=["--ros-args", "-r", f"__ns:={namespace}"]) as publisher:
             started, index = time.monotonic(), -1
             while not stop.is_set():
                 # A frame that is not rendered in time is left out: the world keeps its own pace.

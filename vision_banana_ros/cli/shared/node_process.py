@@ -2,6 +2,7 @@
 """Starts the installed node in its own process for the duration of a verb."""
 
 import os
+import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,11 +15,22 @@ EXECUTABLE = "vision_banana_node"
 STOP_S = 10.0
 
 
+def own_namespace() -> str:
+    """A ROS namespace that nobody else has.
+
+    Under the usual names a robot in the same ROS domain would get the pictures and the prompts of the verb.
+    """
+    return f"/vision_banana_{secrets.token_hex(4)}"
+
+
 @contextmanager
-def running_node(log: Path, bundle: Path, executor: str = "auto") -> Iterator[subprocess.Popen[bytes]]:
+def running_node(
+    log: Path, bundle: Path, namespace: str, executor: str = "auto"
+) -> Iterator[subprocess.Popen[bytes]]:
     """Runs the node in its own process, configured and active; always ends it on leaving."""
     parameters = (f"bundle:={bundle.resolve()}", f"executor:={executor}", "autostart:=true")
     command = [_executable(), "--ros-args", *(part for parameter in parameters for part in ("-p", parameter))]
+    command += ["-r", f"__ns:={namespace}"]
     with log.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
         try:

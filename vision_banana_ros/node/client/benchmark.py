@@ -36,7 +36,7 @@ class NodeBenchmark:
     """Plays frames to a running node and hears its outputs. Use it in a `with`.
 
     frames: (H, W, 3) uint8 RGB each, played over and over. topics: a frame counts as answered when all of
-    these have come. process: the node's, for its CPU time and memory.
+    these have come. process: the node's, for its CPU time and memory. namespace: of the node.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class NodeBenchmark:
         intrinsics: Intrinsics,
         topics: Sequence[str],
         process: Popen[bytes],
+        namespace: str = "/",
     ):
         unknown = [topic for topic in topics if topic not in OUTPUTS]
         if unknown:
@@ -52,7 +53,7 @@ class NodeBenchmark:
         self._frames, self._calibration = frames, Calibration.of_pinhole(intrinsics)
         self._topics, self._pid = tuple(topics), process.pid
         self._process = process
-        self._camera = CameraPublisher("benchmark_optical_frame")
+        self._camera = CameraPublisher("benchmark_optical_frame", ["--ros-args", "-r", f"__ns:={namespace}"])
         self._sent: dict[int, float] = {}
         self._heard: dict[int, set[str]] = {}
         self._answered: dict[int, float] = {}

@@ -35,11 +35,13 @@ class Heard:
 class Recorder(VisionBanana):
     """Every wait ends early where `alive` says that the node's process is gone.
 
-    keep: whether the outputs of a stamp (ns) are to be kept whole for later, in `kept`.
+    keep: whether the outputs of a stamp (ns) are to be kept whole for later, in `kept`. namespace: of the
+    node.
     """
 
-    def __init__(self, alive: Callable[[], bool], keep: Callable[[int], bool]):
-        super().__init__(timeout_s=120.0)  # the first prompts wait for the compilation
+    def __init__(self, alive: Callable[[], bool], keep: Callable[[int], bool], namespace: str):
+        # the first prompts wait for the compilation
+        super().__init__(f"{namespace}/vision_banana", timeout_s=120.0)
         self.alive = alive
         self.keep = keep
         self.heard = {topic: Heard() for topic in SHOWN}
@@ -95,5 +97,5 @@ class Recorder(VisionBanana):
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if "vision_banana" in status.name:
+            if status.name.startswith(f"{self._name.lstrip('/')}: "):
                 self.diagnostics |= {value.key: value.value for value in status.values}
