@@ -17,8 +17,7 @@ from sensor_msgs.msg import LaserScan
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.node.topics import transforms
 from vision_banana_ros.node.topics.range_sensor import Ranges
-from vision_banana_ros.node.topics.transforms import Transforms
-from vision_banana_ros.perception.obstacles import Floor
+from vision_banana_ros.node.topics.transforms import NotOptical, Transforms
 
 SECOND = 1_000_000_000
 
@@ -77,8 +76,24 @@ def known(monkeypatch, node):
 def test_a_point_ahead_of_the_camera_is_ahead_of_the_robot(known):
     matrix = known.matrix("base_link", "camera", 5 * SECOND)
     assert matrix @ [0.5, 0.2, 2.0, 1] == pytest.approx([2.3, -0.5, 1.0, 1])
-    floor = Floor(tuple(matrix[2, :3]), matrix[2, 3])
+    floor = known.floor("base_link", "camera", 5 * SECOND)
     assert floor.heights(np.array([[0, 1.2, 3], [0, 0, 3]])) == pytest.approx([0, 1.2])
+
+
+@pytest.mark.parametrize(
+    ("pitch", "optical"), [(0, True), (-90, True), (30, True), (60, False), (90, False)], ids=str
+)
+def test_a_camera_that_looks_straight_up_is_rather_one_whose_frame_id_is_not_optical(known, pitch, optical):
+    """pitch: of the view, degrees above the horizon. A frame_id of x forward and z up is as one of 90."""
+    q, half = known.buffer.transform.transform.rotation, math.radians(pitch) / 2
+    # turned about the optical frame's own x, after the level camera's rotation
+    s, c = math.sin(half) / 2, math.cos(half) / 2
+    q.x, q.y, q.z, q.w = -c + s, c - s, -c - s, c + s
+    if optical:
+        assert known.floor("base_link", "camera", 0).up[2] == pytest.approx(math.sin(math.radians(pitch)))
+    else:
+        with pytest.raises(NotOptical, match="camera looks straight up"):
+            known.floor("base_link", "camera", 0)
 
 
 def test_the_newest_transform_is_taken_unless_it_is_of_another_time(known):

@@ -36,7 +36,7 @@ from vision_banana_ros.node.topics.messages import (
 from vision_banana_ros.node.topics.outputs import Outputs
 from vision_banana_ros.node.topics.range_sensor import TYPES as RANGE_TOPICS
 from vision_banana_ros.node.topics.range_sensor import Ranges
-from vision_banana_ros.node.topics.transforms import Transforms
+from vision_banana_ros.node.topics.transforms import NotOptical, Transforms
 from vision_banana_ros.perception import Intrinsics, Question
 from vision_banana_ros.perception.camera import Calibration, Camera, camera_for
 from vision_banana_ros.perception.detections import LEVEL_UP, detections
@@ -408,9 +408,17 @@ class Stream:
             self._floor_told = "with the floor, because base_frame is empty"
             return None
         try:
-            x, y, z, height = self._transforms.matrix(base, frame.message.header.frame_id, frame.stamp_ns)[2]
+            floor = self._transforms.floor(base, frame.message.header.frame_id, frame.stamp_ns)
             self._floor_told = f"what is higher than {above} above {base}, by tf2"
-            return Floor((float(x), float(y), float(z)), float(height))
+            return floor
+        except NotOptical as error:
+            without = str(error)
+            self.faults.report(
+                "optical",
+                f"Of images on {self.inputs.topic('image')}: {without}, and points are published with wrong"
+                " axes. Set the frame_id in the camera's driver to the optical frame: z forward, x right, y"
+                " down (REP 103).",
+            )
         except InputError as error:
             without = str(error)
         floor, reason = floor_in_depth(depth_m, intrinsics, ignored)

@@ -11,6 +11,7 @@ from rclpy.time import Time
 
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.node.topics.stamps import nanoseconds
+from vision_banana_ros.perception.obstacles import Floor
 
 try:
     import tf2_ros
@@ -22,6 +23,13 @@ OLDEST_S = 0.5
 always does."""
 FARTHEST_M = 1e6
 """A transform that moves farther holds no place of a robot."""
+STRAIGHT_UP = 0.7
+"""Sine of the elevation of a camera's view. What looks higher is rather a frame with z up than a camera that
+looks at the ceiling."""
+
+
+class NotOptical(InputError):
+    """The frame_id of a camera is not that of its optical frame."""
 
 
 class Transforms:
@@ -77,6 +85,18 @@ class Transforms:
                 f"the transform from {source} to {target} is {apart_s:.1f} s away from the frame"
             )
         return _matrix(newest.transform, target, source)
+
+    def floor(self, base: str, camera: str, stamp_ns: int) -> Floor:
+        """The x-y plane of `base` as a camera of frame_id `camera` sees it, at the moment of a frame.
+
+        Raises:
+            NotOptical: By tf2 the camera looks straight up.
+            InputError: There is no such transform; the sentence says why.
+        """
+        x, y, z, height = map(float, self.matrix(base, camera, stamp_ns)[2])
+        if z > STRAIGHT_UP:
+            raise NotOptical(f"by tf2 {camera} looks straight up, so it is no optical frame")
+        return Floor((x, y, z), height)
 
 
 def _matrix(transform: Any, target: str, source: str) -> np.ndarray:
