@@ -207,6 +207,15 @@ def test_a_full_disk_behind_standard_output_is_a_sentence(bundle):
     assert (done.returncode, done.stderr) == (2, "vision-banana: No space left on device.\n")
 
 
+def test_a_working_directory_that_was_deleted_is_a_sentence(tmp_path, monkeypatch, capsys):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert main(["info"]) == 2
+    assert "working directory was deleted" in capsys.readouterr().err
+
+
 def test_odd_texts_in_figures_are_not_shown(bundle, capsys):
     for name in ("x" * 100_000, "\x1b[2J"):
         (bundle / "metrics.json").write_text(json.dumps({name: {"depth": {"delta1": 0.5}}}))

@@ -104,6 +104,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # a file's name may hold bytes that are no text
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    try:
+        os.getcwd()  # libraries ask for it while they are imported
+    except FileNotFoundError:
+        return _complain("the working directory was deleted: change to another one.", 2)
     given = sys.argv[1:] if argv is None else argv
     top = parser(next((word for word in given if not word.startswith("-")), None))
     args = top.parse_args(given)
