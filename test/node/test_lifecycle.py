@@ -36,6 +36,13 @@ def running():
         yield node, client
 
 
+def test_a_node_that_was_shut_down_says_that_it_has_to_be_started_anew(running):
+    _, client = running
+    assert client.transition(Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
+    reply = client.call(Segment, "/vision_banana/segment", Segment.Request(expression=BALL))
+    assert not reply.success and "start it anew" in reply.message and "configure" not in reply.message
+
+
 CYCLES = """
 import gc, json, resource, threading
 from pathlib import Path

@@ -15,7 +15,7 @@ from vision_banana_ros.compilation import compilation_told
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.generators import Generator, default_bundle, load_generator
 from vision_banana_ros.node import parameters
-from vision_banana_ros.node.health.diagnostics import PERIOD_S, Diagnostics, Health
+from vision_banana_ros.node.health.diagnostics import FINALIZED, PERIOD_S, Diagnostics, Health
 from vision_banana_ros.node.health.engine_monitor import Engine
 from vision_banana_ros.node.health.faults import Faults, say
 from vision_banana_ros.node.health.manager_bond import ManagerBond
@@ -317,6 +317,10 @@ class VisionBananaNode(LifecycleNode):
 
     def asking(self) -> Asking:
         """With what the next frame is asked. InputError while there is no generator."""
+        if self.slot.asked is None and self.state == FINALIZED:
+            raise InputError(
+                f"The node {self.get_fully_qualified_name()} was shut down for good: start it anew."
+            )
         if self.slot.asked is None:
             missing = "activate" if self._configured else "configure"
             raise InputError(
