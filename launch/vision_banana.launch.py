@@ -3,9 +3,12 @@
 camera_info:=/camera/camera_info"""
 
 import shlex
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
+import yaml
 from ament_index_python.packages import get_package_share_directory
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.logging import get_logger
@@ -15,16 +18,20 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription
 
-PACKAGE = "vision_banana_ros"
+PACKAGE, NAME = "vision_banana_ros", "vision_banana"
 DEFAULTS = Path(get_package_share_directory(PACKAGE)) / "config" / "vision_banana.yaml"
 SWITCH = ["true", "True", "false", "False"]
 ARGUMENTS = {
     "image": ("image", "The camera's images; image/compressed follows it. Best a rectified topic."),
     "camera_info": ("camera_info", "The camera's CameraInfo."),
-    "bundle": ("", "Folder of the generator's bundle; empty: the one installed with the package."),
-    "executor": ("auto", "What runs the generator."),
+    "bundle": ("", "Folder of the generator's bundle; empty: as params_file says, else the installed one."),
+    "executor": ("", "What runs the generator; empty: as params_file says, else auto."),
     "namespace": ("", "Namespace of the node and its topics."),
-    "autostart": ("true", "Configure and activate at once; false: a lifecycle manager will."),
+    "autostart": (
+        "",
+        "Configure and activate at once; false: a lifecycle manager will; empty: as params_file says, else"
+        " true.",
+    ),
     "build_only": ("false", "Compile the decoders and build the engine that executor asks for, then end."),
     "use_sim_time": (
         "",
@@ -35,7 +42,7 @@ ARGUMENTS = {
     "params_file": (str(DEFAULTS), "All other parameters."),
     "venv": ("", "Virtual environment to run the node in, for what ROS's Python lacks; empty: none."),
 }
-CHOICES = {"autostart": SWITCH, "build_only": SWITCH, "respawn": SWITCH, "use_sim_time": ["", *SWITCH]}
+CHOICES = {"autostart": ["", *SWITCH], "build_only": SWITCH, "respawn": SWITCH, "use_sim_time": ["", *SWITCH]}
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -56,6 +63,8 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
         raise FileNotFoundError(
             f"There is no params_file '{params_file}', and the node would run on its defaults."
         )
+    if not given["autostart"] and "autostart" not in _named(params_file):
+        given["autostart"] = "true"
     python = Path(given["venv"]).expanduser() / "bin" / "python3"
     if given["venv"] and not python.exists():
         raise FileNotFoundError(
@@ -66,7 +75,7 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
         LifecycleNode(
             package=PACKAGE,
             executable="vision_banana_node",
-            name="vision_banana",
+            name=NAME,
             namespace=given["namespace"],
             output="screen",
             respawn=given["respawn"].lower() == "true" and given["build_only"].lower() != "true",
@@ -74,7 +83,12 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
             prefix=shlex.quote(str(python)) if given["venv"] else None,
             parameters=[
                 str(params_file),
-                {name: ParameterValue(given[name], value_type=str) for name in ("bundle", "executor")},
+                # What is here holds whatever the file says, so only what was given is.
+                {
+                    name: ParameterValue(given[name], value_type=str)
+                    for name in ("bundle", "executor")
+                    if given[name]
+                },
                 {
                     name: given[name].lower() == "true"
                     for name in CHOICES
@@ -89,6 +103,22 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
             ros_arguments=["--log-level", f"{_logger(given['namespace'])}:={given['log_level']}"],
         )
     ]
+
+
+def _named(params_file: Path) -> set[str]:
+    """The parameters that a file sets of the node, and not of others, such as a lifecycle manager."""
+    names: set[str] = set()
+
+    def look(content: Any, node: str) -> None:
+        if isinstance(content, dict):
+            if node.rpartition("/")[2] in (NAME, "*", "**"):
+                names.update(content.get("ros__parameters") or ())
+            for key, below in content.items():
+                look(below, str(key))
+
+    with suppress(yaml.YAMLError, UnicodeError):  # ROS will refuse it, and say why
+        look(yaml.safe_load(params_file.read_text(encoding="utf-8")), "")
+    return names
 
 
 def _tell_misspelt(names: set[str]) -> None:

@@ -86,7 +86,7 @@ def test_the_node_is_started_again_where_that_is_asked_for_and_not_only_built(la
 
 def test_the_launch_files_parameters_and_remaps_exist_and_its_arguments_are_described(launch_file):
     declared, launch = launch_file
-    node = launch(use_sim_time="true", image="/front/image_raw")
+    node = launch(use_sim_time="true", image="/front/image_raw", bundle="small", executor="torch")
     file, texts, switches = node.parameters
     assert Path(file) == ROOT / "config/vision_banana.yaml"
     assert {*texts, *switches} == BY_LAUNCH | {"use_sim_time"} and set(PARAMETERS) >= BY_LAUNCH
@@ -101,6 +101,19 @@ def test_the_launch_files_parameters_and_remaps_exist_and_its_arguments_are_desc
     )
     assert all(argument.description for argument in declared.values())
     assert all(a.choices is None or a.default_value in a.choices for a in declared.values())
+
+
+def test_what_the_parameter_file_says_holds_unless_an_argument_says_otherwise(launch_file, tmp_path):
+    file = tmp_path / "mine.yaml"
+    values = {"bundle": "/mine", "executor": "torch", "autostart": False}
+    file.write_text(yaml.safe_dump({"robot": {"vision_banana": {"ros__parameters": values}}}))
+    _, texts, switches = launch_file[1](params_file=str(file)).parameters
+    assert not texts and not {"bundle", "executor", "autostart"} & switches.keys()
+    given = launch_file[1](params_file=str(file), executor="auto", autostart="true").parameters
+    assert given[1]["executor"].args == ("auto",) and given[2]["autostart"] is True
+    manager = {"lifecycle_manager": {"ros__parameters": {"autostart": False}}}
+    file.write_text(yaml.safe_dump({"/**": {"ros__parameters": {"max_age": 1.0}}, **manager}))
+    assert launch_file[1](params_file=str(file)).parameters[2]["autostart"] is True
 
 
 def test_an_argument_that_is_nearly_one_of_the_files_is_told(launch_file, caplog):
