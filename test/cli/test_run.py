@@ -236,6 +236,23 @@ def test_the_only_camera_info_of_a_bag_is_not_taken_for_another_camera(
     assert cloud["f0"].min() == pytest.approx(-63.5 / focal * 1.5, rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--expression", "\u200b"], "nobody sees"),
+        (["--expression", "a ball", "!!!"], "Expression 2 has no letter"),
+        (["--expression", "a ball", "A ball."], "are the same words"),
+        (["--instances", ""], "is empty"),
+        (["--instances", "\x1b[31mred"], "control characters"),
+    ],
+)
+def test_words_that_say_nothing_are_not_asked_about(oracle, tmp_path, capsys, words, told):
+    picture_file = tmp_path / "a.png"
+    cv2.imwrite(str(picture_file), picture())
+    assert main(["run", str(picture_file), "--out", str(tmp_path / "out"), *words]) == 2
+    assert told in capsys.readouterr().err
+
+
 def test_a_bag_with_several_image_topics_asks_which(oracle, tmp_path, capsys):
     topics = {"/left/image": [raw_image(0, "rgb8")], "/right/image": [raw_image(1, "rgb8")]}
     bag = write_bag(tmp_path / "bag", StoragePlugin.MCAP, topics)

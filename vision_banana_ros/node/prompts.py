@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception import Question
 from vision_banana_ros.perception.questions import questions_of
+from vision_banana_ros.tasks import legend_text
 from vision_banana_ros.tasks.colors import BLACK, Rgb, far_apart
-from vision_banana_ros.tasks.legend_text import clean_text, refuse_repeated
 
 MAX_EXPRESSIONS = 16
 """Live expressions: each costs an answer a frame."""
@@ -47,6 +47,4 @@ def read_expressions(texts: Sequence[str]) -> tuple[str, ...]:
         raise InputError(
             f"{len(texts)} expressions are too many for a live stream; give at most {MAX_EXPRESSIONS}."
         )
-    expressions = tuple(clean_text(text, f"Expression {i}") for i, text in enumerate(texts, 1))
-    refuse_repeated(expressions)
-    return expressions
+    return legend_text.read_expressions(texts)

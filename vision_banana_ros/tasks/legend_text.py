@@ -70,6 +70,16 @@ def refuse_repeated(names: Sequence[str]) -> None:
         known[words] = name
 
 
+def read_expressions(texts: Sequence[str]) -> tuple[str, ...]:
+    """Cleans referring expressions.
+
+    Raises InputError if one is empty, too long, no words, or the same as another.
+    """
+    expressions = tuple(clean_text(text, f"Expression {i}") for i, text in enumerate(texts, 1))
+    refuse_repeated(expressions)
+    return expressions
+
+
 def _words(name: str) -> str:
     """What is left of a name to be told apart by."""
     folded = unicodedata.normalize("NFKC", name).casefold()

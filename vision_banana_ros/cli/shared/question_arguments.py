@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception.questions import RGB, Question, questions_of
 from vision_banana_ros.tasks import TASKS
-from vision_banana_ros.tasks.legend_text import read_legend
+from vision_banana_ros.tasks.legend_text import clean_text, read_expressions, read_legend
 
 
 def add_question_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,10 +44,13 @@ def questions_for(
         The questions in the order of the tasks.
 
     Raises:
-        InputError: If the user asked for a task that the generator does not support.
+        InputError: If the user asked for a task that the generator does not support, or in words that say
+            nothing.
     """
     if args.legend:
         legend = read_legend(args.legend, legend)
+    expressions = read_expressions(args.expression)
+    instances = "" if args.instances is None else clean_text(args.instances, "The class of --instances")
     in_words = {"legend": args.legend, "class": args.instances, "expressions": args.expression}
     for task in TASKS.values():
         if in_words.get(task.takes) and task.name not in tasks:
@@ -58,5 +61,5 @@ def questions_for(
         question
         for task in TASKS
         if task in tasks
-        for question in questions_of(task, legend, args.expression, args.instances or "")
+        for question in questions_of(task, legend, expressions, instances)
     ]
