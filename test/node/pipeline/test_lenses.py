@@ -234,10 +234,15 @@ def test_an_image_without_frame_id_is_of_no_known_camera(node, client, camera):
 
 @pytest.mark.parametrize(("topic", "kind"), [("image", Image), ("camera_info", CameraInfo)])
 def test_a_second_publisher_of_a_camera_is_reported_while_it_is_there(node, client, camera, topic, kind):
-    second = client.create_publisher(kind, topic, 1)
+    subscriptions = node.streams[0].inputs.subscriptions
+    client.spin_until(
+        lambda: "image" not in subscriptions or camera.show(20) == 0, "the reliable subscription alone"
+    )
+    second = rclpy.create_node("second_camera", context=node.context)
+    second.create_publisher(kind, topic, 1)
     told = client.wait_for_fault(f"2 publishers send to /{topic}")
     assert "Leave one" in told
-    client.destroy_publisher(second)
+    second.destroy_node()
     client.spin_until(lambda: not node.streams[0].faults.shown(f"publishers /{topic}"), "the fault to go")
 
 

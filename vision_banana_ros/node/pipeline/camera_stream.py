@@ -408,9 +408,9 @@ class Stream:
             self._floor_told = "with the floor, because base_frame is empty"
             return None
         try:
-            floor = self._transforms.floor(base, frame.message.header.frame_id, frame.stamp_ns)
+            by_tf = self._transforms.floor(base, frame.message.header.frame_id, frame.stamp_ns)
             self._floor_told = f"what is higher than {above} above {base}, by tf2"
-            return floor
+            return by_tf
         except NotOptical as error:
             without = str(error)
             self.faults.report(
