@@ -164,6 +164,7 @@ def test_what_the_raw_picture_does_not_show_is_not_answered():
         assert (semantic.labels[outside] == 255).all() and (semantic.labels[~outside] == 0).all()
         assert not found.mask[outside].any() and found.mask[~outside].all()
         assert all((answer.confidence[outside] == 0).all() for answer in looks)
+        assert looks.outside is not None and (looks.outside == outside).all()
 
 
 def test_a_polynomial_that_turns_back_shows_no_pixel_twice():

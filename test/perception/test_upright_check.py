@@ -9,7 +9,7 @@ import pytest
 from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.perception import Looks, Perceiver, Question
 from vision_banana_ros.perception import upright_check as upright
-from vision_banana_ros.perception.upright_check import IN_A_ROW, UprightCheck, upside_down
+from vision_banana_ros.perception.upright_check import IN_A_ROW, UprightCheck, looks_turned, upside_down
 from vision_banana_ros.scenes import make_world, render, sample_camera
 
 
@@ -42,11 +42,14 @@ def test_the_surer_way_round_is_up(as_it_came, turned, wrong):
     )
 
 
-def test_what_rectifying_left_black_does_not_count():
-    image = IMAGE.copy()
-    image[10:] = 0
-    confidence = np.where(image.any(2), 0.7, 0.0)
-    assert not upside_down(Sure(0.7, 0.6), image, Question.depth(), confidence)
+@pytest.mark.parametrize(("turned", "wrong"), [(0.6, False), (0.8, True)])
+def test_what_the_raw_frame_of_a_wide_lens_does_not_show_does_not_count(turned, wrong):
+    """The answer has no confidence there, that of the turned frame has."""
+    outside = np.zeros((20, 30), bool)
+    outside[8:] = True
+    answer = SimpleNamespace(confidence=np.where(outside, np.float32(0), np.float32(0.7)))
+    looks = Looks(IMAGE, (answer,), (1.0,), 0.0, 0.0, outside)
+    assert looks_turned(Sure(0.7, turned), [Question.depth()], looks) == wrong
 
 
 def test_a_stream_is_looked_at_now_and_then_and_faulted_after_several(monkeypatch):

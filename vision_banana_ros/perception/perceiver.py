@@ -47,6 +47,7 @@ class Looks(Sequence[Any]):
         readable: The fraction (0..1) of valid pixels (confidence above zero) by question.
         paint_s: Seconds for inference.
         read_s: Seconds for everything else.
+        outside: (H, W) bool, pixels that the raw frame does not show; None for none.
     """
 
     image: np.ndarray
@@ -54,6 +55,7 @@ class Looks(Sequence[Any]):
     readable: tuple[float, ...]
     paint_s: float
     read_s: float
+    outside: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.answers)

@@ -41,7 +41,7 @@ def answer_rectified(
         outside = cv2.resize(
             camera.outside.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST
         ).view(bool)
-        looks = replace(looks, answers=tuple(_without(answer, outside) for answer in looks))
+        looks = replace(looks, answers=tuple(_without(answer, outside) for answer in looks), outside=outside)
     return looks, camera.intrinsics.scaled(width, height)
 
 

@@ -21,7 +21,13 @@ MARGIN = 1.05
 rendered) have a higher confidence than their rotated copies, by a factor of 1.3 on average."""
 
 
-def upside_down(perceiver: Perceiver, image: np.ndarray, question: Question, confidence: np.ndarray) -> bool:
+def upside_down(
+    perceiver: Perceiver,
+    image: np.ndarray,
+    question: Question,
+    confidence: np.ndarray,
+    outside: np.ndarray | None = None,
+) -> bool:
     """Whether the confidence is higher for the image rotated by 180 degrees. Runs one inference.
 
     Args:
@@ -29,9 +35,10 @@ def upside_down(perceiver: Perceiver, image: np.ndarray, question: Question, con
         image: (H, W, 3) uint8 RGB, on the grid of the answer.
         question: A question of a task with `tells_upright`.
         confidence: (H, W) confidence of its answer.
+        outside: (H, W) bool, pixels that do not count because the raw frame does not show them.
     """
     turned = perceiver.look(np.ascontiguousarray(image[::-1, ::-1]), [question])[0].confidence[::-1, ::-1]
-    seen = image.any(axis=2)  # pixels without source pixels are black after rectification
+    seen = np.ones(confidence.shape, bool) if outside is None else ~outside
     return bool(seen.any()) and float(turned[seen].mean()) > MARGIN * max(
         float(confidence[seen].mean()), 1e-3
     )
@@ -40,7 +47,7 @@ def upside_down(perceiver: Perceiver, image: np.ndarray, question: Question, con
 def looks_turned(perceiver: Perceiver, questions: Sequence[Question], looks: Looks) -> bool:
     """Whether a frame appears upside down; False if no task of the questions has `tells_upright`."""
     return any(
-        upside_down(perceiver, looks.image, question, answer.confidence)
+        upside_down(perceiver, looks.image, question, answer.confidence, looks.outside)
         for question, answer in zip(questions, looks, strict=True)
         if question.kind.tells_upright
     )
