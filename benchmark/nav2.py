@@ -4,9 +4,11 @@ obstacles, false and missing obstacles by min_obstacle_height and obstacle_max_r
 that the semantic layer loses.
 
 Views of the simulated camera and of random worlds (seeds below training's), 640x480, with exact poses.
-Presets: config/nav2. The cloud is made as the node makes it, in five ways: without classes; without the
-pixels of floor and ground; also without what shares their voxels (the preset for the node); this with the
-ground that depth shows in place of TF; and this with the true classes, as a limit.
+Presets: config/nav2. The cloud is made as the node makes it, in six ways: without classes; without the
+pixels of floor and ground; also without what shares their voxels; this with depth corrected by the floor (the
+preset for the node); with the ground that depth shows in place of TF; and the preset with the true classes,
+as a limit. The correction was chosen on worlds 20 to 199; the preset's own height and range are measured on
+other worlds, too, from seed 200 on.
 
 * floor points: of the points of points_obstacles that would mark a cell, those whose pixel is floor or ground
   in truth.
@@ -35,7 +37,7 @@ import yaml
 from vision_banana_ros.evaluation.costmaps import SemanticTiles, cells_of, marked
 from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.perception import Intrinsics, Perceiver, Question, points
-from vision_banana_ros.perception.obstacles import Floor, ObstacleFilter, floor_in_depth
+from vision_banana_ros.perception.obstacles import Floor, ObstacleFilter, floor_in_depth, scale_by_floor
 from vision_banana_ros.scenes import CLASSES, View, make_world, render, sample_camera
 from vision_banana_ros.scenes.simulated_camera import SimulatedCamera
 
@@ -43,6 +45,8 @@ PRESETS = Path(__file__).resolve().parent.parent / "config" / "nav2"
 HEIGHT, WIDTH = 480, 640
 RESOLUTION = 0.05
 NEAR_M = 0.3
+FIRST_OTHER = 200
+"""Seed of the first of the other worlds."""
 HEIGHTS = (0.1, 0.15, 0.2, 0.3)
 RANGES = (3.0, 5.0)
 """Metres, in place of the preset's obstacle_max_range; for these the height is the preset's."""
@@ -59,14 +63,15 @@ def preset(name: str) -> dict[str, Any]:
     ][name]["camera"]
 
 
-def views(count: int) -> dict[str, list[View]]:
-    """Views of both kinds that nothing was trained on."""
-    random = []
-    for seed in range(count):
-        world, rng = make_world(seed), np.random.default_rng(seed)
-        random.append(render(world, sample_camera(world, rng, WIDTH, HEIGHT), rng))
-    simulated = [SimulatedCamera(seed, WIDTH, HEIGHT, 10.0).view(3.0 * seed) for seed in range(count)]
-    return {"simulated camera": simulated, "random worlds": random}
+def simulated(seed: int) -> View:
+    """A view of the simulated camera."""
+    return SimulatedCamera(seed, WIDTH, HEIGHT, 10.0).view(3.0 * seed)
+
+
+def random(seed: int) -> View:
+    """A view of a random world."""
+    world, rng = make_world(seed), np.random.default_rng(seed)
+    return render(world, sample_camera(world, rng, WIDTH, HEIGHT), rng)
 
 
 def placed(cloud: np.ndarray, view: View) -> np.ndarray:
@@ -82,12 +87,17 @@ def clouds(view: View, depth: Any, floor: np.ndarray) -> dict[str, np.ndarray]:
     by_depth, _ = floor_in_depth(depth.depth_m, camera, floor)
     depth_m, sure, keep = depth.depth_m, depth.confidence, ObstacleFilter()
     true_floor = np.isin(view.labels, [CLASSES.index(name) for name in GROUND])
+
+    def corrected(mask: np.ndarray) -> np.ndarray:
+        return depth_m * np.float32(scale_by_floor(depth_m, camera, by_tf, mask)[0])
+
     return {
         "no classes": keep(depth_m, sure, camera, by_tf),
         "pixels of the floor left out": keep(depth_m, np.where(floor, np.float32(0), sure), camera, by_tf),
-        "floor left out": keep(depth_m, sure, camera, by_tf, floor),
+        "floor left out, depth as seen": keep(depth_m, sure, camera, by_tf, floor),
+        "floor left out": keep(corrected(floor), sure, camera, by_tf, floor),
         "floor left out, no TF": keep(depth_m, sure, camera, by_depth, floor),
-        "true floor left out": keep(depth_m, sure, camera, by_tf, true_floor),
+        "true floor left out": keep(corrected(true_floor), sure, camera, by_tf, true_floor),
     }
 
 
@@ -193,6 +203,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--views", type=int, default=20, help="of each kind; default: %(default)s")
+    parser.add_argument("--others", type=int, default=50, help="of other worlds; default: %(default)s")
     parser.add_argument("--bundle", type=Path, default=None)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     args = parser.parse_args()
@@ -208,27 +219,41 @@ def main() -> None:
             "answer.onnx": generator.manifest.files.get("answer.onnx", "")[:12],
         },
         "views": args.views,
+        "views of other worlds": args.others,
         "resolution_m": RESOLUTION,
         "near_m": NEAR_M,
     }
-    for kind, seen in views(args.views).items():
+    sets = {
+        f"{kind}{others}": (view_of, seeds)
+        for others, seeds in (
+            ("", range(args.views)),
+            (", other worlds", range(FIRST_OTHER, FIRST_OTHER + args.others)),
+        )
+        for kind, view_of in (("simulated camera", simulated), ("random worlds", random))
+    }
+    for kind, (view_of, seeds) in sets.items():
         rows: dict[str, list[dict[str, float]]] = defaultdict(list)
-        for view in seen:
+        for view in map(view_of, seeds):
             depth, labels = perceiver.look(
                 view.image, [Question.depth(), Question.semantic(legend)], Intrinsics.of(view.camera)
             )
             floor = np.isin(labels.labels, [i for i, name in names.items() if name in GROUND])
             answers, truth = {"depth": depth, "semantic": labels}, Truth(view)
-            settings = {
-                **{f"from {h} m": {**voxel, "min_obstacle_height": h} for h in HEIGHTS},
-                **{f"up to {r} m away": {**voxel, "obstacle_max_range": r} for r in RANGES},
-            }
+            chosen = {f"from {voxel['min_obstacle_height']} m": voxel}
+            settings = (
+                chosen
+                if seeds.start
+                else {
+                    **{f"from {h} m": {**voxel, "min_obstacle_height": h} for h in HEIGHTS},
+                    **{f"up to {r} m away": {**voxel, "obstacle_max_range": r} for r in RANGES},
+                }
+            )
             made = clouds(view, depth, floor)
             for name, source in settings.items():
                 wanted, low = truth.wanted(source), truth.low(source)
                 for way, cloud in made.items():
                     rows[f"{name}, {way}"].append(obstacles(view, truth, cloud, source, wanted, low))
-            for by_cost in (False, True):
+            for by_cost in () if seeds.start else (False, True):
                 source = {**semantic, "use_cost_selection": by_cost}
                 rows[f"use_cost_selection: {str(by_cost).lower()}"].append(
                     semantics(view, answers, source, names)

@@ -15,6 +15,7 @@ from vision_banana_ros.perception.obstacles import (
     ObstacleFilter,
     drop_outliers,
     floor_in_depth,
+    scale_by_floor,
     voxels,
 )
 from vision_banana_ros.scenes import SimulatedCamera
@@ -189,6 +190,58 @@ def test_the_floor_is_sought_among_the_ignored_pixels_first():
     assert floor_in_depth(depth_m, k, np.zeros_like(floor))[0] == table, "else in all of depth"
     nothing, reason = floor_in_depth(np.full_like(depth_m, 2.0), k, floor)
     assert nothing is None and "no ground" in reason
+
+
+ROWS, COLUMNS = np.mgrid[:240, :320]
+LEVEL = Intrinsics(320, 240, 200.0, 200.0, 159.5, 119.5)
+BY_TF = Floor((0.0, -1.0, 0.0), 1.2)
+FLOOR = ROWS > 160
+
+
+def floor_seen(error):
+    """Depth of a floor 1.2 m below a level camera, seen `error` times too far, and a wall above it."""
+    with np.errstate(divide="ignore"):
+        return np.where(FLOOR, error * 1.2 * LEVEL.fy / (ROWS - LEVEL.cy), 3.0).astype(np.float32)
+
+
+@given(st.floats(0.55, 1.9))
+def test_depth_is_corrected_by_what_exceeds_the_usual_error_of_the_floor(error):
+    """1 up to 20 %; a floor seen 30 % too far brings obstacles nearer by 30 % less 20 %."""
+    scale, reason = scale_by_floor(floor_seen(error), LEVEL, BY_TF, FLOOR)
+    expected = min(1.2 / error, 1.0) if error > 1 else max(1 / (1.2 * error), 1.0)
+    assert scale == pytest.approx(expected, rel=1e-4) and not reason
+
+
+def test_the_floor_is_believed_by_its_median_and_where_it_has_depth():
+    depth_m = floor_seen(0.7)
+    depth_m[FLOOR & (COLUMNS < 120)] = 0.3  # the leg of a table that the mask calls floor
+    depth_m[FLOOR & (COLUMNS > 300)] = np.nan
+    everywhere = FLOOR | (ROWS < 60)  # above the horizon there is no floor to compare with
+    scale = scale_by_floor(depth_m, LEVEL, BY_TF, everywhere)[0]
+    assert scale == pytest.approx(1 / (1.2 * 0.7), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("error", "ignored", "floor", "words"),
+    [
+        (0.8, np.zeros_like(FLOOR), BY_TF, "too little floor"),
+        (0.8, FLOOR & (COLUMNS < 3), BY_TF, "too little floor"),
+        (0.8, ROWS < 60, BY_TF, "too little floor"),
+        (np.nan, FLOOR, BY_TF, "too little floor"),
+        (0.8, FLOOR, Floor((0.0, -1.0, 0.0), -1.2), "too little floor"),
+        (0.8, FLOOR, Floor((0.0, -1.0, 0.0), 0.0), "too little floor"),
+        (0.45, FLOOR, BY_TF, "multiplied by 2.22; check TF"),
+        (2.1, FLOOR, BY_TF, "multiplied by 0.48; check TF"),
+    ],
+)
+def test_without_a_floor_to_believe_depth_stays_as_it_is(error, ignored, floor, words):
+    scale, reason = scale_by_floor(floor_seen(error), LEVEL, floor, ignored)
+    assert scale == 1.0 and words in reason
+
+
+def test_ignored_classes_that_stand_upright_correct_nothing():
+    scale, reason = scale_by_floor(np.full(FLOOR.shape, 2.0, np.float32), LEVEL, BY_TF, ROWS > 130)
+    assert scale == 1.0 and "no plane" in reason
 
 
 @pytest.mark.parametrize("min_confidence", [0.0, 0.5])

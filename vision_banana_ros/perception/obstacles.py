@@ -11,13 +11,14 @@ same result, but it is not faster (benchmark/obstacles.json), holds Python's glo
 300 MB and desktop libraries.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.perception.depth_scale import ground
+from vision_banana_ros.perception.depth_scale import SAMPLES, ground
 from vision_banana_ros.perception.geometry import Intrinsics
 
 REACH = 3
@@ -27,6 +28,17 @@ threshold then does not depend on how far away the outliers are, and the time do
 IGNORED_VOXEL = 0.1
 """Metres. Masks are inexact at their edges: a point that shares a voxel of this edge with an ignored pixel is
 ignored, too. Larger voxels lose low obstacles: at 0.2 m, 6 % of the cells with things 5 to 30 cm high."""
+
+USUAL_ERROR = 1.2
+"""The factor by which the floor is often seen too near or too far while obstacles are not. Only what exceeds
+it is an error of scale: correcting smaller ones moves obstacles that are right, and more of them are
+missed."""
+MIN_FLOOR_PART = 0.01
+"""Of the pixels looked at, this part must be floor."""
+FLOOR_AGREES = 0.2
+"""At least half of the floor's pixels must agree on its error within this part of it."""
+LARGEST_ERROR = 2.0
+"""A floor that many times nearer or farther than it is by TF is another floor, or TF is wrong."""
 
 _PER_AXIS = 1 << 20
 _EMPTY = np.int64(-1)
@@ -71,6 +83,41 @@ def floor_in_depth(
     height = float(1 / np.linalg.norm(plane))
     x, y, z = (float(part) for part in -plane * height)
     return Floor((x, y, z), height), ""
+
+
+def scale_by_floor(
+    depth_m: np.ndarray, intrinsics: Intrinsics, floor: Floor, ignored: np.ndarray
+) -> tuple[float, str]:
+    """The factor by which the depth of obstacles is multiplied, from the error of the floor's depth.
+
+    The depth of a floor pixel is known without the generator: where its ray meets the plane. The error is the
+    median ratio of this to the depth seen. The factor is what exceeds `USUAL_ERROR` of it, 1 up to there.
+
+    Args:
+        depth_m: (H, W) metres along Z.
+        intrinsics: The camera, of the size of depth.
+        floor: The floor, known from elsewhere than depth.
+        ignored: (H, W) bool, pixels of classes that are no obstacles, most of them floor.
+
+    Returns:
+        The factor, 1 without evidence for another; and why there is none, if the floor cannot be compared.
+    """
+    stride = max(1, math.isqrt(depth_m.size // SAMPLES))
+    start, k = stride // 2, intrinsics
+    looked_at = ignored[start::stride, start::stride]
+    rows, columns = (axis * stride + start for axis in np.nonzero(looked_at))
+    rays = np.stack([(columns - k.cx) / k.fx, (rows - k.cy) / k.fy, np.ones(len(rows))], axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):  # at and above the horizon, and without depth
+        errors = np.log(-floor.camera_height / (rays @ np.array(floor.up)) / depth_m[rows, columns])
+    errors = errors[np.isfinite(errors)]
+    if errors.size < MIN_FLOOR_PART * looked_at.size:
+        return 1.0, "too little floor is seen"
+    error = float(np.median(errors))
+    if np.median(np.abs(errors - error)) > math.log1p(FLOOR_AGREES):
+        return 1.0, "the ignored classes show no plane"
+    if abs(error) > math.log(LARGEST_ERROR):
+        return 1.0, f"the floor in depth would have to be multiplied by {math.exp(error):.2f}; check TF"
+    return math.exp(math.copysign(max(abs(error) - math.log(USUAL_ERROR), 0.0), error)), ""
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,14 @@
 cannot be answered."""
 
 from array import array
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+from geometry_msgs.msg import TransformStamped
 from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import GetState
 from node_support import (
     BALL,
     BOX,
@@ -34,6 +37,7 @@ from sensor_msgs.msg import CompressedImage
 from vision_msgs.msg import LabelInfo
 
 from vision_banana_ros.node.client.message_readers import read_things
+from vision_banana_ros.node.topics import transforms
 from vision_banana_ros.node.topics.messages import OF_THINGS, TYPES
 from vision_banana_ros.node.topics.point_cloud import read_points
 
@@ -435,6 +439,53 @@ def test_ignored_classes_are_left_out_of_the_obstacles(node, client, camera):
     middle = 0.05  # a voxel
     assert (everything[..., 0] < -middle).any() and not (walls[..., 0] < -middle).any()
     assert (walls[..., 0] > middle).sum() > 0.8 * (everything[..., 0] > middle).sum() > 0
+
+
+class LooksDown:
+    """A tf2 buffer that knows a camera `HEIGHT_M` above base_link, looking straight down."""
+
+    HEIGHT_M = 2.1
+
+    def __init__(self, node):
+        self.srv = node.create_service(GetState, "~/tf2_frames", lambda _, response: response)
+
+    def lookup_transform(self, target, source, time):
+        transform = TransformStamped()
+        transform.transform.rotation.x, transform.transform.rotation.w = 1.0, 0.0
+        transform.transform.translation.z = self.HEIGHT_M
+        return transform
+
+
+def test_obstacles_are_moved_by_the_error_of_the_floor_that_tf2_knows(node, client, camera, monkeypatch):
+    """The left half of the frame is floor, the right half a box; depth sees both at 1.5 m. Other topics keep
+    their depth."""
+    fake = SimpleNamespace(
+        TransformException=RuntimeError,
+        Buffer=LooksDown,
+        TransformListener=lambda *_, **__: SimpleNamespace(unregister=lambda: None),
+    )
+    topics = ["points_obstacles", "depth/image_rect"]
+    client.set_parameters(max_age=0.0, base_frame="")
+    watch(node, client, topics)
+    give_info(node, client, camera, camera_info())
+    monkeypatch.setattr(transforms, "tf2_ros", fake)
+    assert client.set_parameters(base_frame="base_link")[0].successful
+    try:
+        as_seen = see(client, camera, topics, 50)
+        assert read_points(as_seen["points_obstacles"])[..., 2] == pytest.approx(depth_of(50), rel=1e-3)
+        assert "multiplied" not in client.status()["points_obstacles"]
+        assert client.set_parameters(**{"obstacles.ignored_classes": ["floor"]})[0].successful
+        seen = see(client, camera, topics, 50)
+        told = client.status()["points_obstacles"]
+    finally:
+        client.set_parameters(base_frame="", **{"obstacles.ignored_classes": [""]})
+        monkeypatch.undo()  # before the node listens to tf2 again
+        client.set_parameters(base_frame="base_link")
+    scale = LooksDown.HEIGHT_M / depth_of(50) / 1.2
+    box = read_points(seen["points_obstacles"]).reshape(-1, 3)
+    assert len(box) > 100 and box[:, 2] == pytest.approx(scale * depth_of(50), rel=1e-3)
+    assert pixels(seen["depth/image_rect"]) == pytest.approx(np.full(SIZE, depth_of(50)), rel=1e-5)
+    assert f"multiplied by {scale:.3f}" in told
 
 
 def test_frames_without_anything_in_them_are_dropped_by_name(node, client, camera):

@@ -41,7 +41,7 @@ from vision_banana_ros.perception import Intrinsics, Question
 from vision_banana_ros.perception.camera import Calibration, Camera, camera_for
 from vision_banana_ros.perception.detections import LEVEL_UP, detections
 from vision_banana_ros.perception.input_check import FrozenCheck, nothing_to_see
-from vision_banana_ros.perception.obstacles import Floor, floor_in_depth
+from vision_banana_ros.perception.obstacles import Floor, floor_in_depth, scale_by_floor
 from vision_banana_ros.perception.rectified_answers import answer_rectified
 from vision_banana_ros.perception.tracking import Tracker
 from vision_banana_ros.perception.upright_check import UprightCheck
@@ -368,9 +368,11 @@ class Stream:
             if metric is not None:
                 answers["depth"] = [metric]
         ignored = _ignored(answers, asking) if "points_obstacles" in topics else None
-        floor = None
+        floor, obstacle_scale = None, 1.0
         if answers.get("depth") and intrinsics is not None and (of_things or "points_obstacles" in topics):
-            floor = self._floor(frame, answers["depth"][0].depth_m, intrinsics, asking, ignored)
+            floor, obstacle_scale = self._floor(
+                frame, answers["depth"][0].depth_m, intrinsics, asking, ignored
+            )
         things = []
         if of_things:
             prompts = asking.prompts
@@ -388,6 +390,7 @@ class Stream:
             obstacles=asking.settings.obstacles,
             ignored=ignored,
             floor=floor,
+            obstacle_scale=obstacle_scale,
             things=things,
         )
 
@@ -398,19 +401,18 @@ class Stream:
         intrinsics: Intrinsics,
         asking: Asking,
         ignored: np.ndarray | None,
-    ) -> Floor | None:
+    ) -> tuple[Floor | None, float]:
         """The plane of `base_frame` by tf2, else the ground that depth itself shows.
 
-        None where neither is there.
+        None where neither is there. And the factor for the depth of obstacles, 1 where tf2 knows no floor or
+        no classes are ignored.
         """
         base, above = asking.settings.base_frame, f"{asking.settings.obstacles.min_height:.2f} m"
         if not base:
             self._floor_told = "with the floor, because base_frame is empty"
-            return None
+            return None, 1.0
         try:
             by_tf = self._transforms.floor(base, frame.message.header.frame_id, frame.stamp_ns)
-            self._floor_told = f"what is higher than {above} above {base}, by tf2"
-            return by_tf
         except NotOptical as error:
             without = str(error)
             self.faults.report(
@@ -421,12 +423,21 @@ class Stream:
             )
         except InputError as error:
             without = str(error)
+        else:
+            scale, told = 1.0, ""
+            if ignored is not None:
+                scale, reason = scale_by_floor(depth_m, intrinsics, by_tf, ignored)
+                told = f"; depth multiplied by {scale:.3f}, " + (
+                    f"because {reason}" if reason else "by the floor that depth shows"
+                )
+            self._floor_told = f"what is higher than {above} above {base}, by tf2{told}"
+            return by_tf, scale
         floor, reason = floor_in_depth(depth_m, intrinsics, ignored)
         if floor is None:
             self._floor_told = f"with the floor: {without}, and in depth {reason}"
         else:
             self._floor_told = f"what is higher than {above} above the ground that depth shows ({without})"
-        return floor
+        return floor, 1.0
 
     def _questions(self, tasks: Collection[str | None], asking: Asking) -> list[Question]:
         questions: list[Question] = []

@@ -95,6 +95,7 @@ class Seen:
         obstacles: The filter of points_obstacles.
         ignored: (H, W) bool, pixels of classes that points_obstacles leaves out; None for none.
         floor: The floor, which points_obstacles leaves out; None if unknown.
+        obstacle_scale: Factor for the depth of points_obstacles, from the error of the floor's depth.
         things: Detections with their tracks.
     """
 
@@ -107,6 +108,7 @@ class Seen:
     obstacles: ObstacleFilter
     ignored: np.ndarray | None = None
     floor: Floor | None = None
+    obstacle_scale: float = 1.0
     things: Sequence[Tracked] = ()
 
 
@@ -220,7 +222,8 @@ class Composer:
         if seen.camera is None:
             return None
         depth = seen.answers["depth"][0]
-        points = seen.obstacles(depth.depth_m, depth.confidence, seen.camera, seen.floor, seen.ignored)
+        depth_m = depth.depth_m * np.float32(seen.obstacle_scale)
+        points = seen.obstacles(depth_m, depth.confidence, seen.camera, seen.floor, seen.ignored)
         message = _cloud_message(1, len(points), "xyz", array("B", points.tobytes()), dense=True)
         message.header = seen.header
         return message
