@@ -39,7 +39,7 @@ def transform(parent, child, ns, position, quaternion=(0.0, 0, 0, 1)):
     return types["tf2_msgs/msg/TFMessage"]([types["geometry_msgs/msg/TransformStamped"](head, child, moved)])
 
 
-def odometry(ns, position):
+def odometry(ns, position, child="base"):
     types = STORE.types
     pose = types["geometry_msgs/msg/Pose"](
         types["geometry_msgs/msg/Point"](*map(float, position)),
@@ -54,7 +54,7 @@ def odometry(ns, position):
     ]
     head = header(7, ns)
     head.frame_id = "odom"
-    return types["nav_msgs/msg/Odometry"](head, "base", *covariances)
+    return types["nav_msgs/msg/Odometry"](head, child, *covariances)
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +110,58 @@ def test_trees_that_cannot_be_are_sentences():
     ):
         with pytest.raises(InputError, match="no pose"):
             tree.add("a", "c", None, position, quaternion)
+
+
+def drive(path, moving=(), fixed=(), driven=()):
+    topics = {"/image": [raw_image(0, "rgb8")], "/tf": moving, "/tf_static": fixed, "/odom": driven}
+    return write_bag(path, StoragePlugin.MCAP, {topic: list(each) for topic, each in topics.items() if each})
+
+
+MOUNTED = (transform("base", "camera", 0, (0, 0, 0.5)),)
+
+
+def test_a_tree_that_is_cut_does_not_put_all_frames_on_one_place(tmp_path):
+    wheels = [transform("base", "wheel", ns, (0, 0, 0)) for ns in (0, 900_000_000)]
+    with pytest.raises(InputError, match="end at 'base', which nothing in /tf moves"):
+        bag_poses(drive(tmp_path / "tf", wheels, MOUNTED), None, "tf")
+    for child in ("", "base_footprint"):
+        driven = [odometry(ns, (ns / 1e9, 0, 0), child) for ns in (0, 900_000_000)]
+        with pytest.raises(InputError, match=f"the odometry of '{child}' moves"):
+            bag_poses(drive(tmp_path / f"odom{child}", (), MOUNTED, driven), None, "odom")
+
+
+def test_two_parents_of_the_camera_are_a_sentence_and_those_of_others_are_not(tmp_path):
+    moving = [transform("odom", "base", ns, (0, 0, 0)) for ns in (0, 900_000_000)]
+    cup = [transform(parent, "cup", 0, (0, 0, 0)) for parent in ("table", "hand")]
+    bag_poses(drive(tmp_path / "cup", [*moving, *cup], MOUNTED), None, "tf")
+    twice = [*moving, transform("map", "base", 450_000_000, (7, 0, 0))]
+    with pytest.raises(InputError, match="'base' has two parents, 'odom' and 'map'"):
+        bag_poses(drive(tmp_path / "two", twice, MOUNTED), None, "tf")
+
+
+def test_no_pose_is_made_up_where_transforms_are_missing_while_it_moved():
+    tree = Transforms()
+    for second, x in ((0, 0), (1, 1), (11, 1), (21, 4)):
+        tree.add("odom", "camera", second * 1_000_000_000, (x, 0, 0), (0, 0, 0, 1))
+    tree.sort()
+    np.testing.assert_allclose(tree.pose("camera", 500_000_000)[0, 3], 0.5)
+    np.testing.assert_allclose(tree.pose("camera", 6_000_000_000)[0, 3], 1)  # it stood still
+    np.testing.assert_allclose(tree.pose("camera", 11_100_000_000)[0, 3], 1.03)
+    with pytest.raises(InputError, match="for 10.0 s, in which it moved"):
+        tree.pose("camera", 16_000_000_000)
+
+
+def test_poses_that_jump_are_told_and_fast_ones_are_not(tmp_path):
+    told: list[str] = []
+    steps = [(k * 100_000_000, (0.1 * k + (5 if k > 4 else 0), 0, 0)) for k in range(9)]
+    jumping = [transform("odom", "base", *step) for step in steps]
+    bag_poses(drive(tmp_path / "jumps", jumping, MOUNTED), None, "tf", told.append)
+    assert told[0] == "Poses of 'camera' in 'odom'."
+    assert "'base' jumps by 5.1 m within 0.10 s" in told[1]
+    told.clear()
+    fast = [transform("odom", "base", k * 100_000_000, (3.0 * k, 0, 0)) for k in range(9)]
+    bag_poses(drive(tmp_path / "fast", fast, MOUNTED), None, "tf", told.append)
+    assert len(told) == 1
 
 
 def test_a_file_of_poses_is_read_and_its_mistakes_are_sentences(tmp_path):

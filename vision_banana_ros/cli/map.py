@@ -88,9 +88,10 @@ def run(args: argparse.Namespace) -> int:
     fused = MeshMap(args.voxel, args.max_range)
     calibration = named_calibration(args)
     frames = open_frames(str(args.input), args.topic)
-    pose = (
-        bag_poses(args.input, args.topic, args.poses) if args.poses in WAYS else file_poses(Path(args.poses))
-    )
+    if args.poses in WAYS:
+        pose = bag_poses(args.input, args.topic, args.poses, lambda told: print(told, file=sys.stderr))
+    else:
+        pose = file_poses(Path(args.poses))
     generator = load_generator(args.bundle or default_bundle(), args.executor)
     if "depth" not in generator.tasks or not profile(generator.manifest.codec).metric:
         raise InputError(

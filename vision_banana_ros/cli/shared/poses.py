@@ -5,6 +5,7 @@ import math
 import posixpath
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,13 @@ REACH_NS = 200_000_000
 """So far before the first and after the last transform the nearest one is taken; drivers and filters start
 a little apart."""
 
+LONGEST_GAP_NS = 2_000_000_000
+"""Between transforms that are farther apart nobody knows the way that was taken, if they differ."""
+STILL_M, STILL_TURN = 0.05, 0.05
+"""Two transforms differ by more than these, a turn by half the angle in radians."""
+JUMP_M, JUMP_M_S, JUMP_TIMES = 0.5, 2.0, 10.0
+"""A step that is longer, faster, and so many times as fast as the steps beside it is no movement."""
+
 FARTHEST_M = 1e8
 """Of a position; the largest coordinates in use, those from the middle of the earth, have 6.4e6."""
 
@@ -34,6 +42,7 @@ class Transforms:
 
     def __init__(self) -> None:
         self._parents: dict[str, str] = {}
+        self._second: dict[str, str] = {}
         self._fixed: dict[str, np.ndarray] = {}
         self._moving: dict[str, list[tuple[int, np.ndarray, np.ndarray]]] = {}
 
@@ -60,7 +69,8 @@ class Transforms:
             raise InputError(
                 f"The transform from {child} to {parent} is no pose: {place.tolist()}, {turn.tolist()}."
             )
-        self._parents[child.lstrip("/")] = parent.lstrip("/")
+        if self._parents.setdefault(child.lstrip("/"), parent.lstrip("/")) != parent.lstrip("/"):
+            self._second[child.lstrip("/")] = parent.lstrip("/")
         if stamp_ns is None:
             self._fixed[child.lstrip("/")] = matrix(place, turn / length)
         else:
@@ -76,20 +86,62 @@ class Transforms:
 
         InputError where a transform of that time is missing.
         """
-        name, found = frame.lstrip("/"), np.eye(4)
-        if name not in self._parents:
+        found = np.eye(4)
+        for name in self._way(frame)[:-1]:
+            found = (self._at(name, stamp_ns) if name in self._moving else self._fixed[name]) @ found
+        return found
+
+    def root(self, frame: str) -> str:
+        """The frame that `pose` leads to. InputError where it leads nowhere."""
+        return self._way(frame)[-1]
+
+    def moves(self, frame: str) -> bool:
+        """Whether a transform with stamps is on the way from a frame to its root."""
+        return any(name in self._moving for name in self._way(frame))
+
+    def jumps(self, frame: str) -> list[str]:
+        """Of the transforms on the way from a frame to its root those that jump, as sentences."""
+        told = []
+        for name in self._way(frame):
+            times = self._moving.get(name, [])
+            step_m = (
+                np.linalg.norm(np.diff([place for _, place, _ in times], axis=0), axis=-1)
+                if times[1:]
+                else ()
+            )
+            took_s = [max(after[0] - before[0], 1) / 1e9 for before, after in pairwise(times)]
+            speed = np.array([0.0, *(m / s for m, s in zip(step_m, took_s, strict=True)), 0.0])
+            beside = np.maximum(speed[:-2], speed[2:])
+            far = np.flatnonzero(
+                (np.asarray(step_m) > JUMP_M) & (speed[1:-1] > np.maximum(JUMP_M_S, JUMP_TIMES * beside))
+            )
+            if far.size:
+                first, times_told = far[0], f" {far.size} times, first" if far.size > 1 else ""
+                told.append(
+                    f"The transform of '{name}' jumps{times_told} by {step_m[first]:.1f} m within"
+                    f" {took_s[first]:.2f} s at {times[first + 1][0] / 1e9:.3f}: what was seen before and"
+                    " after does not fit together. Cut the bag there, or record poses that are corrected."
+                )
+        return told
+
+    def _way(self, frame: str) -> list[str]:
+        """The frame, its parent and so on to the root."""
+        way = [frame.lstrip("/")]
+        if way[0] not in self._parents:
             raise InputError(
                 f"No transform leads from '{frame}', the frame of the images; record /tf and"
                 " /tf_static with them."
             )
-        for _ in range(len(self._parents) + 1):
-            if name not in self._parents:
-                break
-            found = (self._at(name, stamp_ns) if name in self._moving else self._fixed[name]) @ found
-            name = self._parents[name]
-        else:
-            raise InputError(f"The transforms of '{frame}' lead round in a circle, at '{name}'.")
-        return found
+        while (name := way[-1]) in self._parents:
+            if name in self._second:
+                raise InputError(
+                    f"'{name}' has two parents, '{self._parents[name]}' and '{self._second[name]}', and a"
+                    " frame has one: stop one of the two publishers, and record again."
+                )
+            if self._parents[name] in way:
+                raise InputError(f"The transforms of '{frame}' lead round in a circle, at '{name}'.")
+            way.append(self._parents[name])
+        return way
 
     def _at(self, name: str, stamp_ns: int) -> np.ndarray:
         times = self._moving[name]
@@ -103,6 +155,13 @@ class Transforms:
                 )
             return matrix(place, turn)
         (t0, p0, q0), (t1, p1, q1) = times[after - 1], times[after]
+        turned = np.linalg.norm(q1 - math.copysign(1, q0 @ q1) * q0)
+        moved = np.linalg.norm(p1 - p0) > STILL_M or turned > STILL_TURN
+        if moved and t1 - t0 > LONGEST_GAP_NS and min(t1 - stamp_ns, stamp_ns - t0) > REACH_NS:
+            raise InputError(
+                f"Around this frame no transform of '{name}' was recorded for {(t1 - t0) / 1e9:.1f} s, in"
+                " which it moved."
+            )
         share = (stamp_ns - t0) / (t1 - t0)
         # between neighbours as good as along the sphere
         turn = (1 - share) * q0 + share * (q1 if q0 @ q1 >= 0 else -q1)
@@ -122,7 +181,9 @@ def matrix(position: np.ndarray, quaternion: np.ndarray) -> np.ndarray:
     return found
 
 
-def bag_poses(path: Path, topic: str | None, way: str) -> Pose:
+def bag_poses(
+    path: Path, topic: str | None, way: str, tell: Callable[[str], object] = lambda sentence: None
+) -> Pose:
     """The poses of a bag's camera.
 
     Args:
@@ -130,11 +191,12 @@ def bag_poses(path: Path, topic: str | None, way: str) -> Pose:
         topic: Its image topic; None: the only one.
         way: "tf": by /tf and /tf_static. "odom": by the only Odometry, and /tf_static from its child frame to
             the camera.
+        tell: takes a sentence about which frame the poses lead to, and about jumps.
 
     Raises:
-        InputError: where the bag has none of these.
+        InputError: where the bag has none of these, or they do not lead from the camera.
     """
-    transforms = Transforms()
+    transforms, odometers = Transforms(), list[str]()
     with opened(path) as reader:
         images = image_connection(path, reader.connections, topic)
         wanted = [c for c in reader.connections if _is_wanted(c, way) and c.msgcount]
@@ -149,12 +211,25 @@ def bag_poses(path: Path, topic: str | None, way: str) -> Pose:
                 f"The bag '{path}' has several topics of odometry ({', '.join(names)}); use --poses tf."
             )
         for connection, _, raw in reader.messages(wanted):
-            _take(transforms, connection, reader.deserialize(raw, connection.msgtype))
+            message = reader.deserialize(raw, connection.msgtype)
+            _take(transforms, connection, message)
+            if connection.msgtype == ODOMETRY:
+                odometers.append(message.child_frame_id)
         frame_id = next(
             (reader.deserialize(raw, c.msgtype).header.frame_id for c, _, raw in reader.messages([images])),
             "",
         )
     transforms.sort()
+    root = transforms.root(frame_id)
+    if not transforms.moves(frame_id):
+        source = f"the odometry of '{odometers[0]}'" if odometers else TF
+        raise InputError(
+            f"The transforms of '{frame_id}', the frame of the images, end at '{root}', which nothing in"
+            f" {source} moves: all frames would lie on one place. Record what leads on from '{root}'."
+        )
+    tell(f"Poses of '{frame_id}' in '{root}'.")
+    for sentence in transforms.jumps(frame_id):
+        tell(sentence)
 
     def pose(frame: Frame) -> np.ndarray:
         assert frame.stamp_ns is not None  # a bag's frames have one
