@@ -12,13 +12,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from bag_support import camera_info, compressed_image, picture, raw_image, write_bag
+from bag_support import camera_info, compressed_image, header, picture, raw_image, write_bag
 from oracle import Oracle, Truth
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from vision_banana_ros.cli.main import main
 from vision_banana_ros.cli.run import doubts
+from vision_banana_ros.cli.shared.bags import bag_frames
 from vision_banana_ros.cli.shared.question_arguments import questions_for
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.perception import Intrinsics, Question, points
@@ -37,6 +38,7 @@ from oracle import Oracle, Truth
 import vision_banana_ros.cli.run as run
 from vision_banana_ros.cli.main import main
 from vision_banana_ros.cli.main import parser
+from vision_banana_ros.cli.shared.bags import bag_frames
 from vision_banana_ros.cli.shared.question_arguments import questions_for
 legend = {"floor": (200, 30, 30), "box": (30, 200, 30)}
 size = (48, 64)
@@ -165,6 +167,16 @@ def test_a_bag_is_answered_with_its_own_camera(oracle, tmp_path, plugin, kind):
     # The top left pixel, 1.5 m away: x = (0 - cx) / fx z with the camera beside the image.
     assert cloud[0]["f0"] == pytest.approx(-63.5 / 100 * 1.5, rel=1e-3)
     assert cloud[0]["f2"] == pytest.approx(1.5, rel=1e-3)
+
+
+def test_a_dark_frame_of_12_bits_in_a_bag_stays_dark(tmp_path):
+    def grey(k, top):
+        rows = np.linspace(0, top, 96 * 128).astype("<u2").view(np.uint8)
+        return STORE.types["sensor_msgs/msg/Image"](header(7, k), 96, 128, "mono16", 0, 256, rows)
+
+    bag = write_bag(tmp_path / "bag", StoragePlugin.MCAP, {"/image": [grey(0, 4095), grey(1, 1000)]})
+    bright, dark = bag_frames(bag, None).read()
+    assert bright.image.max() == 255 and dark.image.max() == 1000 >> 4
 
 
 @pytest.mark.parametrize("plugin", StoragePlugin)

@@ -74,6 +74,18 @@ def test_16_bits_are_scaled_by_those_that_the_camera_uses(bits):
     assert to_rgb(dark, "mono16", 8, 8, 16, used=used).max() == 15
 
 
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_a_damaged_pixel_stays_bright_and_darkens_neither_its_picture_nor_later_ones(bits):
+    ramp = np.linspace(0, 2**bits - 1, 40 * 50).astype("<u2").reshape(40, 50)
+    damaged = ramp.copy()
+    damaged[3, 4] |= 1 << 15
+    used = UsedBits()
+    grey = to_rgb(damaged.tobytes(), "mono16", 40, 50, 100, used=used)[..., 0]
+    assert grey[3, 4] == 255
+    after = to_rgb(ramp.tobytes(), "mono16", 40, 50, 100, used=used)[..., 0]
+    np.testing.assert_array_equal(after, ramp >> (bits - 8))
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize(
     ("encoding", "conversion"),

@@ -88,6 +88,9 @@ MAX_PIXELS = 25_000_000
 some 130 bytes a pixel."""
 TRUE_BITS = (10, 12, 14, 16)
 """What cameras send in 16 bits. Less than 10 is only dark."""
+DAMAGED = 0.001
+"""Share of a picture's numbers that may be larger than its bits allow: one flipped bit of a link must not darken
+all later pictures."""
 
 
 class UsedBits:
@@ -102,8 +105,9 @@ class UsedBits:
 
     def of(self, values: np.ndarray) -> int:
         """With the pixels of one more picture."""
-        largest = int(values.max(initial=0))
-        self._most = max(self._most, next(bits for bits in TRUE_BITS if largest < 1 << bits))
+        few = int(DAMAGED * values.size)
+        while self._most < TRUE_BITS[-1] and np.count_nonzero(values >= 1 << self._most) > few:
+            self._most = TRUE_BITS[TRUE_BITS.index(self._most) + 1]
         return self._most
 
 
@@ -178,7 +182,7 @@ def to_rgb(
 
 
 def _to_8_bits(values: np.ndarray, bits: int) -> np.ndarray:
-    return (values >> (bits - 8)).astype(np.uint8)
+    return np.minimum(values >> (bits - 8), 255).astype(np.uint8)
 
 
 def _nv24(brightness: np.ndarray, colors: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from vision_banana_ros.cli.shared.frames import Frame, Frames, attempt
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.files import open_regular, read_yaml
 from vision_banana_ros.perception.camera import Calibration
-from vision_banana_ros.perception.image_encodings import compressed_to_rgb, to_rgb
+from vision_banana_ros.perception.image_encodings import UsedBits, compressed_to_rgb, to_rgb
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
@@ -181,14 +181,14 @@ def _camera_infos(reader: Any, image_topic: str) -> _Infos:
 def _read(path: Path, topic: str, infos: _Infos) -> Iterator[Frame | InputError]:
     try:
         with opened(path) as reader:
-            connections = [c for c in reader.connections if c.topic == topic]
+            connections, used = [c for c in reader.connections if c.topic == topic], UsedBits()
             for connection, _, raw in reader.messages(connections):
-                yield attempt(_message_frame, reader, raw, connection.msgtype, infos)
+                yield attempt(_message_frame, reader, raw, connection.msgtype, infos, used)
     except InputError as error:
         yield error  # what came before it was answered
 
 
-def _message_frame(reader: Any, raw: bytes, kind: str, infos: _Infos) -> Frame:
+def _message_frame(reader: Any, raw: bytes, kind: str, infos: _Infos, used: UsedBits) -> Frame:
     if len(raw) > MAX_MESSAGE_BYTES:
         raise InputError(f"A message of {len(raw):,} bytes is larger than any picture that is taken.")
     try:
@@ -197,15 +197,15 @@ def _message_frame(reader: Any, raw: bytes, kind: str, infos: _Infos) -> Frame:
         raise InputError(
             f"A message of {len(raw)} bytes is no {kind} ({str(error)[:200]}); the bag is damaged."
         ) from None
-    return _frame(message, infos)
+    return _frame(message, infos, used)
 
 
-def _frame(message: Any, infos: _Infos) -> Frame:
+def _frame(message: Any, infos: _Infos, used: UsedBits) -> Frame:
     if hasattr(message, "encoding"):
         m = message
-        image = to_rgb(m.data, m.encoding, m.height, m.width, m.step, bool(m.is_bigendian))
+        image = to_rgb(m.data, m.encoding, m.height, m.width, m.step, bool(m.is_bigendian), used)
     else:
-        image = compressed_to_rgb(message.data, message.format)
+        image = compressed_to_rgb(message.data, message.format, used=used)
     stamp_ns = nanoseconds(message)
     return Frame(str(stamp_ns), image, infos.of(stamp_ns, message.header.frame_id), stamp_ns)
 
