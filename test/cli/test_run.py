@@ -707,6 +707,26 @@ def test_a_disk_that_is_full_is_a_sentence_and_leaves_no_cut_file(oracle, tmp_pa
     assert not any(path.name.startswith(".") for path in files)
 
 
+@pytest.mark.parametrize("broken", ["full disk", "pipe"])
+def test_answers_and_their_summary_are_written_where_stderr_cannot_be(tmp_path, broken):
+    for name in "ab":
+        save(tmp_path / f"{name}.png", picture())
+    if broken == "pipe":
+        reading, writing = os.pipe()
+        os.close(reading)
+    else:
+        writing = os.open("/dev/full", os.O_WRONLY)
+    argv = [str(tmp_path), "--out", str(tmp_path / "out"), "--expression", "a box"]
+    support = Path(__file__).parents[1] / "support"
+    environment = os.environ | {"PYTHONPATH": f"{support}:{os.environ.get('PYTHONPATH', '')}"}
+    called = subprocess.run(
+        [sys.executable, "-c", STUBBED, "run", *argv], stdout=subprocess.PIPE, stderr=writing, env=environment
+    )
+    os.close(writing)
+    assert called.returncode == 0 and b"2 frames answered, 0 not" in called.stdout
+    assert len(json.loads((tmp_path / "out" / "summary.json").read_text())["frames"]) == 2
+
+
 def test_the_card_is_told_where_it_speaks_against_the_depth():
     bands = {"0-1 m": {"delta1": 0.25}, "1-2 m": {"delta1": 0.7}}
     metrics = {"rooms": {"depth": {"delta1": 0.6, "bands": bands}}, "junk": {"frames": 3}}

@@ -137,9 +137,10 @@ def _telling_of_compilation() -> AbstractContextManager[None]:
     """Says on stderr that Numba compiles: on a new machine a verb would be silent for a while."""
     if "numba" not in sys.modules:  # nor will the verb need it: it takes half a second to load
         return nullcontext()
+    from vision_banana_ros.cli.shared.progress import tell
     from vision_banana_ros.compilation import compilation_told
 
-    return compilation_told(lambda sentence: print(sentence, file=sys.stderr, flush=True))
+    return compilation_told(tell)
 
 
 def _complete() -> None:
@@ -153,7 +154,9 @@ def _complete() -> None:
 
 
 def _complain(sentence: str, status: int) -> int:
-    print(f"vision-banana: {shortened(' '.join(sentence.split()))}", file=sys.stderr)
+    from vision_banana_ros.cli.shared.progress import tell
+
+    tell(f"vision-banana: {shortened(' '.join(sentence.split()))}")
     return status
 
 

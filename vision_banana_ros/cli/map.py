@@ -5,7 +5,6 @@ Needs Open3D (`pip install open3d`).
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from vision_banana_ros.cli.shared.frame_camera import add_camera_arguments, came
 from vision_banana_ros.cli.shared.frame_sources import open_frames
 from vision_banana_ros.cli.shared.generator_arguments import add_bundle_argument, add_executor_argument
 from vision_banana_ros.cli.shared.poses import WAYS, bag_poses, file_poses
+from vision_banana_ros.cli.shared.progress import tell
 from vision_banana_ros.errors import InputError, shortened
 from vision_banana_ros.generators import default_bundle, load_generator
 from vision_banana_ros.generators.errors import ExecutorLost
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     calibration = named_calibration(args)
     frames = open_frames(str(args.input), args.topic)
     if args.poses in WAYS:
-        pose = bag_poses(args.input, args.topic, args.poses, lambda told: print(told, file=sys.stderr))
+        pose = bag_poses(args.input, args.topic, args.poses, tell)
     else:
         pose = file_poses(Path(args.poses))
     generator = load_generator(args.bundle or default_bundle(), args.executor)
@@ -120,16 +120,13 @@ def run(args: argparse.Namespace) -> int:
             added += 1
         except (InputError, MemoryError) as error:
             failed += 1
-            print(f"[{number + 1}] not used: {error or 'the memory ran out.'}", file=sys.stderr)
+            tell(f"[{number + 1}] not used: {error or 'the memory ran out.'}")
         except ExecutorLost as error:
             failed += 1
-            print(f"[{number + 1}] not used, and none after it: {error}", file=sys.stderr)
+            tell(f"[{number + 1}] not used, and none after it: {error}")
             break
         else:
-            print(
-                f"[{number + 1}] {shortened(frame.name)}: {looks.paint_s + looks.read_s:.2f} s",
-                file=sys.stderr,
-            )
+            tell(f"[{number + 1}] {shortened(frame.name)}: {looks.paint_s + looks.read_s:.2f} s")
     mesh = fused.mesh(min(args.least_seen, max(added, 1)))
     args.out.mkdir(parents=True, exist_ok=True)
     write_legend(args.out, questions)

@@ -6,7 +6,6 @@ Needs no ROS.
 
 import argparse
 import json
-import sys
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -33,6 +32,7 @@ from vision_banana_ros.cli.shared.generator_arguments import (
     add_executor_argument,
     add_passes_argument,
 )
+from vision_banana_ros.cli.shared.progress import tell
 from vision_banana_ros.cli.shared.question_arguments import add_question_arguments, questions_for
 from vision_banana_ros.errors import InputError, shortened
 from vision_banana_ros.files import write_bytes
@@ -96,10 +96,10 @@ def run(args: argparse.Namespace) -> int:
     write_legend(args.out, questions)
     many = "all" if frames.count is None else frames.count
     told = f"{generator.name} ({generator.executor}) answers {many} frames, {len(questions)} questions each."
-    print(told, file=sys.stderr)
+    tell(told)
 
     for fault in generator.faults:
-        print(fault, file=sys.stderr)
+        tell(fault)
     folders = Folders(args.out, args.overwrite)
     warned: set[str] = set()
     upright = UprightCheck()
@@ -124,30 +124,26 @@ def run(args: argparse.Namespace) -> int:
                 # each picture, and a bag or a video now and then
                 given = (perceiver, questions, looks)
                 if looks_turned(*given) if frame.stamp_ns is None else upright.fault(*given):
-                    print(
+                    tell(
                         f"{shortened(frame.name)} looks upside down: turned by 180 degrees its depth is"
-                        " surer.",
-                        file=sys.stderr,
+                        " surer."
                     )
             except (InputError, MemoryError) as error:
                 failed += 1
-                print(f"[{number}{of}] not answered: {error or 'the memory ran out.'}", file=sys.stderr)
+                tell(f"[{number}{of}] not answered: {error or 'the memory ran out.'}")
                 continue
             except ExecutorLost as error:
                 failed += (frames.count or number) - number + 1
-                print(f"[{number}{of}] not answered, and none after it: {error}", file=sys.stderr)
+                tell(f"[{number}{of}] not answered, and none after it: {error}")
                 break
             writing.append(
                 writers.submit(_write, folders.make(frame.name), frame, camera.intrinsics, questions, looks)
             )
             if remark and remark not in warned:
                 warned.add(remark)
-                print(remark, file=sys.stderr)
+                tell(remark)
             size = f"{frame.image.shape[1]}x{frame.image.shape[0]}"
-            print(
-                f"[{number}{of}] {shortened(frame.name)}, {size}: {looks.paint_s + looks.read_s:.2f} s",
-                file=sys.stderr,
-            )
+            tell(f"[{number}{of}] {shortened(frame.name)}, {size}: {looks.paint_s + looks.read_s:.2f} s")
         written += [_written(each) for each in writing]
     report = [record for record in written if record is not None]
     failed += len(written) - len(report)
@@ -162,7 +158,7 @@ def run(args: argparse.Namespace) -> int:
     folder = args.bundle or default_bundle()
     with reading_metrics(folder):
         for told in doubts(generator.name, _card(folder), report):
-            print(told, file=sys.stderr)
+            tell(told)
     return 1 if failed else 0
 
 
@@ -205,7 +201,7 @@ def _written(writing: Future[dict[str, Any]]) -> dict[str, Any] | None:
     try:
         return writing.result()
     except (InputError, MemoryError) as error:
-        print(f"not written: {error or 'the memory ran out.'}", file=sys.stderr)
+        tell(f"not written: {error or 'the memory ran out.'}")
         return None
 
 

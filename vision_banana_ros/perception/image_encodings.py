@@ -89,8 +89,8 @@ some 130 bytes a pixel."""
 TRUE_BITS = (10, 12, 14, 16)
 """What cameras send in 16 bits. Less than 10 is only dark."""
 DAMAGED = 0.001
-"""Share of a picture's numbers that may be larger than its bits allow: one flipped bit of a link must not darken
-all later pictures."""
+"""Share of a picture's numbers that may be larger than its bits allow: one flipped bit of a link must not
+darken all later pictures."""
 
 
 class UsedBits:
