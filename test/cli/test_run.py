@@ -412,6 +412,26 @@ def test_decode_reads_an_answer_of_another_generator(tmp_path, capsys):
     assert load(tmp_path / "instances.png").max() == 2
 
 
+def test_decode_doubts_what_is_hardly_an_answer_to_its_question(tmp_path, capsys):
+    def told(name, image, task, *more):
+        painted = str(save(tmp_path / f"{name}.png", image))
+        assert main(["decode", task, painted, "--out", str(tmp_path / f"{name}-{task}"), *more]) == 0
+        return capsys.readouterr()
+
+    truth = np.linspace(1, 8, 4800).reshape(60, 80).astype(np.float32)
+    answer = (depth.encode(truth) * 255).round().astype(np.uint8)
+    said = told("answer", answer, "depth")
+    assert not said.err and "m, half of it within 4.5" in said.out
+    shrunk = cv2.resize(answer, (40, 30), interpolation=cv2.INTER_AREA)
+    assert not told("shrunk", shrunk, "depth").err
+    assert "about normals" in told("answer", answer, "normals").err
+    labels = np.repeat(np.arange(12, dtype=np.uint8), 400).reshape(60, 80)
+    said = told("labels", np.repeat(labels[..., None], 3, axis=2), "depth")
+    assert "nearer than 0.1 m" in said.err and "0.00 to 0.03 m" in said.out
+    assert "beyond all range" in told("white", np.full((60, 80, 3), 255, np.uint8), "depth").err
+    assert "about depth" in told("noise", picture(), "depth").err
+
+
 def test_decode_says_what_it_lacks(tmp_path, capsys):
     answer = str(save(tmp_path / "answer.png", picture()))
     out = ["--out", str(tmp_path / "out")]
