@@ -50,6 +50,17 @@ def test_what_was_lost_for_long_or_lies_elsewhere_is_new_and_no_id_comes_twice()
     assert [first.id, elsewhere.id, late.id, back.id] == [1, 2, 3, 4]
 
 
+def test_no_thing_inherits_an_id_from_an_image_of_another_size():
+    tracker = Tracker()
+    for k in range(3):
+        left, right = tracker([box(40, 60), box(100, 60)], k * 100 * MS, (240, 320))
+    # at half the size the thing on the right lies where the one on the left was
+    found = tracker([box(20, 30, 10), box(50, 60)], 300 * MS, (120, 160))
+    assert {each.id for each in found}.isdisjoint({left.id, right.id})
+    again = tracker([box(20, 30, 10), box(50, 60)], 400 * MS, (120, 160))
+    assert [each.id for each in again] == [each.id for each in found]
+
+
 def test_a_track_is_sure_after_some_frames_and_equal_stamps_are_no_fault():
     tracker = Tracker()
     assert [tracker([box(10, 10)], 5)[0].sure for _ in range(SURE_AFTER + 1)] == [False] * (

@@ -78,19 +78,24 @@ class Tracker:
     def __init__(self) -> None:
         self._tracks: list[_Track] = []
         self._last_ns: int | None = None
+        self._size = (0, 0)
         self._given = 0
 
     def reset(self) -> None:
         """Forgets the tracks, but not which ids were given."""
         self._tracks, self._last_ns = [], None
 
-    def __call__(self, detections: Sequence[Detection], stamp_ns: int) -> list[Tracked]:
+    def __call__(
+        self, detections: Sequence[Detection], stamp_ns: int, size: tuple[int, ...] = (0, 0)
+    ) -> list[Tracked]:
         """The detections in their order, each with an id from 1.
 
-        A stamp before the last one forgets the tracks.
+        A stamp before the last one forgets the tracks, and so does another size of the image (height, width):
+        its pixels lie elsewhere.
         """
-        if self._last_ns is not None and stamp_ns < self._last_ns:
+        if (self._last_ns is not None and stamp_ns < self._last_ns) or size != self._size:
             self.reset()
+        self._size = size
         dt = 0.0 if self._last_ns is None else (stamp_ns - self._last_ns) / 1e9
         self._last_ns = stamp_ns
         # Before the prediction: after a long pause there is nothing left to predict.

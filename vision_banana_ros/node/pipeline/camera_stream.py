@@ -379,7 +379,7 @@ class Stream:
             found = detections(
                 answers, prompts.instances, prompts.expressions, intrinsics, floor.up if floor else LEVEL_UP
             )
-            things = self._tracker(found, frame.stamp_ns)
+            things = self._tracker(found, frame.stamp_ns, looks.image.shape[:2])
         return Seen(
             header=frame.message.header,
             image=looks.image,
