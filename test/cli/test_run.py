@@ -380,6 +380,19 @@ def test_a_task_that_the_bundle_was_not_taught_is_refused():
         questions_for(("depth",), {}, asked)
 
 
+def test_results_of_an_earlier_run_are_not_answered_as_photographs(oracle, tmp_path, capsys):
+    photograph = save(tmp_path / "depth.png", picture())  # named as a result is, and none
+    assert main(["run", str(photograph), "--out", str(tmp_path / "out")]) == 0
+    assert len(list((tmp_path / "out" / "depth").glob("*.png"))) > 5
+    capsys.readouterr()
+    assert main(["run", str(tmp_path), "--recursive", "--out", str(tmp_path / "again")]) == 0
+    assert "are results of vision-banana and no photographs; they are left out" in capsys.readouterr().err
+    frames = json.loads((tmp_path / "again" / "summary.json").read_text())["frames"]
+    assert [frame["name"] for frame in frames] == ["depth"]
+    assert main(["run", str(tmp_path / "out" / "depth"), "--out", str(tmp_path / "third")]) == 2
+    assert "name the folder of the photographs" in one_line(capsys)
+
+
 def test_decode_reads_an_answer_of_another_generator(tmp_path, capsys):
     truth = np.linspace(0.5, 20, 60 * 80, dtype=np.float32).reshape(60, 80)
     painted = save(tmp_path / "answer.png", (depth.encode(truth) * 255).round().astype(np.uint8))

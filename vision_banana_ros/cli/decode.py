@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from vision_banana_ros.cli.shared.answer_files import (
+    CONFIDENCE,
+    SHEET,
     refuse_used,
     stems,
     tile,
@@ -25,8 +27,8 @@ from vision_banana_ros.tasks.legend_text import read_legend
 from vision_banana_ros.tasks.task import Words
 
 SURE = 0.5
-"""Mean confidence of an answer that is one. One about depth that was halved in size or became a JPEG of quality
-30 keeps 0.96; a photograph has 0.02 to 0.48, depending on the task."""
+"""Mean confidence of an answer that is one. One about depth that was halved in size or became a JPEG of
+quality 30 keeps 0.96; a photograph has 0.02 to 0.48, depending on the task."""
 NEAR_M = 0.1
 """Half of a view is not nearer; what is dark, as labels are, reads as depth of 0 to 0.1 m."""
 
@@ -53,14 +55,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the verb and returns its exit status."""
     question = _question(args)
-    refuse_used(args.out, args.overwrite, f"{stems([question])[0]}_confidence.png")
+    refuse_used(args.out, args.overwrite, f"{stems([question])[0]}{CONFIDENCE}")
     painted = read_picture(args.answer)
     answer = question.read(painted)
     args.out.mkdir(parents=True, exist_ok=True)
     write_answer(args.out, stems([question])[0], question, answer)
     write_legend(args.out, [question])
     result = tile(question, answer, painted)
-    write_sheet(args.out / "sheet.png", [type(result)("answer", painted), result], args.answer.name)
+    write_sheet(args.out / SHEET, [type(result)("answer", painted), result], args.answer.name)
     readable = np.count_nonzero(answer.confidence) / answer.confidence.size
     sure = f"{readable:.1%} readable, mean confidence {answer.confidence.mean():.2f}"
     print(f"{question.task}: {sure}{_span(answer)}; files in {args.out}")

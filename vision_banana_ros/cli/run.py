@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from vision_banana_ros.cli.shared.answer_files import (
+    SHEET,
     SUMMARY,
     Folders,
     refuse_used,
@@ -187,7 +188,7 @@ def _write(
             record["points"] = write_ply(folder / "points.ply", points(answer.depth_m, camera), looks.image)
     picture = Tile("image", looks.image, f"{camera.width}x{camera.height}, fx {camera.fx:.1f}")
     tiles = [tile(question, answer, looks.image) for question, answer in zip(questions, looks, strict=True)]
-    write_sheet(folder / "sheet.png", [picture, *tiles], frame.name)
+    write_sheet(folder / SHEET, [picture, *tiles], frame.name)
     record["readable"] = dict(zip(names, (round(r, 4) for r in looks.readable), strict=True))
     record["confidence"] = {
         name: round(float(answer.confidence.mean()), 4) for name, answer in zip(names, looks, strict=True)

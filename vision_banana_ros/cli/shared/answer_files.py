@@ -35,6 +35,7 @@ from vision_banana_ros.perception.visualization import Tile
 from vision_banana_ros.tasks import depth, instances, normals, profiles_relative, referring, semantic
 from vision_banana_ros.tasks.colors import write_color
 
+SHEET, CONFIDENCE = "sheet.png", "_confidence.png"
 LEGEND, SUMMARY = "legend.json", "summary.json"
 """Beside the folders of the frames. The legend is written first of all: whoever finds it knows that results
 are here."""
@@ -62,7 +63,7 @@ def write_answer(folder: Path, stem: str, question: Question, answer: Any) -> No
                 _save_numbers(folder / f"{stem}.npy", values)
             else:
                 _save(folder / f"{stem}{ending}", values)
-    _save(folder / f"{stem}_confidence.png", (answer.confidence * 255).round().astype(np.uint8))
+    _save(folder / f"{stem}{CONFIDENCE}", (answer.confidence * 255).round().astype(np.uint8))
 
 
 def write_legend(folder: Path, questions: Sequence[Question]) -> None:
@@ -191,6 +192,18 @@ class Folders:
             self._made.add(folder)
             return folder
         raise AssertionError("there is always another number")
+
+
+def is_result(picture: Path) -> bool:
+    """Whether a picture is one of the files that `run` and `decode` write into a folder."""
+    if not any((folder / LEGEND).is_file() for folder in (picture.parent, picture.parent.parent)):
+        return False
+    if not (picture.parent / SHEET).is_file():
+        return False
+    name = picture.name
+    return (
+        name == SHEET or name.endswith(CONFIDENCE) or picture.with_name(picture.stem + CONFIDENCE).is_file()
+    )
 
 
 def refuse_used(out: Path, overwrite: bool, result: str = LEGEND) -> None:

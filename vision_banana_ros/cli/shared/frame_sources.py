@@ -10,8 +10,10 @@ from urllib.request import url2pathname
 import cv2
 import numpy as np
 
+from vision_banana_ros.cli.shared.answer_files import is_result
 from vision_banana_ros.cli.shared.bags import bag_frames, is_bag
 from vision_banana_ros.cli.shared.frames import Frame, Frames, attempt
+from vision_banana_ros.cli.shared.progress import tell
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.files import open_regular, read_bounded
 from vision_banana_ros.perception.camera import Calibration
@@ -52,9 +54,15 @@ def open_frames(source: str | Path, topic: str | None = None, recursive: bool = 
     if not path.is_dir():
         read_picture(path)
         return Frames(1, lambda: iter([attempt(_picture_frame, path, path.stem)]))
-    found = sorted(
+    pictures = sorted(
         f for f in (path.rglob("*") if recursive else path.iterdir()) if f.suffix.lower() in PICTURES
     )
+    found = [file for file in pictures if not is_result(file)]
+    if left_out := len(pictures) - len(found):
+        told = f"{left_out} pictures in '{path}' are results of vision-banana and no photographs"
+        if not found:
+            raise InputError(f"All {told}; name the folder of the photographs.")
+        tell(f"{told}; they are left out.")
     if not found:
         deeper = "" if recursive else " (its subfolders are read with --recursive)"
         raise InputError(
