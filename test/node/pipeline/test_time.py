@@ -10,6 +10,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
+from vision_banana_ros.node.topics.transforms import Transforms
+
 UP = (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
 SECOND = 1_000_000_000
 
@@ -66,6 +68,25 @@ def test_simulated_time_rules_ages_and_may_start_pause_and_jump_back(running):
     status = client.status()
     assert status["dropped: stale"] == "1" and status["stamps that jumped back"] == "1"
     assert float(status["age p50 (s)"]) == pytest.approx(0.05, abs=0.06)
+
+
+def test_transforms_are_forgotten_where_stamps_jump_back_and_not_where_frames_come_out_of_order(monkeypatch):
+    forgotten = []
+    monkeypatch.setattr(Transforms, "forget", lambda self: forgotten.append(len(forgotten)))
+    with running_node(max_age=0.0) as (node, context), new_client(context) as client:
+        for transition in UP:
+            assert client.transition(transition)
+        watch(node, client, "depth/image_rect")
+        camera = Camera(client)
+        camera.connect()
+        told = []
+        for count, stamp_s in enumerate((100.0, 100.2, 100.1, 10.0), 1):
+            camera.show(10, round(stamp_s * SECOND))
+            client.spin_until(
+                lambda count=count: node.streams[0].counts.report()["received"] == str(count), "the frame"
+            )
+            told.append(len(forgotten))
+        assert told == [0, 0, 0, 1]
 
 
 def test_stamps_in_the_future_are_answered_and_explained(running):

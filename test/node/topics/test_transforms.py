@@ -31,11 +31,15 @@ class Buffer:
             self.jump_handle = SimpleNamespace(unregister=lambda: node.jumps.remove(self))
             node.jumps.append(self)
         self.at_ns = 0
+        self.cleared = 0
         self.transform = TransformStamped()
         # base_link from an optical frame that looks level along x, 1.2 m above the floor
         q, t = self.transform.transform.rotation, self.transform.transform.translation
         q.x, q.y, q.z, q.w = -0.5, 0.5, -0.5, 0.5
         t.x, t.z = 0.3, 1.2
+
+    def clear(self):
+        self.cleared += 1
 
     def lookup_transform(self, target, source, time):
         if (target, source) != ("base_link", "camera"):
@@ -119,6 +123,13 @@ def test_nothing_of_tf2_stays_on_the_node_when_it_is_not_listened_to(monkeypatch
     assert len(node.services) == len(node.jumps) == 1
     found.listen(False)
     assert not node.services and not node.jumps and found.buffer is None
+
+
+def test_time_that_begins_anew_empties_the_buffer(known):
+    known.forget()
+    assert known.buffer.cleared == 1
+    known.listen(False)
+    known.forget()
 
 
 @pytest.mark.parametrize("changes", [{"z": math.nan}, {"z": 1e308}, {"x": math.inf}])

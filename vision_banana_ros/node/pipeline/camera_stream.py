@@ -36,7 +36,7 @@ from vision_banana_ros.node.topics.messages import (
 from vision_banana_ros.node.topics.outputs import Outputs
 from vision_banana_ros.node.topics.range_sensor import TYPES as RANGE_TOPICS
 from vision_banana_ros.node.topics.range_sensor import Ranges
-from vision_banana_ros.node.topics.transforms import NotOptical, Transforms
+from vision_banana_ros.node.topics.transforms import OLDEST_S, NotOptical, Transforms
 from vision_banana_ros.perception import Intrinsics, Question
 from vision_banana_ros.perception.camera import Calibration, Camera, camera_for
 from vision_banana_ros.perception.detections import LEVEL_UP, detections
@@ -239,7 +239,10 @@ class Stream:
         if self.frames.came_otherwise(frame):
             self.counts.copy()
             return
+        before = self.frames.newest
         self.counts.receive(jumped_back=self.frames.add(frame))
+        if before is not None and before.stamp_ns - frame.stamp_ns > OLDEST_S * 1e9:  # else out of order
+            self._transforms.forget()
         self.ranges.camera_frame = frame.message.header.frame_id
         if self._hand_over(frame) is not None:
             self.counts.drop("replaced")

@@ -52,6 +52,15 @@ class Transforms:
                 self.buffer.jump_handle.unregister()
             self.buffer = self._listener = None
 
+    def forget(self) -> None:
+        """Drops all transforms but the static ones, because time has jumped back.
+
+        tf2 refuses what is older than its newest transform by its cache's 10 s, and does not notice a jump
+        of stamps while the node's clock goes on, nor, in Humble, that of /clock.
+        """
+        if self.buffer is not None:
+            self.buffer.clear()
+
     def matrix(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
         """Where `source` is as seen from `target`, at the moment of a frame.
 
