@@ -16,6 +16,13 @@ from vision_banana_ros.training.data.sources import check as check_sources
 
 Size = tuple[int, int]
 
+LARGEST = {
+    "pool_views": 10**9, "views": 10**9, "warm": 10**9, "average": 10**9,
+    "frames": 4096, "channels": 4096,
+    "rate": 1.0, "encoder_rate": 1.0, "pictures": 1.0, "random_legends": 1.0,
+}  # fmt: skip
+"""Larger values are slips of the hand, and fractions of more than 1 are none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -155,6 +162,8 @@ def _checked(kind: type, given: Any) -> dict[str, Any]:
             raise InputError(f"The field '{name}' is missing.")
         if name in given and expected.type in (int, float):
             _numbers({name: given[name]}, name)
+            if given[name] > LARGEST.get(name, math.inf):
+                raise InputError(f"'{name}' must be at most {LARGEST[name]}, not {given[name]}.")
         if name in given and expected.type in (int, str, bool):
             _as(expected.type, given[name], name)
     return given
@@ -199,6 +208,10 @@ def _check(recipe: Recipe) -> None:
         raise InputError(f"There is no encoder '{recipe.encoder}'; the encoders are {', '.join(ENCODERS)}.")
     if len(recipe.channels) != 3 or any(not isinstance(n, int) or n % 16 or not n for n in recipe.channels):
         raise InputError(f"'channels' must be three multiples of 16, not {list(recipe.channels)}.")
+    if max(recipe.channels) > LARGEST["channels"]:
+        raise InputError(f"'channels' must be at most {LARGEST['channels']}, not {list(recipe.channels)}.")
+    if recipe.pool_views < 1:
+        raise InputError("'pool_views' must be 1 or more: training needs views.")
     check_sources(recipe.sources)
     if not recipe.parts or not sum(recipe.sources.values()) or not sum(recipe.canvases.values()):
         raise InputError("At least one part, one source and one canvas with a fraction above 0 are needed.")
@@ -213,8 +226,14 @@ def _check(recipe: Recipe) -> None:
     for part in recipe.parts:
         if min(part.views, part.frames, part.warm, len(part.sizes), *map(len, part.sizes.values())) < 1:
             raise InputError("The fields 'views', 'frames', 'warm' and 'sizes' of a part must be 1 or more.")
+        if not part.rate:
+            raise InputError("'rate' must be above 0, or the part teaches nothing.")
         if missing := [canvas for canvas in part.sizes if canvas not in recipe.canvases]:
             raise InputError(f"A part uses the canvas {_written(missing[0])}, which is not in 'canvases'.")
+    if (first := next(iter(recipe.canvases))) not in recipe.parts[-1].sizes:
+        raise InputError(
+            f"The last part needs a size for {_written(first)}, the first canvas: the bundle gets it."
+        )
 
 
 def _written_shares(shares: dict[Size, float]) -> dict[str, float]:
