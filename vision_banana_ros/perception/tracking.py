@@ -78,7 +78,7 @@ class Tracker:
     def __init__(self) -> None:
         self._tracks: list[_Track] = []
         self._last_ns: int | None = None
-        self._size = (0, 0)
+        self._size: tuple[int, ...] = (0, 0)
         self._given = 0
 
     def reset(self) -> None:
