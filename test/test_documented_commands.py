@@ -100,7 +100,9 @@ def test_commands_in_blocks_are_complete(page, capsys):
 def launch_arguments():
     tree = ast.parse((ROOT / "launch" / "vision_banana.launch.py").read_text())
     (value,) = (
-        node.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "ARGUMENTS"
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ARGUMENTS"
     )
     return {key.value for key in value.keys}
 
