@@ -116,7 +116,8 @@ def test_a_bag_brings_its_own_camera(tmp_path, plugin):
     info.width, info.height = 64, 48  # the images were resized to 128x96 after calibration
     topics = {"/cam/image_raw": [raw_image(k, "bgr8") for k in range(4)], "/cam/camera_info": [info]}
     bag = write_bag(tmp_path / "bag", plugin, topics)
-    images, infos, _ = listen([str(bag), "--rate", "20"], 8)
+    images, infos, said = listen([str(bag), "--rate", "20"], 8)
+    assert "Give --fov" not in said
     np.testing.assert_array_equal(pixels(images[0]), picture())
     assert (infos[0].width, infos[0].height, infos[0].k[0]) == (128, 96, 100) and infos[0].d[0] == -0.25
     assert abs(stamp(images[0]) / 1e9 - time.time()) < 2 * PATIENCE_S, "stamped anew"
@@ -138,6 +139,7 @@ def test_it_ends_after_the_last_picture_or_in_time(tmp_path, limit, frames):
     ]
     done = subprocess.run(command, env=ENV, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
+    assert done.stderr.count("does not say which camera took it: CameraInfo tells 60 degrees") == 1
     published = int(done.stderr.splitlines()[-1].split()[0])
     assert published == frames if limit == ["--once"] else frames / 2 <= published <= frames
 

@@ -5,12 +5,12 @@ Arguments after --ros-args go to ROS: `vision-banana camera 7 --ros-args -r imag
 """
 
 import argparse
-import sys
 import time
 from typing import TYPE_CHECKING
 
 from vision_banana_ros.cli.shared.calibration import resized
 from vision_banana_ros.cli.shared.frame_sources import Frames, open_frames, simulated_frames, webcam_frames
+from vision_banana_ros.cli.shared.progress import tell
 from vision_banana_ros.errors import InputError
 from vision_banana_ros.missing import cure
 from vision_banana_ros.perception import Intrinsics
@@ -81,13 +81,13 @@ def run(args: argparse.Namespace) -> int:
     ros_args = ["--ros-args", *args.ros_args] if args.ros_args else []
     with CameraPublisher(args.frame_id, ros_args) as camera:
         topics = f"{camera.images.topic_name} and {camera.infos.topic_name}"
-        print(f"Publishing {args.source} on {topics} at {args.rate:g} Hz. Ctrl+C ends it.", file=sys.stderr)
+        tell(f"Publishing {args.source} on {topics} at {args.rate:g} Hz. Ctrl+C ends it.")
         if camera.now_ns() == 0:
-            print("use_sim_time is set, and /clock has not been heard yet.", file=sys.stderr)
+            tell("use_sim_time is set, and /clock has not been heard yet.")
             while camera.now_ns() == 0:
                 time.sleep(0.02)
         published = _publish(camera, frames, args)
-    print(f"{published} frames published.", file=sys.stderr)
+    tell(f"{published} frames published.")
     return 0
 
 
@@ -124,12 +124,12 @@ def _whole(text: str, most: int) -> int | None:
 def _publish(camera: "CameraPublisher", frames: Frames, args: argparse.Namespace) -> int:
     """Frames at the wanted rate until they or the time are over. Returns how many were published."""
     started = due = told = 0.0
-    published = 0
+    published, assumed = 0, False
     while True:
         before = published
         for frame in frames.read():
             if isinstance(frame, InputError):
-                print(f"skipped: {frame}", file=sys.stderr)
+                tell(f"skipped: {frame}")
                 continue
             if not published:  # the time counts from the first frame: making a world may take a while
                 started = due = told = time.monotonic()
@@ -141,6 +141,12 @@ def _publish(camera: "CameraPublisher", frames: Frames, args: argparse.Namespace
             calibration = frame.calibration
             if calibration is None:
                 fov = DEFAULT_FOV if args.fov is None else args.fov
+                if args.fov is None and not assumed:
+                    assumed = True
+                    tell(
+                        f"{args.source} does not say which camera took it: CameraInfo tells {fov:g} degrees"
+                        " of view, by which depth and clouds are measured. Give --fov."
+                    )
                 calibration = Calibration.of_pinhole(Intrinsics.from_fov(width, height, fov))
             camera.publish(frame.image, resized(calibration, width, height), camera.now_ns())
             published += 1
@@ -149,7 +155,7 @@ def _publish(camera: "CameraPublisher", frames: Frames, args: argparse.Namespace
             if now - told >= PROGRESS_S:
                 told = now
                 rate = published / (now - started)
-                print(f"{published} frames, {rate:.1f} Hz, {camera.subscribers} subscribers", file=sys.stderr)
+                tell(f"{published} frames, {rate:.1f} Hz, {camera.subscribers} subscribers")
         if args.once:
             return published
         if published == before:
