@@ -393,6 +393,16 @@ def test_results_of_an_earlier_run_are_not_answered_as_photographs(oracle, tmp_p
     assert "name the folder of the photographs" in one_line(capsys)
 
 
+def test_pictures_that_may_be_depth_are_told_of(oracle, tmp_path, capsys):
+    save(tmp_path / "photograph.png", picture())
+    assert main(["run", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    assert "16 bits in one channel" not in capsys.readouterr().err
+    assert cv2.imwrite(str(tmp_path / "depth.png"), picture()[..., 0].astype(np.uint16) * 40)
+    for given, out in ((tmp_path, "folder"), (tmp_path / "depth.png", "file")):
+        assert main(["run", str(given), "--out", str(tmp_path / out)]) == 0
+        assert "16 bits in one channel, as depth has: 1, the first" in capsys.readouterr().err
+
+
 def test_decode_reads_an_answer_of_another_generator(tmp_path, capsys):
     truth = np.linspace(0.5, 20, 60 * 80, dtype=np.float32).reshape(60, 80)
     painted = save(tmp_path / "answer.png", (depth.encode(truth) * 255).round().astype(np.uint8))

@@ -53,6 +53,7 @@ def open_frames(source: str | Path, topic: str | None = None, recursive: bool = 
             return video_frames(str(path))
     if not path.is_dir():
         read_picture(path)
+        _tell_of_depth([path])
         return Frames(1, lambda: iter([attempt(_picture_frame, path, path.stem)]))
     pictures = sorted(
         f for f in (path.rglob("*") if recursive else path.iterdir()) if f.suffix.lower() in PICTURES
@@ -69,11 +70,31 @@ def open_frames(source: str | Path, topic: str | None = None, recursive: bool = 
             f"'{path}' holds no picture ({', '.join(PICTURES)}){deeper} and is no bag (it has"
             " no metadata.yaml)."
         )
+    _tell_of_depth(found)
     names = _names(path, found)
     return Frames(
         len(found),
         lambda: (attempt(_picture_frame, file, name) for file, name in zip(found, names, strict=True)),
     )
+
+
+def _tell_of_depth(files: list[Path]) -> None:
+    """Says which pictures have 16 bits in one channel: most are depth, and some are of grey cameras."""
+    grey = [file for file in files if file.suffix.lower() == ".png" and _is_wide_grey(file)]
+    if grey:
+        tell(
+            f"Pictures with 16 bits in one channel, as depth has: {len(grey)}, the first '{grey[0]}'. They"
+            " are answered as photographs; leave them out if they are none."
+        )
+
+
+def _is_wide_grey(file: Path) -> bool:
+    try:
+        with open_regular(file) as opened:
+            head = opened.read(26)
+    except (OSError, InputError):  # told where it is answered
+        return False
+    return head[12:16] == b"IHDR" and head[24:26] == b"\x10\x00"  # bits, and the kind without colours
 
 
 def names_source(text: str) -> bool:
