@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 
 from vision_banana_ros.errors import InputError
-from vision_banana_ros.perception.depth_scale import SAMPLES, ground
+from vision_banana_ros.perception.depth_scale import BOUNDS, SAMPLES, ground
 from vision_banana_ros.perception.geometry import Intrinsics
 
 REACH = 3
@@ -37,8 +37,6 @@ MIN_FLOOR_PART = 0.01
 """Of the pixels looked at, this part must be floor."""
 FLOOR_AGREES = 0.2
 """At least half of the floor's pixels must agree on its error within this part of it."""
-LARGEST_ERROR = 2.0
-"""A floor that many times nearer or farther than it is by TF is another floor, or TF is wrong."""
 
 _PER_AXIS = 1 << 20
 _EMPTY = np.int64(-1)
@@ -115,7 +113,7 @@ def scale_by_floor(
     error = float(np.median(errors))
     if np.median(np.abs(errors - error)) > math.log1p(FLOOR_AGREES):
         return 1.0, "the ignored classes show no plane"
-    if abs(error) > math.log(LARGEST_ERROR):
+    if not BOUNDS[0] <= math.exp(error) <= BOUNDS[1]:  # another floor, or TF is wrong
         return 1.0, f"the floor in depth would have to be multiplied by {math.exp(error):.2f}; check TF"
     return math.exp(math.copysign(max(abs(error) - math.log(USUAL_ERROR), 0.0), error)), ""
 

@@ -222,7 +222,9 @@ class Composer:
         if seen.camera is None:
             return None
         depth = seen.answers["depth"][0]
-        depth_m = depth.depth_m * np.float32(seen.obstacle_scale)
+        depth_m = depth.depth_m
+        if seen.obstacle_scale != 1:
+            depth_m = depth_m * np.float32(seen.obstacle_scale)
         points = seen.obstacles(depth_m, depth.confidence, seen.camera, seen.floor, seen.ignored)
         message = _cloud_message(1, len(points), "xyz", array("B", points.tobytes()), dense=True)
         message.header = seen.header
